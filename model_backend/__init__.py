@@ -1,0 +1,11 @@
+"""The Text2Earth backend: OGC API - Processes in front of a diffusion model, GeoTIFFs behind it.
+
+Reading order: ``schemas`` (the recipe), ``api`` (the wire), ``jobs`` (who runs what), ``jobs.scenes``
+(the story of one scene), ``engine.scene`` (latents to pixels), ``raster.writer`` (pixels to GeoTIFF).
+Importing this package imports nothing heavy.
+"""
+
+__version__ = "0.1.0"
+
+#: Version of the pixel rules. It is part of every recipe; any change of output pixels bumps it.
+ENGINE_VERSION = 1

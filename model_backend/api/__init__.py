@@ -1,0 +1,1 @@
+"""HTTP: OGC API - Processes over the job store."""

@@ -1,0 +1,1 @@
+"""Latents to pixels on integer boxes: no CRS, no files."""

@@ -1,0 +1,1 @@
+"""Who runs what: the store, the supervisor, the worker."""

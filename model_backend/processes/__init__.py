@@ -1,0 +1,1 @@
+"""The processes on offer, one file each: their description, inputs and plan."""

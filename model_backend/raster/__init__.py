@@ -1,0 +1,1 @@
+"""The only place for rasterio and pyproj: frames, CRS, GeoTIFFs, provenance."""

@@ -1,0 +1,174 @@
+"""What travels: the inputs of the processes, the recipe, the plan.
+
+Units and axis order: coordinates are ``(x, y)`` in CRS units (traditional GIS order, longitude before
+latitude); boxes are ``(col, row, width, height)`` in pixels of a frame, rows counted southward; GSD is ground
+metres per pixel. Knows no HTTP, no CRS library and no torch. ``text2earth_qgis/core/schemas.py`` is the twin
+of the input models here; a contract test holds the two equal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from model_backend import ENGINE_VERSION
+
+Sampler = Literal["dpm++2m", "euler"]
+Seed = Annotated[int, Field(ge=0, le=2**53 - 1)]
+PixelSize = Annotated[str, Field(pattern=r"^\d{1,12}(\.\d{1,15})?$")]
+
+
+class Value(BaseModel):
+    """Base of all wire values: frozen, no unknown members, no coercion from strings to numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Extent(Value):
+    """A box in any CRS."""
+
+    bbox: Annotated[list[FiniteFloat], Field(min_length=4, max_length=4)] = Field(
+        description="West, south, east, north; in the axis order of `crs` when that is a URI."
+    )
+    crs: str = Field("OGC:CRS84", max_length=20_000, description="Code, OGC URI or WKT.")
+
+
+class Box(Value):
+    """A rectangle of whole pixels of a frame; ``row`` grows southward, both may be negative."""
+
+    col: int
+    row: int
+    width: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=1)]
+
+
+class Align(Value):
+    """Put the pixels exactly on those of another raster."""
+
+    crs: str = Field(max_length=20_000)
+    pixel_size: Annotated[list[PixelSize], Field(min_length=2, max_length=2)] = Field(
+        description="Width and height of a pixel in CRS units, decimal strings."
+    )
+    anchor: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)] = Field(
+        description="x and y of any pixel corner, usually the upper left one."
+    )
+
+
+class GenerateInputs(Value):
+    """Inputs of the process ``generate``. What is left out, the model card or the backend chooses."""
+
+    prompt: str
+    extent: Extent
+    gsd: FiniteFloat | None = Field(
+        None, gt=0, description="Ground metres per pixel; left out, that of `align` or the model's best."
+    )
+    negative_prompt: str = ""
+    crs: str | None = Field(None, max_length=20_000, description="CRS of the result.")
+    project_crs: str | None = Field(
+        None, max_length=20_000, description="Taken as `crs` if it is metric and true to scale here."
+    )
+    align: Align | None = None
+    canvas: Literal["extent", "ground"] | Box = "extent"
+    seed: Seed | None = None
+    steps: Annotated[int, Field(ge=1, le=200)] | None = None
+    sampler: Sampler | None = None
+    guidance: Annotated[FiniteFloat, Field(ge=1, le=30)] | None = None
+    model: str | None = Field(None, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
+    variants: Annotated[int, Field(ge=1, le=8)] = 1
+    record_prompt: bool = Field(True, description="Write the prompts into the files.")
+
+
+class PlanInputs(Value):
+    """Inputs of the process ``plan``: the inputs of another process."""
+
+    process: Literal["generate"]
+    inputs: dict[str, Any]
+
+
+class EchoInputs(Value):
+    """Inputs of the process ``echo``, which exists for conformance tests and connection checks."""
+
+    message: str = Field("", max_length=10_000)
+    pause: Annotated[int, Field(ge=0, le=60)] = 0
+
+
+class Frame(Value):
+    """CRS + pixel size + anchor: the endless pixel grid of the ground.
+
+    Pixel (col, row) covers x in [x0 + col*px, x0 + (col+1)*px) and y in (y0 - (row+1)*py, y0 - row*py].
+    """
+
+    crs: str = Field(description="Authority code, else WKT2.")
+    pixel_size: Annotated[list[PixelSize], Field(min_length=2, max_length=2)]
+    anchor: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
+
+
+class OutputGrid(Value):
+    """The grid of the file where it is not the frame's own: pixels are resampled once."""
+
+    crs: str
+    transform: Annotated[list[FiniteFloat], Field(min_length=6, max_length=6)] = Field(
+        description="Affine a, b, c, d, e, f as in rasterio."
+    )
+    width: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=1)]
+
+
+class Recipe(Value):
+    """All that determines the pixels of one scene. Holds no paths, hosts or tokens."""
+
+    engine: int = ENGINE_VERSION
+    process: Literal["generate"] = "generate"
+    model: str
+    revision: str = Field(description="Pinned revision or weights hash of the model.")
+    prompt: str
+    negative_prompt: str
+    frame: Frame
+    grid: Box = Field(description="The pixels of the frame that are wanted.")
+    canvas: Literal["ground"] | Box
+    level: int | None = Field(description="Resolution class given to the model; null: it has none.")
+    seed: Seed
+    steps: int
+    sampler: Sampler
+    guidance: float
+    resampled: OutputGrid | None = None
+
+    def canonical(self) -> str:
+        """Return the canonical JSON: sorted keys, no spaces, so that equal recipes are equal bytes."""
+        return json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the canonical JSON."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+class GroundSampleDistance(Value):
+    """Ground metres per pixel at the centre of a grid, along its columns' and rows' direction."""
+
+    x: float
+    y: float
+
+
+class Plan(Value):
+    """What a request comes to, before it is run."""
+
+    recipe: Recipe = Field(description="Recipe of the first variant; variant i has seed + i.")
+    variants: int
+    crs: str = Field(description="CRS of the file: authority code, else WKT2.")
+    crs_name: str
+    width: int
+    height: int
+    transform: list[float] = Field(description="Affine a, b, c, d, e, f of the file.")
+    bbox: list[float] = Field(description="Of the file, in its CRS: minx, miny, maxx, maxy.")
+    gsd: GroundSampleDistance
+    level: int | None
+    windows: int = Field(description="Windows of all phases, one variant.")
+    evaluations: int = Field(description="UNet evaluations of samples, all variants.")
+    seconds: float | None = Field(description="Estimate from this backend's measured rate.")
+    bytes: int = Field(description="Disk reserved: staging, file and previews.")
+    warnings: list[str] = Field(description="Sentences for the user.")
+
+

@@ -1,0 +1,63 @@
+"""What an administrator may set: read once at the edge, passed down as a value.
+
+Every field is an environment variable ``TEXT2EARTH_<NAME>``; ``serve`` has flags for the common ones.
+README.md lists them all, held against this file by a test.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from platformdirs import user_data_path
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of one backend."""
+
+    model_config = SettingsConfigDict(env_prefix="TEXT2EARTH_", frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8765, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    public_url: str | None = Field(
+        None, description="Base URL that clients see, behind a reverse proxy."
+    )
+    allowed_hosts: list[str] = Field(
+        default_factory=list, description="Host names accepted besides loopback, `host` and `public_url`."
+    )
+    data_dir: Path = Field(
+        default_factory=lambda: user_data_path("text2earth"),
+        description="Folder of job store, results, models and token (local disk).",
+    )
+    token_file: Path | None = Field(
+        None, description="File with one token per line; default `DATA_DIR/token`, made at first start."
+    )
+    no_token: bool = Field(False, description="Accept requests without a token (loopback only).")
+    model: str = Field(
+        "text2earth-mini", description="Default model: an id of `models list`, or a model folder."
+    )
+    device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:N` or `mps`.")
+    threads: int = Field(0, ge=0, description="CPU threads of the worker; 0 means all cores.")
+    model_memory_gb: float = Field(
+        16.0, gt=0, description="Memory budget of models kept loaded by a worker."
+    )
+    max_pixels: int = Field(
+        16_777_216, ge=1, description="Pixels of one scene, its canvas included."
+    )
+    max_evaluations: int = Field(
+        2_000_000, ge=1, description="UNet evaluations of one job, all variants together."
+    )
+    max_prompt: int = Field(2_000, ge=1, description="Characters of a prompt.")
+    max_body: int = Field(1_048_576, ge=1024, description="Bytes of a JSON request body.")
+    max_jobs: int = Field(16, ge=1, description="Unfinished jobs per token.")
+    result_hours: float = Field(168.0, gt=0, description="Hours a finished job and its files are kept.")
+    lease_seconds: float = Field(
+        10.0, gt=0, description="Seconds without a sign of life after which a block is claimed again."
+    )
+    cancel_seconds: float = Field(
+        30.0, gt=0, description="Seconds a worker may ignore a cancel before it is killed."
+    )
+    max_attempts: int = Field(
+        3, ge=1, description="Times a block is tried before its job fails."
+    )

@@ -1,0 +1,1 @@
+"""Trains text2earth-mini; runs on a bare GPU box."""
