@@ -1,0 +1,35 @@
+# Commands of the project; continuous integration runs the same ones (.ci/run).
+.DEFAULT_GOAL := help
+BACKEND := .venv/backend/bin
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+setup:  ## install QGIS, Xvfb (apt, when missing) and the two virtual environments
+	@.ci/setup
+
+demo: setup  ## QGIS makes imagery with a backend of its own: GeoTIFFs, contact sheet and screenshot in demo/
+	@$(BACKEND)/python .ci/demo.py
+
+serve: setup  ## start a backend for QGIS on this computer
+	@$(BACKEND)/python -m model_backend serve
+
+test: setup  ## every test, those of the plugin in real QGIS
+	@$(BACKEND)/pytest tests/backend tests/project
+	@.ci/qgis test tests/plugin
+	@.ci/qgis window tests/window
+
+lint: setup  ## ruff, mypy, import contracts
+	@$(BACKEND)/ruff check .
+	@$(BACKEND)/ruff format --check .
+	@$(BACKEND)/mypy
+	@$(BACKEND)/mypy --strict --python-version 3.11 text2earth_qgis/core/schemas.py
+	@$(BACKEND)/lint-imports
+
+package: setup  ## the plugin as a zip that plugins.qgis.org accepts, in dist/
+	@$(BACKEND)/python .ci/package.py
+
+clean:  ## remove what these commands made, the environments too
+	rm -rf .venv build dist demo
+
+.PHONY: help setup demo serve test lint package clean
