@@ -1,0 +1,60 @@
+"""Both sides of the wire say the same: the plugin's dataclasses and the backend's pydantic models."""
+
+import dataclasses
+import json
+import typing
+
+import pytest
+from pydantic_core import PydanticUndefined
+
+from model_backend import schemas as backend
+from text2earth_qgis.core import schemas as plugin
+
+TWINS = ["Extent", "Box", "Align", "GenerateInputs", "PlanInputs", "EchoInputs"]
+EXAMPLES = [
+    plugin.GenerateInputs(
+        prompt="a lake",
+        extent=plugin.Extent(bbox=[500000.0, 5800000.0, 500256.0, 5800256.0], crs="EPSG:32633"),
+        gsd=1.0,
+        seed=7,
+        canvas="ground",
+    ),
+    plugin.GenerateInputs(
+        prompt="été à Zürich 湖",
+        negative_prompt="clouds",
+        extent=plugin.Extent(bbox=[8.0, 47.0, 8.01, 47.01], crs="OGC:CRS84"),
+        align=plugin.Align(crs="EPSG:2263", pixel_size=["0.5", "0.5"], anchor=[0.0, 0.25]),
+        canvas=plugin.Box(col=-5, row=3, width=256, height=256),
+        steps=20,
+        sampler="euler",
+        guidance=4.0,
+        model="text2earth-mini",
+        variants=2,
+        record_prompt=False,
+    ),
+]
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_same_fields_and_defaults(name):
+    twin = {field.name: field for field in dataclasses.fields(getattr(plugin, name))}
+    model = getattr(backend, name).model_fields
+    assert set(twin) == set(model)
+    for key, field in model.items():
+        default = twin[key].default
+        expected = dataclasses.MISSING if field.default is PydanticUndefined else field.default
+        assert default == expected, f"{name}.{key}"
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.prompt)
+def test_examples_survive_the_round_trip(example):
+    sent = json.loads(json.dumps(example.to_json()))
+    received = backend.GenerateInputs.model_validate_json(json.dumps(sent))
+    back = json.loads(received.model_dump_json(exclude_none=True))
+    assert {key: back[key] for key in sent} == sent
+
+
+def test_plugin_reads_every_member_of_a_plan():
+    members = set(backend.Plan.model_fields)
+    hints = typing.get_type_hints(plugin.Plan)
+    assert set(hints) <= members
