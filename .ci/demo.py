@@ -89,7 +89,9 @@ def scenes(background: Path) -> list[Scene]:
 
 
 def model_folder(scratch: Path) -> tuple[Path, bool]:
-    """Return the model to demonstrate and whether it is a trained one; without weights a random one is built."""
+    """Return the model to demonstrate and whether it is a trained one.
+
+    Without weights a random one is built."""
     if (MINI / "model_index.json").is_file():
         return MINI, True
     from tests.tiny import build_tiny
