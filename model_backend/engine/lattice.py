@@ -1,0 +1,250 @@
+"""Where windows lie: every integer of the engine, and nothing but integers and weights.
+
+A `Lattice` is one axis cut into overlapping pieces. Each piece is computed from a window of cells and handed
+over to the next with a smooth ramp, so that the weights of all pieces sum to one at every cell. The same
+class serves denoising (cells are latents, windows are model inputs) and decoding (cells are pixels, windows
+are decode tiles with a halo). An axis may be bounded, or endless in both directions. A `Layout` holds the
+lattices of one canvas, both axes and both uses; the planner counts with it what the engine will then run.
+
+Knows no model, no noise, no CRS, no torch. Rows grow southward, columns eastward; intervals are half open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_backend.models.card import EngineParameters
+from model_backend.schemas import Box
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """One axis in overlapping pieces: piece i owns ``stride + ramp`` cells, from ``base + i * stride`` on.
+
+    It is computed from ``window`` cells centred on those it owns; in its first ``ramp`` cells it fades in
+    while its neighbour fades out. With ``bounds`` there are finitely many pieces, windows are moved inside,
+    and nothing fades at the two ends; a window as long as the bounds is a canvas of one piece with weight 1
+    everywhere.
+    """
+
+    window: int
+    stride: int
+    ramp: int
+    bounds: range | None = None
+
+    @property
+    def size(self) -> int:
+        """Cells of a window: ``window``, or the whole axis where that is shorter."""
+        return self.window if self.bounds is None else min(self.window, len(self.bounds))
+
+    @property
+    def pieces(self) -> int | None:
+        """Number of pieces, or None on an endless axis."""
+        if self.bounds is None:
+            return None
+        if len(self.bounds) <= self.window:
+            return 1
+        return -(-(len(self.bounds) - self.ramp) // self.stride)
+
+    def touching(self, lo: int, hi: int) -> range:
+        """Pieces that have weight somewhere in the cells [lo, hi)."""
+        base = self._owned(0)
+        first = (lo - base - self.stride - self.ramp) // self.stride + 1
+        last = (hi - 1 - base) // self.stride
+        if self.pieces is not None:
+            first, last = min(max(first, 0), self.pieces - 1), min(last, self.pieces - 1)
+        return range(first, last + 1)
+
+    def start(self, piece: int) -> int:
+        """First cell of the window of a piece."""
+        start = self._owned(piece) - (self.window - self.stride - self.ramp) // 2
+        if self.bounds is None:
+            return start
+        return min(max(start, self.bounds.start), self.bounds.stop - self.size)
+
+    def hull(self, pieces: range) -> tuple[int, int]:
+        """Cells [lo, hi) that the windows of consecutive pieces cover together."""
+        return self.start(pieces[0]), self.start(pieces[-1]) + self.size
+
+    def weight(self, piece: int) -> NDArray[np.float32]:
+        """Weight of a piece over the cells of its window, shape (size,): 0 in the halo, 1 on the plateau.
+
+        The two sides of a ramp are ``u`` and ``1 - u`` in float32, so weights sum to 1 within one rounding
+        and no division by a sum of weights is ever needed.
+        """
+        cell = np.arange(self.size) + self.start(piece) - self._owned(piece)
+        x = (np.arange(self.ramp) + 0.5) / self.ramp if self.ramp else np.zeros(0)
+        u = (x * x * (3 - 2 * x)).astype(np.float32)
+        rise = np.concatenate([np.zeros(1, np.float32), u, np.ones(1, np.float32)])
+        fall = np.float32(1) - rise
+        weight = np.ones(self.size, np.float32)
+        if piece != 0 or self.bounds is None:
+            weight *= rise[np.clip(cell + 1, 0, self.ramp + 1)]
+        if self.pieces is None or piece != self.pieces - 1:
+            weight *= fall[np.clip(cell - self.stride + 1, 0, self.ramp + 1)]
+        return weight
+
+    def _owned(self, piece: int) -> int:
+        return (0 if self.bounds is None else self.bounds.start) + piece * self.stride
+
+
+def cone(lattice: Lattice, lo: int, hi: int, phases: int) -> tuple[range, ...]:
+    """Pieces of every phase, first to last, on which the cells [lo, hi) after the last phase depend.
+
+    A window of one phase reads the blended canvas of the phase before over all its cells, so the dependency
+    grows by about a window per phase and is finite: any part of an endless canvas can be computed alone.
+    """
+    needed: list[range] = []
+    for _ in range(phases):
+        needed.append(lattice.touching(lo, hi))
+        lo, hi = lattice.hull(needed[-1])
+    return tuple(reversed(needed))
+
+
+def canvas_box(extent: Box, params: EngineParameters, factor: int) -> Box:
+    """Return the extent grown to whole windows and centred on it, in pixels.
+
+    The canvas carries its own latent grid, from its corner on: were it put on that of the frame, an extent of
+    exactly one window would nearly always need four. A canvas is its own canvas (the function is idempotent).
+    """
+
+    def grow(start: int, length: int) -> tuple[int, int]:
+        latents = -(-length // factor)
+        strides = max(0, -(-(latents - params.window) // params.stride))
+        grown = (params.window + strides * params.stride) * factor
+        return start - (grown - length) // 2, grown
+
+    col, width = grow(extent.col, extent.width)
+    row, height = grow(extent.row, extent.height)
+    return Box(col=col, row=row, width=width, height=height)
+
+
+@dataclass(frozen=True)
+class Count:
+    """What a read of a fresh canvas costs, exactly.
+
+    ``windows`` of all phases; ``calls`` of the UNet; ``evaluations`` of samples in those calls, with both
+    halves of guidance and the padding of the last batch of each phase.
+    """
+
+    windows: int
+    calls: int
+    evaluations: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All lattices of one canvas (pixels of the frame; None is the endless ground) under a card's parameters.
+
+    Latent (R, C) covers the pixels from ``(R * factor + shift[0], C * factor + shift[1])`` on. On the ground
+    the shift is zero; a canvas is shifted by less than one latent, so latents keep absolute numbers
+    everywhere and the noise of a place hardly depends on the canvas.
+    """
+
+    params: EngineParameters
+    factor: int
+    canvas: Box | None
+
+    @cached_property
+    def shift(self) -> tuple[int, int]:
+        """Pixels (rows, columns) by which the canvas's latent grid is moved against the frame's."""
+        return (
+            (0, 0) if self.canvas is None else (self.canvas.row % self.factor, self.canvas.col % self.factor)
+        )
+
+    @cached_property
+    def rows(self) -> Lattice:
+        """Denoising windows along rows, in latents."""
+        return self._windows(None if self.canvas is None else (self.canvas.row, self.canvas.height))
+
+    @cached_property
+    def cols(self) -> Lattice:
+        """Denoising windows along columns, in latents."""
+        return self._windows(None if self.canvas is None else (self.canvas.col, self.canvas.width))
+
+    @cached_property
+    def tile_rows(self) -> Lattice:
+        """Decode tiles along rows, in pixels counted from that of latent row 0."""
+        return self._tiles(self.rows)
+
+    @cached_property
+    def tile_cols(self) -> Lattice:
+        """Decode tiles along columns, in pixels counted from that of latent column 0."""
+        return self._tiles(self.cols)
+
+    def batch(self, largest: int) -> int:
+        """Windows per UNet call: a function of the canvas alone, so that every read of it computes the same
+        bits.
+
+        The ground always takes ``largest``; a canvas spreads its windows evenly over as few calls as
+        possible.
+        """
+        if self.rows.pieces is None or self.cols.pieces is None:
+            return largest
+        windows = self.rows.pieces * self.cols.pieces
+        return -(-windows // -(-windows // largest))
+
+    def place(self, box: Box) -> tuple[range, range]:
+        """Rows and columns of a pixel box of the frame, counted from the pixel of latent (0, 0).
+
+        Raises ValueError if the box leaves the canvas.
+        """
+        top, left = box.row - self.shift[0], box.col - self.shift[1]
+        rows, cols = range(top, top + box.height), range(left, left + box.width)
+        for lattice, cells in ((self.tile_rows, rows), (self.tile_cols, cols)):
+            if lattice.bounds and not lattice.bounds.start <= cells.start < cells.stop <= lattice.bounds.stop:
+                raise ValueError(f"{box} is not inside the canvas {self.canvas}")
+        return rows, cols
+
+    def latents(self, box: Box) -> tuple[range, range]:
+        """Latent rows and columns that the decode tiles of a pixel box read."""
+        rows, cols = self.place(box)
+        return self._read(self.tile_rows, rows), self._read(self.tile_cols, cols)
+
+    def windows(self, box: Box, phases: int) -> tuple[tuple[range, range], ...]:
+        """Window rows and columns of every phase on which a pixel box depends."""
+        rows, cols = self.latents(box)
+        return tuple(
+            zip(
+                cone(self.rows, rows.start, rows.stop, phases),
+                cone(self.cols, cols.start, cols.stop, phases),
+                strict=True,
+            )
+        )
+
+    def count(self, box: Box, steps: Sequence[int], guided: bool, largest_batch: int) -> Count:
+        """Return what reading a pixel box of a fresh canvas costs; ``steps`` holds the steps of each phase."""
+        sizes = [len(rows) * len(cols) for rows, cols in self.windows(box, len(steps))]
+        batch = self.batch(largest_batch)
+        calls = sum(-(-size // batch) * n for size, n in zip(sizes, steps, strict=True))
+        return Count(windows=sum(sizes), calls=calls, evaluations=calls * batch * (2 if guided else 1))
+
+    @classmethod
+    def of(cls, params: EngineParameters, factor: int, canvas: Box | None) -> Self:
+        """Return the layout of a canvas; ValueError if the canvas is not made of whole windows."""
+        if canvas is not None and canvas_box(canvas, params, factor) != canvas:
+            raise ValueError(f"the canvas {canvas} is not made of whole windows of this model")
+        return cls(params, factor, canvas)
+
+    def _windows(self, span: tuple[int, int] | None) -> Lattice:
+        window, stride = self.params.window, self.params.stride
+        bounds = None
+        if span is not None:
+            first = span[0] // self.factor
+            bounds = range(first, first + span[1] // self.factor)
+        return Lattice(window, stride, window - stride, bounds)
+
+    def _tiles(self, latents: Lattice) -> Lattice:
+        f, p, cells = self.factor, self.params, latents.bounds
+        bounds = None if cells is None else range(cells.start * f, cells.stop * f)
+        return Lattice(p.decode_window * f, p.decode_core * f, p.decode_fade * f, bounds)
+
+    def _read(self, tiles: Lattice, pixels: range) -> range:
+        lo, hi = tiles.hull(tiles.touching(pixels.start, pixels.stop))
+        return range(lo // self.factor, hi // self.factor)

@@ -1,0 +1,205 @@
+"""The model card: everything about a model that the engine, the planner and the user must know.
+
+A model folder is an ordinary diffusers folder plus ``text2earth.json``, the card. A folder without one (a
+Text2Earth or Stable Diffusion 2 checkpoint as its authors publish it) gets a card derived from its configs.
+Knows file names and JSON; loads no weights and needs no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from model_backend.errors import ModelUnavailable
+from model_backend.schemas import Sampler
+
+CARD_FILE = "text2earth.json"
+NO_LEVEL = 0  # what the model is given where the level is unknown, and in the unconditional half
+
+Rgb = tuple[float, float, float]
+
+# Least-squares fit of decoded RGB to the scaled latents of Stable Diffusion's f8 autoencoder, published at
+# discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204 (four latents -> RGB in [-1, 1]).
+SD_LATENT_RGB: tuple[Rgb, ...] = (
+    (0.298, 0.207, 0.208),
+    (0.187, 0.286, 0.173),
+    (-0.158, 0.189, 0.264),
+    (-0.184, -0.271, -0.473),
+)
+
+
+class CardValue(BaseModel):
+    """Base of the card's parts: frozen, no unknown members."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EngineParameters(CardValue):
+    """How this model is laid over a canvas; all lengths in latents."""
+
+    window: Annotated[int, Field(ge=4)] = 32
+    stride: Annotated[int, Field(ge=2)] = 24
+    boundaries: tuple[float, ...] = Field(
+        (840, 680, 480),
+        description="Training timesteps at which neighbouring windows are blended, descending.",
+    )
+    decode_window: Annotated[int, Field(ge=1)] = 104
+    decode_core: Annotated[int, Field(ge=1)] = 64
+    decode_halo: Annotated[int, Field(ge=0)] = 20
+    decode_fade: Annotated[int, Field(ge=0)] = 4
+    batch: Annotated[int, Field(ge=1)] = Field(
+        8, description="Most windows per UNet call; guidance doubles it."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.window / 2 <= self.stride <= self.window:
+            raise ValueError("stride must lie between half a window and a window")
+        if list(self.boundaries) != sorted(set(self.boundaries), reverse=True):
+            raise ValueError("boundaries must descend")
+        if self.decode_window != self.decode_core + 2 * self.decode_halo:
+            raise ValueError("decode_window must be decode_core + 2 decode_halo")
+        if self.decode_fade % 2 or self.decode_fade > min(2 * self.decode_halo, self.decode_core):
+            raise ValueError("decode_fade must be even, at most twice the halo, and at most the core")
+        return self
+
+
+class FileSum(CardValue):
+    """Checksum of one file of the model folder."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(ge=0)] | None = None
+
+
+class ModelCard(CardValue):
+    """One model: identity, shape, what may be asked of it, engine parameters, licence, checksums."""
+
+    id: Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
+    title: str
+    pipeline: Literal["text2image", "inpaint"] = "text2image"
+    vae_factor: Annotated[int, Field(ge=1)] = Field(8, description="Pixels per latent, per axis.")
+    latent_channels: Annotated[int, Field(ge=1, le=4)] = 4
+    levels: tuple[int, ...] | None = Field(
+        None, description="Resolution classes it was trained on; null: it has no level input."
+    )
+    gsd: tuple[float, float] = Field(
+        description="Finest and coarsest ground metres per pixel it may be asked for."
+    )
+    sampler: Sampler = "dpm++2m"
+    steps: dict[Sampler, int] = {"dpm++2m": 20, "euler": 50}
+    guidance: Annotated[float, Field(ge=1)] = 4.0
+    engine: EngineParameters = EngineParameters()
+    latent_rgb: tuple[Rgb, ...] = Field(SD_LATENT_RGB, description="Preview: latents -> RGB in [-1, 1].")
+    latent_rgb_bias: Rgb = (0.0, 0.0, 0.0)
+    licence: str = "unknown"
+    licence_url: str | None = None
+    non_commercial: bool = True
+    attribution: str = ""
+    notice: str = Field("", description="What a user must read and accept before the download.")
+    words: tuple[str, ...] | None = Field(None, description="Words of its captions; null: open vocabulary.")
+    repo: str | None = Field(None, description="Where `models pull` finds it on the hub.")
+    revision: str | None = Field(None, description="Commit hash on the hub.")
+    files: dict[str, FileSum] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not 0 < self.gsd[0] < self.gsd[1]:
+            raise ValueError("gsd must be (finest, coarsest), both positive")
+        if len(self.latent_rgb) != self.latent_channels:
+            raise ValueError("latent_rgb needs one row per latent channel")
+        if self.sampler not in self.steps:
+            raise ValueError("steps must name the default sampler")
+        return self
+
+    @property
+    def revision_or_hash(self) -> str:
+        """What goes into ``Recipe.revision``: the pinned commit, else a hash over the files' checksums."""
+        return self.revision or self.weights_hash
+
+    @property
+    def weights_hash(self) -> str:
+        """``sha256:`` + the digest over all names and checksums of ``files``."""
+        listing = "".join(f"{self.files[name].sha256}  {name}\n" for name in sorted(self.files))
+        return "sha256:" + hashlib.sha256(listing.encode()).hexdigest()
+
+    def write(self, folder: Path) -> None:
+        """Write the card into its model folder."""
+        text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False)
+        (folder / CARD_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Return the card of a model folder, with the checksums of its files filled in where it lists none.
+
+    Raises ModelUnavailable if the folder is no model folder, or its card is not valid.
+    """
+    if not (folder / "model_index.json").is_file():
+        raise ModelUnavailable(f"{folder.name} is not a model folder: it has no model_index.json.")
+    path = folder / CARD_FILE
+    try:
+        card = (
+            ModelCard.model_validate_json(path.read_bytes()) if path.is_file() else card_from_folder(folder)
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ModelUnavailable(f"The card of {folder.name} is not valid: {where}: {first['msg']}.") from error
+    return card if card.files else card.model_copy(update={"files": checksums(folder)})
+
+
+def card_from_folder(folder: Path) -> ModelCard:
+    """Derive a card from the configs of a Text2Earth-shaped or plain Stable Diffusion 2 folder."""
+    unet, vae = (_config(folder / part / "config.json") for part in ("unet", "vae"))
+    has_level = unet.get("class_embed_type") == "timestep"
+    inpaint = unet.get("in_channels") == 9
+    blocks = vae.get("decoder_block_out_channels") or vae.get("block_out_channels") or []
+    # Text2Earth keeps the sample_size of its base model, 64, but was trained and is used at 32 x 32 latents.
+    window = 32 if has_level else int(unet.get("sample_size") or 64)
+    return ModelCard(
+        id="".join(c if c.isalnum() or c in "._-" else "-" for c in folder.resolve().name)[:100],
+        title=folder.resolve().name,
+        pipeline="inpaint" if inpaint else "text2image",
+        vae_factor=2 ** max(len(blocks) - 1, 0),
+        latent_channels=int(vae.get("latent_channels", 4)),
+        levels=tuple(range(10, 19)) if has_level else None,
+        gsd=(0.354, 181.0) if has_level else (0.05, 200.0),
+        guidance=(3.5 if inpaint else 4.0) if has_level else 7.5,
+        engine=EngineParameters(window=window, stride=window * 3 // 4),
+    )
+
+
+def checksums(folder: Path) -> dict[str, FileSum]:
+    """Return size and SHA-256 of every weight, config and tokenizer file of a model folder."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if (
+            path.is_file()
+            and not hidden
+            and path.suffix in (".json", ".safetensors", ".txt")
+            and name != CARD_FILE
+        ):
+            stat = path.stat()
+            found[name] = FileSum(sha256=_sha256(path, stat.st_size, stat.st_mtime_ns), size=stat.st_size)
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _sha256(path: Path, _size: int, _mtime_ns: int) -> str:
+    # Size and time are in the key so that a file of gigabytes is read once, and again when it changed.
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelUnavailable(f"The model folder has no {path.parent.name}/{path.name}.") from None
+    return config if isinstance(config, dict) else {}

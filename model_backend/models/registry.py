@@ -1,0 +1,158 @@
+"""Which models there are, and where.
+
+Looks in three places: the models folder of the data directory (what ``models pull`` fetched), the models
+bundled with the checkout or the wheel, and a list of known models that can be pulled. Requests name models by
+id, never by path; only an administrator may set a folder, as the default model. Loads no weights and needs no
+torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from model_backend.errors import ModelUnavailable
+from model_backend.models.card import CARD_FILE, FileSum, ModelCard, read_card
+from model_backend.models.schedule import Schedule, read_schedule
+from model_backend.settings import Settings
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+BUNDLED = (_PACKAGE.parent / "resources" / "models", _PACKAGE / "_bundled")
+
+_TEXT2EARTH_NOTICE = """\
+Text2Earth (Chenyang Liu et al., arXiv 2501.00895): what its parts say about their licence.
+  Weights      the hub card of {repo} {card_says}.
+  Base model   the weights are derived from {base}, whose CreativeML Open RAIL++-M licence
+               passes its use restrictions on to derivatives.
+  Code         the authors' README allows academic use only; its LICENSE file says Apache-2.0.
+  Training     Git-10M is CC-BY-NC-ND-4.0; its imagery is Google Earth tiles.
+The prudent reading is research, non-commercial use only. This is not legal advice.
+No commit of this repository is pinned here: the first download takes the newest commit, records its hash and
+the
+SHA-256 of every file in the model folder, and `models verify` holds the files to that record from then on."""
+
+
+def _text2earth(inpaint: bool) -> ModelCard:
+    repo = "lcybuaa/Text2Earth" + ("-inpainting" if inpaint else "")
+    notice = _TEXT2EARTH_NOTICE.format(
+        repo=repo,
+        card_says="names no licence that we could confirm" if inpaint else "says Apache-2.0",
+        base="Stable Diffusion 2 inpainting" if inpaint else "Stable Diffusion 2 base",
+    )
+    return ModelCard(
+        id="text2earth-inpainting" if inpaint else "text2earth",
+        title="Text2Earth inpainting (1.3 B)" if inpaint else "Text2Earth (1.3 B)",
+        pipeline="inpaint" if inpaint else "text2image",
+        levels=tuple(range(10, 19)),
+        gsd=(0.354, 181.0),  # half a level beyond 0.5 m (level 18) and 128 m (level 10)
+        guidance=3.5 if inpaint else 4.0,
+        licence="CreativeML Open RAIL++-M (base model); research use",
+        licence_url="https://huggingface.co/" + repo,
+        non_commercial=True,
+        attribution="Text2Earth, Liu et al., IEEE GRSM 2025, arXiv 2501.00895",
+        notice=notice,
+        repo=repo,
+        # The hub shows this checksum on the file's page. It is the only one we could see; sizes are not shown
+        # exactly.
+        files={}
+        if inpaint
+        else {
+            "unet/diffusion_pytorch_model.safetensors": FileSum(
+                sha256="3f2228d1917595534b8789c404238b937fc64e672ee8bd4ddcdb1a3044e04b5e"
+            )
+        },
+    )
+
+
+KNOWN = (
+    ModelCard(
+        id="text2earth-mini",
+        title="Text2Earth mini",
+        levels=tuple(range(10, 19)),
+        gsd=(0.354, 181.0),
+        licence="see the model's own card",
+    ),
+    _text2earth(inpaint=False),
+    _text2earth(inpaint=True),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model, and its folder if it is installed."""
+
+    card: ModelCard
+    folder: Path | None
+
+    def require(self) -> Path:
+        """Return the folder, or raise ModelUnavailable with a sentence that says how to get the model."""
+        if self.folder is not None:
+            return self.folder
+        if self.card.repo:
+            how = f"Get it with: python -m model_backend models pull {self.card.id}"
+        else:
+            how = "A release brings it; until then set TEXT2EARTH_MODEL to another model or a model folder."
+        raise ModelUnavailable(f"The model {self.card.id} is not installed. {how}")
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """Noise schedule, which the planner needs to count steps; ModelUnavailable if not installed."""
+        return read_schedule(self.require())
+
+
+class Registry:
+    """The models of one backend, as they were when it was made."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Read all cards. A broken model folder is reported only when that model is asked for."""
+        self._entries = {card.id: Entry(card, None) for card in KNOWN}
+        self._broken: dict[str, ModelUnavailable] = {}
+        for place in (*BUNDLED, models_dir(settings)):
+            for index in sorted(place.glob("*/model_index.json")):
+                if not index.parent.name.startswith("."):
+                    self._add(index.parent)
+        self._default = settings.model
+        if _is_folder(settings.model):
+            entry = Entry(read_card(Path(settings.model)), Path(settings.model))
+            self._entries[entry.card.id] = entry
+            self._default = entry.card.id
+
+    def get(self, model_id: str) -> Entry:
+        """Return a model by id, installed or not; ModelUnavailable if there is none of that id."""
+        if model_id in self._broken:
+            raise self._broken[model_id]
+        if model_id not in self._entries:
+            known = ", ".join(sorted(self._entries))
+            raise ModelUnavailable(f"There is no model {model_id!r} here. Known models: {known}.")
+        return self._entries[model_id]
+
+    def default(self) -> Entry:
+        """Return the model that is used where a request names none."""
+        return self.get(self._default)
+
+    def all(self) -> list[Entry]:
+        """Return all models, by id."""
+        return [self._entries[model_id] for model_id in sorted(self._entries)]
+
+    def _add(self, folder: Path) -> None:
+        try:
+            card = read_card(folder)
+        except ModelUnavailable as error:
+            self._broken[folder.name] = error
+            return
+        # A folder in the models directory is addressed by its name, so that two copies cannot hide each
+        # other.
+        card = card if card.id == folder.name else card.model_copy(update={"id": folder.name})
+        self._entries[card.id] = Entry(card, folder)
+
+
+def models_dir(settings: Settings) -> Path:
+    """Return the folder that pulled models live in, one folder per id."""
+    return settings.data_dir / "models"
+
+
+def _is_folder(model: str) -> bool:
+    folder = Path(model)
+    looks_like_path = folder.is_absolute() or len(folder.parts) > 1
+    return looks_like_path or (folder / CARD_FILE).is_file() or (folder / "model_index.json").is_file()

@@ -1,0 +1,102 @@
+"""The noise schedule a checkpoint was trained with.
+
+Read from ``scheduler/scheduler_config.json`` of a model folder, as ``EulerDiscreteScheduler.from_pretrained``
+and ``DPMSolverMultistepScheduler.from_pretrained`` would read it. Knows no sampler and needs no torch, so
+that the API process can count the steps of a plan.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_backend.errors import ModelUnavailable
+
+Prediction = Literal["epsilon", "v_prediction"]
+Spacing = Literal["linspace", "leading", "trailing"]
+BetaSchedule = Literal["linear", "scaled_linear"]
+
+# Members that would change the trajectory and that we do not implement, with the one value that means "off".
+_UNSUPPORTED = {
+    "trained_betas": None,
+    "rescale_betas_zero_snr": False,
+    "use_karras_sigmas": False,
+    "use_exponential_sigmas": False,
+    "use_beta_sigmas": False,
+    "interpolation_type": "linear",
+    "timestep_type": "discrete",
+    "final_sigmas_type": "zero",
+}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Training noise: ``x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) eps`` for t = 0 .. ``timesteps`` - 1.
+
+    The defaults of the fields are those of diffusers' schedulers, because a folder may leave them out.
+    """
+
+    timesteps: int = 1000
+    beta_start: float = 0.0001
+    beta_end: float = 0.02
+    beta_schedule: BetaSchedule = "linear"
+    prediction: Prediction = "epsilon"
+    spacing: Spacing = "linspace"
+    steps_offset: int = 0
+
+    @cached_property
+    def sigmas(self) -> NDArray[np.float64]:
+        """Noise-to-signal ratio sqrt((1 - abar_t) / abar_t) of every training timestep, ascending."""
+        if self.beta_schedule == "linear":
+            betas = np.linspace(self.beta_start, self.beta_end, self.timesteps)
+        else:
+            betas = np.linspace(self.beta_start**0.5, self.beta_end**0.5, self.timesteps) ** 2
+        abar = np.cumprod(1.0 - betas)
+        sigmas: NDArray[np.float64] = np.sqrt((1.0 - abar) / abar)
+        return sigmas
+
+
+def read_schedule(folder: Path) -> Schedule:
+    """Return the schedule of a model folder.
+
+    The class that the file names is not looked at: Text2Earth's index declares PNDM, its scheduler file DDIM,
+    and its README swaps in Euler. Raises ModelUnavailable where the file is missing or asks for a schedule
+    that this engine does not implement.
+    """
+    path = folder / "scheduler" / "scheduler_config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelUnavailable(
+            f"The model folder {folder.name} has no scheduler/scheduler_config.json."
+        ) from None
+    for member, off in _UNSUPPORTED.items():
+        if config.get(member, off) not in (off, None):
+            raise ModelUnavailable(
+                f"The scheduler of {folder.name} sets {member} to {config[member]!r}, which is not supported."
+            )
+    return Schedule(
+        timesteps=int(config.get("num_train_timesteps", 1000)),
+        beta_start=float(config.get("beta_start", 0.0001)),
+        beta_end=float(config.get("beta_end", 0.02)),
+        beta_schedule=_one_of(BetaSchedule, config, "beta_schedule", "linear", folder),
+        prediction=_one_of(Prediction, config, "prediction_type", "epsilon", folder),
+        spacing=_one_of(Spacing, config, "timestep_spacing", "linspace", folder),
+        steps_offset=int(config.get("steps_offset", 0)),
+    )
+
+
+def _one_of(choices: Any, config: dict[str, Any], member: str, default: str, folder: Path) -> Any:
+    value = config.get(member, default)
+    if value not in get_args(choices):
+        supported = ", ".join(get_args(choices))
+        raise ModelUnavailable(
+            f"The scheduler of {folder.name} sets {member} to {value!r}; supported: {supported}."
+        )
+    return value
