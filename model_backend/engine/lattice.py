@@ -219,7 +219,7 @@ class Layout:
         )
 
     def count(self, box: Box, steps: Sequence[int], guided: bool, largest_batch: int) -> Count:
-        """Return what reading a pixel box of a fresh canvas costs; ``steps`` holds the steps of each phase."""
+        """Return what reading a pixel box of a fresh canvas costs; ``steps``: those of each phase."""
         sizes = [len(rows) * len(cols) for rows, cols in self.windows(box, len(steps))]
         batch = self.batch(largest_batch)
         calls = sum(-(-size // batch) * n for size, n in zip(sizes, steps, strict=True))

@@ -1,0 +1,140 @@
+"""The samplers, as tables of numbers.
+
+Every deterministic solver used here moves the noisy latents by a linear rule,
+
+    x0 = the clean latents that the UNet's output implies at this step
+    x  = keep * x + now * x0 + before * (x0 of the step before)
+
+so a sampler is a table with a row per step, and one `advance` serves all of them. Latents are always in the
+scale the UNet was trained on, ``x = alpha x0 + sigma eps`` with ``alpha^2 + sigma^2 = 1`` (diffusers' Euler
+keeps ``x / alpha`` instead; the trajectories are the same). No noise is added on the way (eta = 0).
+
+A trajectory is cut into phases where windows are blended. The step before is forgotten at the start of a
+phase: what it predicted belongs to windows that no longer exist.
+
+Knows the noise schedule; does not know windows, models or torch: `advance` works on any array type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_backend.models.schedule import Prediction, Schedule
+from model_backend.schemas import Sampler
+
+_KARRAS_RHO = 7.0  # Karras et al. 2022 (arXiv 2206.00364), eq. 5
+
+
+@dataclass(frozen=True)
+class Step:
+    """One row: the timestep the UNet is told, where x stands (alpha, sigma), and the linear rule."""
+
+    timestep: float
+    alpha: float
+    sigma: float
+    keep: float
+    now: float
+    before: float
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """From noise to clean latents: unit noise is multiplied by ``start``, then the phases follow in order."""
+
+    start: float
+    phases: tuple[tuple[Step, ...], ...]
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Steps of each phase."""
+        return tuple(len(phase) for phase in self.phases)
+
+
+def trajectory(
+    schedule: Schedule, sampler: Sampler, steps: int, boundaries: Sequence[float] = ()
+) -> Trajectory:
+    """Return the rows of a sampler, cut into phases at the training timesteps ``boundaries``.
+
+    ``euler`` is ``EulerDiscreteScheduler`` on the checkpoint's own grid; ``dpm++2m`` is
+    ``DPMSolverMultistepScheduler(algorithm_type="dpmsolver++", solver_order=2, use_karras_sigmas=True)``
+    (Lu et al. 2022, arXiv 2211.01095), restarted at each phase. A phase that no step falls into is left out.
+    """
+    if sampler == "euler":
+        timesteps, noise = _own_grid(schedule, steps)
+        first_order = True
+        # diffusers scales unit noise by sigma_max here, not by sqrt(1 + sigma_max^2), unless spacing is
+        # "leading".
+        start = 1.0 if schedule.spacing == "leading" else noise[0] / np.hypot(1.0, noise[0])
+    else:
+        timesteps, noise = _karras_grid(schedule, steps)
+        first_order = False
+        start = 1.0
+    noise = np.append(noise, 0.0)
+    phase_of = [sum(t < boundary for boundary in boundaries) for t in timesteps]
+    phases: dict[int, list[Step]] = {}
+    for i, phase in enumerate(phase_of):
+        rows = phases.setdefault(phase, [])
+        # To sigma = 0 the second order has no meaning (its step in log sigma is infinite).
+        multistep = rows and not first_order and i < len(timesteps) - 1
+        rows.append(_row(float(timesteps[i]), noise[i - 1] if multistep else None, noise[i], noise[i + 1]))
+    return Trajectory(float(start), tuple(tuple(rows) for rows in phases.values()))
+
+
+def clean(x: Any, output: Any, step: Step, prediction: Prediction) -> Any:
+    """Return the clean latents x0 that the UNet's output implies for the noisy latents x."""
+    if prediction == "epsilon":
+        return (x - step.sigma * output) / step.alpha
+    return step.alpha * x - step.sigma * output
+
+
+def advance(x: Any, x0: Any, x0_before: Any, step: Step) -> Any:
+    """Return the latents after a step; ``x0_before`` is not looked at in the first step of a phase."""
+    moved = step.keep * x + step.now * x0
+    return moved + step.before * x0_before if step.before else moved
+
+
+def _row(timestep: float, before: float | None, here: float, there: float) -> Step:
+    """DPM-Solver++ 2M midpoint from noise level ``here`` to ``there``, both sigma / alpha.
+
+    Without a level ``before`` it is first order, and that is Euler's rule too: the two solvers differ only in
+    their second order and in the grid.
+    """
+    alpha, sigma = 1 / np.hypot(1.0, here), here / np.hypot(1.0, here)
+    alpha_to, sigma_to = 1 / np.hypot(1.0, there), there / np.hypot(1.0, there)
+    # With lambda = log(alpha / sigma) and h = lambda_to - lambda: exp(-h) = there / here.
+    now = alpha_to * (1 - there / here)
+    lean = 0.0
+    if before is not None:
+        h, h_before = np.log(here / there), np.log(before / here)
+        lean = 0.5 * now * h / h_before
+    return Step(
+        timestep, float(alpha), float(sigma), float(sigma_to / sigma), float(now + lean), float(-lean)
+    )
+
+
+def _own_grid(schedule: Schedule, steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Timesteps (descending) and noise levels as the checkpoint's scheduler file spaces them."""
+    last = schedule.timesteps - 1
+    if schedule.spacing == "linspace":
+        timesteps = np.linspace(0, last, steps, dtype=np.float32)[::-1].astype(np.float64)
+    elif schedule.spacing == "leading":
+        ratio = schedule.timesteps // steps
+        timesteps = (np.arange(steps) * ratio)[::-1].astype(np.float64) + schedule.steps_offset
+    else:
+        ratio = schedule.timesteps / steps
+        timesteps = np.arange(schedule.timesteps, 0, -ratio).round() - 1
+    noise = np.interp(timesteps, np.arange(schedule.timesteps), schedule.sigmas)
+    return timesteps, noise
+
+
+def _karras_grid(schedule: Schedule, steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Timesteps (descending, whole) and noise levels spaced evenly in sigma^(1/7)."""
+    low, high = schedule.sigmas[0] ** (1 / _KARRAS_RHO), schedule.sigmas[-1] ** (1 / _KARRAS_RHO)
+    noise = (high + np.linspace(0, 1, steps) * (low - high)) ** _KARRAS_RHO
+    timesteps = np.interp(np.log(noise), np.log(schedule.sigmas), np.arange(schedule.timesteps)).round()
+    return timesteps, noise
