@@ -1,0 +1,62 @@
+"""Everything that can go wrong for the user of the plugin; the text of each error is a sentence to show.
+
+    PluginError
+    |- BackendError     the backend answered, and refused or failed
+    |- Unreachable      no answer, or half of one
+    |- JobFailed        the job ended in an error, or is gone
+    |- RasterRefused    a layer that cannot be aligned to
+    |- HistoryError     the list of runs cannot be read or written
+    `- Cancelled        the user stopped it; control flow, shown nowhere as an error
+
+Knows no HTTP library and no QGIS.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+
+class PluginError(Exception):
+    """Base of all errors of the plugin."""
+
+
+class BackendError(PluginError):
+    """The backend answered with an error."""
+
+    def __init__(
+        self,
+        sentence: str,
+        status: int,
+        field: Optional[str] = None,
+        retry_after: Optional[float] = None,
+    ) -> None:
+        """Carry the HTTP status, the wrong field (dotted) and the seconds to wait before another try."""
+        super().__init__(sentence)
+        self.status = status
+        self.field = field
+        self.retry_after = retry_after
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may succeed a little later."""
+        return self.status in (429, 502, 503, 504)
+
+
+class Unreachable(PluginError):
+    """No whole answer came from the backend."""
+
+
+class JobFailed(PluginError):
+    """The job ended without a result."""
+
+
+class RasterRefused(PluginError):
+    """The layer cannot serve as the grid of a result."""
+
+
+class HistoryError(PluginError):
+    """The list of runs cannot be used."""
+
+
+class Cancelled(PluginError):
+    """The user stopped it."""

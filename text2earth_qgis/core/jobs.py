@@ -1,0 +1,241 @@
+"""A job of the backend, from the request to the file, for callers that wait: the Processing algorithms.
+
+``run_job`` plans, starts, follows and fetches one job in the calling thread; cancelling it deletes the job on
+the backend. ``watcher.JobWatcher`` is its sibling for the user interface, which must not wait.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import threading
+import time
+import unicodedata
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Callable, Iterator, Optional
+
+from qgis.core import QgsProcessingFeedback
+from qgis.PyQt.QtCore import QThreadPool
+
+from text2earth_qgis.core.client import Client, Progress
+from text2earth_qgis.core.errors import (
+    BackendError,
+    Cancelled,
+    HistoryError,
+    JobFailed,
+    PluginError,
+    Unreachable,
+)
+from text2earth_qgis.core.history import History, Run
+from text2earth_qgis.core.schemas import GenerateInputs, Json, Plan, StatusInfo
+from text2earth_qgis.core.settings import Access
+from text2earth_qgis.core.transport import Feedback, in_main_thread, open_client, pause
+
+PATIENCE = 120.0  # seconds a backend may be away (restarted, network down) before a run gives up
+DENOISING = 0.95  # share of the progress bar; the download has the rest
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What every run needs: the backend, where to note runs, seconds between two questions."""
+
+    access: Access
+    history: Optional[History] = None
+    poll_seconds: float = 1.0
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run whose file is written, with the plan and the recipe it was made from."""
+
+    run: Run
+    plan: Plan
+    recipe: Json
+
+
+def run_job(desk: Desk, run: Run, feedback: QgsProcessingFeedback) -> Done:
+    """Run ``run.process`` with ``run.inputs``, write the image to ``run.target`` and return.
+
+    Raises a ``PluginError``: ``Cancelled`` after the job was deleted on the backend; on any other failure a
+    finished result stays there, and the run in the history, from where it can be fetched.
+    """
+    with pool_thread_released(), _stoppable(feedback) as stop:
+        client = open_client(desk.access, stop)
+        plan = client.plan(run.process, run.inputs)
+        _tell(plan, feedback)
+        run = replace(run, inputs={**run.inputs, "seed": plan.seed}, recipe=plan.recipe)
+        run = _note(desk, run, feedback)
+        # Not cancellable, but short: only its answer names the job that a cancel has to delete.
+        status = open_client(desk.access).execute(run.process, run.inputs, run.key)
+        run = _note(desk, replace(run, job=status.job, state=status.status), feedback)
+        try:
+            status = _follow(client, status, _Reporter(feedback, stop, desk.poll_seconds))
+            run = _note(desk, replace(run, state=status.status, message=status.message), feedback)
+            raise_unless_successful(status)
+            recipe = fetch_result(client, run.job, Path(run.target), _download_progress(feedback))
+        except Cancelled:
+            _dismiss(desk, run, feedback)
+            raise
+        run = _note(desk, replace(run, state="fetched", recipe=recipe), feedback)
+        return Done(run, plan, recipe)
+
+
+def fetch_result(client: Client, job: str, path: Path, progress: Optional[Progress] = None) -> Json:
+    """Write the image of a finished job to ``path`` and return its recipe."""
+    links = client.results(job)
+    if "image" not in links:
+        raise JobFailed("The backend has no image of this job.")
+    recipe = client.fetch_json(links["recipe"].href) if "recipe" in links else {}
+    client.download(links["image"].href, path, progress)
+    return recipe
+
+
+def raise_unless_successful(status: StatusInfo) -> None:
+    """Raise ``JobFailed`` with the reason if the job did not end well."""
+    if status.status == "failed":
+        raise JobFailed(f"The backend could not finish the job: {status.message or 'it gave no reason.'}")
+    if status.status == "dismissed":
+        raise JobFailed("The job was dismissed on the backend.")
+
+
+def standing(status: StatusInfo) -> str:
+    """Return where a job stands, in words."""
+    if status.status == "accepted" and status.queue_position:
+        return f"Waiting, place {status.queue_position} in the queue"
+    return status.message or {"accepted": "Waiting", "running": "Running"}.get(status.status, status.status)
+
+
+class _Either:
+    """Cancelled if the feedback is, or if a signal came."""
+
+    def __init__(self, feedback: Feedback) -> None:
+        self._feedback = feedback
+        self.signalled = False
+
+    def isCanceled(self) -> bool:
+        return self.signalled or self._feedback.isCanceled()
+
+
+@dataclass
+class _Reporter:
+    """Passes on what the backend says, each sentence once."""
+
+    feedback: QgsProcessingFeedback
+    stop: Feedback
+    poll_seconds: float
+    said: str = ""
+
+    def tell(self, status: StatusInfo) -> None:
+        text = standing(status)
+        if text != self.said:
+            self.said = text
+            self.feedback.setProgressText(text)
+        if status.progress is not None:
+            self.feedback.setProgress(status.progress * DENOISING)
+
+
+def _follow(client: Client, status: StatusInfo, reporter: _Reporter) -> StatusInfo:
+    """Ask until the job has finished; a backend that is away for a while is waited for."""
+    away: Optional[float] = None
+    while not status.finished:
+        reporter.tell(status)
+        pause(max(reporter.poll_seconds, status.retry_after or 0), reporter.stop)
+        try:
+            status = client.status(status.job)
+            away = None
+        except (BackendError, Unreachable) as error:
+            if isinstance(error, BackendError) and not error.passing:
+                raise
+            if away is None:
+                away = time.monotonic()
+                reporter.feedback.pushWarning(f"{error} Waiting for it: the job goes on there.")
+            elif time.monotonic() - away > PATIENCE:
+                raise
+    return status
+
+
+def _dismiss(desk: Desk, run: Run, feedback: QgsProcessingFeedback) -> None:
+    """Delete the job of a cancelled run; if the backend cannot be told, the next start of QGIS tells it."""
+    run = _note(desk, replace(run, state="dismissing"), feedback)
+    try:
+        open_client(desk.access).delete(run.job)
+    except PluginError as error:
+        feedback.reportError(f"The job {run.job} may still run on the backend: {error}")
+        return
+    _note(desk, replace(run, state="dismissed"), feedback)
+
+
+def _note(desk: Desk, run: Run, feedback: QgsProcessingFeedback) -> Run:
+    """Write the run to the history; a history that cannot be written is no reason to lose the run."""
+    if desk.history is None:
+        return run
+    try:
+        return desk.history.put(run)
+    except HistoryError as error:
+        feedback.pushWarning(str(error))
+        return run
+
+
+def _tell(plan: Plan, feedback: QgsProcessingFeedback) -> None:
+    x, y = plan.ground
+    level = "" if plan.level is None else f", level {plan.level}"
+    seconds = "" if plan.seconds is None else f", about {max(1, round(plan.seconds))} s"
+    feedback.pushInfo(
+        f"{plan.width} x {plan.height} px in {plan.crs_name}, {x:.4g} x {y:.4g} m each on the ground{level}; "
+        f"{plan.windows} windows{seconds}; seed {plan.seed}"
+    )
+    for warning in plan.warnings:
+        feedback.pushWarning(warning)
+
+
+def _download_progress(feedback: QgsProcessingFeedback) -> Callable[[int, int], None]:
+    def tell(there: int, size: int) -> None:
+        if size > 0:
+            feedback.setProgress(100 * (DENOISING + (1 - DENOISING) * there / size))
+
+    return tell
+
+
+def new_run(access: Access, inputs: GenerateInputs, folder: Path, project: str) -> Run:
+    """Return a run whose result goes to a new, readable file name in ``folder``."""
+    run = Run(server=access.url, inputs=inputs.to_json(), target="", project=project)
+    plain = unicodedata.normalize("NFKD", inputs.prompt if inputs.record_prompt else "").lower()
+    words = re.sub(r"[^a-z0-9]+", "-", plain.encode("ascii", "ignore").decode())[:40].strip("-")
+    return replace(run, target=str(folder / f"{words or 'scene'}_{run.key[:8]}.tif"))
+
+
+@contextmanager
+def pool_thread_released() -> Iterator[None]:
+    """Lend the pool thread to others while this one waits: QGIS 3.22 renders maps in the same pool."""
+    if in_main_thread():
+        yield
+        return
+    pool = QThreadPool.globalInstance()
+    pool.releaseThread()
+    try:
+        yield
+    finally:
+        pool.reserveThread()
+
+
+@contextmanager
+def _stoppable(feedback: QgsProcessingFeedback) -> Iterator[_Either]:
+    """Yield what says whether to stop: the feedback, in the main thread also a SIGTERM.
+
+    The algorithms of qgis_process run there; QGIS itself turns SIGINT into a cancelled feedback.
+    """
+    stop = _Either(feedback)
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def signalled(_number: int, _frame: object) -> None:
+        stop.signalled = True
+
+    before = signal.signal(signal.SIGTERM, signalled)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)

@@ -1,0 +1,112 @@
+"""A result file becomes a layer that says what it is: name, group, metadata, credit, recipe.
+
+The recipe is in a custom property of the layer, and in the file's tags for a layer that was added by hand.
+Knows no network and no jobs. Main thread only.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Optional
+
+from osgeo import gdal
+from qgis.core import QgsLayerMetadata, QgsProject, QgsRasterLayer
+
+from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.schemas import Json
+
+GROUP = "Text2Earth"
+RECIPE = "text2earth/recipe"  # custom property
+CREDIT = "Synthetic image, made by a generative model; shows nothing that was observed"
+_WORDS = 40  # characters of the prompt in a name
+
+
+def add_result(path: str, project: QgsProject, recipe: Optional[Json] = None) -> QgsRasterLayer:
+    """Add a result file to the project's group; without ``recipe`` the file's is taken."""
+    layer = QgsRasterLayer(str(path), Path(path).stem, "gdal")
+    if not layer.isValid():
+        raise PluginError(f"{path} is not a raster that QGIS can read.")
+    describe(layer, recipe or recipe_in_file(path))
+    project.addMapLayer(layer, False)
+    group_of(project).insertLayer(0, layer)
+    return layer
+
+
+def group_of(project: QgsProject):
+    """Return the group of our layers, made on top if it is not there."""
+    root = project.layerTreeRoot()
+    return root.findGroup(GROUP) or root.insertGroup(0, GROUP)
+
+
+def move_to_group(layer: QgsRasterLayer, project: QgsProject) -> None:
+    """Move a layer that somebody else put into the project to our group."""
+    node = project.layerTreeRoot().findLayer(layer.id())
+    if node is None or (node.parent() is not None and node.parent().name() == GROUP):
+        return
+    group_of(project).insertChildNode(0, node.clone())
+    node.parent().removeChildNode(node)
+
+
+def describe(layer: QgsRasterLayer, recipe: Json) -> None:
+    """Give the layer its name, metadata, credit and recipe."""
+    layer.setName(name(recipe))
+    layer.setCustomProperty(RECIPE, json.dumps(recipe, ensure_ascii=False, sort_keys=True))
+    abstract = summary(recipe)
+    metadata = QgsLayerMetadata(layer.metadata())
+    metadata.setTitle(layer.name())
+    metadata.setAbstract(abstract)
+    metadata.setRights([f"{CREDIT}. Model: {recipe.get('model', 'unknown')}"])
+    layer.setMetadata(metadata)
+    layer.setAbstract(abstract)  # the tooltip of QGIS 3.22; newer ones show the metadata
+
+
+def name(recipe: Json) -> str:
+    """Return a readable layer name: what it shows and which of the many it is."""
+    prompt = " ".join(str(recipe.get("prompt") or "").split())
+    if len(prompt) > _WORDS:
+        prompt = prompt[:_WORDS].rsplit(" ", 1)[0].rstrip(" ,.;:") + "…"
+    parts = [prompt or GROUP]
+    if "seed" in recipe:
+        parts.append(f"seed {recipe['seed']}")
+    return ", ".join(parts)
+
+
+def summary(recipe: Json) -> str:
+    """Return what the layer is, in a few lines for tooltips and metadata."""
+    lines = [f"{CREDIT}."]
+    if recipe.get("prompt"):
+        lines.append(f"Prompt: {recipe['prompt']}")
+    if recipe.get("negative_prompt"):
+        lines.append(f"Without: {recipe['negative_prompt']}")
+    pairs = (
+        ("model", "Model"),
+        ("seed", "Seed"),
+        ("level", "Level"),
+        ("steps", "Steps"),
+        ("sampler", "Sampler"),
+    )
+    lines.append("; ".join(f"{title}: {recipe[key]}" for key, title in pairs if recipe.get(key) is not None))
+    return "\n".join(line for line in lines if line)
+
+
+def without_prompts(recipe: Json) -> Json:
+    """Return the recipe as it may be stored where the user wants no prompts."""
+    return {key: value for key, value in recipe.items() if key not in ("prompt", "negative_prompt")}
+
+
+def recipe_of(layer: QgsRasterLayer) -> Optional[Json]:
+    """Return the recipe of a layer, from its property or its file; None if it is not one of ours."""
+    stored = layer.customProperty(RECIPE)
+    if stored:
+        return json.loads(stored)
+    if layer.providerType() != "gdal":
+        return None
+    return recipe_in_file(layer.source().split("|")[0]) or None
+
+
+def recipe_in_file(path: str) -> Json:
+    """Return the recipe in the tags of a result file, {} if it has none."""
+    dataset = gdal.OpenEx(str(path), gdal.OF_RASTER | gdal.OF_READONLY)
+    text = dataset.GetMetadataItem("RECIPE", "GENERATION") if dataset else None
+    return json.loads(text) if text else {}

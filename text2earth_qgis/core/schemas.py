@@ -1,0 +1,201 @@
+"""What travels, seen from QGIS: twin of the inputs in ``model_backend/schemas.py``, and what comes back.
+
+Units and axis order: coordinates are ``(x, y)`` in CRS units, boxes ``(col, row, width, height)`` in pixels
+of a frame with rows counted southward, GSD in ground metres per pixel. Standard library only, so that a
+contract test can hold the two sides equal. What is None is left out of the JSON: the backend then chooses.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Optional, Sequence, Union
+
+Json = dict[str, Any]
+
+FINISHED = ("successful", "failed", "dismissed")
+
+
+class Value:
+    """Base of what is sent."""
+
+    def to_json(self) -> Json:
+        """Return the JSON object, without the members that are None."""
+        members = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {name: _plain(value) for name, value in members.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Value):
+        return value.to_json()
+    return list(value) if isinstance(value, (list, tuple)) else value
+
+
+@dataclass(frozen=True)
+class Extent(Value):
+    """A box in any CRS: west, south, east, north; in the axis order of ``crs`` when that is a URI."""
+
+    bbox: Sequence[float]
+    crs: str = "OGC:CRS84"
+
+
+@dataclass(frozen=True)
+class Box(Value):
+    """A rectangle of whole pixels of a frame; ``row`` grows southward, both may be negative."""
+
+    col: int
+    row: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Align(Value):
+    """The pixel grid of another raster: decimal pixel sizes in CRS units, and any pixel corner (x, y)."""
+
+    crs: str
+    pixel_size: Sequence[str]
+    anchor: Sequence[float]
+
+
+@dataclass(frozen=True)
+class GenerateInputs(Value):
+    """Inputs of the process ``generate``."""
+
+    prompt: str
+    extent: Extent
+    gsd: Optional[float] = None
+    negative_prompt: str = ""
+    crs: Optional[str] = None
+    project_crs: Optional[str] = None
+    align: Optional[Align] = None
+    canvas: Union[str, Box] = "extent"
+    seed: Optional[int] = None
+    steps: Optional[int] = None
+    sampler: Optional[str] = None
+    guidance: Optional[float] = None
+    model: Optional[str] = None
+    variants: int = 1
+    record_prompt: bool = True
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> GenerateInputs:
+        """Read what ``to_json`` wrote."""
+        members = dict(data)
+        members["extent"] = Extent(**members["extent"])
+        if members.get("align"):
+            members["align"] = Align(**members["align"])
+        if isinstance(members.get("canvas"), dict):
+            members["canvas"] = Box(**members["canvas"])
+        return cls(**members)
+
+
+@dataclass(frozen=True)
+class PlanInputs(Value):
+    """Inputs of the process ``plan``: the inputs of another process."""
+
+    process: str
+    inputs: Json
+
+
+@dataclass(frozen=True)
+class EchoInputs(Value):
+    """Inputs of the process ``echo``, which checks a connection."""
+
+    message: str = ""
+    pause: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a request comes to, before it is run."""
+
+    recipe: Json
+    variants: int
+    crs: str
+    crs_name: str
+    width: int
+    height: int
+    transform: list[float]
+    bbox: list[float]
+    gsd: Json
+    level: Optional[int]
+    windows: int
+    evaluations: int
+    seconds: Optional[float]
+    bytes: int
+    warnings: list[str]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        """Read the backend's answer; members this version does not know are ignored."""
+        return cls(**{item.name: data[item.name] for item in dataclasses.fields(cls)})
+
+    @property
+    def seed(self) -> int:
+        """Return the seed of the first variant."""
+        return int(self.recipe["seed"])
+
+    @property
+    def ground(self) -> tuple[float, float]:
+        """Return the ground metres per pixel along x and y."""
+        return float(self.gsd["x"]), float(self.gsd["y"])
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link of a status, a results document or a landing page; ``crs`` and ``bbox`` only on previews."""
+
+    href: str
+    rel: str = ""
+    type: str = ""
+    title: str = ""
+    crs: str = ""
+    bbox: tuple[float, ...] = ()
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Link:
+        """Read one link object."""
+        words = {name: str(data.get(name) or "") for name in ("href", "rel", "type", "title", "crs")}
+        return cls(bbox=tuple(float(value) for value in data.get("bbox") or ()), **words)
+
+
+@dataclass(frozen=True)
+class StatusInfo:
+    """Where a job stands: the OGC members, and what our backend adds (None elsewhere)."""
+
+    job: str
+    status: str
+    process: str = ""
+    message: str = ""
+    progress: Optional[int] = None
+    queue_position: Optional[int] = None
+    eta: Optional[float] = None
+    seed: Optional[int] = None
+    links: tuple[Link, ...] = ()
+    retry_after: Optional[float] = field(default=None, compare=False)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], retry_after: Optional[float] = None) -> StatusInfo:
+        """Read a statusInfo of any OGC API - Processes 1.0 server; ``retry_after`` is from the header."""
+        return cls(
+            job=str(data["jobID"]),
+            status=str(data["status"]),
+            process=str(data.get("processID") or ""),
+            message=str(data.get("message") or ""),
+            progress=data.get("progress"),
+            queue_position=data.get("queuePosition"),
+            eta=data.get("eta"),
+            seed=data.get("seed"),
+            links=tuple(Link.from_json(link) for link in data.get("links") or ()),
+            retry_after=retry_after,
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether the job has come to an end, good or bad."""
+        return self.status in FINISHED
+
+    def link(self, rel: str) -> Optional[Link]:
+        """Return the first link whose relation is ``rel`` (short name, or the end of its URI)."""
+        return next((link for link in self.links if link.rel.rsplit("/", 1)[-1] == rel), None)

@@ -1,0 +1,113 @@
+"""What the user may set, read once at the edge and passed on as values.
+
+Kept in QgsSettings under ``text2earth/``; secrets only as the id of an authentication configuration of
+QGIS. The environment wins: TEXT2EARTH_BACKEND_URL and TEXT2EARTH_TOKEN, so that scripts need no profile.
+Knows where a backend on this computer keeps its token; sends nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Optional
+from urllib.parse import urlsplit
+
+from qgis.core import QgsApplication, QgsProject, QgsSettings
+from qgis.PyQt.QtCore import QStandardPaths
+
+PREFIX = "text2earth/"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the Options page shows."""
+
+    url: str = "http://127.0.0.1:8765"  # of the backend
+    authcfg: str = ""  # authentication configuration of QGIS for it
+    folder: str = ""  # where results go; empty: beside the project, else in Documents
+    record_prompt: bool = True  # write the prompts into the files
+    poll_seconds: float = 1.0  # between two questions where a job stands
+    python: str = ""  # interpreter that has the backend, to start one from QGIS
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach one backend. Credentials are sent to this URL's origin only."""
+
+    url: str
+    authcfg: str = ""
+    token: Optional[str] = field(default=None, repr=False)
+
+    @property
+    def local(self) -> bool:
+        """Whether the backend is on this computer."""
+        return urlsplit(self.url).hostname in LOOPBACK
+
+
+def load() -> Settings:
+    """Return what is stored, defaults for the rest."""
+    stored = QgsSettings()
+    return Settings(
+        **{
+            item.name: stored.value(PREFIX + item.name, item.default, type=type(item.default))
+            for item in dataclasses.fields(Settings)
+        }
+    )
+
+
+def save(settings: Settings) -> None:
+    """Store all settings."""
+    stored = QgsSettings()
+    for item in dataclasses.fields(settings):
+        stored.setValue(PREFIX + item.name, getattr(settings, item.name))
+
+
+def access(settings: Settings) -> Access:
+    """Return how to reach the backend: the environment, else the settings, else the local token file."""
+    url = os.environ.get("TEXT2EARTH_BACKEND_URL") or settings.url
+    token = os.environ.get("TEXT2EARTH_TOKEN") or None
+    found = Access(url.strip(), "" if token else settings.authcfg, token)
+    if found.local and not token and not settings.authcfg:
+        return dataclasses.replace(found, token=local_token())
+    return found
+
+
+def local_token() -> Optional[str]:
+    """Return the token that a backend of this user made at its first start, None if there is none."""
+    named = os.environ.get("TEXT2EARTH_TOKEN_FILE")
+    path = Path(named) if named else data_folder() / "token"
+    if not path.is_file():
+        return None
+    lines = path.read_text("utf-8").split()
+    return lines[0] if lines else None
+
+
+def data_folder() -> Path:
+    """Return where a backend of this user keeps its data unless told otherwise (as platformdirs has it)."""
+    if os.environ.get("TEXT2EARTH_DATA_DIR"):
+        return Path(os.environ["TEXT2EARTH_DATA_DIR"])
+    if sys.platform == "win32":
+        return Path(os.environ["LOCALAPPDATA"], "text2earth", "text2earth")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "text2earth"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share", "text2earth")
+
+
+def profile_folder() -> Path:
+    """Return the folder of the plugin in the QGIS profile; it is made when something is written."""
+    return Path(QgsApplication.qgisSettingsDirPath(), "text2earth")
+
+
+def result_folder(settings: Settings, project: QgsProject) -> Path:
+    """Return where results go: the chosen folder, beside the saved project, else in Documents."""
+    if settings.folder:
+        return Path(settings.folder)
+    home = project.absolutePath()
+    if home:
+        return Path(home, "text2earth")
+    documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
+    return Path(documents, "Text2Earth")
