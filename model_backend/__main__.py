@@ -1,0 +1,54 @@
+"""The command line: ``python -m model_backend serve | models ... | train-mini ...``."""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+import sys
+from pathlib import Path
+
+from model_backend import __version__
+from model_backend.errors import BackendError
+from model_backend.settings import Settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = argparse.ArgumentParser(prog="text2earth-backend", description="Backend of Text2Earth for QGIS.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve(commands)
+    given = parser.parse_args(arguments)
+    return int(given.run(given) or 0)
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "serve", help="answer requests", description="Every setting is also a TEXT2EARTH_ variable."
+    )
+    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (8765); 0 takes a free one")
+    parser.add_argument("--data-dir", type=Path, help="folder of job store, results, models and token")
+    parser.add_argument("--model", help="default model: an id of `models list`, or a model folder")
+    token = parser.add_mutually_exclusive_group()
+    token.add_argument("--token-file", type=Path, help="file with one token per line (DATA_DIR/token)")
+    token.add_argument("--no-token", action="store_true", default=None, help="ask nobody (loopback only)")
+    parser.set_defaults(run=_serve)
+
+
+def _serve(given: argparse.Namespace) -> int:
+    # Imported here: the other commands run where FastAPI is missing.
+    from model_backend.api.auth import BadSetUp
+    from model_backend.api.server import serve
+
+    flags = {name: value for name, value in vars(given).items() if name != "run" and value is not None}
+    try:
+        serve(Settings(**flags))
+    except (BadSetUp, BackendError, OSError, sqlite3.DatabaseError, ValueError) as error:
+        print(f"text2earth-backend: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""What one backend is made of: its settings, job store, files, supervisor, secret.
+
+Built once at start and handed to the endpoints as a value; starting it starts the workers.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from itsdangerous import Signer
+
+from model_backend.api.auth import Gate
+from model_backend.jobs.files import Files
+from model_backend.jobs.store import Store
+from model_backend.jobs.supervisor import Supervisor
+from model_backend.settings import Settings
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One running backend."""
+
+    settings: Settings
+    gate: Gate
+    store: Store
+    files: Files
+    supervisor: Supervisor
+    signer: Signer
+
+    @classmethod
+    def open(cls, settings: Settings) -> Backend:
+        """Open (or make) the data directory; raises BadSetUp, OSError or sqlite3.DatabaseError."""
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        gate = Gate.of(settings)
+        signer = Signer(_secret(settings.data_dir / "secret"), salt="result", digest_method="sha256")
+        files = Files(settings.data_dir)
+        store = Store(settings.data_dir / "jobs.sqlite", durable=True)
+        return cls(settings, gate, store, files, Supervisor(settings, store, files), signer)
+
+    def close(self) -> None:
+        """End the workers and close the store; unfinished jobs stay queued."""
+        self.supervisor.stop()
+        self.store.close()
+
+
+def _secret(path: Path) -> bytes:
+    """Return the key that signs links, made at first start."""
+    if not path.exists():
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(32))
+        os.replace(part, path)
+    return path.read_bytes()

@@ -1,0 +1,67 @@
+"""Listens: binds the port, runs the application, says when it is ready, ends cleanly.
+
+Knows sockets, signals and uvicorn; does not know what is served.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+
+import uvicorn
+
+from model_backend.api.app import create_app
+from model_backend.api.backend import Backend
+from model_backend.settings import Settings
+
+GRACE = 5  # seconds that running requests get at shutdown
+KEEP_ALIVE = 30  # seconds; longer than a client's polls are apart
+
+
+class _Server(uvicorn.Server):
+    """A server that prints its address once it answers there."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            print(f"Listening on {self._url}", flush=True)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM; raises BadSetUp, OSError or sqlite3.DatabaseError at start."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
+    os.umask(0o077)  # prompts and pictures are their owner's
+    backend = Backend.open(settings)
+    listener = _bind(settings.host, settings.port)
+    config = uvicorn.Config(
+        create_app(backend),
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,  # prompts travel in bodies, but signatures in URLs
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=KEEP_ALIVE,
+    )
+    # uvicorn shuts down on these signals and then raises them again, for this.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+    with listener:
+        host, port = listener.getsockname()[:2]
+        address = f"[{host}]" if ":" in host else host
+        _Server(config, f"http://{address}:{port}").run(sockets=[listener])
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    return socket.create_server((host, port), family=family)

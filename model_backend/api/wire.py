@@ -1,0 +1,206 @@
+"""JSON in, problems out: what HTTP needs around every endpoint.
+
+Strict JSON (no duplicate keys, no NaN or Infinity), RFC 7807 answers for every error, the guard that each
+request passes first, and a cap on bodies that holds while they stream in. Knows HTTP; does not know jobs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from model_backend.api.auth import Gate
+from model_backend.errors import BackendError, InvalidInput, TooLarge, Unauthorized
+
+log = logging.getLogger(__name__)
+
+OPEN = frozenset({"/healthz"})  # answered without a token
+
+
+# ---- in ---------------------------------------------------------------------------------------------
+
+
+def loads(body: bytes) -> Any:
+    """Return the JSON value of ``body``; InvalidInput for anything that is not strict, finite JSON."""
+    try:
+        return json.loads(
+            body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_finite, parse_float=_finite
+        )
+    except InvalidInput:
+        raise
+    except RecursionError:
+        raise InvalidInput("body", "The body is nested too deeply.") from None
+    except ValueError as error:  # not UTF-8, not JSON, or a whole number of thousands of digits
+        raise InvalidInput("body", f"The body is not JSON: {error}", allowed="a JSON object") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidInput(_printable(twice), f"`{_printable(twice)}` is given twice.", allowed="one value")
+    return members
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise InvalidInput("body", f"{text[:50]} is no finite number.", value=text, allowed="finite numbers")
+    return number
+
+
+def _printable(text: str) -> str:
+    return text[:100].encode("utf-8", "replace").decode()
+
+
+def digest(*parts: Any) -> str:
+    """Return the SHA-256 of the canonical JSON of ``parts``."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+# ---- out --------------------------------------------------------------------------------------------
+
+
+class Problem(JSONResponse):
+    """An RFC 7807 answer."""
+
+    media_type = "application/problem+json"
+
+    def render(self, content: Any) -> bytes:
+        """Write ASCII: what is refused may hold text that UTF-8 cannot."""
+        return json.dumps(content).encode()
+
+
+def problem_of(error: BackendError) -> Problem:
+    """Return the answer for one of our errors."""
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    response = Problem(error.problem(), error.status, headers)
+    if isinstance(error, Unauthorized):
+        for challenge in ("Bearer", 'Basic realm="Text2Earth", charset="UTF-8"'):
+            response.headers.append("WWW-Authenticate", challenge)
+    return response
+
+
+def _backend_error(_: Request, error: Exception) -> Problem:
+    assert isinstance(error, BackendError)
+    return problem_of(error)
+
+
+def _http_error(_: Request, error: Exception) -> Problem:
+    assert isinstance(error, HTTPException)
+    title = HTTPStatus(error.status_code).phrase
+    detail = _SENTENCES.get(error.detail, error.detail)
+    members = {"type": "about:blank", "title": title, "status": error.status_code, "detail": detail}
+    return Problem(members, error.status_code, error.headers)
+
+
+_SENTENCES = {
+    "Not Found": "There is nothing at this path.",
+    "Method Not Allowed": "This method does nothing here; the Allow header lists those that do.",
+}
+
+
+def _invalid_parameter(_: Request, error: Exception) -> Problem:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    field, value = str(first["loc"][-1]), first.get("input")
+    return problem_of(InvalidInput(field, f"`{field}`: {first['msg']}.", value=value, allowed=first["msg"]))
+
+
+def _unforeseen(request: Request, error: Exception) -> Problem:
+    # Starlette logs the traceback; the caller learns nothing of our insides.
+    log.error("%s %s: unforeseen %s", request.method, request.url.path, type(error).__name__)
+    detail = "The backend failed at this request. Its log has the details."
+    return Problem({"type": "about:blank", "title": "Internal error", "status": 500, "detail": detail}, 500)
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Make every error of ``app`` an RFC 7807 answer."""
+    app.add_exception_handler(BackendError, _backend_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _invalid_parameter)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+# ---- around -----------------------------------------------------------------------------------------
+
+
+class Guard:
+    """The first thing that sees a request: Host, Origin, token, size of the body.
+
+    Leaves ``scope["state"]["owner"]``: the owner's name, or None where no token is needed or a signature in
+    the query stands for it (the endpoint checks that).
+    """
+
+    def __init__(self, app: ASGIApp, gate: Gate, max_body: int) -> None:
+        self._app, self._gate, self._max_body = app, gate, max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer why not."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            headers = Headers(scope=scope)
+            self._gate.check_source(headers, scope["scheme"])
+            self._check_length(headers)
+            scope.setdefault("state", {})["owner"] = self._owner(scope, headers)
+        except BackendError as error:
+            await problem_of(error)(scope, receive, _hardened(send))
+            return
+        await self._app(scope, self._capped(receive), _hardened(send))
+
+    def _owner(self, scope: Scope, headers: Headers) -> str | None:
+        signed = b"signature=" in scope["query_string"]
+        if "authorization" not in headers and (signed or scope["path"] in OPEN):
+            return None
+        return self._gate.owner(headers)
+
+    def _check_length(self, headers: Headers) -> None:
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length[:20]) > self._max_body:
+            raise self._too_large(length)
+
+    def _too_large(self, length: str) -> TooLarge:
+        allowed = f"at most {self._max_body:,} bytes"
+        return TooLarge(
+            "body", f"The body is too large: {allowed} are accepted.", value=length, allowed=allowed
+        )
+
+    def _capped(self, receive: Receive) -> Receive:
+        """Count what streams in, for bodies that do not say their length."""
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._max_body:
+                raise self._too_large(f"more than {self._max_body}")
+            return message
+
+        return counted
+
+
+def _hardened(send: Send) -> Send:
+    """Add the headers that keep browsers from guessing types and caches from sharing answers."""
+
+    async def hardened(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            extra = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"private, no-cache")]
+            message = {**message, "headers": [*message["headers"], *extra]}
+        await send(message)
+
+    return hardened

@@ -1,0 +1,69 @@
+"""The models a worker keeps loaded: least recently used ones go when the memory budget is spent.
+
+Knows when to load and what to forget; loading itself is ``models.loader``'s. Tells the store what a loaded
+model is like on this device, so that plans know its speed.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from model_backend.errors import ModelUnavailable
+from model_backend.jobs.store import Store
+from model_backend.models.registry import Entry, Registry
+from model_backend.settings import Settings
+
+if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
+    from model_backend.models.loader import Model
+
+
+class ModelCache:
+    """Models of one device by id, within ``Settings.model_memory_gb``."""
+
+    def __init__(self, settings: Settings, device: str, store: Store) -> None:
+        self._settings, self._device, self._store = settings, device, store
+        self._loaded: OrderedDict[str, tuple[Model, int]] = OrderedDict()
+
+    def default(self) -> Model:
+        """Return the default model, loaded."""
+        return self._load(Registry(self._settings).default())
+
+    def has(self, model: str, revision: str) -> bool:
+        """Say whether a model is loaded in that revision."""
+        known = self._loaded.get(model)
+        return known is not None and known[0].card.revision_or_hash == revision
+
+    def get(self, model: str, revision: str) -> Model:
+        """Return a model, loaded; ModelUnavailable if it is not the ``revision`` of the recipe any more."""
+        if self.has(model, revision):
+            self._loaded.move_to_end(model)
+            return self._loaded[model][0]
+        entry = Registry(self._settings).get(model)
+        if entry.card.revision_or_hash != revision:
+            raise ModelUnavailable(f"The model {model} was replaced since the job was sent; send it again.")
+        return self._load(entry)
+
+    def _load(self, entry: Entry) -> Model:
+        from model_backend.models import loader
+
+        folder = entry.require()
+        self._loaded.pop(entry.card.id, None)
+        size = _weights(folder)
+        self._make_room(size)
+        model = loader.load(folder, entry.card, self._device, self._settings.threads)
+        self._loaded[entry.card.id] = (model, size)
+        profile = model.profile
+        self._store.learn(entry.card.id, self._device, profile.to_dict(), profile.seconds_per_evaluation)
+        return model
+
+    def _make_room(self, size: int) -> None:
+        """Forget the models used longest ago until ``size`` more bytes fit; the newest one always may."""
+        budget = self._settings.model_memory_gb * 1e9
+        while self._loaded and sum(held for _, held in self._loaded.values()) + size > budget:
+            self._loaded.popitem(last=False)
+
+
+def _weights(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*.safetensors"))

@@ -1,0 +1,62 @@
+"""Where the files of jobs lie: one folder per job below the data directory.
+
+Knows paths and their removal; rows decide what is wanted (``store.keeping_files``). Every attempt at a block
+writes into a folder of its own, so a worker that has lost its claim can never touch what replaced it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from model_backend.jobs.rows import Claim
+
+log = logging.getLogger(__name__)
+
+
+class Files:
+    """The folders of all jobs."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Use (and make) ``data_dir/jobs``, readable by its owner only."""
+        self.root = data_dir / "jobs"
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def of(self, job: str) -> Path:
+        """Return the folder of a job, whether or not it exists."""
+        return self.root / job
+
+    def preview(self, job: str) -> Path:
+        """Return where a job's preview lies once there is one."""
+        return self.of(job) / "preview.jpg"
+
+    def attempt(self, claim: Claim) -> Path:
+        """Make a fresh folder for a claim; what earlier attempts at the block left goes."""
+        for old in self.of(claim.job).glob(f"{claim.number}-*"):
+            remove(old)
+        folder = self.of(claim.job) / f"{claim.number}-{claim.attempt}"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def sweep(self, wanted: Callable[[], set[str]]) -> None:
+        """Remove the folders of jobs that are not ``wanted``.
+
+        ``wanted`` is asked after the folders were listed: a folder is made after its row, so a job submitted
+        meanwhile is safe.
+        """
+        names = {path.name for path in self.root.iterdir()}
+        for name in names - wanted():
+            remove(self.of(name))
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder; what cannot go now (open elsewhere, on Windows) is left to the next sweep."""
+
+    def left(_: object, path: str, error: BaseException) -> None:
+        if not isinstance(error, FileNotFoundError):
+            log.warning("cannot remove %s yet: %s", os.path.basename(path), error)
+
+    shutil.rmtree(folder, onerror=lambda function, path, info: left(function, path, info[1]))

@@ -1,0 +1,159 @@
+"""Keeps one worker process per device alive while the API runs.
+
+Knows how to start, wake, watch and end processes; does not know what they do. A worker is told everything in
+one JSON line on its standard input; every later line means "look for work"; the end of that input means that
+we are gone, by whatever death, and the worker leaves (a pipe does that on every operating system).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+
+from model_backend.jobs.files import Files
+from model_backend.jobs.store import Store
+from model_backend.settings import Settings
+
+log = logging.getLogger(__name__)
+
+TICK = 1.0  # seconds between looks at workers; their death is noticed at once
+SWEEP = 60.0  # seconds between removals of what has expired
+PATIENCE = 5.0  # seconds a worker gets to leave at shutdown
+HEALTHY = 60.0  # a worker that lived this long was not broken from the start
+LONGEST_PAUSE = 30.0  # seconds between starts of a worker that keeps dying
+
+
+@dataclass
+class Slot:
+    """The worker of one device."""
+
+    device: str
+    name: str = ""
+    process: subprocess.Popen[bytes] | None = None
+    born: float = 0.0
+    deaths: int = 0  # in a row
+    start_at: float = 0.0
+
+
+class Supervisor:
+    """Starts workers, restarts dead ones, kills those that ignore a cancel, removes what has expired."""
+
+    def __init__(self, settings: Settings, store: Store, files: Files) -> None:
+        self._settings = settings
+        self._store = store
+        self._files = files
+        self._slots = [Slot(device.strip()) for device in settings.device.split(",")]
+        self._lock = threading.Lock()  # of the slots' processes
+        self._look = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+
+    def start(self) -> None:
+        """Start the workers and watch them."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Tell the workers that there is something to do, or something to stop."""
+        with self._lock:
+            for slot in self._slots:
+                if slot.process is not None and slot.process.stdin is not None:
+                    with contextlib.suppress(OSError):  # it died; the next one looks by itself
+                        slot.process.stdin.write(b"\n")
+
+    def alive(self) -> int:
+        """Return the number of workers that run."""
+        return sum(slot.process is not None and slot.process.poll() is None for slot in self._slots)
+
+    def free_bytes(self) -> int:
+        """Return the free bytes of the disk that results go to."""
+        return shutil.disk_usage(self._files.root).free
+
+    def stop(self) -> None:
+        """End the workers; what they worked on stays queued."""
+        self._stopping = True
+        self._look.set()
+        self._thread.join()
+        with self._lock:
+            running = [slot.process for slot in self._slots if slot.process is not None]
+            for process in running:
+                assert process.stdin is not None
+                with contextlib.suppress(OSError):
+                    process.stdin.close()
+            for process in running:
+                try:
+                    process.wait(PATIENCE)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+            for slot in self._slots:
+                self._store.release(slot.name, crashed=False)
+
+    def _run(self) -> None:
+        sweep_at = 0.0
+        while not self._stopping:
+            for slot in self._slots:
+                self._check(slot)
+            self._store.tidy(self._settings.max_attempts)
+            if time.monotonic() >= sweep_at:
+                self._store.expire(self._settings.result_hours * 3600)
+                self._files.sweep(self._store.keeping_files)
+                sweep_at = time.monotonic() + SWEEP
+            self._look.wait(TICK)
+            self._look.clear()
+
+    def _check(self, slot: Slot) -> None:
+        if slot.process is None:
+            if time.monotonic() >= slot.start_at:
+                self._spawn(slot)
+        elif slot.process.poll() is not None:
+            self._bury(slot, slot.process.returncode)
+            self._check(slot)
+        elif self._store.ignoring_cancel(slot.name, self._settings.cancel_seconds):
+            log.warning("worker %s ignores a cancel: killed", slot.name)
+            slot.process.kill()  # noticed by its waiter
+
+    def _spawn(self, slot: Slot) -> None:
+        slot.name = f"{slot.device}-{uuid.uuid4().hex[:8]}"
+        order = {
+            "worker": slot.name,
+            "device": slot.device,
+            "settings": self._settings.model_dump(mode="json"),
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "model_backend.jobs.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,  # ours is the user's
+            bufsize=0,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):  # dead already: buried at the next look
+            process.stdin.write(json.dumps(order).encode() + b"\n")
+        with self._lock:
+            slot.process, slot.born = process, time.monotonic()
+        threading.Thread(target=self._await, args=(process,), daemon=True).start()
+
+    def _await(self, process: subprocess.Popen[bytes]) -> None:
+        process.wait()
+        self._look.set()
+
+    def _bury(self, slot: Slot, code: int) -> None:
+        assert slot.process is not None
+        log.warning("worker %s ended with code %d", slot.name, code)
+        self._store.release(slot.name, crashed=True)
+        with self._lock:
+            if slot.process.stdin is not None:
+                slot.process.stdin.close()
+            slot.process = None
+        healthy = time.monotonic() - slot.born > HEALTHY
+        slot.deaths = 1 if healthy else slot.deaths + 1
+        pause = 0.0 if slot.deaths == 1 else min(LONGEST_PAUSE, 2.0 ** (slot.deaths - 2))
+        slot.start_at = time.monotonic() + pause

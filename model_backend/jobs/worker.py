@@ -1,0 +1,199 @@
+"""A worker process: claims blocks, one at a time, and tells the store how they go.
+
+Started by the supervisor as ``python -m model_backend.jobs.worker`` with one JSON line on standard input.
+Knows claims, leases and cancels; what a block is made of is the story of its process (``scenes``). The only
+place that catches every exception: whatever happens to a job, its owner gets a sentence and the worker lives.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from model_backend.errors import BackendError, Cancelled, ModelUnavailable
+from model_backend.jobs import scenes
+from model_backend.jobs.cache import ModelCache
+from model_backend.jobs.files import Files
+from model_backend.jobs.rows import Claim
+from model_backend.jobs.store import Store
+from model_backend.settings import Settings
+
+log = logging.getLogger(__name__)
+
+POLL = 5.0  # seconds between looks for work that nobody announced: the safety net
+PREVIEW_SECONDS = 1.0
+PREVIEW_PIXELS = 1024
+
+
+class Watch:
+    """What a story reports to: the store hears of every step and answers whether to go on."""
+
+    def __init__(self, store: Store, claim: Claim, lease: float, preview: Path) -> None:
+        self._store, self._claim, self._lease, self._preview = store, claim, lease, preview
+        self._first: tuple[float, int] | None = None
+        self._next_preview = 0.0
+        self.rate: float | None = None  # seconds per evaluation, measured
+
+    def say(self, message: str) -> None:
+        """Tell the owner what is being done."""
+        self._store.say(self._claim, message)
+
+    def step(self, done: int, total: int) -> None:
+        """Record that ``done`` of ``total`` evaluations are done; Cancelled when the job is not to go on."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (now, done)
+        elif done > self._first[1]:
+            self.rate = (now - self._first[0]) / (done - self._first[1])
+        self._store.progress(self._claim, done, total, self.rate, self._lease)
+
+    def preview(self, rgb: np.ndarray) -> None:
+        """Keep ``rgb`` (height, width, 3; uint8) as the job's preview, at most once a second."""
+        if time.monotonic() >= self._next_preview:
+            self.picture(rgb)
+            self._next_preview = time.monotonic() + PREVIEW_SECONDS
+
+    def picture(self, rgb: np.ndarray) -> None:
+        """Write the preview, whole or not at all."""
+        image = Image.fromarray(rgb)
+        image.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
+        part = self._preview.with_suffix(f".{self._claim.number}-{self._claim.attempt}.part")
+        image.save(part, "JPEG", quality=85)
+        try:
+            os.replace(part, self._preview)
+        except PermissionError:  # Windows, while somebody reads it: the next one will do
+            part.unlink()
+
+
+@dataclass
+class Heart:
+    """Extends a claim's lease from a thread, so that one long step does not lose it."""
+
+    store: Store
+    claim: Claim
+    lease: float
+
+    def __enter__(self) -> Heart:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heart", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._stop.wait(self.lease / 3):
+            if not self.store.beat(self.claim, self.lease):
+                return  # the next step finds out by itself
+
+
+class Worker:
+    """The loop of one worker."""
+
+    def __init__(self, name: str, device: str, settings: Settings) -> None:
+        self.name = name
+        self._settings = settings
+        self._store = Store(settings.data_dir / "jobs.sqlite")
+        self._files = Files(settings.data_dir)
+        self._cache = ModelCache(settings, device, self._store)
+        self._work = threading.Event()
+
+    def run(self) -> None:
+        """Work for ever."""
+        settings = self._settings
+        warm = False
+        while True:
+            claim = self._store.claim(self.name, settings.lease_seconds, settings.max_attempts)
+            if claim is not None:
+                self._do(claim)
+            elif not warm:
+                warm = True
+                self._warm_up()
+            else:
+                self._work.wait(POLL)
+                self._work.clear()
+
+    def listen(self, orders: BinaryIO) -> None:
+        """Wake the loop at every line of ``orders``; leave at its end. Runs in a thread."""
+        for _ in orders:
+            self._work.set()
+        self.leave()
+
+    def leave(self) -> None:
+        """End this process at once; the block in hand goes back to the queue."""
+        self._store.release(self.name, crashed=False)
+        os._exit(0)
+
+    def _warm_up(self) -> None:
+        """Load the default model while nothing waits: the first job starts sooner, plans know its speed."""
+        try:
+            self._cache.default()
+        except ModelUnavailable as error:
+            log.warning("%s", error)
+        except Exception:
+            log.exception("cannot load the default model")
+
+    def _do(self, claim: Claim) -> None:
+        settings, store = self._settings, self._store
+        watch = Watch(store, claim, settings.lease_seconds, self._files.preview(claim.job))
+        bench = scenes.Bench(settings, store, self._cache, watch, self._files.attempt(claim))
+        try:
+            with Heart(store, claim, settings.lease_seconds):
+                store.finish(claim, scenes.STORIES[claim.process](claim, bench))
+            return
+        except Cancelled:
+            log.info("job %s: stopped", claim.job)
+        except BackendError as error:
+            self._fail(claim, str(error))
+        except Exception as error:
+            log.exception("job %s failed", claim.job)
+            self._fail(claim, _sentence(error))
+        store.drop(claim)
+        self._files.sweep(store.keeping_files)
+
+    def _fail(self, claim: Claim, sentence: str) -> None:
+        try:
+            self._store.fail(claim, sentence)
+        except Cancelled:
+            log.info("job %s: failed after it was dismissed", claim.job)
+
+
+def _sentence(error: Exception) -> str:
+    """Say to a job's owner what an unforeseen error means for them."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "The device ran out of memory. Try a smaller extent, or fewer jobs at a time."
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "The disk of the backend is full. Remove finished jobs, then try again."
+    return (
+        f"The backend failed with an unforeseen {type(error).__name__}."
+        " Its log has the details under the id of this job."
+    )
+
+
+def main() -> None:
+    """Run as the supervisor's child."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s:     worker: %(message)s")
+    order = json.loads(sys.stdin.buffer.readline())
+    worker = Worker(order["worker"], order["device"], Settings(**order["settings"]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which then lets us go
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=worker.leave).start())
+    threading.Thread(target=worker.listen, args=(sys.stdin.buffer,), daemon=True).start()
+    worker.run()
+
+
+if __name__ == "__main__":
+    main()
