@@ -1,0 +1,221 @@
+"""The process ``generate``: imagery from an extent and a prompt. Its inputs become a plan here.
+
+``plan`` is the only owner of snapping, defaults, cost and limits: the API calls it when a job is submitted,
+the worker works from what it answers, the plugin shows it. Pure arithmetic: nothing is allocated, no torch.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from model_backend.engine import cost, lattice
+from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
+from model_backend.models.card import ModelCard
+from model_backend.models.registry import Entry, Registry
+from model_backend.processes.base import Process
+from model_backend.raster.frame import Placement, place
+from model_backend.schemas import Box, GenerateInputs, Plan, Recipe
+from model_backend.settings import Settings
+
+COG = "image/tiff; application=geotiff; profile=cloud-optimized"
+_VARIANTS = 8
+_PREVIEW_BYTES = 1024 * 1024
+_FILE_OVERHEAD = 64 * 1024
+
+
+def _outputs() -> dict[str, dict[str, object]]:
+    """Return the outputs of all variants; those after the first exist if more variants are asked for."""
+    outputs: dict[str, dict[str, object]] = {}
+    for number in range(1, _VARIANTS + 1):
+        end, which = ("", "") if number == 1 else (f"_{number}", f" of variant {number}")
+        link = {"type": "string", "contentEncoding": "base64", "contentMediaType": COG}
+        record = {"type": "object", "contentMediaType": "application/geo+json"}
+        outputs[f"image{end}"] = {"title": f"Cloud-optimized GeoTIFF{which}", "schema": link}
+        outputs[f"item{end}"] = {"title": f"STAC Item{which}", "schema": record}
+        outputs[f"recipe{end}"] = {"title": f"Recipe{which}", "schema": {"type": "object"}}
+    return outputs
+
+
+PROCESS = Process(
+    id="generate",
+    title="Generate imagery",
+    text="Makes synthetic overhead imagery of an extent from a prompt, as a georeferenced layer.",
+    inputs=GenerateInputs,
+    outputs=_outputs(),
+    sync=False,
+    keywords=("synthetic imagery", "diffusion", "COG"),
+)
+
+
+def plan(inputs: GenerateInputs, registry: Registry, limits: Settings, rate: float | None) -> Plan:
+    """Return what ``inputs`` come to; ``rate`` is the measured seconds per UNet evaluation, if any.
+
+    Raises InvalidInput (a field is wrong), TooLarge (above a limit) and ModelUnavailable.
+    """
+    _check_prompts(inputs, limits)
+    entry = _model(inputs, registry)
+    card = entry.card
+    placement = place(inputs, card)
+    _check_pixels(placement.grid, "extent.bbox", limits)
+    _check_pixels(Box(col=0, row=0, width=placement.width, height=placement.height), "extent.bbox", limits)
+    canvas = _canvas(inputs, placement, card, limits)
+    recipe = _recipe(inputs, card, placement, canvas)
+    count = cost.count(recipe, card, entry.schedule)
+    evaluations = count.evaluations * inputs.variants
+    _check_evaluations(evaluations, inputs, limits)
+    price = _price(recipe, entry, count.evaluations)
+    return Plan(
+        recipe=recipe,
+        variants=inputs.variants,
+        crs=placement.crs,
+        crs_name=placement.crs_name,
+        width=placement.width,
+        height=placement.height,
+        transform=list(placement.transform),
+        bbox=list(placement.bbox),
+        gsd=placement.gsd,
+        level=placement.level,
+        windows=count.windows,
+        evaluations=evaluations,
+        seconds=None if rate is None else round(evaluations * rate, 1),
+        bytes=_bytes(placement) * inputs.variants,
+        warnings=[*placement.warnings, *price, *_unknown_words(inputs.prompt, card), *_licence(card)],
+    )
+
+
+def _model(inputs: GenerateInputs, registry: Registry) -> Entry:
+    """Return the model of a request, installed or not."""
+    if inputs.model is None:
+        return registry.default()
+    known = [entry.card.id for entry in registry.all() if entry.card.pipeline == "text2image"]
+    try:
+        entry = registry.get(inputs.model)
+    except ModelUnavailable as error:
+        raise InvalidInput("model", str(error), value=inputs.model, allowed=", ".join(known)) from None
+    if entry.card.pipeline != "text2image":
+        detail = f"{entry.card.title} edits imagery; it cannot generate without a source."
+        raise InvalidInput("model", detail, value=inputs.model, allowed=", ".join(known))
+    return entry
+
+
+def _check_prompts(inputs: GenerateInputs, limits: Settings) -> None:
+    """Refuse prompts longer than this server takes."""
+    for field, text in (("prompt", inputs.prompt), ("negative_prompt", inputs.negative_prompt)):
+        if len(text) > limits.max_prompt:
+            rule = f"at most {limits.max_prompt:,} characters"
+            detail = f"`{field}` has {len(text):,} characters; this server takes {rule}."
+            raise TooLarge(field, detail, value=text[:200], allowed=rule)
+
+
+def _check_pixels(box: Box, field: str, limits: Settings) -> None:
+    """Refuse a box of more pixels than this server makes."""
+    pixels = box.width * box.height
+    if pixels > limits.max_pixels:
+        rule = f"at most {limits.max_pixels:,} pixels"
+        size = f"{box.width:,} x {box.height:,} = {pixels:,} pixels"
+        detail = (
+            f"The scene has {size}; this server makes {rule}. Draw a smaller extent or ask for a coarser GSD."
+        )
+        raise TooLarge(field, detail, value=size, allowed=rule)
+
+
+def _check_evaluations(evaluations: int, inputs: GenerateInputs, limits: Settings) -> None:
+    """Refuse a job of more UNet evaluations than this server runs, naming what makes it so long."""
+    if evaluations <= limits.max_evaluations:
+        return
+    rule = f"at most {limits.max_evaluations:,} evaluations"
+    field = "canvas" if inputs.canvas == "ground" else "variants" if inputs.variants > 1 else "extent.bbox"
+    detail = f"The job takes {evaluations:,} evaluations of the model; this server runs {rule}."
+    raise TooLarge(field, detail, value=evaluations, allowed=rule)
+
+
+def _canvas(inputs: GenerateInputs, placement: Placement, card: ModelCard, limits: Settings) -> Box | None:
+    """Return the box on which windows are laid, None for the endless ground."""
+    if inputs.canvas == "ground":
+        return None
+    whole = lattice.canvas_box(placement.grid, card.engine, card.vae_factor)
+    if inputs.canvas == "extent":
+        _check_pixels(whole, "extent.bbox", limits)
+        return whole
+    canvas = inputs.canvas
+    _check_pixels(canvas, "canvas", limits)
+    if not _contains(canvas, placement.grid):
+        grid = placement.grid
+        right, below = grid.col + grid.width, grid.row + grid.height
+        rule = f"a box around columns {grid.col} to {right} and rows {grid.row} to {below}"
+        detail = "The canvas does not contain the extent: draw it inside the layer it shall agree with."
+        raise InvalidInput("canvas", detail, value=canvas.model_dump(), allowed=rule)
+    if lattice.canvas_box(canvas, card.engine, card.vae_factor) != canvas:
+        detail = "The canvas does not consist of whole windows of this model: it belongs to another model."
+        raise InvalidInput("canvas", detail, value=canvas.model_dump(), allowed="a canvas of the same model")
+    return canvas
+
+
+def _contains(outer: Box, inner: Box) -> bool:
+    """Say whether ``inner`` lies within ``outer``."""
+    return (
+        outer.col <= inner.col
+        and outer.row <= inner.row
+        and inner.col + inner.width <= outer.col + outer.width
+        and inner.row + inner.height <= outer.row + outer.height
+    )
+
+
+def _recipe(inputs: GenerateInputs, card: ModelCard, placement: Placement, canvas: Box | None) -> Recipe:
+    """Return the recipe of the first variant, with every default filled in."""
+    sampler = inputs.sampler or card.sampler
+    seed = secrets.randbelow(2**31) if inputs.seed is None else inputs.seed
+    if seed + inputs.variants > 2**53:
+        rule = f"0 to {2**53 - inputs.variants}"
+        raise InvalidInput(
+            "seed", f"`seed` must be {rule}, so that variants have seeds.", value=seed, allowed=rule
+        )
+    return Recipe(
+        model=card.id,
+        revision=card.revision_or_hash,
+        prompt=inputs.prompt,
+        negative_prompt=inputs.negative_prompt,
+        frame=placement.frame,
+        grid=placement.grid,
+        canvas="ground" if canvas is None else canvas,
+        level=placement.level,
+        seed=seed,
+        steps=inputs.steps or card.steps[sampler],
+        sampler=sampler,
+        guidance=card.guidance if inputs.guidance is None else inputs.guidance,
+        resampled=placement.output,
+    )
+
+
+def _price(recipe: Recipe, entry: Entry, evaluations: int) -> list[str]:
+    """Return a sentence on what the ground canvas costs here."""
+    if recipe.canvas != "ground":
+        return []
+    whole = lattice.canvas_box(recipe.grid, entry.card.engine, entry.card.vae_factor)
+    usual = cost.count(recipe.model_copy(update={"canvas": whole}), entry.card, entry.schedule).evaluations
+    return [
+        f"The ground canvas takes {evaluations:,} evaluations instead of {usual:,} "
+        f"({evaluations / usual:.1f} times as long); in return, scenes of one recipe join without a seam."
+    ]
+
+
+def _licence(card: ModelCard) -> list[str]:
+    """Return a sentence on what the result may not be used for."""
+    return [f"{card.title} is not for commercial use: {card.licence}."] if card.non_commercial else []
+
+
+def _unknown_words(prompt: str, card: ModelCard) -> list[str]:
+    """Return a warning if the model was trained on none of the prompt's words."""
+    said = re.findall(r"[^\W\d_]+", prompt.casefold())
+    if card.words is None or not said or set(said) & {word.casefold() for word in card.words}:
+        return []
+    some = ", ".join(sorted(card.words)[:12])
+    return [f"{card.title} knows none of the words of the prompt. It knows words such as {some}."]
+
+
+def _bytes(placement: Placement) -> int:
+    """Return the disk that one variant needs at most: staging, the file with overviews, previews, records."""
+    pixels = placement.width * placement.height
+    working = placement.grid.width * placement.grid.height if placement.output else 0
+    return 3 * (working + pixels + pixels * 3 // 2) + _PREVIEW_BYTES + _FILE_OVERHEAD

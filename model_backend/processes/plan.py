@@ -1,0 +1,36 @@
+"""The process ``plan``: what the inputs of another process come to, before anything is run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from model_backend.errors import InvalidInput
+from model_backend.models.registry import Registry
+from model_backend.processes import generate
+from model_backend.processes.base import Process
+from model_backend.processes.describe import model_schema
+from model_backend.schemas import Plan, PlanInputs
+from model_backend.settings import Settings
+
+PROCESS = Process(
+    id="plan",
+    title="Plan",
+    text="Says what a request would give and cost: grid, GSD, windows, time, disk, warnings.",
+    inputs=PlanInputs,
+    outputs={"plan": {"title": "Plan", "schema": model_schema(Plan)}},
+    sync=True,
+    keywords=("cost", "grid"),
+)
+
+
+def run(inputs: PlanInputs, registry: Registry, limits: Settings, rate: float | None) -> dict[str, Any]:
+    """Return the outputs by name: ``plan``, a Plan as JSON.
+
+    Raises what ``generate.plan`` raises, the fields named from the inputs of this process.
+    """
+    try:
+        plan = generate.plan(generate.PROCESS.parse(inputs.inputs), registry, limits, rate)
+    except InvalidInput as error:
+        error.field = f"inputs.{error.field}"
+        raise
+    return {"plan": plan.model_dump(mode="json")}

@@ -1,0 +1,377 @@
+"""From an extent, a ground sample distance and a CRS to integers: the frame, the grid in it, the file's grid.
+
+The story of a request's georeference; ``place`` is the only door. A file's transform comes from the snapped
+extent alone, never from the level; the level comes from the ground sample distance, never from the CRS.
+
+- A CRS that is even (its pixels are square on the ground within 5 %) is its own frame. If it is also true to
+  scale within 1 %, pixels are ``gsd`` long in its units, whatever the place, so that requests share frames.
+- EPSG:3857 takes the pixels of the zoom level nearest on the ground, on the tiles' own grid.
+- Every other CRS is served through a metric frame (UTM, UPS) on its datum, resampled once.
+
+Knows CRSs, extents and pixels; knows no model beyond its levels and range, and allocates nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from math import log2, sqrt
+from typing import TypeVar
+
+import pyproj
+
+from model_backend.errors import InvalidInput
+from model_backend.models.card import ModelCard
+from model_backend.raster import ground
+from model_backend.raster.crs import crs_text, parse_any, parse_crs, parse_reference, unusable
+from model_backend.raster.grids import Affine6, Bounds, PixelGrid, common_anchor, decimal, grow, significant
+from model_backend.schemas import Align, Box, Extent, Frame, GenerateInputs, GroundSampleDistance, OutputGrid
+
+_TRUE = 0.01  # scale error of a CRS that counts as true
+_EVEN = 1.05  # ratio of the longest to the shortest ground direction of a pixel that counts as square
+_STRETCHED = 20  # EPSG:3857 at 87 degrees; beyond, a CRS is out of its place
+_LONGEST = 2_500_000.0  # ground metres; no flat frame keeps its scale over more
+_MARGIN = 4  # pixels around what a resampled file needs: cubic reads 2
+_TILE_ORIGIN = 20037508.342789244  # EPSG:3857, half of the equator (OGC 17-083r4, WebMercatorQuad)
+_ZOOMS = range(25)
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a request lies: what is generated (frame, grid, level) and what the file will be."""
+
+    frame: Frame
+    grid: Box
+    level: int | None
+    crs: str
+    crs_name: str
+    width: int
+    height: int
+    transform: Affine6
+    bbox: Bounds
+    gsd: GroundSampleDistance
+    output: OutputGrid | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Area:
+    """The extent that a request names, checked: bounds in x, y order in ``crs``, centre in WGS 84 degrees."""
+
+    crs: pyproj.CRS
+    bounds: Bounds
+    lon: float
+    lat: float
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What pixels are asked for: ground metres, or another raster's grid; ``allowed``: the model's range."""
+
+    gsd: float
+    grid: PixelGrid | None
+    allowed: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """A grid chosen for a CRS; ``warnings`` say what a user would not expect."""
+
+    grid: PixelGrid
+    warnings: tuple[str, ...] = ()
+
+
+def place(inputs: GenerateInputs, card: ModelCard) -> Placement:
+    """Return where ``inputs`` lie; raises InvalidInput that names the field and what is allowed."""
+    area = _area(inputs.extent)
+    target, field, warnings = _target(inputs, area)
+    bounds = _projected(area, target, field)
+    centre = (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2
+    wish = _wish(inputs, card, target, centre)
+    scale = _scale(target, centre, wish.grid, field)
+    if target.is_projected and wish.grid is None:
+        _check_stretch(target, scale.mean, field)
+    if target.is_projected and scale.most <= _EVEN * scale.least:
+        pixels = _direct(target, scale, wish)
+        return _placement(target, pixels, bounds, card, warnings)
+    return _resampled(target, bounds, area, wish, card, warnings)
+
+
+def _area(extent: Extent) -> _Area:
+    """Return the extent of a request, refused if it is empty, boundless, or in two pieces."""
+    reference = parse_reference(extent.crs, "extent.crs")
+    crs, box = reference.crs, extent.bbox
+    minx, miny, maxx, maxy = (box[1], box[0], box[3], box[2]) if reference.swapped else box
+    bounds = (minx, miny, maxx, maxy)
+    if crs.is_geographic:
+        _check_degrees(bounds, crs, extent)
+    if not (minx < maxx and miny < maxy):
+        detail = "The extent is empty: west must be less than east, and south less than north."
+        raise InvalidInput("extent.bbox", detail, value=box, allowed="west < east and south < north")
+    _defined(lambda: ground.check_domain(bounds, crs), "extent.bbox", box, crs)
+    across, down = _defined(lambda: ground.spans(bounds, crs), "extent.bbox", box, crs)
+    if max(across, down) > _LONGEST:
+        rule = f"at most {_LONGEST / 1000:,.0f} km from side to side"
+        size = f"{across / 1000:,.0f} km by {down / 1000:,.0f} km"
+        detail = f"The extent is {size} on the ground; allowed is {rule}."
+        raise InvalidInput("extent.bbox", detail, value=box, allowed=rule)
+    middle = (minx + maxx) / 2, (miny + maxy) / 2
+    lon, lat = _defined(lambda: ground.wgs84(crs, *middle), "extent.bbox", box, crs)
+    return _Area(crs, bounds, lon, lat)
+
+
+def _check_degrees(bounds: Bounds, crs: pyproj.CRS, extent: Extent) -> None:
+    """Refuse longitudes and latitudes that do not exist, and boxes over the antimeridian."""
+    turn = 2 * 3.141592653589793 / crs.axis_info[0].unit_conversion_factor
+    half, quarter = turn / 2 + 1e-9, turn / 4 + 1e-9
+    minx, miny, maxx, maxy = bounds
+    rule = f"longitudes within ±{turn / 2:g}, west < east, and latitudes within ±{turn / 4:g}"
+    if minx > maxx and abs(minx) <= half and abs(maxx) <= half or minx <= half < maxx <= 2 * half:
+        detail = "The extent crosses the antimeridian. Send two extents, one on either side."
+        raise InvalidInput("extent.bbox", detail, value=extent.bbox, allowed=rule)
+    if max(abs(minx), abs(maxx)) > half or max(abs(miny), abs(maxy)) > quarter:
+        detail = f"The extent has coordinates that do not exist in {crs.name}; allowed are {rule}."
+        raise InvalidInput("extent.bbox", detail, value=extent.bbox, allowed=rule)
+
+
+def _defined(compute: Callable[[], R], field: str, value: object, crs: pyproj.CRS) -> R:
+    """Return what ``compute`` returns; where coordinates do not exist in ``crs``, refuse the field."""
+    try:
+        return compute()
+    except ground.NotDefined as error:
+        detail = f"The extent cannot be placed in {crs.name}: {error}."
+        raise InvalidInput(
+            field, detail, value=value, allowed=f"an extent where {crs.name} is defined"
+        ) from None
+
+
+def _target(inputs: GenerateInputs, area: _Area) -> tuple[pyproj.CRS, str, tuple[str, ...]]:
+    """Return the CRS of the file, the field it comes from, and what to say about it."""
+    asked = parse_crs(inputs.crs, "crs") if inputs.crs is not None else None
+    if inputs.align is not None:
+        aligned = parse_crs(inputs.align.crs, "align.crs")
+        if asked is not None and not asked.equals(aligned, ignore_axis_order=True):
+            detail = "`crs` and `align.crs` differ; a raster that lies on the pixels of another has its CRS."
+            raise InvalidInput("crs", detail, value=crs_text(asked)[:200], allowed=crs_text(aligned)[:200])
+        return aligned, "align.crs", ()
+    if asked is not None:
+        return asked, "crs", ()
+    project = parse_any(inputs.project_crs, "project_crs").crs if inputs.project_crs is not None else None
+    if project is not None and _is_metric_here(project, area):
+        return project, "project_crs", ()
+    chosen = ground.metric_crs(area.lon, area.lat)
+    if project is None:
+        return chosen, "extent.bbox", ()
+    detail = f"{project.name} is not metric and true to scale here: the file is in {chosen.name}."
+    return chosen, "extent.bbox", (detail,)
+
+
+def _is_metric_here(crs: pyproj.CRS, area: _Area) -> bool:
+    """Say whether ``crs`` is projected, in metres, and true within 1 % in every direction here."""
+    if unusable(crs) or not crs.is_projected or _unit(crs) != 1:
+        return False
+    try:
+        minx, miny, maxx, maxy = ground.project(area.bounds, area.crs, crs)
+        scale = ground.scale_at(crs, (minx + maxx) / 2, (miny + maxy) / 2, (100.0, 100.0))
+    except ground.NotDefined:
+        return False
+    return scale.least >= (1 - _TRUE) * 100 and scale.most <= (1 + _TRUE) * 100
+
+
+def _unit(crs: pyproj.CRS) -> float:
+    """Return the metres (projected) or radians (geographic) of one unit of ``crs``."""
+    return float(crs.axis_info[0].unit_conversion_factor)
+
+
+def _projected(area: _Area, target: pyproj.CRS, field: str) -> Bounds:
+    """Return the extent's bounds in ``target``; refuses what is not one piece there."""
+    bounds = _defined(lambda: ground.project(area.bounds, area.crs, target), field, list(area.bounds), target)
+    _defined(lambda: ground.check_domain(bounds, target), field, list(area.bounds), target)
+    return bounds
+
+
+def _scale(crs: pyproj.CRS, centre: tuple[float, float], grid: PixelGrid | None, field: str) -> ground.Scale:
+    """Return ground metres per pixel of ``grid``, or per unit of ``crs``, at a place."""
+    if grid is not None:
+        return _pixel_scale(crs, centre, grid, field)
+    step = 100.0 / _unit(crs) if crs.is_projected else 1e-5 / _unit(crs)
+    scale = _defined(lambda: ground.scale_at(crs, *centre, (step, step)), field, list(centre), crs)
+    return ground.Scale(scale.x / step, scale.y / step, scale.most / step, scale.least / step)
+
+
+def _pixel_scale(crs: pyproj.CRS, centre: tuple[float, float], grid: PixelGrid, field: str) -> ground.Scale:
+    """Return ground metres per pixel of ``grid`` at a place."""
+    width, height = (float(size) for size in grid.sizes)
+    return _defined(lambda: ground.scale_at(crs, *centre, (width, height)), field, list(centre), crs)
+
+
+def _check_stretch(crs: pyproj.CRS, metres: float, field: str) -> None:
+    """Refuse a projected CRS so far from where it is meant for that its pixels would be absurd."""
+    stretch = max(_unit(crs) / metres, metres / _unit(crs))
+    if stretch > _STRETCHED:
+        rule = f"a CRS meant for this place (at most {_STRETCHED} times off)"
+        detail = f"{crs.name} is {stretch:,.0f} times off scale at this place."
+        raise InvalidInput(field, detail, value=crs_text(crs)[:200], allowed=rule)
+
+
+def _wish(inputs: GenerateInputs, card: ModelCard, target: pyproj.CRS, centre: tuple[float, float]) -> _Wish:
+    """Return the pixels asked for, refused if they are out of the model's range."""
+    allowed = _range(card)
+    if inputs.align is None:
+        finest = 2.0 ** (17 - max(card.levels)) if card.levels else 1.0
+        default = min(max(finest, allowed[0]), allowed[1])
+        gsd = default if inputs.gsd is None else inputs.gsd
+        return _Wish(_in_range(gsd, allowed, "gsd", card), None, allowed)
+    grid = _aligned(inputs.align)
+    scale = _pixel_scale(target, centre, grid, "align.crs")
+    if inputs.gsd is not None and abs(inputs.gsd / scale.mean - 1) > _TRUE:
+        rule = f"nothing, or the {scale.mean:.4g} m of the raster to align to"
+        raise InvalidInput("gsd", f"`gsd` must be {rule}.", value=inputs.gsd, allowed=rule)
+    return _Wish(_in_range(scale.mean, allowed, "align.pixel_size", card), grid, allowed)
+
+
+def _aligned(align: Align) -> PixelGrid:
+    """Return the pixel grid of the raster to align to."""
+    if not all(Fraction(size) > 0 for size in align.pixel_size):
+        detail = "The pixels of the raster to align to have no size."
+        raise InvalidInput("align.pixel_size", detail, value=align.pixel_size, allowed="sizes above 0")
+    width, height = align.pixel_size
+    return PixelGrid((width, height), common_anchor(align.anchor, align.pixel_size))
+
+
+def _range(card: ModelCard) -> tuple[float, float]:
+    """Return the ground sample distances that a model may be asked for: half a level beyond its levels."""
+    if card.levels is None:
+        return card.gsd
+    finest, coarsest = 2.0 ** (16.5 - max(card.levels)), 2.0 ** (17.5 - min(card.levels))
+    return max(finest, card.gsd[0]), min(coarsest, card.gsd[1])
+
+
+def _in_range(gsd: float, allowed: tuple[float, float], field: str, card: ModelCard) -> float:
+    """Return ``gsd`` if the model may be asked for it."""
+    if allowed[0] * (1 - 1e-9) <= gsd <= allowed[1] * (1 + 1e-9):
+        return gsd
+    rule = f"{allowed[0]:.4g} to {allowed[1]:.4g} metres per pixel on the ground"
+    raise InvalidInput(
+        field, f"{card.title} makes imagery of {rule}, not of {gsd:.4g}.", value=gsd, allowed=rule
+    )
+
+
+def _direct(crs: pyproj.CRS, scale: ground.Scale, wish: _Wish) -> _Pixels:
+    """Return the pixels of a CRS that is its own frame; ``scale`` is ground metres per unit."""
+    if wish.grid is not None:
+        return _Pixels(wish.grid)
+    if _is_web_mercator(crs):
+        return _tile_pixels(crs, scale.mean, wish)
+    unit = _unit(crs)
+    if abs(scale.mean / unit - 1) <= _TRUE:
+        size = decimal(Fraction(repr(wish.gsd)) / Fraction(repr(unit)))
+        return _Pixels(PixelGrid((size, size)))
+    size = significant(wish.gsd / scale.mean, 4)
+    detail = f"{crs.name} is off scale here: {size} of its units are {wish.gsd:g} m on the ground."
+    return _Pixels(PixelGrid((size, size)), (detail,))
+
+
+def _is_web_mercator(crs: pyproj.CRS) -> bool:
+    """Say whether ``crs`` is EPSG:3857 under any of its names, by where it puts a place."""
+    lonlat = pyproj.CRS.from_epsg(4326)
+    x, y = ground.transformer(lonlat, crs).transform(90.0, 45.0)
+    return bool(abs(x - _TILE_ORIGIN / 2) < 1e-3 and abs(y - 5621521.486192066) < 1e-3)
+
+
+def _tile_pixels(crs: pyproj.CRS, metres: float, wish: _Wish) -> _Pixels:
+    """Return the pixels of the zoom level nearest to the wish on the ground, on the grid of the tiles."""
+    sizes = {zoom: 2 * _TILE_ORIGIN / 256 / 2**zoom for zoom in _ZOOMS}
+    low, high = wish.allowed
+    fitting = {zoom: size for zoom, size in sizes.items() if low <= size * metres <= high}
+    if not fitting:
+        rule = f"{low:.4g} to {high:.4g} metres per pixel on the ground"
+        raise InvalidInput("crs", f"No zoom level of {crs.name} lies within {rule} here.", allowed=rule)
+    zoom = min(fitting, key=lambda level: abs(log2(sizes[level] * metres / wish.gsd)))
+    size = decimal(Fraction(repr(_TILE_ORIGIN)) / 128 / 2**zoom, 15)
+    detail = (
+        f"{crs.name} stretches the ground: its pixels of zoom level {zoom} ({sizes[zoom]:.4g} m in the CRS) "
+        f"are {sizes[zoom] * metres:.4g} m on the ground here; {wish.gsd:.4g} m was asked for."
+    )
+    return _Pixels(PixelGrid((size, size), (-_TILE_ORIGIN, _TILE_ORIGIN)), (detail,))
+
+
+def _resampled(
+    target: pyproj.CRS, bounds: Bounds, area: _Area, wish: _Wish, card: ModelCard, warnings: tuple[str, ...]
+) -> Placement:
+    """Return a placement in a metric frame for a file whose own pixels are not square on the ground."""
+    centre = (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2
+    grid = wish.grid
+    if grid is None:
+        scale = _scale(target, centre, None, "crs")
+        grid = PixelGrid((significant(wish.gsd / scale.x, 6), significant(wish.gsd / scale.y, 6)))
+    box = grid.snap(bounds)
+    metric = ground.metric_crs(area.lon, area.lat, target)
+    whole = grid.bounds(box)
+    needed = _defined(lambda: ground.project(whole, target, metric), "crs", list(area.bounds), target)
+    size = significant(wish.gsd, 6)
+    working = PixelGrid((size, size))
+    made = _placement(metric, _Pixels(working), needed, card, (), margin=_MARGIN)
+    transform = grid.transform(box)
+    names = f"{target.name} are not square on the ground: made in {metric.name}"
+    return Placement(
+        frame=made.frame,
+        grid=made.grid,
+        level=made.level,
+        crs=crs_text(target),
+        crs_name=target.name,
+        width=box.width,
+        height=box.height,
+        transform=transform,
+        bbox=whole,
+        gsd=_gsd(target, grid, box),
+        output=OutputGrid(
+            crs=crs_text(target), transform=list(transform), width=box.width, height=box.height
+        ),
+        warnings=(*warnings, f"Pixels of {names} and resampled once."),
+    )
+
+
+def _placement(
+    crs: pyproj.CRS,
+    pixels: _Pixels,
+    bounds: Bounds,
+    card: ModelCard,
+    warnings: tuple[str, ...],
+    margin: int = 0,
+) -> Placement:
+    """Return the placement of ``bounds`` on pixels of ``crs`` itself."""
+    grid, text = pixels.grid, crs_text(crs)
+    box = grow(grid.snap(bounds), margin)
+    gsd = _gsd(crs, grid, box)
+    return Placement(
+        frame=Frame(crs=text, pixel_size=list(grid.pixel_size), anchor=list(grid.anchor)),
+        grid=box,
+        level=_level(sqrt(gsd.x * gsd.y), card),
+        crs=text,
+        crs_name=crs.name,
+        width=box.width,
+        height=box.height,
+        transform=grid.transform(box),
+        bbox=grid.bounds(box),
+        gsd=gsd,
+        output=None,
+        warnings=(*warnings, *pixels.warnings),
+    )
+
+
+def _gsd(crs: pyproj.CRS, grid: PixelGrid, box: Box) -> GroundSampleDistance:
+    """Return the ground metres of a pixel at the centre of ``box``, along rows and along columns."""
+    minx, miny, maxx, maxy = grid.bounds(box)
+    scale = _pixel_scale(crs, ((minx + maxx) / 2, (miny + maxy) / 2), grid, "extent.bbox")
+    return GroundSampleDistance(x=scale.x, y=scale.y)
+
+
+def _level(gsd: float, card: ModelCard) -> int | None:
+    """Return the resolution class nearest to ``gsd`` (of 2^(17 - level) metres), None without classes."""
+    if card.levels is None:
+        return None
+    return min(card.levels, key=lambda level: abs(17 - log2(gsd) - level))
