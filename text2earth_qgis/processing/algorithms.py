@@ -156,6 +156,8 @@ class Generate(QgsProcessingAlgorithm):
     ) -> dict[str, Any]:
         """Run the job and wait for its file; runs in a worker, and so connects nothing."""
         target = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
+        if not target.lower().endswith((".tif", ".tiff")):
+            raise QgsProcessingException(f"{target}: the result is a GeoTIFF, its name must end in .tif.")
         run = Run(
             server=self._desk.access.url,
             inputs=self._inputs.to_json(),
