@@ -219,7 +219,7 @@ def _check_stretch(crs: pyproj.CRS, metres: float, field: str) -> None:
 
 def _wish(inputs: GenerateInputs, card: ModelCard, target: pyproj.CRS, centre: tuple[float, float]) -> _Wish:
     """Return the pixels asked for, refused if they are out of the model's range."""
-    allowed = _range(card)
+    allowed = gsd_range(card)
     if inputs.align is None:
         finest = 2.0 ** (17 - max(card.levels)) if card.levels else 1.0
         default = min(max(finest, allowed[0]), allowed[1])
@@ -242,7 +242,7 @@ def _aligned(align: Align) -> PixelGrid:
     return PixelGrid((width, height), common_anchor(align.anchor, align.pixel_size))
 
 
-def _range(card: ModelCard) -> tuple[float, float]:
+def gsd_range(card: ModelCard) -> tuple[float, float]:
     """Return the ground sample distances that a model may be asked for: half a level beyond its levels."""
     if card.levels is None:
         return card.gsd
@@ -350,7 +350,7 @@ def _placement(
     return Placement(
         frame=Frame(crs=text, pixel_size=list(grid.pixel_size), anchor=list(grid.anchor)),
         grid=box,
-        level=_level(sqrt(gsd.x * gsd.y), card),
+        level=level_of(sqrt(gsd.x * gsd.y), card),
         crs=text,
         crs_name=crs.name,
         width=box.width,
@@ -370,7 +370,7 @@ def _gsd(crs: pyproj.CRS, grid: PixelGrid, box: Box) -> GroundSampleDistance:
     return GroundSampleDistance(x=scale.x, y=scale.y)
 
 
-def _level(gsd: float, card: ModelCard) -> int | None:
+def level_of(gsd: float, card: ModelCard) -> int | None:
     """Return the resolution class nearest to ``gsd`` (of 2^(17 - level) metres), None without classes."""
     if card.levels is None:
         return None
