@@ -1,0 +1,60 @@
+"""What the tests of the backend share: a tiny model, and real backends that run it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tiny models are slower on more threads
+
+from tests.backend.serving import Server
+from tests.tiny import build_tiny
+
+UTM = {"bbox": [500000, 5200000, 500064, 5200064], "crs": "EPSG:32632"}
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny random model."""
+    return build_tiny(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def server(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A backend that many tests share: leave its settings and its jobs alone."""
+    one = Server(tmp_path_factory.mktemp("shared") / "data", "--model", str(tiny), max_jobs=1000).start()
+    yield one
+    one.stop()
+
+
+@pytest.fixture(scope="session")
+def client(server: Server) -> Iterator[httpx.Client]:
+    """A client of the shared backend that validates every answer."""
+    with server.client() as one:
+        yield one
+
+
+@pytest.fixture
+def start(tiny: Path, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start backends of the test's own: ``start(*flags, **settings)``."""
+    running: list[Server] = []
+
+    def begin(*flags: str, name: str = "data", **settings: Any) -> Server:
+        flags = flags if "--model" in flags else ("--model", str(tiny), *flags)
+        running.append(Server(tmp_path / name, *flags, **settings).start())
+        return running[-1]
+
+    yield begin
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture
+def scene() -> dict[str, Any]:
+    """Inputs of a small ``generate``: 64 x 64 pixels of 1 m."""
+    return {"prompt": "a lake", "extent": UTM, "gsd": 1.0, "seed": 7}
