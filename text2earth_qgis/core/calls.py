@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Callable, Generic, Mapping, Optional, TypeVar
+from typing import Any, Callable, Generic, Mapping, Optional, TypeVar, Union
 from urllib.parse import quote, urlsplit
 
 import requests
 
 from text2earth_qgis.core.errors import BackendError, PluginError, Unreachable
-from text2earth_qgis.core.schemas import Json, Link, Plan, PlanInputs, StatusInfo
+from text2earth_qgis.core.schemas import Json, Link, Plan, PlanInputs, StatusInfo, Value
 
 T = TypeVar("T")
 OPTIONS = "Settings > Options > Text2Earth"
@@ -64,7 +64,7 @@ def execute(name: str, inputs: Json, key: str) -> Call[StatusInfo]:
     return Call("POST", f"processes/{quote(name, safe='')}/execution", _started, body, headers)
 
 
-def plan(name: str, inputs: Json) -> Call[Plan]:
+def plan(name: str, inputs: Union[Value, Json]) -> Call[Plan]:
     """Ask our backend what a request of process ``name`` comes to."""
     body = {"inputs": PlanInputs(name, inputs).to_json(), "response": "document"}
 

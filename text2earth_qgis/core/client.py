@@ -91,29 +91,31 @@ class Client:
         """Return the JSON object behind a link."""
         return self.run(calls.fetch_json(href))
 
-    def download(self, href: str, path: Path, progress: Optional[Progress] = None) -> int:
+    def download(self, link: Link, path: Path, progress: Optional[Progress] = None) -> int:
         """Write what is behind a link to ``path`` and return its size in bytes.
 
         Goes by ranges into a ``.part`` file beside ``path``, renamed at the end; a part left by an earlier
-        try is continued if the server still has the same file. The size is checked against the server's.
+        try is continued if the server still has the same file. Size and SHA-256 are checked where the server
+        says them.
         """
         target = Path(path)
-        head = self._send("HEAD", href)
-        size = int(head.headers.get("Content-Length") or -1)
+        head = self._send("HEAD", link.href)
+        size = int(head.headers.get("Content-Length") or -1) if head.status_code == 200 else -1
         tag = head.headers.get("ETag", "")
-        ranged = head.status_code == 200 and size >= 0 and head.headers.get("Accept-Ranges") == "bytes"
-        part = _part(target, href, tag, size)
+        part = _part(target, link.href, tag, size)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            if ranged:
-                self._ranges(href, part, (size, tag), progress)
+            if size >= 0 and head.headers.get("Accept-Ranges") == "bytes":
+                self._ranges(link.href, part, (size, tag), progress)
             else:
-                self._whole(href, part, progress)
+                self._whole(link.href, part, progress)
             there = part.stat().st_size
-            if size >= 0 and head.status_code == 200 and there != size:
+            if (size >= 0 and there != size) or (link.sha256 and _sha256(part) != link.sha256):
                 part.unlink()
-                raise Unreachable(f"{there} of {size} bytes of the result came. Try again.")
+                raise Unreachable("The result arrived damaged and was thrown away. Try again.")
             os.replace(part, target)
+        except requests.RequestException as error:  # while the body came; also an OSError
+            raise calls.unreachable(error, link.href) from error
         except OSError as error:
             reason = error.strerror or str(error)
             raise PluginError(f"The result cannot be written to {target}: {reason}.") from error
@@ -176,3 +178,11 @@ def _part(target: Path, href: str, tag: str, size: int) -> Path:
     what = hashlib.sha256(f"{urlsplit(href).path} {tag} {size}".encode()).hexdigest()[:8]
     stem = re.sub(r"[^\w.-]", "_", target.name)
     return target.with_name(f"{stem}.{what}.part")
+
+
+def _sha256(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()

@@ -6,11 +6,9 @@ the backend. ``watcher.JobWatcher`` is its sibling for the user interface, which
 
 from __future__ import annotations
 
-import re
 import signal
 import threading
 import time
-import unicodedata
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +27,7 @@ from text2earth_qgis.core.errors import (
     Unreachable,
 )
 from text2earth_qgis.core.history import History, Run
-from text2earth_qgis.core.schemas import GenerateInputs, Json, Plan, StatusInfo
+from text2earth_qgis.core.schemas import Json, Plan, StatusInfo
 from text2earth_qgis.core.settings import Access
 from text2earth_qgis.core.transport import Feedback, in_main_thread, open_client, pause
 
@@ -88,7 +86,7 @@ def fetch_result(client: Client, job: str, path: Path, progress: Optional[Progre
     if "image" not in links:
         raise JobFailed("The backend has no image of this job.")
     recipe = client.fetch_json(links["recipe"].href) if "recipe" in links else {}
-    client.download(links["image"].href, path, progress)
+    client.download(links["image"], path, progress)
     return recipe
 
 
@@ -196,14 +194,6 @@ def _download_progress(feedback: QgsProcessingFeedback) -> Callable[[int, int], 
             feedback.setProgress(100 * (DENOISING + (1 - DENOISING) * there / size))
 
     return tell
-
-
-def new_run(access: Access, inputs: GenerateInputs, folder: Path, project: str) -> Run:
-    """Return a run whose result goes to a new, readable file name in ``folder``."""
-    run = Run(server=access.url, inputs=inputs.to_json(), target="", project=project)
-    plain = unicodedata.normalize("NFKD", inputs.prompt if inputs.record_prompt else "").lower()
-    words = re.sub(r"[^a-z0-9]+", "-", plain.encode("ascii", "ignore").decode())[:40].strip("-")
-    return replace(run, target=str(folder / f"{words or 'scene'}_{run.key[:8]}.tif"))
 
 
 @contextmanager

@@ -1,8 +1,7 @@
 """What a raster layer and a CRS of QGIS are on the wire.
 
 Reads files with GDAL from the decoded source, never through the provider, whose grid differs from the file's
-for rotated and south-up rasters. Distances on the ground are geodesic on WGS 84 and for display only: what
-counts comes from the backend. Knows no network.
+for rotated and south-up rasters. Knows no network.
 """
 
 from __future__ import annotations
@@ -12,10 +11,6 @@ from decimal import Decimal
 from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
-    QgsCoordinateTransformContext,
-    QgsCsException,
-    QgsDistanceArea,
-    QgsPointXY,
     QgsProviderRegistry,
     QgsRasterLayer,
     QgsRectangle,
@@ -24,11 +19,9 @@ from qgis.core import (
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.schemas import Align, Extent
 
-ELLIPSOID = "EPSG:7030"  # WGS 84; the ellipsoid of a project may be none, that of a custom CRS is misread
 AUTHORITIES = ("EPSG", "ESRI", "IGNF", "OGC")  # whose codes mean the same on the other side
 DECIMALS = 15  # of a pixel size on the wire
 _WARP = "Warp it to a north-up raster first (Raster > Projections)."
-_SPAN = 64  # pixels to measure over
 
 
 def crs_text(crs: QgsCoordinateReferenceSystem) -> str:
@@ -78,26 +71,3 @@ def pixel_size(value: float) -> str:
     """Return a pixel size as a decimal string without an exponent."""
     text = f"{Decimal(repr(float(value))):.{DECIMALS}f}"
     return text.rstrip("0").rstrip(".")
-
-
-def ground_gsd(
-    pixel: tuple[float, float],
-    centre: QgsPointXY,
-    crs: QgsCoordinateReferenceSystem,
-    context: QgsCoordinateTransformContext,
-) -> tuple[float, float]:
-    """Return the ground metres of a pixel of that size (CRS units) along x and y; NaN outside the CRS."""
-    measure = QgsDistanceArea()
-    measure.setSourceCrs(crs, context)
-    measure.setEllipsoid(ELLIPSOID)
-    dx, dy = pixel[0] * _SPAN / 2, pixel[1] * _SPAN / 2
-    try:
-        across = measure.measureLine(
-            QgsPointXY(centre.x() - dx, centre.y()), QgsPointXY(centre.x() + dx, centre.y())
-        )
-        along = measure.measureLine(
-            QgsPointXY(centre.x(), centre.y() - dy), QgsPointXY(centre.x(), centre.y() + dy)
-        )
-    except QgsCsException:
-        return float("nan"), float("nan")
-    return across / _SPAN, along / _SPAN

@@ -95,7 +95,7 @@ class PlanInputs(Value):
     """Inputs of the process ``plan``: the inputs of another process."""
 
     process: str
-    inputs: Json
+    inputs: Union[Value, Json]
 
 
 @dataclass(frozen=True)
@@ -144,19 +144,21 @@ class Plan:
 
 @dataclass(frozen=True)
 class Link:
-    """A link of a status, a results document or a landing page; ``crs`` and ``bbox`` only on previews."""
+    """A link; ``crs`` and ``bbox`` only on our previews, ``sha256`` (hex) only on our result files."""
 
     href: str
     rel: str = ""
     type: str = ""
     title: str = ""
     crs: str = ""
+    sha256: str = ""
     bbox: tuple[float, ...] = ()
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Link:
         """Read one link object."""
-        words = {name: str(data.get(name) or "") for name in ("href", "rel", "type", "title", "crs")}
+        names = ("href", "rel", "type", "title", "crs", "sha256")
+        words = {name: str(data.get(name) or "") for name in names}
         return cls(bbox=tuple(float(value) for value in data.get("bbox") or ()), **words)
 
 

@@ -82,8 +82,8 @@ def local_token() -> Optional[str]:
     path = Path(named) if named else data_folder() / "token"
     if not path.is_file():
         return None
-    lines = path.read_text("utf-8").split()
-    return lines[0] if lines else None
+    lines = (line.split("#")[0].split() for line in path.read_text("utf-8").splitlines())
+    return next((words[0] for words in lines if words), None)  # a name may follow the token
 
 
 def data_folder() -> Path:
