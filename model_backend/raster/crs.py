@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import pyproj
+import rasterio
+import rasterio.crs
+from affine import Affine
 from pyproj.database import get_codes
 from pyproj.enums import PJType
 from pyproj.exceptions import CRSError, ProjError
@@ -30,7 +33,13 @@ ALLOWED = (
 _LONGEST = 20_000
 _AUTHORITIES = {"EPSG": "EPSG", "ESRI": "ESRI", "IGNF": "IGNF", "OGC": "OGC"}
 # In x, y order these are the same systems, and a GeoTIFF can only name the latter.
-_TWINS = {"OGC:CRS84": "EPSG:4326", "OGC:CRS83": "EPSG:4269", "OGC:CRS27": "EPSG:4267"}
+_TWINS = {
+    "OGC:CRS84": "EPSG:4326",
+    "OGC:CRS83": "EPSG:4269",
+    "OGC:CRS27": "EPSG:4267",
+    "ESRI:102100": "EPSG:3857",
+    "EPSG:900913": "EPSG:3857",
+}
 
 _CODE = re.compile(r"([A-Za-z]{3,4}):([A-Za-z0-9._-]{1,40})")
 _URI = re.compile(r"https?://www\.opengis\.net/def/crs/([A-Za-z]{3,4})/[0-9.]{1,10}/([A-Za-z0-9._-]{1,40})")
@@ -176,3 +185,20 @@ def crs_text(crs: pyproj.CRS) -> str:
     if authority and listed and crs.equals(pyproj.CRS.from_authority(*authority), ignore_axis_order=True):
         return ":".join(authority)
     return str(crs.to_wkt("WKT2_2019"))
+
+
+def for_gdal(text: str) -> rasterio.crs.CRS:
+    """Return a CRS of ours (``crs_text``) for rasterio, whose registry may be older than pyproj's."""
+    return rasterio.crs.CRS.from_wkt(pyproj.CRS.from_user_input(text).to_wkt())
+
+
+@lru_cache(maxsize=128)
+def storable(text: str) -> bool:
+    """Say whether a GeoTIFF by itself can hold a CRS of ours: write one pixel, read it back."""
+    crs = for_gdal(text)
+    profile = {"driver": "GTiff", "width": 1, "height": 1, "count": 1, "dtype": "uint8"}
+    with rasterio.Env(GDAL_PAM_ENABLED="NO"), rasterio.MemoryFile() as memory:
+        with memory.open(**profile, crs=crs, transform=Affine(1, 0, 0, 0, -1, 1)):
+            pass
+        with memory.open() as file:
+            return bool(file.crs == crs)

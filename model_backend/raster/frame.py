@@ -24,7 +24,7 @@ import pyproj
 from model_backend.errors import InvalidInput
 from model_backend.models.card import ModelCard
 from model_backend.raster import ground
-from model_backend.raster.crs import crs_text, parse_any, parse_crs, parse_reference, unusable
+from model_backend.raster.crs import crs_text, parse_any, parse_crs, parse_reference, storable, unusable
 from model_backend.raster.grids import Affine6, Bounds, PixelGrid, common_anchor, decimal, grow, significant
 from model_backend.schemas import Align, Box, Extent, Frame, GenerateInputs, GroundSampleDistance, OutputGrid
 
@@ -88,6 +88,11 @@ def place(inputs: GenerateInputs, card: ModelCard) -> Placement:
     """Return where ``inputs`` lie; raises InvalidInput that names the field and what is allowed."""
     area = _area(inputs.extent)
     target, field, warnings = _target(inputs, area)
+    if not storable(crs_text(target)):
+        detail = f"A GeoTIFF cannot hold the CRS {target.name}."
+        raise InvalidInput(
+            field, detail, value=crs_text(target)[:200], allowed="a CRS that a GeoTIFF can hold"
+        )
     bounds = _projected(area, target, field)
     centre = (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2
     wish = _wish(inputs, card, target, centre)

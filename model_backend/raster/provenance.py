@@ -1,0 +1,158 @@
+"""What a file says about itself: synthetic, by which model, from which recipe.
+
+Three places, because each has readers that know no other: GeoTIFF tags (GDAL, QGIS), XMP (photo tools,
+newsrooms; IPTC DigitalSourceType) and a STAC Item (catalogues). None holds paths, hosts, tokens or owners;
+prompts are in there only if the user allowed it. Knows no pixels.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import pyproj
+import pystac
+import rasterio
+from pystac.extensions.projection import ProjectionExtension
+
+from model_backend import __version__
+from model_backend.raster.footprint import footprint
+from model_backend.schemas import Plan, Recipe
+
+COG = "image/tiff; application=geotiff; profile=cloud-optimized"
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+_DOMAIN = "GENERATION"
+_PROMPTS = {"prompt", "negative_prompt"}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where pixels come from, besides their recipe; ``created`` is aware, in UTC."""
+
+    model: str
+    licence: str
+    attribution: str
+    profile: str
+    approximate: bool
+    created: datetime
+    record_prompt: bool = True
+    software: str = f"Text2Earth backend {__version__}"
+
+
+def recorded(recipe: Recipe, provenance: Provenance) -> dict[str, Any]:
+    """Return the recipe as it may be written down: without the prompts where the user wants them private."""
+    return recipe.model_dump(mode="json", exclude=None if provenance.record_prompt else _PROMPTS)
+
+
+def tags(recipe: Recipe, plan: Plan, provenance: Provenance) -> dict[str, str]:
+    """Return the tags of GDAL's default domain, which every reader shows."""
+    text = f"SYNTHETIC (AI-generated) imagery, not an observation. Made by {provenance.model}."
+    return {
+        "TIFFTAG_SOFTWARE": provenance.software,
+        "TIFFTAG_DATETIME": f"{provenance.created:%Y:%m:%d %H:%M:%S}",
+        "TIFFTAG_IMAGEDESCRIPTION": text,
+        "TIFFTAG_COPYRIGHT": ". ".join(filter(None, (provenance.attribution, provenance.licence))),
+        "AI_GENERATED": "YES",
+        "AI_MODEL": f"{recipe.model} {recipe.revision}",
+        "AI_SEED": str(recipe.seed),
+        "GROUND_SAMPLE_DISTANCE_M": f"{plan.gsd.x:.6g} {plan.gsd.y:.6g}",
+    }
+
+
+def generation_tags(recipe: Recipe, provenance: Provenance) -> dict[str, str]:
+    """Return the tags of the domain ``GENERATION``: what makes the same pixels again, and on what."""
+    canonical = json.dumps(
+        recorded(recipe, provenance), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+    return {
+        "RECIPE": canonical,
+        "PROFILE": provenance.profile,
+        "APPROXIMATE": "YES" if provenance.approximate else "NO",
+    }
+
+
+def read_recipe(path: Path) -> dict[str, Any] | None:
+    """Return the recipe that a GeoTIFF of ours carries (its prompts may be missing), None if it has none."""
+    with rasterio.open(path, driver="GTiff") as file:
+        text = file.tags(ns=_DOMAIN).get("RECIPE")
+    recipe = json.loads(text) if text else None
+    return recipe if isinstance(recipe, dict) else None
+
+
+def xmp(provenance: Provenance) -> bytes:
+    """Return the XMP packet (ISO 16684-1) with IPTC's DigitalSourceType."""
+    created, rights = provenance.created.isoformat(timespec="seconds"), escape(provenance.licence)
+    maker = escape(f"{provenance.software}, {provenance.model}")
+    return f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+ <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+  <rdf:Description rdf:about=""
+    xmlns:dc="http://purl.org/dc/elements/1.1/"
+    xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+    xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">
+   <Iptc4xmpExt:DigitalSourceType>{SOURCE_TYPE}</Iptc4xmpExt:DigitalSourceType>
+   <xmp:CreatorTool>{maker}</xmp:CreatorTool>
+   <xmp:CreateDate>{created}</xmp:CreateDate>
+   <dc:rights><rdf:Alt><rdf:li xml:lang="x-default">{rights}</rdf:li></rdf:Alt></dc:rights>
+  </rdf:Description>
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>""".encode()
+
+
+def stac_item(item_id: str, asset: str, plan: Plan, recipe: Recipe, provenance: Provenance) -> dict[str, Any]:
+    """Return the STAC 1.1 Item of one file; ``asset`` is the file's address relative to the Item's own.
+
+    An Item needs a date. Elsewhere it is that of the observation, here that of the making, and it says so.
+    """
+    crs = pyproj.CRS.from_user_input(plan.crs)
+    minx, miny, maxx, maxy = plan.bbox
+    geometry, bbox = footprint((minx, miny, maxx, maxy), crs)
+    item = pystac.Item(item_id, geometry, bbox, provenance.created, _properties(plan, recipe, provenance))
+    is_code = not plan.crs.endswith("]")
+    projection = ProjectionExtension.ext(item, add_if_missing=True)
+    projection.apply(
+        code=plan.crs if is_code else None,
+        wkt2=None if is_code else plan.crs,
+        bbox=list(plan.bbox),
+        shape=[plan.height, plan.width],
+        transform=list(plan.transform),
+    )
+    item.add_asset(
+        "image",
+        pystac.Asset(asset, "Synthetic imagery", media_type=COG, roles=["data"], extra_fields=_bands()),
+    )
+    result: dict[str, Any] = item.to_dict(include_self_link=False)
+    return result
+
+
+def _bands() -> dict[str, Any]:
+    """Return the STAC 1.1 description of the three bands."""
+    return {"data_type": "uint8", "bands": [{"name": name} for name in ("red", "green", "blue")]}
+
+
+def _properties(plan: Plan, recipe: Recipe, provenance: Provenance) -> dict[str, Any]:
+    """Return the properties of the Item; STAC has no field for synthetic imagery, so there are ours."""
+    created = provenance.created.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "title": f"Synthetic imagery by {provenance.model}",
+        "description": "AI-generated, not an observation; the date is that of the making.",
+        "keywords": ["synthetic", "AI-generated"],
+        "created": created,
+        "license": "other",
+        "gsd": round((plan.gsd.x * plan.gsd.y) ** 0.5, 6),
+        "text2earth:synthetic": True,
+        "text2earth:digital_source_type": SOURCE_TYPE,
+        "text2earth:model": provenance.model,
+        "text2earth:licence": provenance.licence,
+        "text2earth:attribution": provenance.attribution,
+        "text2earth:software": provenance.software,
+        "text2earth:profile": provenance.profile,
+        "text2earth:approximate": provenance.approximate,
+        "text2earth:level": recipe.level,
+        "text2earth:recipe": recorded(recipe, provenance),
+    }
