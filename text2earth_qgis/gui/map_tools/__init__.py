@@ -1,0 +1,1 @@
+"""Map tools: what the user does on the canvas."""

@@ -1,0 +1,189 @@
+"""The page in Settings > Options: which backend, with what credentials, where results go.
+
+The connection test asks without waiting and says what it found, or what to do about the trouble. Knows no
+job. A factory of this page is what QGIS registers.
+"""
+
+from __future__ import annotations
+
+import os
+from time import monotonic
+from typing import Optional
+
+from qgis.gui import QgsAuthConfigSelect, QgsFileWidget, QgsOptionsPageWidget, QgsOptionsWidgetFactory
+from qgis.PyQt.QtCore import QObject, pyqtSignal
+from qgis.PyQt.QtGui import QIcon
+from qgis.PyQt.QtWidgets import (
+    QCheckBox,
+    QFormLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from text2earth_qgis.core import settings
+from text2earth_qgis.gui import words
+from text2earth_qgis.gui.connection import Connection, State
+from text2earth_qgis.gui.icons import icon
+from text2earth_qgis.gui.notice import Notice
+
+TITLE = "Text2Earth"
+PAGE = "text2earth_options"
+
+
+def report(state: State, seconds: float) -> str:
+    """Return what a connection test found, as sentences."""
+    if state.trouble:
+        return state.trouble
+    health = state.health
+    model, device = health.get("model"), health.get("device")
+    parts = [
+        f"Connected to {words.place(state.url)} in {max(1, round(seconds * 1000))} ms. "
+        f"Backend {health.get('version', 'of unknown version')}."
+    ]
+    parts.append(f"Model: {model}" + (f" on {device}." if device else "."))
+    if health.get("profile"):
+        parts.append(f"Profile: {health['profile']}.")
+    waiting = health.get("queue")
+    if isinstance(waiting, int):
+        parts.append(f"{words.count(waiting, 'job')} in the queue." if waiting else "Nothing in the queue.")
+    return "\n".join(parts)
+
+
+class OptionsPage(QgsOptionsPageWidget):
+    """The widgets of the page; ``apply`` stores them."""
+
+    applied = pyqtSignal()
+
+    def __init__(self, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self.setObjectName(PAGE)
+        self._test: Optional[Connection] = None
+        self._began = 0.0
+        stored = settings.load()
+        self.url = QLineEdit(stored.url)
+        self.url.setPlaceholderText(settings.Settings.url)
+        self._show_environment()
+        self.authcfg = QgsAuthConfigSelect()
+        self.authcfg.setConfigId(stored.authcfg)
+        self.test = QPushButton("Test connection")
+        self.test.clicked.connect(self.test_connection)
+        self.outcome = Notice()
+        self.folder = QgsFileWidget()
+        self.folder.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
+        self.folder.setFilePath(stored.folder)
+        self.folder.lineEdit().setPlaceholderText("Beside the project; for unsaved projects in Documents")
+        self.record_prompt = QCheckBox("Write the prompt into the files")
+        self.record_prompt.setChecked(stored.record_prompt)
+        self.record_prompt.setToolTip(
+            "Files always say that they are synthetic and which model made them. Without the prompt they "
+            "cannot be made again from the file alone."
+        )
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._backend_box())
+        layout.addWidget(self._results_box())
+        layout.addStretch(1)
+
+    def _show_environment(self) -> None:
+        """Say so where an environment variable has the last word on the address."""
+        forced = os.environ.get("TEXT2EARTH_BACKEND_URL")
+        if forced:
+            self.url.setPlaceholderText(forced)
+            self.url.setText("")
+            self.url.setEnabled(False)
+            self.url.setToolTip("The environment variable TEXT2EARTH_BACKEND_URL sets the address.")
+
+    def _backend_box(self) -> QGroupBox:
+        box = QGroupBox("Backend")
+        form = QFormLayout(box)
+        form.addRow("Address", self.url)
+        form.addRow("Authentication", self.authcfg)
+        row = QHBoxLayout()
+        row.addWidget(self.test)
+        row.addStretch(1)
+        form.addRow("", row)
+        form.addRow(self.outcome)
+        self.authcfg.setToolTip(
+            "The backend's token as password of a Basic authentication. A backend that you started on this "
+            "computer needs none."
+        )
+        return box
+
+    def _results_box(self) -> QGroupBox:
+        box = QGroupBox("Results")
+        form = QFormLayout(box)
+        form.addRow("Folder", self.folder)
+        form.addRow("", self.record_prompt)
+        return box
+
+    def values(self) -> settings.Settings:
+        """Return what the page shows."""
+        stored = settings.load()
+        return settings.Settings(
+            url=(self.url.text().strip() or settings.Settings.url) if self.url.isEnabled() else stored.url,
+            authcfg=self.authcfg.configId(),
+            folder=self.folder.filePath().strip(),
+            record_prompt=self.record_prompt.isChecked(),
+            poll_seconds=stored.poll_seconds,
+            python=stored.python,
+        )
+
+    def apply(self) -> None:
+        """Store the page (QgsOptionsPageWidget)."""
+        settings.save(self.values())
+        self.applied.emit()
+
+    def test_connection(self, *_checked: bool) -> None:
+        """Ask the backend that the page shows, not the stored one."""
+        self._drop_test()
+        self.test.setEnabled(False)
+        self.outcome.tell("Asking…")
+        self._began = monotonic()
+        self._test = Connection(settings.access(self.values()), self)
+        self._test.changed.connect(self._tested)
+        self._test.check()
+
+    def _tested(self) -> None:
+        if self._test is None or not self._test.state.asked:
+            return
+        state = self._test.state
+        self.outcome.tell(
+            report(state, monotonic() - self._began), "failed" if state.trouble else "successful"
+        )
+        self.test.setEnabled(True)
+        self._drop_test()
+
+    def _drop_test(self) -> None:
+        if self._test is not None:
+            self._test.close()
+            self._test.deleteLater()
+            self._test = None
+
+
+class _Heard(QObject):
+    applied = pyqtSignal()
+
+
+class OptionsFactory(QgsOptionsWidgetFactory):
+    """Makes the page each time the dialog opens; ``heard.applied`` tells that settings were stored."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTitle(TITLE)
+        self.heard = _Heard()
+        if hasattr(self, "setKey"):  # not in QGIS 3.22
+            self.setKey("text2earth")
+
+    def icon(self) -> QIcon:
+        """Return the icon in the list of pages."""
+        return icon("text2earth")
+
+    def createWidget(self, parent: Optional[QWidget] = None) -> OptionsPage:
+        """Return a new page."""
+        page = OptionsPage(parent)
+        page.applied.connect(self.heard.applied)
+        return page

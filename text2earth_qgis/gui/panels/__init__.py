@@ -1,0 +1,1 @@
+"""The parts of the dock. Each shows one thing and says by signals what the user did; none talks HTTP."""

@@ -1,0 +1,179 @@
+"""The input widgets that QGIS does not have: prompt, GSD and seed fields.
+
+Each holds one value of a request; None means "left to the model or the backend". Knows no other field.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Optional
+
+from qgis.gui import QgsDoubleSpinBox, QgsFilterLineEdit
+from qgis.PyQt.QtCore import QRegularExpression, QSize, Qt, pyqtSignal
+from qgis.PyQt.QtGui import QKeyEvent, QRegularExpressionValidator
+from qgis.PyQt.QtWidgets import QHBoxLayout, QMenu, QPlainTextEdit, QToolButton, QWidget
+
+from text2earth_qgis.gui import words
+from text2earth_qgis.gui.icons import icon
+
+SEED_RANGE = 2**31  # of the dice; typed seeds may be larger
+SEED_LIMIT = 2**53 - 1
+GSD_LIMIT = 100_000.0
+
+
+class PromptEdit(QPlainTextEdit):
+    """A plain text field of a few lines. Tab leaves it, Ctrl+Enter asks to run."""
+
+    submitted = pyqtSignal()
+
+    def __init__(self, placeholder: str, lines: int, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self._lines = lines
+        self.setPlaceholderText(placeholder)
+        self.setTabChangesFocus(True)
+        self.document().setDocumentMargin(5)
+        height = self._height(lines)
+        self.setMinimumHeight(height)
+        self.setMaximumHeight(height)
+
+    def text(self) -> str:
+        """Return what is typed, without white space around it."""
+        return self.toPlainText().strip()
+
+    def sizeHint(self) -> QSize:
+        """Return a size of the given number of lines."""
+        return QSize(160, self._height(self._lines))
+
+    def keyPressEvent(self, event: Optional[QKeyEvent]) -> None:
+        """Ask to run on Ctrl+Enter."""
+        control = event is not None and bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+        if control and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.submitted.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def _height(self, lines: int) -> int:
+        margins = 2 * (self.frameWidth() + int(self.document().documentMargin()))
+        return lines * self.fontMetrics().lineSpacing() + margins + 2
+
+
+class GsdSpinBox(QgsDoubleSpinBox):
+    """Ground metres per pixel. Its lowest value means automatic; the arrows double and halve."""
+
+    def __init__(self, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self.setDecimals(4)
+        self.setRange(0.0, GSD_LIMIT)
+        self.setSuffix(" m")
+        self.setSpecialValueText("Automatic")
+        self.setClearValue(0.0, "Automatic")
+        self.setMinimumWidth(60)
+        self._finest, self._coarsest = 0.01, GSD_LIMIT
+
+    def set_model_range(self, finest: float, coarsest: float) -> None:
+        """Let the arrows stay between ``finest`` and ``coarsest``; other values may still be typed."""
+        self._finest, self._coarsest = finest, coarsest
+
+    def textFromValue(self, value: float) -> str:
+        """Return the number without trailing zeros."""
+        text = self.locale().toString(value, "f", self.decimals())
+        point = self.locale().decimalPoint()
+        return text.rstrip("0").rstrip(str(point)) if str(point) in text else text
+
+    def stepBy(self, steps: int) -> None:
+        """Double or halve; from automatic start at the finest."""
+        start = self.value() or self._finest / (2 if steps > 0 else 1)
+        value = start * 2.0**steps
+        if value < self._finest * 0.999:
+            self.setValue(0.0)
+        else:
+            self.setValue(min(value, max(self._coarsest, self.value())))
+
+
+class GsdField(QWidget):
+    """GSD with a menu of round values that the chosen model can be asked for."""
+
+    changed = pyqtSignal()
+    ROUND = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 100.0, 200.0, 500.0)
+
+    def __init__(self, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self._spin = GsdSpinBox()
+        self._spin.valueChanged.connect(lambda _value: self.changed.emit())
+        self._menu = QMenu(self)
+        button = QToolButton()
+        button.setText("…")
+        button.setToolTip("Round values the model can be asked for")
+        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        button.setMenu(self._menu)
+        self._button = button
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._spin, 1)
+        layout.addWidget(button)
+        self.setFocusProxy(self._spin)
+        self.set_model_range(0.5, 200.0)
+
+    def value(self) -> Optional[float]:
+        """Return ground metres per pixel, None for automatic."""
+        return self._spin.value() or None
+
+    def set_value(self, gsd: Optional[float]) -> None:
+        """Set ground metres per pixel, None for automatic."""
+        self._spin.setValue(gsd or 0.0)
+
+    def set_model_range(self, finest: float, coarsest: float) -> None:
+        """Offer what a model can do, in ground metres per pixel."""
+        self._spin.set_model_range(finest, coarsest)
+        self._spin.setToolTip(
+            "Ground sample distance: metres on the ground per pixel. This model was made for "
+            f"{words.significant(finest)} to {words.significant(coarsest)} m."
+        )
+        self._menu.clear()
+        self._menu.addAction("Automatic", lambda: self.set_value(None))
+        for gsd in (value for value in self.ROUND if finest <= value <= coarsest):
+            self._menu.addAction(
+                f"{words.significant(gsd)} m per pixel", lambda value=gsd: self.set_value(value)
+            )
+
+    def set_automatic(self, meaning: str) -> None:
+        """Say what automatic comes to."""
+        self._spin.setSpecialValueText(meaning)
+        self._spin.setClearValue(0.0, self._spin.specialValueText())
+
+
+class SeedField(QWidget):
+    """The seed: empty for a new one in each run, else the same picture again."""
+
+    changed = pyqtSignal()
+
+    def __init__(self, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self._edit = QgsFilterLineEdit()
+        self._edit.setPlaceholderText("New for each run")
+        self._edit.setToolTip(
+            "The number that the picture grows from. The same seed and settings give the same picture; "
+            "left empty, every run takes a new one."
+        )
+        self._edit.setValidator(QRegularExpressionValidator(QRegularExpression(r"\d{0,16}"), self))
+        self._edit.setMinimumWidth(60)
+        self._edit.textChanged.connect(lambda _text: self.changed.emit())
+        dice = QToolButton()
+        dice.setIcon(icon("dice"))
+        dice.setToolTip("Throw a seed and keep it")
+        dice.clicked.connect(lambda _checked=False: self.set_value(random.randrange(SEED_RANGE)))  # nosec B311
+        self._dice = dice
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._edit, 1)
+        layout.addWidget(dice)
+        self.setFocusProxy(self._edit)
+
+    def value(self) -> Optional[int]:
+        """Return the seed, None for a new one in each run."""
+        text = self._edit.text()
+        return min(int(text), SEED_LIMIT) if text else None
+
+    def set_value(self, seed: Optional[int]) -> None:
+        """Set the seed, None for a new one in each run."""
+        self._edit.setText("" if seed is None else str(seed))

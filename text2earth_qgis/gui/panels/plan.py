@@ -1,0 +1,128 @@
+"""What a run comes to, before it is run: pixels, GSD on the ground, CRS, windows, time, and where it runs.
+
+Shows the backend's answers and works nothing out itself.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+from urllib.parse import urlsplit
+
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
+
+from text2earth_qgis.core.schemas import Plan
+from text2earth_qgis.gui import words
+from text2earth_qgis.gui.icons import icon
+
+
+def plan_lines(plan: Plan) -> tuple[str, str, str]:
+    """Return what the layer will be, in which CRS, and what it takes."""
+    work = [words.count(plan.windows, "window")]
+    if plan.level is not None:
+        work.insert(0, f"level {plan.level}")
+    work.append(
+        f"about {words.duration(plan.seconds)}" if plan.seconds is not None else "time not measured yet"
+    )
+    text = " · ".join(work)
+    return (
+        f"{plan.width:,} × {plan.height:,} px · {words.gsd(*plan.ground)} per pixel",
+        plan.crs_name,
+        text[0].upper() + text[1:],
+    )
+
+
+def destination(url: str) -> str:
+    """Return where the request goes, as a sentence."""
+    if words.is_local(url):
+        return f"Runs on this computer ({urlsplit(url).netloc}): nothing leaves it."
+    return f"Runs on {urlsplit(url).netloc}: prompt and extent are sent there."
+
+
+def price(extent: Plan, ground: Plan) -> str:
+    """Return what the ground canvas costs against the extent's own, as a sentence."""
+    factor = ground.evaluations / max(1, extent.evaluations)
+    if extent.seconds is None or ground.seconds is None:
+        return f"The ground takes {words.significant(factor, 2)} times the work of this extent alone."
+    return (
+        f"The ground takes {words.significant(factor, 2)} times the work: about "
+        f"{words.duration(ground.seconds)} instead of {words.duration(extent.seconds)}."
+    )
+
+
+class PlanPanel(QWidget):
+    """Shows one plan, a refusal, or nothing."""
+
+    def __init__(self, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self._lines = [_label() for _ in range(4)]
+        bold = self._lines[0].font()
+        bold.setBold(True)
+        self._lines[0].setFont(bold)
+        self._warnings = QGridLayout()
+        self._warnings.setContentsMargins(0, 0, 0, 0)
+        self._warnings.setColumnStretch(1, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        for label in self._lines:
+            layout.addWidget(label)
+            label.hide()
+        layout.addLayout(self._warnings)
+
+    def show_plan(self, plan: Plan, url: str) -> None:
+        """Show what the backend at ``url`` answered."""
+        self.clear()
+        for label, text in zip(self._lines, (*plan_lines(plan), destination(url))):
+            label.setText(text)
+            label.show()
+        self._tell(plan.warnings, "warning")
+        self.setEnabled(True)
+
+    def show_refusal(self, sentence: str) -> None:
+        """Show why the request cannot be run."""
+        self.clear()
+        self._tell([sentence], "failed")
+        self.setEnabled(True)
+
+    def show_hint(self, sentence: str) -> None:
+        """Show what is still to be done."""
+        self.clear()
+        self._tell([sentence], "info")
+        self.setEnabled(True)
+
+    def wait(self) -> None:
+        """Mark what is shown as out of date."""
+        self.setEnabled(False)
+
+    def clear(self) -> None:
+        """Show nothing."""
+        for label in self._lines:
+            label.hide()
+        while self._warnings.count():
+            old = self._warnings.takeAt(0).widget()
+            old.hide()
+            old.deleteLater()
+
+    def text(self) -> str:
+        """Return all that is shown, line by line."""
+        labels = [label for label in self.findChildren(QLabel) if label.text() and not label.isHidden()]
+        return "\n".join(label.text() for label in labels)
+
+    def _tell(self, sentences: list[str], symbol: str) -> None:
+        size = self.fontMetrics().height()
+        for row, text in enumerate(sentences):
+            mark = QLabel()
+            mark.setPixmap(icon(symbol).pixmap(size, size))
+            label = _label()
+            label.setText(text)
+            self._warnings.addWidget(mark, row, 0, Qt.AlignmentFlag.AlignTop)
+            self._warnings.addWidget(label, row, 1)
+
+
+def _label() -> QLabel:
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label

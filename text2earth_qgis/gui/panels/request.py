@@ -1,0 +1,265 @@
+"""What is asked for: prompt, extent, GSD, seed, and, folded away, the rest.
+
+Turns what the user set into the inputs of ``generate`` and back. Whether they make sense is for the backend's
+``plan`` to say; here only an empty prompt or extent is noticed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Optional
+
+from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRectangle
+from qgis.gui import QgsCollapsibleGroupBoxBasic, QgsExtentWidget, QgsMapCanvas
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
+
+from text2earth_qgis.core.rasters import crs_text, extent_of
+from text2earth_qgis.core.schemas import Extent, GenerateInputs, Json
+from text2earth_qgis.gui import ground, words
+from text2earth_qgis.gui.ground import crs_of
+from text2earth_qgis.gui.icons import icon
+from text2earth_qgis.gui.map_tools.draw_extent import DrawExtent
+from text2earth_qgis.gui.panels.advanced import AdvancedPanel
+from text2earth_qgis.gui.panels.fields import GsdField, PromptEdit, SeedField
+
+EXAMPLE = "Such as: a village with red roofs beside a river, farmland around it, a road from north to south"
+AVOID = "What the picture should not show, such as: clouds, blur"
+
+
+class ExtentField(QWidget):
+    """The extent: typed, taken from the canvas or a layer, or drawn."""
+
+    changed = pyqtSignal()
+
+    def __init__(self, canvas: QgsMapCanvas, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self._canvas = canvas
+        self._gsd: Optional[float] = None
+        self._widget = QgsExtentWidget(None, QgsExtentWidget.WidgetStyle.CondensedStyle)
+        self._widget.setNullValueAllowed(True, "None yet")
+        self._widget.setMapCanvas(canvas, False)
+        self._widget.setMinimumWidth(90)
+        self._text = self._widget.findChild(QLineEdit, "mCondensedLineEdit")
+        self._follow_crs()
+        self._widget.extentChanged.connect(self._show_size)
+        self._tool = DrawExtent(canvas, self.describe)
+        self._tool.drawn.connect(self._take)
+        self._draw = QToolButton()
+        self._draw.setIcon(icon("draw_extent"))
+        self._draw.setToolTip("Draw the extent on the map")
+        self._draw.setCheckable(True)
+        self._draw.clicked.connect(self._toggle_tool)
+        canvas.mapToolSet.connect(self._show_tool)
+        canvas.destinationCrsChanged.connect(self._follow_crs)
+        self._size = QLabel()
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self._widget, 1)
+        row.addWidget(self._draw)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addLayout(row)
+        layout.addWidget(self._size)
+        self._show_size()
+
+    def close_tool(self) -> None:
+        """Leave the canvas for good."""
+        self._tool.leave()
+        self._canvas.mapToolSet.disconnect(self._show_tool)
+        self._canvas.destinationCrsChanged.disconnect(self._follow_crs)
+        self._tool.deleteLater()
+
+    def value(self) -> Optional[Extent]:
+        """Return the extent in the CRS it is shown in, None if there is none."""
+        box, crs = self.box()
+        if box.isEmpty() or not crs.isValid():
+            return None
+        return extent_of(box, crs)
+
+    def box(self) -> tuple[QgsRectangle, QgsCoordinateReferenceSystem]:
+        """Return the extent as QGIS has it; empty if there is none."""
+        box = self._widget.outputExtent() if self._widget.isValid() else QgsRectangle()
+        return box, self._widget.outputCrs()
+
+    def set_value(self, extent: Extent) -> None:
+        """Show an extent given in any CRS."""
+        self._widget.setOutputExtentFromUser(QgsRectangle(*extent.bbox), crs_of(extent.crs))
+
+    def clear(self) -> None:
+        """Forget the extent."""
+        self._widget.clear()
+
+    def set_gsd(self, gsd: Optional[float]) -> None:
+        """Say sizes in pixels of ``gsd`` ground metres too."""
+        self._gsd = gsd
+
+    def describe(self, box: QgsRectangle) -> str:
+        """Put the size of a box, in the CRS of the canvas, into words."""
+        return self._describe(box, self._canvas.mapSettings().destinationCrs())
+
+    def draw(self) -> None:
+        """Let the user draw."""
+        self._tool.begin()
+
+    def _describe(self, box: QgsRectangle, crs: QgsCoordinateReferenceSystem) -> str:
+        size = ground.size(box, crs, QgsProject.instance().transformContext())
+        if size is None:
+            return "Nothing here"
+        text = words.area(*size)
+        if self._gsd:
+            text += " · about {:,} × {:,} px".format(*(max(1, round(side / self._gsd)) for side in size))
+        return text
+
+    def _take(self, box: QgsRectangle) -> None:
+        self._widget.setOutputExtentFromUser(box, self._canvas.mapSettings().destinationCrs())
+
+    def _toggle_tool(self, checked: bool) -> None:
+        if checked:
+            self._tool.begin()
+        else:
+            self._tool.leave()
+
+    def _show_tool(self, *_tools: object) -> None:
+        self._draw.setChecked(self._canvas.mapTool() is self._tool)
+
+    def _follow_crs(self) -> None:
+        """Show the extent in the CRS of the map."""
+        crs, there = self._canvas.mapSettings().destinationCrs(), self._widget.isValid()
+        if crs.isValid():
+            self._widget.setOutputCrs(crs)
+        if not there:  # else "none" turns into a box of zeros
+            self._widget.clear()
+
+    def _show_size(self, *_extent: object) -> None:
+        box, crs = self.box()
+        size = ground.size(box, crs, QgsProject.instance().transformContext())
+        self._size.setText(words.area(*size) if size else "")
+        self._size.setVisible(size is not None)
+        if self._text is not None and not self._text.hasFocus():
+            self._text.setCursorPosition(0)  # the beginning says more than the end
+        self.changed.emit()
+
+
+class RequestPanel(QWidget):
+    """The form. ``changed`` follows every edit, ``submitted`` Ctrl+Enter in a prompt."""
+
+    changed = pyqtSignal()
+    submitted = pyqtSignal()
+    unfolded = pyqtSignal()  # or folded
+
+    def __init__(self, canvas: QgsMapCanvas, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self.prompt = PromptEdit(EXAMPLE, 4)
+        self.negative = PromptEdit(AVOID, 2)
+        self.extent = ExtentField(canvas)
+        self.gsd = GsdField()
+        self.seed = SeedField()
+        self.advanced = AdvancedPanel()
+        self.advanced.grid_changed.connect(self._follow_model)
+        avoid = _fold("Negative prompt", self.negative)
+        more = _fold("More settings", self.advanced)
+        more.collapsedStateChanged.connect(lambda _closed: self.changed.emit())
+        for fold in (avoid, more):
+            fold.collapsedStateChanged.connect(lambda _closed: self.unfolded.emit())
+        self._folds = {"negative": avoid, "more": more}
+        title = QLabel("Prompt")
+        title.setBuddy(self.prompt)
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("Extent", self.extent)
+        form.addRow("GSD", self.gsd)
+        form.addRow("Seed", self.seed)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(9, 9, 9, 0)
+        for widget in (title, self.prompt, avoid):
+            layout.addWidget(widget)
+        layout.addLayout(form)
+        layout.addWidget(more)
+        layout.addStretch(1)
+        for edit in (self.prompt, self.negative):
+            edit.textChanged.connect(self.changed)
+            edit.submitted.connect(self.submitted)
+        for field in (self.extent, self.seed, self.advanced):
+            field.changed.connect(self.changed)
+        self.gsd.changed.connect(self._follow_gsd)
+
+    def missing(self) -> str:
+        """Return what the user still has to give, as a sentence; empty if nothing."""
+        if not self.prompt.text():
+            return "Write in the prompt what the picture should show."
+        if self.extent.value() is None:
+            return "Choose an extent, or draw one on the map."
+        return self.advanced.refusal
+
+    def inputs(self) -> Optional[GenerateInputs]:
+        """Return what is asked for, None as long as something is missing."""
+        extent = self.extent.value()
+        if extent is None or self.missing():
+            return None
+        project = QgsProject.instance().crs()
+        inputs = GenerateInputs(
+            prompt=self.prompt.text(),
+            negative_prompt=self.negative.text(),
+            extent=extent,
+            gsd=self.gsd.value(),
+            project_crs=crs_text(project) if project.isValid() else None,
+            seed=self.seed.value(),
+        )
+        return replace(inputs, **self.advanced.values())
+
+    def set_inputs(self, inputs: GenerateInputs, seed: Optional[int]) -> None:
+        """Show the settings of an earlier run, with the seed that it took."""
+        self.extent.set_value(inputs.extent)
+        self._show(inputs if seed is None else replace(inputs, seed=seed))
+
+    def _show(self, inputs: GenerateInputs) -> None:
+        self.prompt.setPlainText(inputs.prompt)
+        self.negative.setPlainText(inputs.negative_prompt)
+        self._folds["negative"].setCollapsed(not inputs.negative_prompt)
+        self.gsd.set_value(inputs.gsd)
+        self.seed.set_value(inputs.seed)
+        self.advanced.set_values(inputs)
+
+    def memory(self) -> Json:
+        """Return what is worth remembering for the next session: all but extent and CRS."""
+        return {
+            "prompt": self.prompt.text(),
+            "negative_prompt": self.negative.text(),
+            "gsd": self.gsd.value(),
+            "seed": self.seed.value(),
+            **self.advanced.memory(),
+        }
+
+    def recall(self, memory: Json) -> None:
+        """Show what ``memory`` returned."""
+        nowhere = Extent([0.0, 0.0, 0.0, 0.0])
+        known = {item.name for item in fields(GenerateInputs)}
+        kept = {name: value for name, value in memory.items() if name in known and value is not None}
+        self._show(GenerateInputs(**{"prompt": "", "extent": nowhere, **kept}))
+
+    def wants_price(self) -> bool:
+        """Whether the user looks at the choice of the canvas."""
+        return not self._folds["more"].isCollapsed()
+
+    def _follow_gsd(self) -> None:
+        self.extent.set_gsd(self.gsd.value())
+        self.changed.emit()
+
+    def _follow_model(self) -> None:
+        finest, coarsest = self.advanced.gsd_range()
+        self.gsd.set_model_range(finest, coarsest)
+        self.gsd.set_automatic(self.advanced.automatic_gsd())
+        self._follow_gsd()
+
+
+def _fold(title: str, content: QWidget) -> QgsCollapsibleGroupBoxBasic:
+    """Return ``content`` in a box of that title, closed."""
+    box = QgsCollapsibleGroupBoxBasic(title)
+    layout = QVBoxLayout(box)
+    layout.setContentsMargins(9, 4, 9, 9)
+    layout.addWidget(content)
+    box.setCollapsed(True)
+    return box

@@ -1,0 +1,204 @@
+"""The rows of the list of runs: what they say, and how those that are over are painted.
+
+Turns a ``history.Run`` and, while it is under way, its ``Standing`` into words. Knows no button.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Optional
+
+from qgis.PyQt.QtCore import QAbstractListModel, QModelIndex, QRect, QSize, Qt
+from qgis.PyQt.QtGui import QPainter, QPalette, QTextLayout
+from qgis.PyQt.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+
+from text2earth_qgis.core.history import Run
+from text2earth_qgis.core.watcher import Standing
+from text2earth_qgis.gui import words
+from text2earth_qgis.gui.icons import icon
+
+SYMBOLS = {
+    "submitting": "queued", "accepted": "queued", "running": "running", "dismissing": "dismissed",
+    "successful": "fetch", "fetched": "successful", "failed": "failed", "dismissed": "dismissed",
+}  # fmt: skip
+PAD = 6
+MOST_LINES = 3  # of a sentence about a failure
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the list: the stored run, and where it stands if it is under way."""
+
+    run: Run
+    standing: Optional[Standing] = None
+
+    @property
+    def title(self) -> str:
+        """Return the prompt on one line."""
+        return words.first_line(str(self.run.inputs.get("prompt") or "")) or "Without prompt"
+
+    @property
+    def seed(self) -> Optional[int]:
+        """Return the seed, as soon as it is known."""
+        status = self.standing.status if self.standing else None
+        return self.run.recipe.get("seed", status.seed if status else None)
+
+
+def progress_text(standing: Standing) -> str:
+    """Return what is happening to a run under way, as a phrase."""
+    status = standing.status
+    if status is None or status.finished:
+        return standing.text
+    if status.status == "accepted":
+        place = status.queue_position
+        if not place:
+            return "Waiting"
+        return "Next in the queue" if place == 1 else f"{words.ordinal(place)} in the queue"
+    text = standing.text.strip().rstrip(".")
+    return f"{text} · {words.duration(status.eta)} left" if status.eta else text
+
+
+def detail(run: Run) -> str:
+    """Return what there is to say of a run that is not under way."""
+    when = words.moment(datetime.fromisoformat(run.created))
+    if run.state == "failed" or (run.open and run.message):
+        return f"{when} · {run.message or 'failed'}"
+    if run.open:
+        return f"{when} · on {words.place(run.server)}"
+    if run.state == "dismissed":
+        return f"{when} · cancelled"
+    parts, grid = [when], run.recipe.get("resampled") or run.recipe.get("grid")
+    if grid:
+        parts.append(f"{grid['width']:,} × {grid['height']:,} px")
+    if run.recipe.get("seed") is not None:
+        parts.append(f"seed {run.recipe['seed']}")
+    return " · ".join(parts)
+
+
+def tooltip(run: Run) -> str:
+    """Return everything worth knowing about a run."""
+    lines = [str(run.inputs.get("prompt") or ""), ""]
+    if run.message:
+        lines.append(run.message)
+    for name in ("model", "seed", "level", "steps", "sampler", "guidance"):
+        if run.recipe.get(name) is not None:
+            lines.append(f"{name.capitalize()}: {run.recipe[name]}")
+    lines.append(f"Backend: {run.server}")
+    if run.state == "fetched":
+        lines.append(f"File: {run.target}")
+    if run.project:
+        lines.append(f"Project: {run.project}")
+    return "\n".join(lines)
+
+
+class RunsModel(QAbstractListModel):
+    """The rows, newest first."""
+
+    def __init__(self, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self.rows: list[Row] = []
+
+    def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008 (Qt)
+        """Return the number of runs."""
+        return 0 if parent.isValid() else len(self.rows)
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Return title, tooltip, or the Row itself (UserRole)."""
+        if not index.isValid():
+            return None
+        row = self.rows[index.row()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return row.title
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return tooltip(row.run)
+        return row if role == Qt.ItemDataRole.UserRole else None
+
+    def find(self, key: str) -> int:
+        """Return the place of a run, -1 if it is not listed."""
+        return next((place for place, row in enumerate(self.rows) if row.run.key == key), -1)
+
+    def put(self, row: Row) -> None:
+        """Show a new or changed run."""
+        place = self.find(row.run.key)
+        if place < 0:
+            self.beginInsertRows(QModelIndex(), 0, 0)
+            self.rows.insert(0, row)
+            self.endInsertRows()
+        else:
+            self.rows[place] = row
+            index = self.index(place)
+            self.dataChanged.emit(index, index)
+
+    def remove(self, key: str) -> None:
+        """Drop a run from the list."""
+        place = self.find(key)
+        if place >= 0:
+            self.beginRemoveRows(QModelIndex(), place, place)
+            del self.rows[place]
+            self.endRemoveRows()
+
+    def reset(self, rows: list[Row]) -> None:
+        """Show other runs."""
+        self.beginResetModel()
+        self.rows = rows
+        self.endResetModel()
+
+
+class RunDelegate(QStyledItemDelegate):
+    """Paints a run that is over: symbol, prompt, one dimmed line; a failure gets up to three."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
+        """Return the height that the texts take at the width of the view."""
+        row = index.data(Qt.ItemDataRole.UserRole)
+        view = option.widget
+        card = view.indexWidget(index) if view is not None else None
+        if card is not None:
+            return QSize(50, card.sizeHint().height())
+        width = view.viewport().width() if view is not None else 280
+        lines = 1 + len(self._lines(option, row, width - self._indent(option) - PAD))
+        return QSize(50, lines * option.fontMetrics.height() + 2 * PAD + 1)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        """Draw one row."""
+        style = option.widget.style() if option.widget else QApplication.style()
+        style.drawPrimitive(QStyle.PrimitiveElement.PE_PanelItemViewItem, option, painter, option.widget)
+        row = index.data(Qt.ItemDataRole.UserRole)
+        if row.standing is not None:
+            return
+        selected = bool(option.state & QStyle.StateFlag.State_Selected)
+        role = QPalette.ColorRole.HighlightedText if selected else QPalette.ColorRole.Text
+        colour = option.palette.color(role)
+        size = option.fontMetrics.height()
+        box = option.rect.adjusted(0, PAD, -PAD, -PAD)
+        icon(SYMBOLS[row.run.state]).paint(painter, QRect(box.left() + PAD, box.top(), size, size))
+        text = box.adjusted(self._indent(option), 0, 0, 0)
+        painter.setPen(colour)
+        painter.drawText(
+            text, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft,
+            option.fontMetrics.elidedText(row.title, Qt.TextElideMode.ElideRight, text.width()),
+        )  # fmt: skip
+        colour.setAlphaF(0.7)
+        painter.setPen(colour)
+        for place, line in enumerate(self._lines(option, row, text.width()), 1):
+            below = text.adjusted(0, place * size, 0, 0)
+            painter.drawText(below, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft, line)
+
+    def _indent(self, option: QStyleOptionViewItem) -> int:
+        return option.fontMetrics.height() + 2 * PAD
+
+    def _lines(self, option: QStyleOptionViewItem, row: Row, width: int) -> list[str]:
+        """Return the lines below the prompt, the last one cut to ``width`` pixels."""
+        text, most = detail(row.run), MOST_LINES if row.run.state == "failed" or row.run.open else 1
+        layout, starts = QTextLayout(text, option.font), []
+        layout.beginLayout()
+        line = layout.createLine()
+        while line.isValid():
+            line.setLineWidth(max(40, width))
+            starts.append(line.textStart())
+            line = layout.createLine()
+        layout.endLayout()
+        ends = [*starts[1:], len(text)]
+        lines = [text[start:end].strip() for start, end in zip(starts, ends)][: most - 1]
+        rest = text[starts[len(lines)] :] if len(starts) > len(lines) else ""
+        return [*lines, option.fontMetrics.elidedText(rest, Qt.TextElideMode.ElideRight, width)]

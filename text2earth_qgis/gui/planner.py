@@ -1,0 +1,90 @@
+"""Asks the backend what a request comes to while the user edits it.
+
+One question at a time: an edit takes back the question before, and waits a moment for the next edit. Knows
+the process ``plan`` and no widget.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Optional
+
+from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
+
+from text2earth_qgis.core import calls
+from text2earth_qgis.core.errors import PluginError, Unreachable
+from text2earth_qgis.core.schemas import GenerateInputs, Plan
+from text2earth_qgis.core.transport import AsyncClient, Pending
+
+PAUSE_MS = 350
+OTHER_CANVAS: dict[object, str] = {"extent": "ground", "ground": "extent"}
+
+
+class Planner(QObject):
+    """Plans the latest request only.
+
+    ``planned`` carries the Plan, ``priced`` the plans on the extent's own canvas and on the ground,
+    ``unpriced`` the reason why there is no second plan, ``refused`` the refusal of the request,
+    ``unreachable`` that no answer came (all three a PluginError).
+    """
+
+    planned = pyqtSignal(object)
+    priced = pyqtSignal(object, object)
+    unpriced = pyqtSignal(object)
+    refused = pyqtSignal(object)
+    unreachable = pyqtSignal(object)
+
+    def __init__(self, parent: Optional[QObject] = None) -> None:
+        super().__init__(parent)
+        self._client: Optional[AsyncClient] = None
+        self._inputs: Optional[GenerateInputs] = None
+        self._pending: Optional[Pending] = None
+        self._with_price = False
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(PAUSE_MS)
+        self._pause.timeout.connect(self._ask)
+
+    def plan(self, client: AsyncClient, inputs: GenerateInputs, with_price: bool) -> None:
+        """Plan these inputs a moment from now; ``with_price`` also on the other canvas."""
+        self.stop()
+        self._client, self._inputs, self._with_price = client, inputs, with_price
+        self._pause.start()
+
+    def stop(self) -> None:
+        """Take back the question; no signal comes."""
+        self._pause.stop()
+        if self._pending is not None:
+            self._pending.cancel()
+            self._pending = None
+
+    def _ask(self) -> None:
+        if self._client is not None and self._inputs is not None:
+            self._pending = self._client.run(
+                calls.plan("generate", self._inputs), self._answered, self._failed
+            )
+
+    def _answered(self, plan: Plan) -> None:
+        self._pending = None
+        asked = (self._client, self._inputs)
+        self.planned.emit(plan)
+        if asked != (self._client, self._inputs) or self._client is None or self._inputs is None:
+            return  # who heard of the plan has asked for another one
+        canvas = self._inputs.canvas
+        if self._with_price and canvas in OTHER_CANVAS:
+            other = calls.plan("generate", replace(self._inputs, canvas=OTHER_CANVAS[canvas]))
+            self._pending = self._client.run(
+                other, lambda found: self._compare(canvas, plan, found), self._without_price
+            )
+
+    def _compare(self, canvas: object, plan: Plan, other: Plan) -> None:
+        self._pending = None
+        self.priced.emit(*((plan, other) if canvas == "extent" else (other, plan)))
+
+    def _without_price(self, error: PluginError) -> None:
+        self._pending = None
+        self.unpriced.emit(error)
+
+    def _failed(self, error: PluginError) -> None:
+        self._pending = None
+        (self.unreachable if isinstance(error, Unreachable) else self.refused).emit(error)

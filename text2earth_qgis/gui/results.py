@@ -1,0 +1,98 @@
+"""From a file that has arrived to a layer in front of the user.
+
+Adds it to the project it was asked for from, and only offers it to any other. Talks through the message bar
+that it is given; knows no job and no network.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable, Optional
+
+from qgis.core import Qgis, QgsCoordinateTransform, QgsCsException, QgsMapLayer, QgsProject
+from qgis.gui import QgsMapCanvas, QgsMessageBar
+from qgis.PyQt.QtCore import QObject, QTimer
+from qgis.PyQt.QtWidgets import QPushButton
+
+from text2earth_qgis.core import layers
+from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.history import Run
+from text2earth_qgis.gui import words
+
+TITLE = "Text2Earth"
+SHORT_S, LONG_S = 6, 0  # seconds a message stays; 0: until it is closed
+AROUND = 1.1  # how much more than the layer is shown around it
+
+
+class Results(QObject):
+    """Turns fetched runs into layers of the open project."""
+
+    def __init__(
+        self, canvas: QgsMapCanvas, project: QgsProject, bar: QgsMessageBar, parent: Optional[QObject] = None
+    ) -> None:
+        super().__init__(parent)
+        self._canvas, self._project, self._bar = canvas, project, bar
+
+    def add(self, run: Run) -> None:
+        """Add the result to the open project, in the next turn of the event loop."""
+        QTimer.singleShot(0, lambda: self._add(run))
+
+    def offer(self, run: Run) -> None:
+        """Say that a result of another project is there, and let the user add it here."""
+        home = Path(run.project).stem if run.project else "a project that was not saved"
+        title = words.first_line(str(run.inputs.get("prompt") or ""), 40)
+        self._tell(
+            f"“{title}” is finished. It was asked for in {home}; the file is {run.target}.",
+            Qgis.MessageLevel.Info,
+            ("Add to this project", lambda: self.show(run)),
+        )
+
+    def show(self, run: Run) -> None:
+        """Bring the result into view; add it first if the project does not have it."""
+        layer = self.layer(run) or self._add(run)
+        if layer is not None:
+            self.zoom(layer)
+
+    def layer(self, run: Run) -> Optional[QgsMapLayer]:
+        """Return the layer of a result in the open project."""
+        target = Path(run.target)
+        for layer in self._project.mapLayers().values():
+            if Path(layer.source().split("|")[0]) == target:
+                return layer
+        return None
+
+    def zoom(self, layer: QgsMapLayer) -> None:
+        """Show the whole layer."""
+        settings = self._canvas.mapSettings()
+        turn = QgsCoordinateTransform(
+            layer.crs(), settings.destinationCrs(), self._project.transformContext()
+        )
+        try:
+            box = turn.transformBoundingBox(layer.extent())
+        except QgsCsException:
+            self.complain(f"“{layer.name()}” cannot be shown in the CRS of this project.")
+            return
+        box.scale(AROUND)
+        self._canvas.setExtent(box)
+        self._canvas.refresh()
+
+    def complain(self, sentence: str) -> None:
+        """Tell of a failure; it stays until it is closed."""
+        self._tell(sentence, Qgis.MessageLevel.Warning)
+
+    def _add(self, run: Run) -> Optional[QgsMapLayer]:
+        try:
+            return layers.add_result(run.target, self._project, run.recipe)
+        except PluginError as error:
+            self.complain(str(error))
+            return None
+
+    def _tell(
+        self, text: str, level: Qgis.MessageLevel, action: Optional[tuple[str, Callable[[], None]]] = None
+    ) -> None:
+        item = self._bar.createMessage(TITLE, text)
+        if action is not None:
+            button = QPushButton(action[0])
+            button.clicked.connect(lambda _checked=False: (self._bar.popWidget(item), action[1]()))
+            item.layout().addWidget(button)
+        self._bar.pushWidget(item, level, LONG_S)

@@ -1,0 +1,170 @@
+"""All runs of this user, from the click on Run to the file: the dock's list is a view of this.
+
+Owns one ``JobWatcher`` per run under way, takes up at the start what was left open, and remembers from which
+project a run was started. Knows no widget and adds no layer.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Optional
+from urllib.parse import urlsplit
+
+from qgis.core import QgsProject
+from qgis.PyQt.QtCore import QObject, pyqtSignal
+
+from text2earth_qgis.core import calls, settings
+from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.history import History, Run
+from text2earth_qgis.core.schemas import GenerateInputs
+from text2earth_qgis.core.transport import AsyncClient
+from text2earth_qgis.core.watcher import JobWatcher, Standing
+
+SHOWN = 200  # runs in the list
+
+
+class Runner(QObject):
+    """Starts, follows, cancels, fetches and forgets runs, in the main thread."""
+
+    changed = pyqtSignal(object)  # Standing of a run under way
+    settled = pyqtSignal(object)  # Run that is no longer under way
+    finished = pyqtSignal(object)  # Run whose file is there
+    failed = pyqtSignal(object, str)  # Run, sentence
+    forgotten = pyqtSignal(str)  # key
+
+    def __init__(self, history: History, project: QgsProject, parent: Optional[QObject] = None) -> None:
+        super().__init__(parent)
+        self._history = history
+        self._project = project
+        self._generation = 0  # counts the projects of this session, so that unsaved ones can be told apart
+        self._homes: dict[str, int] = {}
+        self._watchers: dict[str, JobWatcher] = {}
+        self._deletions: list[AsyncClient] = []
+        project.cleared.connect(self._other_project)
+
+    def runs(self) -> list[Run]:
+        """Return the latest runs, newest first."""
+        return self._history.runs(SHOWN)
+
+    def busy(self, key: str) -> bool:
+        """Whether a run is under way."""
+        return key in self._watchers
+
+    def start(self, inputs: GenerateInputs) -> Run:
+        """Send a request; raises ``PluginError`` if there is no place for its result."""
+        chosen = settings.load()
+        inputs = replace(inputs, record_prompt=chosen.record_prompt)
+        access = settings.access(chosen)
+        run = Run(access.url, inputs.to_json(), "", project=self._project.fileName())
+        folder = settings.result_folder(chosen, self._project)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PluginError(
+                f"Results cannot be saved in {folder}: {error.strerror}. Choose another folder in Settings > "
+                "Options > Text2Earth."
+            ) from error
+        title = inputs.prompt if chosen.record_prompt else "text2earth"
+        run = replace(run, target=str(folder / file_name(title, run.key)))
+        self._homes[run.key] = self._generation
+        self._watch(run)
+        return run
+
+    def take_up(self) -> None:
+        """Go on with every run that was left open, as far as its backend is the one in use."""
+        for run in self._history.unfinished():
+            if run.key not in self._watchers and self._reachable(run):
+                self._watch(run)
+
+    def fetch(self, key: str) -> None:
+        """Fetch a finished result, or go on watching a run that was given up."""
+        run = self._history.get(key)
+        if run is None or key in self._watchers:
+            return
+        if self._reachable(run):
+            self._watch(run)
+        else:
+            self.failed.emit(
+                run,
+                f"This run is on {calls.site(run.server)}. To fetch its result, set that address in "
+                "Settings > Options > Text2Earth.",
+            )
+
+    def cancel(self, key: str) -> None:
+        """Stop a job for good, on the backend too."""
+        if key in self._watchers:
+            self._watchers[key].cancel()
+
+    def forget(self, key: str) -> None:
+        """Take a run that is over off the list, and off its backend; a fetched file stays."""
+        run = self._history.get(key)
+        if run is None or key in self._watchers:
+            return
+        self._history.remove(key)
+        if run.job and self._reachable(run):
+            client = AsyncClient(settings.access(settings.load()), self)
+            client.run(calls.delete(run.job), lambda _there: None, lambda _error: None)
+            self._deletions.append(client)
+        self.forgotten.emit(key)
+
+    def at_home(self, run: Run) -> bool:
+        """Whether the open project is the one that a run was started from."""
+        if run.key in self._homes:
+            return self._homes[run.key] == self._generation
+        return bool(run.project) and run.project == self._project.fileName()
+
+    def stop(self) -> None:
+        """Stop watching; every job goes on."""
+        self._project.cleared.disconnect(self._other_project)
+        for watcher in self._watchers.values():
+            watcher.stop()
+        for client in self._deletions:
+            client.close()
+        self._watchers.clear()
+
+    def _watch(self, run: Run) -> None:
+        chosen = settings.load()
+        watcher = JobWatcher(settings.access(chosen), self._history, run, chosen.poll_seconds, self)
+        self._watchers[run.key] = watcher
+        watcher.changed.connect(self.changed)
+        watcher.finished.connect(self._finished)
+        watcher.failed.connect(self._failed)
+        watcher.dismissed.connect(self._settle)
+        self.changed.emit(Standing(run, "Sending" if run.state == "submitting" else "Asking where it stands"))
+        watcher.start()
+
+    def _settle(self, run: Run) -> None:
+        watcher = self._watchers.pop(run.key, None)
+        if watcher is not None:
+            watcher.deleteLater()
+        self.settled.emit(run)
+
+    def _finished(self, run: Run) -> None:
+        self._settle(run)
+        self.finished.emit(run)
+
+    def _failed(self, run: Run, sentence: str) -> None:
+        if not run.message or run.open:
+            run = replace(run, message=sentence)
+        self._settle(run)
+        self.failed.emit(run, sentence)
+
+    def _other_project(self) -> None:
+        self._generation += 1
+
+    def _reachable(self, run: Run) -> bool:
+        """Whether a run is on the backend that the settings name; credentials go nowhere else."""
+        return urlsplit(run.server)[:2] == urlsplit(settings.access(settings.load()).url)[:2]
+
+
+def file_name(title: str, key: str) -> str:
+    """Return a readable name in plain ASCII that is not taken: words of the prompt, time, part of the key."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
+    if len(slug) > 40:
+        slug = slug[:40].rsplit("-", 1)[0]
+    return str(Path(f"{slug or 'text2earth'}_{datetime.now():%Y%m%d-%H%M%S}_{key[:6]}.tif"))

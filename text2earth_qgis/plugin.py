@@ -1,0 +1,139 @@
+"""The plugin as QGIS sees it: builds the parts, registers them, and takes them back line for line.
+
+The only user of ``iface``. Without one (qgis_process) there is the Processing provider and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+from urllib.parse import urlsplit
+
+from qgis.core import Qgis, QgsApplication, QgsMessageLog, QgsProject
+from qgis.gui import QgisInterface
+from qgis.PyQt.QtCore import Qt, QTimer
+
+try:
+    from qgis.PyQt.QtGui import QAction  # Qt 6
+except ImportError:
+    from qgis.PyQt.QtWidgets import QAction
+
+from text2earth_qgis.core import settings
+from text2earth_qgis.core.history import History, Run
+from text2earth_qgis.core.local_backend import LocalBackend
+from text2earth_qgis.gui.connection import Connection
+from text2earth_qgis.gui.dock import Dock, Parts
+from text2earth_qgis.gui.icons import icon
+from text2earth_qgis.gui.options_page import PAGE, OptionsFactory
+from text2earth_qgis.gui.results import Results
+from text2earth_qgis.gui.runner import Runner
+from text2earth_qgis.processing.provider import Text2EarthProvider
+
+NAME = "Text2Earth"  # menu, toolbar, log tag
+
+
+class Text2EarthPlugin:
+    """Made by QGIS at start; lives until QGIS ends or the plugin is switched off."""
+
+    def __init__(self, iface: Optional[QgisInterface]) -> None:
+        self._iface = iface
+        self._provider: Optional[Text2EarthProvider] = None
+
+    def initProcessing(self) -> None:
+        """Offer the algorithms; all that qgis_process asks for."""
+        self._provider = Text2EarthProvider()
+        QgsApplication.processingRegistry().addProvider(self._provider)
+
+    def initGui(self) -> None:
+        """Register everything; ``unload`` takes it back in the opposite order."""
+        self.initProcessing()
+        window = self._iface.mainWindow()
+        self._factory = OptionsFactory()
+        self._factory.heard.applied.connect(self._settings_changed)
+        self._iface.registerOptionsWidgetFactory(self._factory)
+        canvas, project = self._iface.mapCanvas(), QgsProject.instance()
+        self._connection = Connection(settings.access(settings.load()))
+        self._runner = Runner(History(settings.profile_folder() / "history.sqlite"), project)
+        self._runner.failed.connect(self._log_failure)
+        self._backend = LocalBackend()
+        self._backend.listening.connect(lambda _url: self._connection.check())
+        self._backend.ended.connect(self._backend_ended)
+        results = Results(canvas, project, self._iface.messageBar())
+        self.dock = Dock(Parts(canvas, self._connection, self._runner, results), window)
+        self.dock.allow_start(bool(settings.load().python))
+        self.dock.options_wanted.connect(self.show_options)
+        self.dock.backend_wanted.connect(self._start_backend)
+        self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
+        self.dock.hide()  # QGIS restores its windows after this, and opens the dock if it was open
+        self._toggle = QAction(icon("text2earth"), "Text2Earth panel", window)
+        self._toggle.setObjectName("mActionText2Earth")
+        self._toggle.setToolTip("Make imagery from an extent and a prompt")
+        self._toggle.setCheckable(True)
+        self.dock.setToggleVisibilityAction(self._toggle)
+        self._options = QAction(icon("options"), "Options…", window)
+        self._options.triggered.connect(lambda _checked=False: self.show_options())
+        self._iface.addPluginToRasterMenu(NAME, self._toggle)
+        self._iface.addPluginToRasterMenu(NAME, self._options)
+        self._toolbar = self._iface.addToolBar(NAME)
+        self._toolbar.setObjectName("Text2EarthToolBar")
+        self._toolbar.addAction(self._toggle)
+        self._start = QTimer()
+        self._start.setSingleShot(True)
+        self._start.timeout.connect(self._runner.take_up)
+        self._start.start(0)  # once QGIS has its window
+
+    def unload(self) -> None:
+        """Take everything back. Jobs go on: this is what closing QGIS calls too."""
+        if self._iface is not None:
+            self._start.stop()
+            self._iface.mainWindow().removeToolBar(self._toolbar)
+            self._toolbar.deleteLater()
+            self._iface.removePluginRasterMenu(NAME, self._options)
+            self._iface.removePluginRasterMenu(NAME, self._toggle)
+            self._options.deleteLater()
+            self._toggle.deleteLater()
+            self.dock.shut_down()
+            self._iface.removeDockWidget(self.dock)
+            self.dock.deleteLater()
+            self._backend.stop()
+            self._backend.deleteLater()
+            self._runner.stop()
+            self._runner.deleteLater()
+            self._connection.close()
+            self._connection.deleteLater()
+            self._iface.unregisterOptionsWidgetFactory(self._factory)
+            self._factory.deleteLater()
+        if self._provider is not None:
+            QgsApplication.processingRegistry().removeProvider(self._provider)
+            self._provider = None
+
+    def show_dock(self) -> None:
+        """Open the dock."""
+        self.dock.setUserVisible(True)
+
+    def show_options(self) -> None:
+        """Open the page of Settings > Options."""
+        self._iface.showOptionsDialog(self._iface.mainWindow(), PAGE)
+
+    def _settings_changed(self) -> None:
+        chosen = settings.load()
+        self._connection.use(settings.access(chosen))
+        self.dock.allow_start(bool(chosen.python))
+        self._runner.take_up()
+
+    def _start_backend(self) -> None:
+        chosen = settings.load()
+        place = urlsplit(chosen.url)
+        self.dock.show_starting()
+        self._backend.start(
+            chosen.python, "--host", place.hostname or "127.0.0.1", "--port", str(place.port or 80)
+        )
+
+    def _backend_ended(self, sentence: str) -> None:
+        self._log(sentence, Qgis.MessageLevel.Warning)
+        self.dock.show_ended(sentence)
+
+    def _log_failure(self, run: Run, sentence: str) -> None:
+        self._log(f"Job {run.job or '(not accepted)'} on {run.server}: {sentence}", Qgis.MessageLevel.Warning)
+
+    def _log(self, text: str, level: Qgis.MessageLevel) -> None:
+        QgsMessageLog.logMessage(text, NAME, level, notifyUser=False)
