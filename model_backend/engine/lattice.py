@@ -52,25 +52,25 @@ class Lattice:
             return 1
         return -(-(len(self.bounds) - self.ramp) // self.stride)
 
-    def touching(self, lo: int, hi: int) -> range:
-        """Pieces that have weight somewhere in the cells [lo, hi)."""
+    def touching(self, cells: range) -> range:
+        """Pieces that have weight somewhere in these cells."""
         base = self._owned(0)
-        first = (lo - base - self.stride - self.ramp) // self.stride + 1
-        last = (hi - 1 - base) // self.stride
+        first = (cells.start - base - self.stride - self.ramp) // self.stride + 1
+        last = (cells.stop - 1 - base) // self.stride
         if self.pieces is not None:
             first, last = min(max(first, 0), self.pieces - 1), min(last, self.pieces - 1)
         return range(first, last + 1)
 
-    def start(self, piece: int) -> int:
-        """First cell of the window of a piece."""
+    def cells(self, piece: int) -> range:
+        """Cells of the window of a piece."""
         start = self._owned(piece) - (self.window - self.stride - self.ramp) // 2
-        if self.bounds is None:
-            return start
-        return min(max(start, self.bounds.start), self.bounds.stop - self.size)
+        if self.bounds is not None:
+            start = min(max(start, self.bounds.start), self.bounds.stop - self.size)
+        return range(start, start + self.size)
 
-    def hull(self, pieces: range) -> tuple[int, int]:
-        """Cells [lo, hi) that the windows of consecutive pieces cover together."""
-        return self.start(pieces[0]), self.start(pieces[-1]) + self.size
+    def hull(self, pieces: range) -> range:
+        """Cells that the windows of consecutive pieces cover together."""
+        return range(self.cells(pieces[0]).start, self.cells(pieces[-1]).stop)
 
     def weight(self, piece: int) -> NDArray[np.float32]:
         """Weight of a piece over the cells of its window, shape (size,): 0 in the halo, 1 on the plateau.
@@ -78,7 +78,7 @@ class Lattice:
         The two sides of a ramp are ``u`` and ``1 - u`` in float32, so weights sum to 1 within one rounding
         and no division by a sum of weights is ever needed.
         """
-        cell = np.arange(self.size) + self.start(piece) - self._owned(piece)
+        cell = np.asarray(self.cells(piece)) - self._owned(piece)
         x = (np.arange(self.ramp) + 0.5) / self.ramp if self.ramp else np.zeros(0)
         u = (x * x * (3 - 2 * x)).astype(np.float32)
         rise = np.concatenate([np.zeros(1, np.float32), u, np.ones(1, np.float32)])
@@ -94,16 +94,23 @@ class Lattice:
         return (0 if self.bounds is None else self.bounds.start) + piece * self.stride
 
 
-def cone(lattice: Lattice, lo: int, hi: int, phases: int) -> tuple[range, ...]:
-    """Pieces of every phase, first to last, on which the cells [lo, hi) after the last phase depend.
+def overlap(own: range, other: range) -> tuple[slice, slice]:
+    """Return where two runs of cells overlap, as a slice of the first and one of the second (maybe empty)."""
+    lo = max(own.start, other.start)
+    hi = max(lo, min(own.stop, other.stop))
+    return slice(lo - own.start, hi - own.start), slice(lo - other.start, hi - other.start)
+
+
+def cone(lattice: Lattice, cells: range, phases: int) -> tuple[range, ...]:
+    """Pieces of every phase, first to last, on which these cells depend after the last phase.
 
     A window of one phase reads the blended canvas of the phase before over all its cells, so the dependency
     grows by about a window per phase and is finite: any part of an endless canvas can be computed alone.
     """
     needed: list[range] = []
     for _ in range(phases):
-        needed.append(lattice.touching(lo, hi))
-        lo, hi = lattice.hull(needed[-1])
+        needed.append(lattice.touching(cells))
+        cells = lattice.hull(needed[-1])
     return tuple(reversed(needed))
 
 
@@ -202,21 +209,21 @@ class Layout:
                 raise ValueError(f"{box} is not inside the canvas {self.canvas}")
         return rows, cols
 
+    def to_latents(self, pixels: range) -> range:
+        """Return the latents of a run of pixels that begins and ends with a latent, such as a tile."""
+        return range(pixels.start // self.factor, pixels.stop // self.factor)
+
     def latents(self, box: Box) -> tuple[range, range]:
         """Latent rows and columns that the decode tiles of a pixel box read."""
         rows, cols = self.place(box)
-        return self._read(self.tile_rows, rows), self._read(self.tile_cols, cols)
+        rows = self.tile_rows.hull(self.tile_rows.touching(rows))
+        cols = self.tile_cols.hull(self.tile_cols.touching(cols))
+        return self.to_latents(rows), self.to_latents(cols)
 
     def windows(self, box: Box, phases: int) -> tuple[tuple[range, range], ...]:
         """Window rows and columns of every phase on which a pixel box depends."""
         rows, cols = self.latents(box)
-        return tuple(
-            zip(
-                cone(self.rows, rows.start, rows.stop, phases),
-                cone(self.cols, cols.start, cols.stop, phases),
-                strict=True,
-            )
-        )
+        return tuple(zip(cone(self.rows, rows, phases), cone(self.cols, cols, phases), strict=True))
 
     def count(self, box: Box, steps: Sequence[int], guided: bool, largest_batch: int) -> Count:
         """Return what reading a pixel box of a fresh canvas costs; ``steps``: those of each phase."""
@@ -244,7 +251,3 @@ class Layout:
         f, p, cells = self.factor, self.params, latents.bounds
         bounds = None if cells is None else range(cells.start * f, cells.stop * f)
         return Lattice(p.decode_window * f, p.decode_core * f, p.decode_fade * f, bounds)
-
-    def _read(self, tiles: Lattice, pixels: range) -> range:
-        lo, hi = tiles.hull(tiles.touching(pixels.start, pixels.stop))
-        return range(lo // self.factor, hi // self.factor)

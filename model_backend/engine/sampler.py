@@ -119,15 +119,16 @@ def _row(timestep: float, before: float | None, here: float, there: float) -> St
 
 def _own_grid(schedule: Schedule, steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Timesteps (descending) and noise levels as the checkpoint's scheduler file spaces them."""
-    last = schedule.timesteps - 1
+    timesteps: NDArray[np.float64]
     if schedule.spacing == "linspace":
-        timesteps = np.linspace(0, last, steps, dtype=np.float32)[::-1].astype(np.float64)
+        # float32, because that is what diffusers tells the UNet
+        spaced = np.linspace(0, schedule.timesteps - 1, steps, dtype=np.float32)
+        timesteps = spaced[::-1].astype(np.float64)
     elif schedule.spacing == "leading":
-        ratio = schedule.timesteps // steps
-        timesteps = (np.arange(steps) * ratio)[::-1].astype(np.float64) + schedule.steps_offset
+        spaced = np.arange(steps, dtype=np.float32) * (schedule.timesteps // steps)
+        timesteps = spaced[::-1].astype(np.float64) + schedule.steps_offset
     else:
-        ratio = schedule.timesteps / steps
-        timesteps = np.arange(schedule.timesteps, 0, -ratio).round() - 1
+        timesteps = np.arange(schedule.timesteps, 0, -schedule.timesteps / steps).round() - 1
     noise = np.interp(timesteps, np.arange(schedule.timesteps), schedule.sigmas)
     return timesteps, noise
 

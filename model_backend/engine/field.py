@@ -1,0 +1,106 @@
+"""The field of latents: windows denoised alone, blended between phases.
+
+Denoising is cut into K phases. In a phase every window of the lattice is denoised on its own; after it,
+windows are blended with the lattice's weights, and the next phase starts its windows from the blend. So what
+a window becomes depends on its neighbours of the phase before, and on nothing else: a finite cone. Any part
+of a canvas, endless or not, can be computed alone, in any order, and always with the same bits, because
+
+* a window starts from noise that belongs to its place,
+* windows are computed in batches of one fixed shape, the last one padded, and
+* a blend adds its (at most four) windows in order of their indices.
+
+Windows are computed when something reads them, and kept. Knows lattices; does not know what denoising is (it
+is handed in), nor pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_backend.engine.lattice import Lattice, cone, overlap
+
+Latents = NDArray[np.float32]  # (channels, rows, columns)
+Batch = NDArray[np.float32]  # (batch, channels, window, window)
+
+
+class Window(NamedTuple):
+    """Indices of a window of the plane: its row and its column in the lattice."""
+
+    row: int
+    col: int
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The lattices of a canvas, in latents, and what lies on it before anything is denoised.
+
+    ``start(rows, cols)`` returns the latents at the beginning of phase 0, shape (channels, rows, columns).
+    """
+
+    rows: Lattice
+    cols: Lattice
+    channels: int
+    phases: int
+    batch: int
+    start: Callable[[range, range], Latents]
+
+
+class Field:
+    """The latents of a canvas after every phase, computed where they are asked for."""
+
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+        self._done: list[dict[Window, Latents]] = [{} for _ in range(plane.phases)]
+
+    def missing(self, rows: range, cols: range) -> list[list[Window]]:
+        """Return the windows of every phase that a box of final latents still needs, in lattice order."""
+        plane = self._plane
+        needed_rows = cone(plane.rows, rows, plane.phases)
+        needed_cols = cone(plane.cols, cols, plane.phases)
+        return [
+            [window for row in i for col in j if (window := Window(row, col)) not in done]
+            for i, j, done in zip(needed_rows, needed_cols, self._done, strict=True)
+        ]
+
+    def compute(
+        self, rows: range, cols: range, denoise: Callable[[int, Sequence[Window], Batch], Batch]
+    ) -> None:
+        """Compute the windows that a box of final latents needs, phase by phase.
+
+        ``denoise(phase, windows, latents)`` takes a batch through a phase and must treat every slot alike.
+        Padding repeats the last window, and its results are dropped. Whatever ``denoise`` raises leaves the
+        field usable.
+        """
+        plane = self._plane
+        for phase, missing in enumerate(self.missing(rows, cols)):
+            for first in range(0, len(missing), plane.batch):
+                windows = missing[first : first + plane.batch]
+                padded = [*windows, *[windows[-1]] * (plane.batch - len(windows))]
+                boxes = [(plane.rows.cells(window.row), plane.cols.cells(window.col)) for window in padded]
+                latents = np.stack([self._blend(phase, *box) for box in boxes])
+                results = denoise(phase, padded, latents)
+                self._done[phase].update(zip(windows, results, strict=False))
+
+    def read(self, rows: range, cols: range) -> Latents:
+        """Return a box of final latents, shape (channels, rows, columns), once they are computed."""
+        return self._blend(self._plane.phases, rows, cols)
+
+    def _blend(self, phase: int, rows: range, cols: range) -> Latents:
+        """Return a box of the canvas as it is at the start of a phase."""
+        plane = self._plane
+        if phase == 0:
+            return plane.start(rows, cols)
+        blend = np.zeros((plane.channels, len(rows), len(cols)), np.float32)
+        for row in plane.rows.touching(rows):
+            here_rows, there_rows = overlap(plane.rows.cells(row), rows)
+            for col in plane.cols.touching(cols):
+                here_cols, there_cols = overlap(plane.cols.cells(col), cols)
+                latents = self._done[phase - 1][Window(row, col)][:, here_rows, here_cols]
+                weight = np.outer(plane.rows.weight(row)[here_rows], plane.cols.weight(col)[here_cols])
+                blend[:, there_rows, there_cols] += latents * weight
+        return blend

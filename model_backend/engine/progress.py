@@ -1,0 +1,87 @@
+"""What an observer of a scene gets to see: counts, and a picture that becomes clearer.
+
+The picture shows what the UNet believes the clean latents to be, through the card's latent-to-RGB matrix: no
+decoding, a pixel per latent. Knows lattices; holds nothing that the scene depends on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_backend.engine.decode import to_bytes
+from model_backend.engine.field import Batch, Window
+from model_backend.engine.lattice import Layout, overlap
+from model_backend.models.card import ModelCard
+from model_backend.schemas import Box
+
+PREVIEW_SECONDS = 0.5  # at least, between two previews
+PREVIEW_SIDE = 1024  # pixels of a preview, at most
+
+
+class Watch(Protocol):
+    """Who follows a scene. Either method may raise `model_backend.errors.Cancelled` to stop it at once."""
+
+    def step(self, done: int, total: int) -> None:
+        """Hear that ``done`` of ``total`` UNet calls are over; after every one, and every decoded tile."""
+
+    def preview(self, rgb: NDArray[np.uint8]) -> None:
+        """Take an impression of the whole box asked for, (height, width, 3); called now and then."""
+
+
+class Progress:
+    """Progress of one read of one box: counts for ``watch``, and the mosaic behind its previews."""
+
+    def __init__(self, watch: Watch, layout: Layout, card: ModelCard, box: Box) -> None:
+        self._watch, self._layout, self._card = watch, layout, card
+        self._done = self._total = 0
+        self._due = 0.0
+        # One latent per preview pixel, nearest to its centre; the preview covers the box exactly.
+        f = layout.factor
+        rows, cols = layout.place(box)
+        self._rows, self._cols = (_centres(pixels, f) for pixels in (rows, cols))
+        self._hull = tuple(range(int(at[0]), int(at[-1]) + 1) for at in (self._rows, self._cols))
+        self._mosaic = np.zeros((card.latent_channels, *map(len, self._hull)), np.float32)
+
+    def expect(self, calls: int) -> None:
+        """Say how many UNet calls there will be."""
+        self._total = calls
+
+    def called(self, windows: Sequence[Window], clean: Batch) -> None:
+        """Take the clean latents that a UNet call implied for its windows, and tell the watch."""
+        self._done += 1
+        for window, latents in zip(windows, clean, strict=True):
+            self._paint(window, latents)
+        self._watch.step(self._done, self._total)
+        if time.monotonic() >= self._due:
+            self._watch.preview(self._picture())
+            self._due = time.monotonic() + PREVIEW_SECONDS
+
+    def decoded(self) -> None:
+        """Tell the watch that a tile was decoded, so that it can still stop."""
+        self._watch.step(self._done, self._total)
+
+    def _paint(self, window: Window, latents: NDArray[np.float32]) -> None:
+        rows, cols = self._layout.rows, self._layout.cols
+        here_rows, there_rows = overlap(rows.cells(window.row), self._hull[0])
+        here_cols, there_cols = overlap(cols.cells(window.col), self._hull[1])
+        weight = np.outer(rows.weight(window.row)[here_rows], cols.weight(window.col)[here_cols])
+        under = self._mosaic[:, there_rows, there_cols]
+        under += weight * (latents[:, here_rows, here_cols] - under)
+
+    def _picture(self) -> NDArray[np.uint8]:
+        latents = self._mosaic[:, self._rows[:, None] - self._hull[0].start, self._cols - self._hull[1].start]
+        rgb = np.tensordot(np.asarray(self._card.latent_rgb, np.float32), latents, axes=(0, 0))
+        bias = np.asarray(self._card.latent_rgb_bias, np.float32)[:, None, None]
+        return to_bytes(rgb + bias).transpose(1, 2, 0)
+
+
+def _centres(pixels: range, factor: int) -> NDArray[np.int64]:
+    """Latents under the centres of the preview's pixels, which share out a run of pixels evenly."""
+    count = min(-(-len(pixels) // factor), PREVIEW_SIDE)
+    centre = pixels.start + (np.arange(count) + 0.5) * (len(pixels) / count)
+    return np.floor(centre / factor).astype(np.int64)

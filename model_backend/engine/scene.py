@@ -1,0 +1,165 @@
+"""From a request to pixels. READ THIS FIRST.
+
+A scene is a function of its request and the place: `Scene.pixels` returns any box of it, and boxes that
+overlap agree, because nothing here depends on what was asked for. The way of a pixel, backwards:
+
+    decode      a pixel comes from the decode tile it lies in (and fades into the next one)
+    field       the tile's latents are blended windows of the last phase; each of those began as a blend of
+                windows of the phase before, and so on: a finite cone
+    sampler     within a phase a window is denoised alone, by a table of numbers per step
+    noise       the first phase begins with noise that belongs to the seed and the place
+    lattice     says where windows and tiles lie: on a canvas grown to whole windows, or on the endless ground
+
+This module joins them to a loaded model and adds guidance. It knows boxes of whole pixels of a frame; it
+knows no CRS and no files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model_backend.engine.decode import Rgb, decode
+from model_backend.engine.field import Batch, Field, Plane, Window
+from model_backend.engine.lattice import Layout
+from model_backend.engine.noise import Noise
+from model_backend.engine.progress import Progress, Watch
+from model_backend.engine.sampler import advance, clean, trajectory
+from model_backend.models.card import NO_LEVEL
+from model_backend.models.loader import Model
+from model_backend.schemas import Box, Recipe, Sampler
+
+__all__ = ["Request", "Scene", "Watch"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """All that determines the pixels of a scene on a given model and profile."""
+
+    seed: int
+    level: int | None
+    frame_hash: int
+    prompt: str
+    negative_prompt: str
+    sampler: Sampler
+    steps: int
+    guidance: float
+    canvas: Box | None  # None is the ground, which has no end
+
+    @classmethod
+    def of(cls, recipe: Recipe, variant: int = 0) -> Self:
+        """Return the request of a recipe's variant; the frame enters as 32 bits of a hash, for the noise."""
+        frame = json.dumps(
+            recipe.frame.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        )
+        return cls(
+            seed=recipe.seed + variant,
+            level=recipe.level,
+            frame_hash=int.from_bytes(hashlib.sha256(frame.encode()).digest()[:4], "big"),
+            prompt=recipe.prompt,
+            negative_prompt=recipe.negative_prompt,
+            sampler=recipe.sampler,
+            steps=recipe.steps,
+            guidance=recipe.guidance,
+            canvas=None if recipe.canvas == "ground" else recipe.canvas,
+        )
+
+
+class Scene:
+    """The pixels of a request; computes what is asked for, and keeps its latents for the next question."""
+
+    def __init__(self, model: Model, request: Request) -> None:
+        """Lay the scene out. Raises ValueError if the canvas is not made of whole windows of the model."""
+        card = model.card
+        self._model, self._request = model, request
+        self._layout = Layout.of(card.engine, card.vae_factor, request.canvas)
+        self._trajectory = trajectory(model.schedule, request.sampler, request.steps, card.engine.boundaries)
+        batch = self._layout.batch(model.profile.batch)
+        #: What the bits of this scene are conditional on: the model's profile with this canvas's batch.
+        self.profile = model.profile_for(batch, self._guided)
+        self._noise = Noise(request.seed, request.level or NO_LEVEL, request.frame_hash)
+        self._field = Field(
+            Plane(
+                rows=self._layout.rows,
+                cols=self._layout.cols,
+                channels=card.latent_channels,
+                phases=len(self._trajectory.phases),
+                batch=batch,
+                start=self._start,
+            )
+        )
+        self._embeds = model.embed(
+            [request.negative_prompt, request.prompt] if self._guided else [request.prompt]
+        )
+
+    def pixels(self, box: Box, watch: Watch) -> Rgb:
+        """Return a box of the scene, (3, height, width) uint8, rows southward.
+
+        ``watch`` hears of every UNet call and may raise Cancelled, which stops within that call; what was
+        computed is kept. Raises ValueError if the box leaves the canvas.
+        """
+        rows, cols = self._layout.latents(box)
+        progress = Progress(watch, self._layout, self._model.card, box)
+        progress.expect(self._calls(rows, cols))
+        self._field.compute(rows, cols, partial(self._denoise, progress))
+        return decode(self._layout, *self._layout.place(box), partial(self._tile, progress))
+
+    @property
+    def _guided(self) -> bool:
+        return self._request.guidance > 1
+
+    def _calls(self, rows: range, cols: range) -> int:
+        missing = self._field.missing(rows, cols)
+        lengths = self._trajectory.lengths
+        return sum(
+            -(-len(windows) // self.profile.batch) * steps
+            for windows, steps in zip(missing, lengths, strict=True)
+        )
+
+    def _start(self, rows: range, cols: range) -> NDArray[np.float32]:
+        return self._noise.normals(rows, cols) * np.float32(self._trajectory.start)
+
+    @torch.inference_mode()
+    def _denoise(self, progress: Progress, phase: int, windows: Sequence[Window], latents: Batch) -> Batch:
+        """Take a batch of windows through the steps of a phase."""
+        x = torch.from_numpy(latents).to(self._model.device)
+        before = None
+        for step in self._trajectory.phases[phase]:
+            output = self._predict(x, step.timestep)
+            x0 = clean(x, output, step, self._model.schedule.prediction)
+            x, before = advance(x, x0, before, step), x0
+            progress.called(windows, x0.cpu().numpy())
+        result: Batch = x.cpu().numpy()
+        return result
+
+    def _predict(self, x: Tensor, timestep: float) -> Tensor:
+        """Return the UNet's prediction under classifier-free guidance (Ho and Salimans 2022), text and level
+        jointly.
+
+        The unconditional half sees the negative prompt and no level (Text2Earth, algorithm 2). Without
+        guidance there is no such half.
+        """
+        level, guidance = self._request.level or NO_LEVEL, self._request.guidance
+        halves = [level] if not self._guided else [NO_LEVEL, level]
+        embeds = self._embeds.repeat_interleave(len(x), dim=0)
+        levels = torch.tensor(halves, dtype=torch.float32).repeat_interleave(len(x))
+        output = self._model.denoise(x.repeat(len(halves), 1, 1, 1), timestep, embeds, levels)
+        if not self._guided:
+            return output
+        unconditional, conditional = output.chunk(2)
+        return unconditional + guidance * (conditional - unconditional)
+
+    def _tile(self, progress: Progress, rows: range, cols: range) -> NDArray[np.float32]:
+        latents = torch.from_numpy(self._field.read(rows, cols))[None]
+        pixels: NDArray[np.float32] = self._model.decode(latents)[0].cpu().numpy()
+        progress.decoded()
+        return pixels

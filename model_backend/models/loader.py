@@ -1,0 +1,297 @@
+"""A model folder becomes a model that can be called.
+
+Stock diffusers and transformers classes, whatever pipeline class the folder's index names: no remote code, no
+pickles, safetensors only. Three shapes are understood: Text2Earth (a Stable Diffusion 2 UNet with a level
+input), its inpainting sibling (nine input channels), and plain Stable Diffusion 2 without a level. Text
+encoder and autoencoder stay in float32, the UNet takes the number format that suits the device.
+
+Knows networks and devices; does not know samplers, windows or pixels of a frame.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from safetensors import SafetensorError
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
+from transformers.utils.logging import disable_progress_bar
+
+from model_backend.errors import ModelUnavailable
+from model_backend.models import profile as profiles
+from model_backend.models.card import NO_LEVEL, ModelCard
+from model_backend.models.profile import Profile, SlotTest, try_slots
+from model_backend.models.schedule import read_schedule
+
+_GPU_BATCH = 4  # times the card's batch: small windows leave a GPU idle
+_PROMPTS_KEPT = 64
+_AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}
+# The authors' pipelines take the level as a prefix of the prompt and cut it off again. Here the level is a
+# number.
+_LEVEL_PREFIX = re.compile(r"^\s*\d+_GOOGLE_LEVEL_")
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What a folder holds, loaded; not yet on a device."""
+
+    unet: Any
+    vae: Any
+    text_encoder: Any
+    tokenizer: Any
+
+
+def load(
+    folder: Path,
+    card: ModelCard,
+    device: str = "auto",
+    threads: int = 0,
+    dtype: torch.dtype | None = None,
+) -> Model:
+    """Load a model folder onto a device and measure its profile.
+
+    ``threads`` are those of the CPU (0: torch's choice); ``dtype`` is the UNet's number format (None: what
+    the device is good at). Raises ModelUnavailable with a sentence if the folder cannot be loaded.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    where = profiles.choose_device(device)
+    profiles.make_deterministic(where)
+    disable_progress_bar()
+    networks = _read_networks(folder, dtype or profiles.choose_dtype(where))
+    _check(folder, card, networks)
+    return Model(folder, card, networks, where)
+
+
+class Model:
+    """One loaded model on one device, used from one thread. Tensors it returns are on its device."""
+
+    def __init__(self, folder: Path, card: ModelCard, networks: Networks, device: torch.device) -> None:
+        """Move the networks to the device, choose the memory layout there, and measure the profile."""
+        self.card = card
+        self.device = device
+        self.dtype: torch.dtype = networks.unet.dtype
+        self.schedule = read_schedule(folder)
+        self._unet = networks.unet.to(device)
+        self._vae = networks.vae.to(device)
+        self._text_encoder = networks.text_encoder.to(device)
+        self._tokenizer = networks.tokenizer
+        self._prompts: dict[str, Tensor] = {}
+        self._blank: Tensor | None = None
+        self._tried: dict[int, SlotTest] = {}
+        self._layout = torch.contiguous_format
+        self.profile = self._choose_layout(card.engine.batch * (_GPU_BATCH if device.type == "cuda" else 1))
+
+    @torch.inference_mode()
+    def embed(self, prompts: Sequence[str]) -> Tensor:
+        """Return text embeddings, (n, tokens, dim) float32; each prompt is encoded alone, once, and kept."""
+        for prompt in prompts:
+            if prompt not in self._prompts:
+                while len(self._prompts) >= _PROMPTS_KEPT:
+                    del self._prompts[next(iter(self._prompts))]
+                self._prompts[prompt] = self._encode(prompt)
+        return torch.cat([self._prompts[prompt] for prompt in prompts])
+
+    def tokens_lost(self, prompt: str) -> int:
+        """Return how many tokens of a prompt are beyond what the text encoder reads, and are cut."""
+        return max(0, len(self._tokenizer(self._plain(prompt)).input_ids) - self._tokens)
+
+    @torch.inference_mode()
+    def denoise(
+        self,
+        x: Tensor,
+        t: float,
+        embeds: Tensor,
+        levels: Tensor | None,
+        context: Tensor | None = None,
+    ) -> Tensor:
+        """Return the UNet's raw prediction, float32, of the shape of ``x``.
+
+        ``x`` (b, c, h, w) noisy latents at timestep ``t``; ``embeds`` (b, tokens, dim); ``levels`` (b,), 0
+        for unknown, ignored by a model without a level. ``context`` (b, 1 + c, h, w) is what an inpainting
+        UNet sees besides: the mask (1: generate) and the encoded known pixels; left out, everything is to be
+        generated.
+        """
+        x = x.to(self.device)
+        if self.card.pipeline == "inpaint":
+            seen = self._nothing_known(x) if context is None else context.to(self.device)
+            x = torch.cat([x, seen.expand(len(x), -1, -1, -1)], dim=1)
+        labels = None
+        if self._unet.class_embedding is not None:
+            known = torch.full((len(x),), NO_LEVEL) if levels is None else levels
+            labels = known.to(self.device, torch.float32)
+        prediction: Tensor = self._unet(
+            x.to(self.dtype, memory_format=self._layout),
+            t,
+            encoder_hidden_states=embeds.to(self.device, self.dtype),
+            class_labels=labels,
+            return_dict=False,
+        )[0]
+        return prediction.to(torch.float32, memory_format=torch.contiguous_format)
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Return pixels in [-1, 1], (b, 3, h * factor, w * factor) float32, of clean latents (b, c, h, w)."""
+        latents = latents.to(self.device, torch.float32) / float(self._vae.config.scaling_factor)
+        pixels: Tensor = self._vae.decode(latents, return_dict=False)[0]
+        return pixels.clamp(-1, 1)
+
+    @torch.inference_mode()
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Return clean latents (b, c, h, w) of pixels (b, 3, h * factor, w * factor), [-1, 1]: no sample."""
+        encoded = self._vae.encode(pixels.to(self.device, torch.float32))
+        posterior = getattr(encoded, "latent_dist", None)
+        latents: Tensor = encoded.latents if posterior is None else posterior.mode()
+        return latents * float(self._vae.config.scaling_factor)
+
+    def profile_for(self, batch: int, guided: bool = True) -> Profile:
+        """Return the profile with this many windows per UNet call; slots are tried once per size of call.
+
+        Guidance doubles the samples of a call: an unconditional half, then a conditional half.
+        """
+        samples = batch * (2 if guided else 1)
+        if samples not in self._tried:
+            self._tried[samples] = self._try_slots(samples)
+        tried = self._tried[samples]
+        return Profile(
+            device=profiles.name_of(self.device),
+            isa=profiles.isa_of(self.device),
+            dtype=str(self.dtype).removeprefix("torch."),
+            layout="channels_last" if self._layout == torch.channels_last else "contiguous",
+            batch=batch,
+            threads=torch.get_num_threads() if self.device.type == "cpu" else 0,
+            versions=profiles.versions(),
+            weights=self.card.weights_hash,
+            approximate=not tried.agree,
+            seconds_per_evaluation=tried.seconds,
+        )
+
+    @property
+    def _tokens(self) -> int:
+        return min(
+            int(self._text_encoder.config.max_position_embeddings), int(self._tokenizer.model_max_length)
+        )
+
+    def _plain(self, prompt: str) -> str:
+        return _LEVEL_PREFIX.sub("", prompt) if self.card.levels else prompt
+
+    def _encode(self, prompt: str) -> Tensor:
+        tokens = self._tokenizer(
+            self._plain(prompt),
+            padding="max_length",
+            max_length=self._tokens,
+            truncation=True,
+            return_tensors="pt",
+        )
+        embedding: Tensor = self._text_encoder(tokens.input_ids.to(self.device))[0]
+        return embedding
+
+    def _nothing_known(self, x: Tensor) -> Tensor:
+        """The context of an inpainting UNet where all is to be generated: mask 1, grey pixels."""
+        if self._blank is None or self._blank.shape[-2:] != x.shape[-2:]:
+            height, width = (n * self.card.vae_factor for n in x.shape[-2:])
+            grey = self.encode(torch.zeros(1, 3, height, width))
+            self._blank = torch.cat([torch.ones_like(grey[:, :1]), grey], dim=1)
+        return self._blank
+
+    def _choose_layout(self, batch: int) -> Profile:
+        """On a GPU prefer channels last, which is fast, unless slots disagree there; elsewhere contiguous."""
+        if self.device.type == "cuda":
+            self._set_layout(torch.channels_last)
+            if not self.profile_for(batch).approximate:
+                return self.profile_for(batch)
+            self._tried.clear()
+            self._set_layout(torch.contiguous_format)
+        return self.profile_for(batch)
+
+    def _set_layout(self, layout: torch.memory_format) -> None:
+        self._layout = layout
+        self._unet.to(memory_format=layout)
+
+    def _try_slots(self, samples: int) -> SlotTest:
+        size, channels = self.card.engine.window, self.card.latent_channels
+        x = torch.randn(samples, channels, size, size, generator=torch.Generator().manual_seed(0))
+        embeds = self.embed([""]).expand(samples, -1, -1)
+        levels = torch.full((samples,), float(max(self.card.levels or (NO_LEVEL,))))
+        middle = self.schedule.timesteps / 2
+        return try_slots(lambda x: self.denoise(x, middle, embeds, levels).cpu(), x)
+
+
+def _read_networks(folder: Path, dtype: torch.dtype) -> Networks:
+    for part in ("unet", "vae", "text_encoder"):
+        _refuse_pickles(folder, part)
+    vae_class = _class_of(folder / "vae")
+    if vae_class not in _AUTOENCODERS:
+        supported = ", ".join(_AUTOENCODERS)
+        raise ModelUnavailable(
+            f"The autoencoder of {folder.name} is of class {vae_class}; supported: {supported}."
+        )
+    vae = _AUTOENCODERS[vae_class]
+    try:
+        return Networks(
+            unet=_complete(UNet2DConditionModel, folder / "unet", dtype, low_cpu_mem_usage=False),
+            vae=_complete(vae, folder / "vae", torch.float32, low_cpu_mem_usage=False),
+            text_encoder=_complete(CLIPTextModel, folder / "text_encoder", torch.float32),
+            tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ModelUnavailable(f"The model folder {folder.name} cannot be loaded: {error}") from error
+
+
+def _refuse_pickles(folder: Path, part: str) -> None:
+    suffixes = {path.suffix for path in (folder / part).glob("*")}
+    if ".safetensors" in suffixes:
+        return
+    if suffixes & {".bin", ".ckpt", ".pt", ".pth"}:
+        how = "only as a pickle, which could run any code when it is read; convert it to safetensors first"
+    else:
+        how = "not at all"
+    raise ModelUnavailable(f"The model folder {folder.name} holds the weights of its {part} {how}.")
+
+
+def _class_of(folder: Path) -> str:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelUnavailable(f"{folder.name}/config.json of the model cannot be read: {error}") from error
+    return str(config.get("_class_name"))
+
+
+def _complete(kind: Any, folder: Path, dtype: torch.dtype, **options: Any) -> Any:
+    """Load one network; the libraries would only warn of missing weights and go on with random ones."""
+    network, report = kind.from_pretrained(
+        folder,
+        torch_dtype=dtype,
+        use_safetensors=True,
+        local_files_only=True,
+        output_loading_info=True,
+        **options,
+    )
+    wrong = sorted(str(name) for name in [*report["missing_keys"], *report["mismatched_keys"]])
+    if wrong:
+        raise ValueError(f"{folder.name} lacks {len(wrong)} of its weights, such as {wrong[0]}")
+    return network.eval().requires_grad_(False)
+
+
+def _check(folder: Path, card: ModelCard, networks: Networks) -> None:
+    """Hold the card against the networks, so that a wrong card fails here and not as a strange picture."""
+    unet, vae = networks.unet.config, networks.vae.config
+    blocks = vae.get("decoder_block_out_channels") or vae.block_out_channels
+    channels = card.latent_channels
+    for what, told, found in (
+        ("input channels", 2 * channels + 1 if card.pipeline == "inpaint" else channels, unet.in_channels),
+        ("latent channels", channels, vae.latent_channels),
+        ("pixels per latent", card.vae_factor, 2 ** (len(blocks) - 1)),
+        ("a level input", card.levels is not None, unet.class_embed_type == "timestep"),
+    ):
+        if told != found:
+            raise ModelUnavailable(
+                f"The card of {card.id} says {what}: {told}, but the folder {folder.name} has: {found}."
+            )
