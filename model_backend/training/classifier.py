@@ -1,0 +1,127 @@
+"""The judge: a small classifier of (level, class), trained on real windows; its features measure distances.
+
+One network for all levels: restricted to the classes of one level it says which class a window shows, over
+all of them it says which level. Knows windows and labels; does not know the generator.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model_backend.training import data, loop
+
+Label = tuple[int, str]
+
+
+def labels_of(chips: dict[int, data.Chips]) -> tuple[Label, ...]:
+    """Return the labels of all levels, in a fixed order."""
+    return tuple((level, name) for level in sorted(chips) for name in chips[level].classes)
+
+
+def _block(inside: int, outside: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)
+    )
+
+
+class Judge(nn.Module):
+    """Convolutions, global average, 192 features, one output per label."""
+
+    def __init__(self, labels: Sequence[Label]) -> None:
+        super().__init__()
+        self.labels = tuple(labels)
+        self.trunk = nn.Sequential(
+            _block(3, 32, 2),
+            _block(32, 64, 1),
+            _block(64, 96, 2),
+            _block(96, 96, 1),
+            _block(96, 192, 2),
+            _block(192, 192, 1),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        self.head = nn.Linear(192, len(labels))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (b, labels) of images (b, 3, 64, 64) in [-1, 1]."""
+        logits: Tensor = self.head(F.dropout(self.trunk(images), 0.2, self.training))
+        return logits
+
+    @torch.no_grad()
+    def look(self, images: Tensor, batch: int = 250) -> tuple[Tensor, Tensor]:
+        """Return (features (n, 192), logits (n, labels)) of images (n, 3, 64, 64), on the CPU."""
+        where = next(self.parameters()).device
+        self.eval()
+        features = torch.cat([self.trunk(part.to(where)).float() for part in torch.split(images, batch)])
+        return features.cpu(), self.head(features).float().cpu()
+
+    def name_classes(self, logits: Tensor, level: int) -> list[str]:
+        """Return the most likely class of each image among those of one level."""
+        inside = [index for index, label in enumerate(self.labels) if label[0] == level]
+        return [self.labels[inside[pick]][1] for pick in logits[:, inside].argmax(1).tolist()]
+
+    def name_levels(self, logits: Tensor) -> list[int]:
+        """Return the most likely level of each image."""
+        return [self.labels[pick][0] for pick in logits.argmax(1).tolist()]
+
+
+@dataclass(frozen=True)
+class Schooling:
+    """How a judge is trained."""
+
+    steps: int
+    batch: int = 64
+    rate: float = 2e-3
+    seed: int = 11
+    shares: dict[int, float] | None = None
+
+
+def train(chips: dict[int, data.Chips], labels: Sequence[Label], how: Schooling) -> Judge:
+    """Return a judge trained on random windows of ``chips`` (crops, flips, small changes of light)."""
+    torch.manual_seed(how.seed)
+    rng = np.random.default_rng(how.seed)
+    where = loop.device()
+    judge = Judge(labels).to(where).train()
+    sampler = data.Sampler(chips, how.shares or {18: 0.3, 17: 0.25, 14: 0.45})
+    index = {label: number for number, label in enumerate(labels)}
+    optimizer = torch.optim.AdamW(judge.parameters(), lr=how.rate, weight_decay=0.05)
+    plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.rate, how.steps, pct_start=0.1)
+    seen = time.monotonic()
+    for step in range(how.steps):
+        windows = sampler.draw(how.batch, rng)
+        pairs = zip(windows.levels.tolist(), windows.names, strict=True)
+        wanted = torch.tensor([index[pair] for pair in pairs], device=where)
+        images = loop.to_tensor(windows.pixels, where)
+        light = 1 + 0.1 * torch.randn(len(images), 1, 1, 1, device=where)
+        images = images * light + 0.05 * torch.randn(len(images), 1, 1, 1, device=where)
+        with loop.precision(where):
+            loss = F.cross_entropy(judge(images).float(), wanted, label_smoothing=0.05)
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        optimizer.step()
+        plan.step()
+        if time.monotonic() - seen > 20 or step + 1 == how.steps:
+            print(f"judge: step {step + 1} of {how.steps}  loss {loss.item():.3f}", flush=True)
+            seen = time.monotonic()
+    return judge.eval()
+
+
+def cached(path: Path, chips: dict[int, data.Chips], how: Schooling) -> Judge:
+    """Return the judge of real training windows kept at ``path``, trained first if it is not there."""
+    labels = labels_of(chips)
+    state = loop.restore(path)
+    if state is None:
+        judge = train(chips, labels, how)
+        loop.save(path, judge.state_dict())
+        return judge
+    judge = Judge(labels).to(loop.device())
+    judge.load_state_dict(state)
+    return judge.eval()
