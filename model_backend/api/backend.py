@@ -5,6 +5,7 @@ Built once at start and handed to the endpoints as a value; starting it starts t
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Backend:
         """Open (or make) the data directory; raises BadSetUp, OSError or sqlite3.DatabaseError."""
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         gate = Gate.of(settings)
-        signer = Signer(_secret(settings.data_dir / "secret"), salt="result", digest_method="sha256")
+        signer = Signer(_secret(settings.data_dir / "secret"), salt="result", digest_method=hashlib.sha256)
         files = Files(settings.data_dir)
         store = Store(settings.data_dir / "jobs.sqlite", durable=True)
         return cls(settings, gate, store, files, Supervisor(settings, store, files), signer)

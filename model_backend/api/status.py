@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from model_backend.api.backend import Backend
@@ -49,8 +50,13 @@ def status_info(backend: Backend, base: str, job: Job) -> dict[str, Any]:
 
 
 def _preview(url: str, job: Job) -> dict[str, Any]:
+    # A preview shows the pixels of the frame; a resampled file may be in another CRS.
     assert job.plan is not None
-    where = {"crs": job.plan.crs, "bbox": job.plan.bbox}
+    frame, grid = job.plan.recipe.frame, job.plan.recipe.grid
+    (width, height), (x, y) = (Decimal(size) for size in frame.pixel_size), map(Decimal, frame.anchor)
+    left, top = x + grid.col * width, y - grid.row * height
+    bbox = [float(v) for v in (left, top - grid.height * height, left + grid.width * width, top)]
+    where = {"crs": frame.crs, "bbox": bbox}
     return {"href": url + "/preview", "rel": "preview", "type": "image/jpeg", "title": "Preview"} | where
 
 

@@ -45,6 +45,11 @@ class ModelCache:
             raise ModelUnavailable(f"The model {model} was replaced since the job was sent; send it again.")
         return self._load(entry)
 
+    def measured(self, model: str, rate: float) -> None:
+        """Remember the seconds per evaluation that a scene really took."""
+        profile = self._loaded[model][0].profile
+        self._store.learn(model, self._device, profile.to_dict(), rate)
+
     def _load(self, entry: Entry) -> Model:
         from model_backend.models import loader
 

@@ -1,7 +1,8 @@
 """The tables of the job store and the values read from them.
 
 Knows SQLite's schema and its migrations; knows nothing of HTTP, processes or models. Times are UNIX seconds,
-durations seconds, ``done`` and ``total`` count UNet evaluations.
+durations seconds, ``done`` and ``total`` count steps:
+UNet evaluations as planned, then UNet calls as the engine counts them.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ MIGRATIONS = (
         lease   REAL,                                -- until when the claim holds
         done    INTEGER NOT NULL DEFAULT 0,
         total   INTEGER NOT NULL,
-        rate    REAL,                                -- seconds per evaluation: estimated, then measured
+        rate    REAL,                                -- seconds per step: estimated, then measured
         PRIMARY KEY (job, number)
     );
     CREATE INDEX block_by_status ON block (status);

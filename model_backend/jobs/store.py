@@ -237,9 +237,10 @@ class Store:
         with self._write() as db:
             self._touch(claim)
             db.execute(
-                "UPDATE block SET done = ?, total = ?, rate = coalesce(?, rate), lease = ?"
-                " WHERE job = ? AND number = ?",
-                (done, total, rate, now + lease, claim.job, claim.number),
+                "UPDATE block SET done = :done, total = :total, lease = :lease,"
+                " rate = coalesce(:rate, rate * total / :total)"  # until measured, the estimate stays
+                " WHERE job = :job AND number = :number",
+                _fence(claim) | {"done": done, "total": total, "rate": rate, "lease": now + lease},
             )
             db.execute("UPDATE job SET updated = ? WHERE id = ?", (now, claim.job))
 
@@ -249,7 +250,7 @@ class Store:
             sql = f"UPDATE block SET lease = :lease WHERE {HOLDS}"
             return db.execute(sql, _fence(claim) | {"lease": time.time() + lease}).rowcount == 1
 
-    def finish(self, claim: Claim, results: Sequence[Result]) -> None:
+    def finish(self, claim: Claim, results: Sequence[Result], message: str = "Done.") -> None:
         """Record a block's results; the last block makes the job successful."""
         with self._write() as db:
             self._touch(claim)
@@ -268,7 +269,7 @@ class Store:
             )  # fmt: skip
             open_blocks = "SELECT count(*) FROM block WHERE job = ? AND status <> 'successful'"
             if db.execute(open_blocks, (claim.job,)).fetchone()[0] == 0:
-                self._end(claim.job, "successful", "Done.")
+                self._end(claim.job, "successful", message)
 
     def fail(self, claim: Claim, sentence: str) -> None:
         """End the job with a sentence for its owner."""
@@ -387,5 +388,5 @@ class Store:
             )
 
 
-def _fence(claim: Claim) -> dict[str, str | int]:
+def _fence(claim: Claim) -> dict[str, Any]:
     return {"job": claim.job, "number": claim.number, "attempt": claim.attempt}

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from model_backend.errors import BackendError, Cancelled, ModelUnavailable
@@ -44,28 +45,45 @@ class Watch:
         self._store, self._claim, self._lease, self._preview = store, claim, lease, preview
         self._first: tuple[float, int] | None = None
         self._next_preview = 0.0
-        self.rate: float | None = None  # seconds per evaluation, measured
+        self._rate: float | None = None  # seconds per step, measured
+        self._total = 1
+        self._notes = ["Done."]
+
+    @property
+    def seconds(self) -> float | None:
+        """Return how long all steps took, as far as measured."""
+        return None if self._rate is None else self._rate * self._total
+
+    @property
+    def last_words(self) -> str:
+        """Return what the owner reads at the end."""
+        return " ".join(self._notes)
+
+    def note(self, sentence: str) -> None:
+        """Add a sentence to what the owner reads at the end."""
+        self._notes.append(sentence)
 
     def say(self, message: str) -> None:
         """Tell the owner what is being done."""
         self._store.say(self._claim, message)
 
     def step(self, done: int, total: int) -> None:
-        """Record that ``done`` of ``total`` evaluations are done; Cancelled when the job is not to go on."""
+        """Record that ``done`` of ``total`` steps are done; Cancelled when the job is not to go on."""
         now = time.monotonic()
         if self._first is None:
             self._first = (now, done)
         elif done > self._first[1]:
-            self.rate = (now - self._first[0]) / (done - self._first[1])
-        self._store.progress(self._claim, done, total, self.rate, self._lease)
+            self._rate = (now - self._first[0]) / (done - self._first[1])
+        self._total = total
+        self._store.progress(self._claim, done, total, self._rate, self._lease)
 
-    def preview(self, rgb: np.ndarray) -> None:
-        """Keep ``rgb`` (height, width, 3; uint8) as the job's preview, at most once a second."""
+    def preview(self, rgb: NDArray[np.uint8]) -> None:
+        """Keep ``rgb`` (height, width, 3) as the job's preview, at most once a second."""
         if time.monotonic() >= self._next_preview:
             self.picture(rgb)
             self._next_preview = time.monotonic() + PREVIEW_SECONDS
 
-    def picture(self, rgb: np.ndarray) -> None:
+    def picture(self, rgb: NDArray[np.uint8]) -> None:
         """Write the preview, whole or not at all."""
         image = Image.fromarray(rgb)
         image.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
@@ -153,7 +171,8 @@ class Worker:
         bench = scenes.Bench(settings, store, self._cache, watch, self._files.attempt(claim))
         try:
             with Heart(store, claim, settings.lease_seconds):
-                store.finish(claim, scenes.STORIES[claim.process](claim, bench))
+                results = scenes.STORIES[claim.process](claim, bench)
+                store.finish(claim, results, watch.last_words)
             return
         except Cancelled:
             log.info("job %s: stopped", claim.job)
