@@ -54,7 +54,7 @@ def _clip(ring: Ring, east_of: bool) -> Ring:
 
 
 def _geometry(rings: list[Ring]) -> dict[str, Any]:
-    """Return rings as a Polygon or MultiPolygon, counterclockwise, at a millimetre, no point twice in a row."""
+    """Return rings as a Polygon or MultiPolygon, counterclockwise, at a millimetre, without repeats."""
     rounded = [[(round(x, 8), round(y, 8)) for x, y in _counterclockwise(ring)] for ring in rings]
     polygons = [[[list(point) for point, _ in groupby(ring)]] for ring in rounded]
     if len(polygons) == 1:
