@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Any, Callable, Generic, Mapping, Optional, TypeVar, Union
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import requests
 
@@ -159,12 +159,23 @@ def seconds_of(response: requests.Response) -> Optional[float]:
     return float(text) if re.fullmatch(r"\d{1,6}", text) else None
 
 
+def absolute(base: str, path: str) -> str:
+    """Return the URL of ``path`` on the backend at ``base``; raises ``Unreachable`` if that is no URL."""
+    try:
+        return urljoin(base.rstrip("/") + "/", path)
+    except ValueError as error:
+        raise Unreachable(f"{base} is not the address of a backend. Set another one in {OPTIONS}.") from error
+
+
 def site(url: str) -> str:
     """Return scheme and host of a URL, without user, path, query or signature."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:  # what a user may type
+        return url.partition("?")[0]
     host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+    return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
 
 
 def _problem(response: requests.Response) -> Json:

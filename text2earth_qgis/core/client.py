@@ -12,7 +12,7 @@ import re
 import time
 from pathlib import Path
 from typing import Callable, Optional, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 
@@ -38,7 +38,7 @@ class Client:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         """Ask ``base_url`` through ``session``; ``timeout`` is seconds without a byte, ``pause`` waits."""
-        self.base_url = base_url.rstrip("/") + "/"
+        self.base_url = base_url
         self._session = session
         self._timeout = timeout
         self._pause = pause
@@ -164,7 +164,7 @@ class Client:
                     progress(file.tell(), size)
 
     def _send(self, method: str, path: str, **options: object) -> requests.Response:
-        url = urljoin(self.base_url, path)
+        url = calls.absolute(self.base_url, path)
         try:
             return self._session.request(
                 method, url, timeout=self._timeout, allow_redirects=method in ("GET", "HEAD"), **options

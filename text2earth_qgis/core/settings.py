@@ -45,7 +45,10 @@ class Access:
     @property
     def local(self) -> bool:
         """Whether the backend is on this computer."""
-        return urlsplit(self.url).hostname in LOOPBACK
+        try:
+            return urlsplit(self.url).hostname in LOOPBACK
+        except ValueError:  # not a URL: told when it is asked for
+            return False
 
 
 def load() -> Settings:

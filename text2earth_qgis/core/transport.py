@@ -12,7 +12,6 @@ import io
 import tempfile
 import time
 from typing import IO, Callable, Optional, Protocol, TypeVar
-from urllib.parse import urljoin
 
 import requests
 from qgis.core import QgsApplication, QgsNetworkAccessManager
@@ -25,7 +24,6 @@ from requests.utils import get_encoding_from_headers
 from text2earth_qgis.core import calls
 from text2earth_qgis.core.client import Client
 from text2earth_qgis.core.errors import Cancelled, PluginError
-from text2earth_qgis.core.paths import version
 from text2earth_qgis.core.settings import Access
 
 T = TypeVar("T")
@@ -56,13 +54,13 @@ def open_session(access: Access, feedback: Optional[Feedback] = None) -> request
     """Return a session whose credentials go to the backend's origin and nowhere else."""
     session = requests.Session()
     session.trust_env = False  # neither HTTP_PROXY nor .netrc: QGIS decides
-    session.headers.update(
-        {"User-Agent": f"Text2Earth-QGIS/{version()}", "Accept": "application/json, */*;q=0.5"}
-    )
+    session.headers["Accept"] = "application/json, */*;q=0.5"  # the User-Agent is set by QGIS
     session.adapters.clear()
     for scheme in ("http://", "https://"):
         session.mount(scheme, QgisAdapter(Access(access.url), feedback))
-    session.mount(calls.site(access.url) + "/", QgisAdapter(access, feedback))
+    origin = calls.site(access.url)
+    if origin.startswith(("http://", "https://")):
+        session.mount(origin + "/", QgisAdapter(access, feedback))
     return session
 
 
@@ -220,8 +218,9 @@ class AsyncClient(QObject):
         self, call: calls.Call[T], done: Callable[[T], None], failed: Callable[[PluginError], None]
     ) -> Optional[Pending]:
         """Send a call; one of the callbacks follows, None if the failure was told at once."""
-        url = urljoin(self.access.url.rstrip("/") + "/", call.path)
+        url = self.access.url
         try:
+            url = calls.absolute(url, call.path)
             request = self._session.prepare_request(
                 requests.Request(call.method, url, json=call.body, headers=dict(call.headers))
             )
@@ -241,8 +240,8 @@ class AsyncClient(QObject):
             if pending.cancelled:
                 return
             try:
-                body = io.BytesIO(bytes(pending.reply.readAll()))
-                found = call.read(adapter.response(pending.reply, request, body))
+                body = bytes(pending.reply.readAll()) if pending.reply.isOpen() else b""
+                found = call.read(adapter.response(pending.reply, request, io.BytesIO(body)))
             except requests.RequestException as error:
                 failed(calls.unreachable(error, url))
             except PluginError as error:

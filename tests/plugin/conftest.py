@@ -1,0 +1,127 @@
+"""What the tests of the plugin share: clean settings, a plain web server, and a real backend."""
+
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from qgis.core import QgsSettings
+
+from tests.plugin.web import Reply, Web
+from text2earth_qgis.core.settings import Access
+
+ROOT = Path(__file__).resolve().parents[2]
+BACKEND_PYTHON = ROOT / ".venv" / "backend" / "bin" / "python"
+FOREIGN = ("PYTHON", "QT_", "QGIS", "GDAL_", "PROJ_", "LD_", "VIRTUAL_ENV", "TEXT2EARTH_")
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch, tmp_path):
+    """No test sees the settings, the environment or the token file of another, or of the developer."""
+    for key in [key for key in os.environ if key.startswith("TEXT2EARTH_")]:
+        monkeypatch.delenv(key)
+    monkeypatch.setenv("TEXT2EARTH_DATA_DIR", str(tmp_path / "no-data"))
+    QgsSettings().remove("text2earth")
+
+
+@pytest.fixture
+def web():
+    """A web server whose ``answer`` the test sets."""
+    with Web(lambda _request: Reply()) as server:
+        yield server
+
+
+def clean_environment(**more):
+    """The environment of a backend: nothing of QGIS's own Python and libraries."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
+    return {**kept, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **more}
+
+
+@dataclass
+class Backend:
+    """A real backend process with a tiny model; can be killed and started again on the same port and data."""
+
+    data: Path
+    model: Path
+    port: int = 0
+    process: subprocess.Popen = None
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def token(self):
+        return (self.data / "token").read_text().split()[0]
+
+    @property
+    def access(self):
+        return Access(self.url, token=self.token)
+
+    @property
+    def environment(self):
+        return {"TEXT2EARTH_BACKEND_URL": self.url, "TEXT2EARTH_TOKEN": self.token}
+
+    def start(self):
+        command = [BACKEND_PYTHON, "-m", "model_backend", "serve", "--port", str(self.port)]
+        command += ["--data-dir", str(self.data), "--model", str(self.model)]
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=clean_environment(TEXT2EARTH_DEVICE="cpu", TEXT2EARTH_THREADS="1"),
+            stdout=subprocess.PIPE,
+            stderr=(self.data.parent / "backend.log").open("ab"),
+            text=True,
+            start_new_session=True,
+        )
+        for line in self.process.stdout:
+            if line.startswith("Listening on "):
+                self.port = int(line.rsplit(":", 1)[1])
+                return self
+        raise AssertionError((self.data.parent / "backend.log").read_text())
+
+    def stop(self, number=signal.SIGTERM):
+        """End the server; SIGKILL takes its workers with it, as a power cut would."""
+        if number == signal.SIGKILL:
+            os.killpg(self.process.pid, number)
+        else:
+            self.process.send_signal(number)
+        self.process.wait(30)
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory):
+    """A model folder of the real family with random weights."""
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    subprocess.run(
+        [BACKEND_PYTHON, "-m", "tests.tiny", str(folder)], cwd=ROOT, env=clean_environment(), check=True
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_backend(tiny_model, tmp_path_factory):
+    """One backend for all tests that do not kill it."""
+    backend = Backend(tmp_path_factory.mktemp("backend") / "data", tiny_model).start()
+    yield backend
+    backend.stop()
+
+
+@pytest.fixture
+def backend(shared_backend, monkeypatch):
+    """The shared backend, found through the environment."""
+    for name, value in shared_backend.environment.items():
+        monkeypatch.setenv(name, value)
+    return shared_backend
+
+
+@pytest.fixture
+def own_backend(tiny_model, tmp_path):
+    """A backend that the test may kill."""
+    backend = Backend(tmp_path / "data", tiny_model).start()
+    yield backend
+    if backend.process.poll() is None:
+        backend.stop()

@@ -1,0 +1,104 @@
+"""The list of runs: survives, migrates, says when it cannot be used."""
+
+import dataclasses
+import sqlite3
+import threading
+
+import pytest
+
+from text2earth_qgis.core.errors import HistoryError
+from text2earth_qgis.core.history import VERSION, History, Run
+from text2earth_qgis.core.schemas import Align, Box, Extent, GenerateInputs
+
+INPUTS = GenerateInputs(
+    "a lake, été 湖",
+    Extent([0, 1, 2, 3], "EPSG:32633"),
+    align=Align("EPSG:32633", ["0.5", "0.5"], [0.0, 0.25]),
+    canvas=Box(-5, 3, 256, 256),
+    seed=0,
+)
+
+
+@pytest.fixture
+def history(tmp_path):
+    return History(tmp_path / "profile" / "history.sqlite")
+
+
+def run(**changes):
+    return dataclasses.replace(Run("http://127.0.0.1:1", INPUTS.to_json(), "/x/a.tif"), **changes)
+
+
+def test_reading_makes_no_file(history):
+    assert history.runs() == []
+    assert history.get("x") is None
+    assert not history.path.parent.exists()
+
+
+def test_runs_survive(history):
+    first = history.put(run(project="/x/project.qgz"))
+    second = history.put(run())
+    history.put(dataclasses.replace(first, state="running", job="abc", recipe={"seed": 7}))
+    again = History(history.path)
+    assert [one.key for one in again.runs()] == [second.key, first.key]
+    found = again.get(first.key)
+    assert (found.state, found.job, found.recipe, found.project) == (
+        "running",
+        "abc",
+        {"seed": 7},
+        "/x/project.qgz",
+    )
+    assert found.created == first.created
+    assert GenerateInputs.from_json(found.inputs) == dataclasses.replace(INPUTS)
+
+
+def test_what_is_left_to_do(history):
+    states = [
+        "submitting",
+        "accepted",
+        "running",
+        "successful",
+        "fetched",
+        "failed",
+        "dismissing",
+        "dismissed",
+    ]
+    for state in states:
+        history.put(run(state=state))
+    left = [one.state for one in history.unfinished()]
+    assert left == ["submitting", "accepted", "running", "successful", "dismissing"]
+
+
+def test_forgetting(history):
+    one = history.put(run())
+    history.remove(one.key)
+    assert history.runs() == []
+
+
+def test_many_threads(history):
+    def work():
+        for _ in range(10):
+            history.put(run())
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(history.runs()) == 40
+
+
+def test_schema_version(history):
+    history.put(run())
+    with sqlite3.connect(history.path) as database:
+        assert database.execute("PRAGMA user_version").fetchone()[0] == VERSION
+        database.execute(f"PRAGMA user_version = {VERSION + 1}")
+    database.close()
+    with pytest.raises(HistoryError, match="newer version"):
+        history.runs()
+
+
+def test_a_broken_file_is_told(history):
+    history.path.parent.mkdir()
+    history.path.write_bytes(b"no database" * 1000)
+    with pytest.raises(HistoryError, match="cannot be used"):
+        history.runs()

@@ -1,0 +1,112 @@
+"""A result file becomes a layer that says what it is."""
+
+import json
+
+import pytest
+from osgeo import gdal, osr
+from qgis.core import (
+    QgsExpression,
+    QgsLayoutItemMap,
+    QgsPrintLayout,
+    QgsProject,
+    QgsRasterLayer,
+)
+
+from text2earth_qgis.core import layers
+from text2earth_qgis.core.errors import PluginError
+
+RECIPE = {
+    "prompt": "a residential area with houses, trees and streets",
+    "negative_prompt": "clouds",
+    "seed": 7,
+    "model": "text2earth-mini",
+    "level": 17,
+    "steps": 20,
+    "sampler": "dpm++2m",
+    "guidance": 4.0,
+}
+
+
+@pytest.fixture
+def result(tmp_path):
+    path = str(tmp_path / "a-residential-area_1234.tif")
+    dataset = gdal.GetDriverByName("GTiff").Create(path, 16, 16, 3)
+    dataset.SetGeoTransform((500000, 1, 0, 5800000, 0, -1))
+    system = osr.SpatialReference()
+    system.ImportFromEPSG(32633)
+    dataset.SetSpatialRef(system)
+    dataset = None
+    return path
+
+
+def test_result_lands_in_the_group_with_name_and_metadata(result):
+    project = QgsProject()
+    layer = layers.add_result(result, project, RECIPE)
+    group = project.layerTreeRoot().findGroup("Text2Earth")
+    assert [node.layerId() for node in group.children()] == [layer.id()]
+    assert layer.name() == "a residential area with houses, trees…, seed 7"
+    assert layer.metadata().title() == layer.name()
+    assert "Prompt: a residential area" in layer.metadata().abstract()
+    assert layer.abstract() == layer.metadata().abstract()
+    assert "Model: text2earth-mini; Seed: 7; Level: 17" in layer.abstract()
+    assert layer.metadata().rights()[0].startswith("Synthetic image")
+    assert layers.recipe_of(layer) == RECIPE
+    second = layers.add_result(result, project, {"seed": 8})
+    assert [node.layerId() for node in group.children()] == [second.id(), layer.id()]
+    assert second.name() == "Text2Earth, seed 8"
+
+
+def test_recipe_survives_the_project_file(result, tmp_path):
+    project = QgsProject()
+    layers.add_result(result, project, RECIPE)
+    project.write(str(tmp_path / "p.qgz"))
+    again = QgsProject()
+    again.read(str(tmp_path / "p.qgz"))
+    (layer,) = again.mapLayers().values()
+    assert layers.recipe_of(layer) == RECIPE
+    assert layer.metadata().rights()[0].startswith("Synthetic image")
+
+
+def test_layouts_give_credit(result):
+    project = QgsProject()
+    layer = layers.add_result(result, project, RECIPE)
+    layout = QgsPrintLayout(project)
+    layout.initializeDefaults()
+    item = QgsLayoutItemMap(layout)
+    item.setId("Map 1")
+    item.setLayers([layer])
+    layout.addLayoutItem(item)
+    context = layout.createExpressionContext()
+    (credit,) = QgsExpression("map_credits('Map 1')").evaluate(context)
+    assert credit == f"{layers.CREDIT}. Model: text2earth-mini"
+
+
+def test_a_layer_of_others_has_no_recipe(result):
+    assert layers.recipe_of(QgsRasterLayer(result, "x", "gdal")) is None
+
+
+def test_what_is_no_raster_is_refused(tmp_path):
+    (tmp_path / "a.tif").write_text("no raster")
+    project = QgsProject()
+    with pytest.raises(PluginError, match="not a raster"):
+        layers.add_result(str(tmp_path / "a.tif"), project, RECIPE)
+    assert project.mapLayers() == {}
+
+
+def test_moving_to_the_group(result):
+    project = QgsProject()
+    layer = QgsRasterLayer(result, "x", "gdal")
+    project.addMapLayer(layer)
+    for _twice in range(2):
+        layers.move_to_group(layer, project)
+        root = project.layerTreeRoot()
+        assert [node.name() for node in root.children()] == ["Text2Earth"]
+        assert [node.layerId() for node in root.children()[0].children()] == [layer.id()]
+    assert project.mapLayer(layer.id()) is layer
+
+
+def test_prompts_can_be_left_out():
+    shown = layers.without_prompts(RECIPE)
+    assert "residential" not in json.dumps(shown)
+    assert "clouds" not in json.dumps(shown)
+    assert layers.name(shown) == "Text2Earth, seed 7"
