@@ -112,11 +112,11 @@ class Registry:
             for index in sorted(place.glob("*/model_index.json")):
                 if not index.parent.name.startswith("."):
                     self._add(index.parent)
-        self._default = settings.model
+        self.default_id = settings.model
         if _is_folder(settings.model):
             entry = Entry(read_card(Path(settings.model)), Path(settings.model))
             self._entries[entry.card.id] = entry
-            self._default = entry.card.id
+            self.default_id = entry.card.id
 
     def get(self, model_id: str) -> Entry:
         """Return a model by id, installed or not; ModelUnavailable if there is none of that id."""
@@ -129,7 +129,7 @@ class Registry:
 
     def default(self) -> Entry:
         """Return the model that is used where a request names none."""
-        return self.get(self._default)
+        return self.get(self.default_id)
 
     def all(self) -> list[Entry]:
         """Return all models, by id."""

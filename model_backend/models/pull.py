@@ -1,0 +1,197 @@
+"""Fetching a model from the hub, and holding a fetched model to its checksums.
+
+A download is pinned, checked and resumable: the revision is the card's, or, where the card names none, the
+commit that the hub resolves at the first pull; every file is checked against the SHA-256 the hub states for
+it (small files: its git hash) and against any the card pins; an interrupted file continues where it stopped.
+The folder appears under its final name only when it is complete. The card written into it then names the
+commit and the SHA-256 of every file: it is the lock that `verify` checks from then on.
+
+Nothing is fetched without being asked for, and the licence situation is agreed to first. Only safetensors and
+JSON are fetched: no pickles, no code. Talks to the hub that ``HF_ENDPOINT`` names; knows nothing of torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import HfApi, hf_hub_url
+from huggingface_hub.errors import HTTPError
+from huggingface_hub.file_download import http_get
+from huggingface_hub.utils import build_hf_headers, disable_progress_bars
+
+from model_backend.errors import BackendError, ModelUnavailable, StorageFull
+from model_backend.models.card import CARD_FILE, FileSum, ModelCard, read_card
+
+# What a model folder is made of; variants such as "model.fp16.safetensors" are second copies of the same
+# weights.
+_WANTED = re.compile(
+    r"model_index\.json|README\.md|LICENSE[\w.]*|"
+    r"(unet|vae|text_encoder|tokenizer|scheduler)/[\w-]+(\.index)?\.(json|txt|safetensors)"
+)
+_ACCEPTED = ".accepted"
+
+
+class PullFailed(BackendError):
+    """A download did not come through, or not unharmed."""
+
+    status = 503
+    title = "Download failed"
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a repository: its name, bytes, and the checksum the hub states for it."""
+
+    name: str
+    size: int
+    sha256: str | None  # of large files
+    git_hash: str | None  # of small ones: SHA-1 over "blob <size>\0" and the content
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a pull would fetch: files of one commit."""
+
+    card: ModelCard
+    revision: str
+    files: tuple[RemoteFile, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+
+def offer(card: ModelCard) -> Offer:
+    """Ask the hub what there is of a model. Raises ModelUnavailable or PullFailed."""
+    if card.repo is None:
+        raise ModelUnavailable(f"The model {card.id} is not on the hub; it cannot be pulled.")
+    try:
+        info = HfApi().model_info(card.repo, revision=card.revision, files_metadata=True)
+    except (HTTPError, OSError) as error:
+        raise PullFailed(f"The hub does not answer for {card.repo}: {error}") from error
+    files = tuple(
+        RemoteFile(
+            name=sibling.rfilename,
+            size=sibling.lfs.size if sibling.lfs else sibling.size,
+            sha256=sibling.lfs.sha256 if sibling.lfs else None,
+            git_hash=None if sibling.lfs else sibling.blob_id,
+        )
+        for sibling in info.siblings
+        if _WANTED.fullmatch(sibling.rfilename)
+    )
+    names = {file.name for file in files}
+    for part in ("unet", "vae", "text_encoder"):
+        if not any(name.startswith(part + "/") and name.endswith(".safetensors") for name in names):
+            raise PullFailed(
+                f"{card.repo} has no safetensors weights of its {part}; pickles are not fetched."
+            )
+    absent = sorted(set(card.files) - names)
+    if absent:
+        raise PullFailed(f"{card.repo} has no {absent[0]}, which the card of {card.id} pins.")
+    if card.revision not in (None, info.sha):
+        raise PullFailed(f"The hub offers commit {info.sha} of {card.repo}, not the pinned {card.revision}.")
+    return Offer(card, str(info.sha), files)
+
+
+def pull(offered: Offer, models: Path, accept: Callable[[str], bool]) -> Path:
+    """Fetch an offer into ``models``/ID and return that folder.
+
+    ``accept(text)`` is asked once, with the licence situation; what was accepted stays accepted for a pull
+    that is resumed. Raises PullFailed, StorageFull, or ModelUnavailable if the answer is no or the model is
+    there already.
+    """
+    card = offered.card
+    target = models / card.id
+    if target.exists():
+        raise ModelUnavailable(
+            f"{card.id} is installed already, in {target}. Delete the folder to pull it anew."
+        )
+    staging = models / f".pull-{card.id}-{offered.revision[:12]}"
+    staging.mkdir(parents=True, exist_ok=True)
+    if card.notice and not (staging / _ACCEPTED).exists():
+        if not accept(card.notice):
+            raise ModelUnavailable(f"{card.id} was not downloaded: its licence situation was not accepted.")
+        (staging / _ACCEPTED).write_text(card.notice, encoding="utf-8")
+    missing = [file for file in offered.files if not (staging / file.name).exists()]
+    if sum(file.size for file in missing) > shutil.disk_usage(staging).free:
+        raise StorageFull(
+            f"{card.id} needs {offered.size / 1e9:.1f} GB; there is not enough free space in {models}."
+        )
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    sums = {file.name: _fetch(offered, file, staging) for file in offered.files}
+    card.model_copy(update={"revision": offered.revision, "files": sums}).write(staging)
+    read_card(staging)
+    (staging / _ACCEPTED).unlink(missing_ok=True)
+    os.replace(staging, target)
+    return target
+
+
+def verify(folder: Path) -> list[str]:
+    """Return what is wrong with a model folder, a sentence each; an empty list if it is as it was locked.
+
+    Raises ModelUnavailable if the folder holds no checksums to check against.
+    """
+    path = folder / CARD_FILE
+    sums = ModelCard.model_validate_json(path.read_bytes()).files if path.is_file() else {}
+    if not sums:
+        raise ModelUnavailable(
+            f"{folder} holds no checksums; only pulled and bundled models can be verified."
+        )
+    wrong = []
+    for name, expected in sorted(sums.items()):
+        file = folder / name
+        if not file.is_file():
+            wrong.append(f"{name} is missing.")
+        elif expected.size not in (None, file.stat().st_size) or _digest(file) != expected.sha256:
+            wrong.append(f"{name} is not the file that was locked.")
+    return wrong
+
+
+def _fetch(offered: Offer, file: RemoteFile, staging: Path) -> FileSum:
+    """Bring one file into the staging folder, or find it there; return its checksum once it is checked."""
+    path = staging / file.name
+    if not path.exists():
+        part = path.with_name(path.name + ".part")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        url = hf_hub_url(offered.card.repo, file.name, revision=offered.revision)
+        try:
+            with part.open("ab") as stream:
+                http_get(
+                    url,
+                    stream,
+                    resume_size=stream.tell(),
+                    headers=build_hf_headers(),
+                    expected_size=file.size,
+                )
+        except (HTTPError, OSError) as error:
+            raise PullFailed(
+                f"{file.name} did not come through; pull again to go on where it stopped. ({error})"
+            ) from error
+        os.replace(part, path)
+    found = FileSum(sha256=_digest(path), size=path.stat().st_size)
+    pinned = offered.card.files.get(file.name)
+    stated = found.sha256 == file.sha256 if file.sha256 else _git_hash(path) == file.git_hash
+    if not stated or (pinned and pinned.sha256 != found.sha256):
+        path.unlink()
+        whose = "the card pins" if stated else "the hub states"
+        raise PullFailed(f"{file.name} has another checksum than {whose}; it was thrown away.")
+    return found
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _git_hash(path: Path) -> str:
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
