@@ -56,7 +56,7 @@ def describe(layer: QgsRasterLayer, recipe: Json) -> None:
     metadata = QgsLayerMetadata(layer.metadata())
     metadata.setTitle(layer.name())
     metadata.setAbstract(abstract)
-    metadata.setRights([f"{CREDIT}. Model: {recipe.get('model', 'unknown')}"])
+    metadata.setRights([f"{CREDIT}. Model: {recipe.get('model', 'unknown')}", *_attribution(layer)])
     layer.setMetadata(metadata)
     layer.setAbstract(abstract)  # the tooltip of QGIS 3.22; newer ones show the metadata
 
@@ -107,6 +107,16 @@ def recipe_of(layer: QgsRasterLayer) -> Optional[Json]:
 
 def recipe_in_file(path: str) -> Json:
     """Return the recipe in the tags of a result file, {} if it has none."""
-    dataset = gdal.OpenEx(str(path), gdal.OF_RASTER | gdal.OF_READONLY)
-    text = dataset.GetMetadataItem("RECIPE", "GENERATION") if dataset else None
+    text = _tag(path, "RECIPE", "GENERATION")
     return json.loads(text) if text else {}
+
+
+def _attribution(layer: QgsRasterLayer) -> list[str]:
+    """Return what the model's licence asks to be named, as the backend wrote it into the file."""
+    text = _tag(layer.source(), "TIFFTAG_COPYRIGHT")
+    return [text] if text else []
+
+
+def _tag(path: str, name: str, domain: str = "") -> str:
+    dataset = gdal.OpenEx(str(path), gdal.OF_RASTER | gdal.OF_READONLY)
+    return (dataset.GetMetadataItem(name, domain) if dataset else None) or ""
