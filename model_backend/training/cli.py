@@ -1,9 +1,11 @@
-"""Command line of training: ``train-mini``. Imports torch only when a command runs."""
+"""Command line of training: ``train-mini`` and ``evaluate``. Imports torch only when a command runs."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,22 +14,34 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """Add ``train-mini`` to the backend's command line."""
+    """Add ``train-mini`` and ``evaluate`` to the backend's command line; each sets ``run``."""
     train = subparsers.add_parser("train-mini", help="train the bundled model text2earth-mini")
-    train.add_argument("--stage", choices=("autoencoder", "diffusion"), required=True)
+    train.add_argument("--stage", choices=("autoencoder", "diffusion", "export"), required=True)
     train.add_argument("--data", type=Path, required=True, help="folder of the parquet files")
     train.add_argument("--work", type=Path, default=Path(".scratch/mini"), help="checkpoints, logs, sheets")
-    train.add_argument("--minutes", type=float, help="training time, all resumes together")
+    train.add_argument("--minutes", type=float, default=10, help="training time, all resumes together")
+    train.add_argument(
+        "--batch", type=int, help="windows per step; default: 16 and 64, 8 times that on a GPU"
+    )
     train.add_argument("--processes", type=int, help="one thread each; default: cores of a CPU, 1 on a GPU")
+    train.add_argument("--out", type=Path, help="model folder that the stage `export` writes")
     train.set_defaults(run=_train)
+    judge = subparsers.add_parser("evaluate", help="measure a model against held-out chips")
+    judge.add_argument("--model", type=Path, required=True, help="model folder")
+    judge.add_argument("--data", type=Path, required=True, help="folder of the parquet files")
+    judge.add_argument("--work", type=Path, default=Path(".scratch/mini"), help="cache and judge")
+    judge.add_argument("--out", type=Path, required=True, help="folder of the figures and pictures")
+    judge.add_argument("--inception", type=Path, help="TorchScript file, images -> features, for an FID")
+    judge.add_argument("--share", type=float, default=1.0, help="share of the usual number of images")
+    judge.set_defaults(run=_evaluate)
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    import tempfile
-
     import torch
     from torch.multiprocessing.spawn import spawn
 
+    if arguments.stage == "export":
+        return _export(arguments)
     count = arguments.processes or (1 if torch.cuda.is_available() else os.cpu_count() or 1)
     if count == 1:
         _work(0, 1, None, arguments)
@@ -39,20 +53,48 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _work(rank: int, size: int, meeting: Path | None, arguments: argparse.Namespace) -> None:
+    """Train one stage as one process of a team."""
+    from dataclasses import replace
+
     from model_backend.training import autoencoder, data, diffusion, loop
 
     team = loop.Team(rank, size, meeting)
     chips = data.load(arguments.data, arguments.work / "cache")
     budget = loop.Budget(arguments.minutes)
+    times = 8 if loop.device().type == "cuda" else 1
     if arguments.stage == "autoencoder":
-        autoencoder.Stage(arguments.work, autoencoder.Options(), budget, team).run(chips)
+        first = autoencoder.Options()
+        first = replace(first, batch=arguments.batch or times * first.batch)
+        autoencoder.Stage(arguments.work, first, budget, team).run(chips)
     else:
-        diffusion.Stage(arguments.work, diffusion.Options(), budget, team).run(chips)
+        second = diffusion.Options()
+        second = replace(second, batch=arguments.batch or times * second.batch)
+        diffusion.Stage(arguments.work, second, budget, team).run(chips)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from model_backend.training import data, export
+
+    if arguments.out is None:
+        print("The stage `export` needs --out, the model folder to write.", file=sys.stderr)
+        return 2
+    chips = data.load(arguments.data, arguments.work / "cache")
+    export.write(arguments.work, arguments.out, chips)
+    return 0
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from model_backend.training import data, evaluate
+
+    chips = data.load(arguments.data, arguments.work / "cache")
+    amounts = evaluate.Amounts(inception=arguments.inception).scaled(arguments.share)
+    evaluate.run(arguments.model, chips, arguments.work, arguments.out, amounts)
+    return 0
 
 
 def main() -> int:
-    """Run one training command: ``python -m model_backend.training.cli train-mini ...``."""
-    parser = argparse.ArgumentParser(prog="model_backend.training")
+    """Run one command without the rest of the backend: ``python -m model_backend.training.cli ...``."""
+    parser = argparse.ArgumentParser(prog="model_backend.training.cli")
     add_parser(parser.add_subparsers(required=True))
     arguments = parser.parse_args()
     return int(arguments.run(arguments))

@@ -3,7 +3,7 @@
 Images are one-window canvases with the card's defaults. A judge trained on real training windows says what
 the images show (prompt accuracy, level accuracy, classes inside masks); a second judge trained on generated
 images alone is tested on real ones (Cls-OA as in arXiv 2501.00895); features of the first give Fréchet
-distance and diversity. Tells a story of calls; the numbers are made in ``metrics``, ``classifier``, ``sample``.
+distance and diversity. Tells a story of calls; numbers are made in ``metrics``, networks elsewhere.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -36,6 +37,14 @@ class Amounts:
     masks: int = 200
     judge_steps: int = 3000
     student_steps: int = 500
+    inception: Path | None = None
+
+    def scaled(self, share: float) -> Amounts:
+        """Return ``share`` of the numbers of images and masks, for a quick look."""
+        few = {
+            name: max(2, round(share * getattr(self, name))) for name in ("fine", "coarse", "levels", "masks")
+        }
+        return replace(self, **few)
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,8 @@ class Evaluation:
         held = self.held[made.level]
         rebuilt = replace(held, pixels=self._rebuild(held.pixels))
         total, by_class = self.accuracy(made)
-        real_features = self.judge.look(_some(self.train[made.level], len(made.names)).pixels)[0]
+        real = _some(self.train[made.level], len(made.names))
+        real_features = self.judge.look(real.pixels)[0]
         made_features, held_features = self.judge.look(made.pixels)[0], self.judge.look(held.pixels)[0]
         return {
             "images": len(made.names),
@@ -94,14 +104,25 @@ class Evaluation:
             "held-out chips through the autoencoder %": self.accuracy(rebuilt)[0],
             "by class %": by_class,
             "Cls-OA %": self._student(made, held),
-            "ceiling: trained on as many real chips %": self._student(
-                _some(self.train[made.level], len(made.names)), held
-            ),
+            "ceiling: trained on as many real chips %": self._student(real, held),
             "Frechet distance": round(metrics.frechet(made_features, real_features), 2),
             "ceiling: held-out chips": round(metrics.frechet(held_features, real_features), 2),
+            **self._inception(made, real),
             "diversity": round(metrics.spread(made_features, made.names), 3),
             "diversity of held-out chips": round(metrics.spread(held_features, held.names), 3),
         }
+
+    @torch.no_grad()
+    def _inception(self, made: Images, real: Images) -> Figures:
+        """Return the Fréchet distance in features of the user's network (b, 3, 299, 299 -> b, d), if any."""
+        if self.amounts.inception is None:
+            return {}
+        network = torch.jit.load(str(self.amounts.inception)).eval()  # type: ignore[no-untyped-call]
+        features = []
+        for images in (made.pixels, real.pixels):
+            parts = (F.interpolate(part, (299, 299), mode="bilinear") for part in torch.split(images, 50))
+            features.append(torch.cat([network(part).float() for part in parts]))
+        return {"Inception FID": round(metrics.frechet(*features), 2)}
 
     @torch.no_grad()
     def _rebuild(self, images: Tensor) -> Tensor:
@@ -207,7 +228,7 @@ def _some(chips: data.Chips, count: int) -> Images:
 
 
 def _joined(source: Tensor, made: Tensor, painted: masks.Mask, feather: float = 6.0) -> Tensor:
-    """Return sources (n, 3, s, s) with ``made`` inside masks (n, s, s), joined as the engine joins an edit."""
+    """Return sources (n, 3, s, s) with ``made`` inside masks (n, s, s), joined as in an edit."""
     known, theirs = loop.to_bytes(source), made.permute(0, 2, 3, 1).double().numpy() * 127.5 + 127.5
     for index, mask in enumerate(painted.astype(bool)):
         join = Join(mask, ~mask, (1.0, 1.0), feather)
