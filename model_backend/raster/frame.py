@@ -32,6 +32,7 @@ _TRUE = 0.01  # scale error of a CRS that counts as true
 _EVEN = 1.05  # ratio of the longest to the shortest ground direction of a pixel that counts as square
 _STRETCHED = 20  # EPSG:3857 at 87 degrees; beyond, a CRS is out of its place
 _LONGEST = 2_500_000.0  # ground metres; no flat frame keeps its scale over more
+_FARTHEST = 1e12  # units; beyond, an anchor has no digits left for pixels
 _MARGIN = 4  # pixels around what a resampled file needs: cubic reads 2
 _TILE_ORIGIN = 20037508.342789244  # EPSG:3857, half of the equator (OGC 17-083r4, WebMercatorQuad)
 _ZOOMS = range(25)
@@ -231,7 +232,7 @@ def _wish(inputs: GenerateInputs, card: ModelCard, target: pyproj.CRS, centre: t
         gsd = default if inputs.gsd is None else inputs.gsd
         return _Wish(_in_range(gsd, allowed, "gsd", card), None, allowed)
     grid = _aligned(inputs.align)
-    scale = _pixel_scale(target, centre, grid, "align.crs")
+    scale = _pixel_scale(target, centre, grid, "align.pixel_size")
     if inputs.gsd is not None and abs(inputs.gsd / scale.mean - 1) > _TRUE:
         rule = f"nothing, or the {scale.mean:.4g} m of the raster to align to"
         raise InvalidInput("gsd", f"`gsd` must be {rule}.", value=inputs.gsd, allowed=rule)
@@ -243,6 +244,10 @@ def _aligned(align: Align) -> PixelGrid:
     if not all(Fraction(size) > 0 for size in align.pixel_size):
         detail = "The pixels of the raster to align to have no size."
         raise InvalidInput("align.pixel_size", detail, value=align.pixel_size, allowed="sizes above 0")
+    if max(abs(value) for value in align.anchor) > _FARTHEST:
+        rule = f"coordinates within ±{_FARTHEST:.0e}"
+        detail = f"The corner of the raster to align to must have {rule}."
+        raise InvalidInput("align.anchor", detail, value=align.anchor, allowed=rule)
     width, height = align.pixel_size
     return PixelGrid((width, height), common_anchor(align.anchor, align.pixel_size))
 

@@ -91,7 +91,7 @@ def significant(value: float, digits: int) -> str:
 def common_anchor(anchor: Sequence[float], pixel_size: Sequence[str]) -> tuple[float, float]:
     """Return the pixel corner next to the origin, so that all corners of one grid give the same anchor.
 
-    Rounded to a millionth of a unit: what is below that is noise of floats, and would make frames differ.
+    Rounded to about a millionth of a pixel: below that is noise of floats, which would make frames differ.
     """
     (x, y) = (_remainder(value, size) for value, size in zip(anchor, pixel_size, strict=True))
     return x, y
@@ -100,5 +100,5 @@ def common_anchor(anchor: Sequence[float], pixel_size: Sequence[str]) -> tuple[f
 def _remainder(value: float, size: str) -> float:
     """Return ``value`` modulo ``size`` in [0, size), in decimals rather than in binary fractions."""
     step = Decimal(size)
-    rest = (Decimal(repr(value)) % step).quantize(Decimal("1e-6"))
+    rest = (Decimal(repr(value)) % step).quantize(Decimal(1).scaleb(step.adjusted() - 6))
     return float((rest + step) % step)
