@@ -47,7 +47,7 @@ def read(process: Process[Any], body: bytes) -> Execution:
     request = loads(body)
     if not isinstance(request, dict):
         raise InvalidInput("body", "The body must be a JSON object.", allowed="an object with `inputs`")
-    inputs, outputs = request.get("inputs", {}), request.get("outputs") or {}
+    inputs, outputs = request.get("inputs", {}), request.get("outputs", {})
     if not isinstance(inputs, dict):
         raise InvalidInput("inputs", "`inputs` must be an object.", value=inputs, allowed="an object")
     response = _response(request.get("response", "raw"))
@@ -197,7 +197,9 @@ def _fetched(backend: Backend, owner: str, name: str, value: object) -> object:
         if href.lower().startswith("data:"):
             return _data(href)
         return _own_result(backend, owner, href)
-    except (BackendError, binascii.Error, ValueError) as error:
+    except (UnicodeDecodeError, binascii.Error):
+        raise InvalidInput(f"{name}.href", f"The link of `{name}` holds no text.", value=href) from None
+    except (BackendError, ValueError) as error:
         raise InvalidInput(
             f"{name}.href",
             f"The link of `{name}` cannot be followed: {error}",
@@ -210,7 +212,7 @@ def _data(href: str) -> object:
     """Return what an RFC 2397 URI holds: JSON, or text."""
     head, comma, payload = href[5:].partition(",")
     if not comma:
-        raise ValueError("a data: URI needs a comma")
+        raise ValueError("a data: URI needs a comma.")
     media, *parameters = (part.strip().lower() for part in head.split(";"))
     raw = unquote_to_bytes(payload)
     content = base64.b64decode(raw, validate=True) if "base64" in parameters else raw
@@ -223,7 +225,7 @@ def _own_result(backend: Backend, owner: str, href: str) -> object:
     path = path[len(base.split("/")) :] if base and path[: len(base.split("/"))] == base.split("/") else path
     ours = {*backend.gate.hosts, None, ""}
     if urlsplit(href).hostname not in ours or len(path) != 4 or (path[0], path[2]) != ("jobs", "results"):
-        raise ValueError("this server fetches nothing from elsewhere")
+        raise ValueError("this server fetches nothing from elsewhere.")
     job, output = path[1], path[3].removesuffix(".json")
     for result in backend.store.results(owner, job):
         if result.output == output and result.file is None:
@@ -231,6 +233,6 @@ def _own_result(backend: Backend, owner: str, href: str) -> object:
         if result.output == output and result.type.endswith("json"):
             file = backend.files.of(job) / str(result.file)
             if (result.bytes or 0) > backend.settings.max_body:
-                raise ValueError("it is too large")
+                raise ValueError("it is too large.")
             return loads(file.read_bytes())
-    raise ValueError("there is no such result")
+    raise ValueError("there is no such result.")
