@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from qgis.core import Qgis, QgsApplication, QgsMessageLog, QgsProject
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtWidgets import QMenu
 
 try:
     from qgis.PyQt.QtGui import QAction  # Qt 6
@@ -48,15 +49,15 @@ class Text2EarthPlugin:
         self.initProcessing()
         window = self._iface.mainWindow()
         self._factory = OptionsFactory()
-        self._factory.heard.applied.connect(self._settings_changed)
+        self._factory.heard.applied.connect(self.settings_changed)
         self._iface.registerOptionsWidgetFactory(self._factory)
         canvas, project = self._iface.mapCanvas(), QgsProject.instance()
         self._connection = Connection(settings.access(settings.load()))
         self._runner = Runner(History(settings.profile_folder() / "history.sqlite"), project)
         self._runner.failed.connect(self._log_failure)
-        self._backend = LocalBackend()
-        self._backend.listening.connect(lambda _url: self._connection.check())
-        self._backend.ended.connect(self._backend_ended)
+        self.backend = LocalBackend()
+        self.backend.listening.connect(lambda _url: self._connection.check())
+        self.backend.ended.connect(self._backend_ended)
         results = Results(canvas, project, self._iface.messageBar())
         self.dock = Dock(Parts(canvas, self._connection, self._runner, results), window)
         self.dock.allow_start(bool(settings.load().python))
@@ -71,8 +72,9 @@ class Text2EarthPlugin:
         self.dock.setToggleVisibilityAction(self._toggle)
         self._options = QAction(icon("options"), "Options…", window)
         self._options.triggered.connect(lambda _checked=False: self.show_options())
-        self._iface.addPluginToRasterMenu(NAME, self._toggle)
-        self._iface.addPluginToRasterMenu(NAME, self._options)
+        self._menu = QMenu(NAME, window)  # addPluginToRasterMenu would leave its menu behind
+        self._menu.addActions([self._toggle, self._options])
+        self._iface.rasterMenu().addMenu(self._menu)
         self._toolbar = self._iface.addToolBar(NAME)
         self._toolbar.setObjectName("Text2EarthToolBar")
         self._toolbar.addAction(self._toggle)
@@ -87,15 +89,15 @@ class Text2EarthPlugin:
             self._start.stop()
             self._iface.mainWindow().removeToolBar(self._toolbar)
             self._toolbar.deleteLater()
-            self._iface.removePluginRasterMenu(NAME, self._options)
-            self._iface.removePluginRasterMenu(NAME, self._toggle)
+            self._iface.rasterMenu().removeAction(self._menu.menuAction())
+            self._menu.deleteLater()
             self._options.deleteLater()
             self._toggle.deleteLater()
             self.dock.shut_down()
             self._iface.removeDockWidget(self.dock)
             self.dock.deleteLater()
-            self._backend.stop()
-            self._backend.deleteLater()
+            self.backend.stop()
+            self.backend.deleteLater()
             self._runner.stop()
             self._runner.deleteLater()
             self._connection.close()
@@ -114,7 +116,8 @@ class Text2EarthPlugin:
         """Open the page of Settings > Options."""
         self._iface.showOptionsDialog(self._iface.mainWindow(), PAGE)
 
-    def _settings_changed(self) -> None:
+    def settings_changed(self) -> None:
+        """Turn to the backend that the settings name now."""
         chosen = settings.load()
         self._connection.use(settings.access(chosen))
         self.dock.allow_start(bool(chosen.python))
@@ -124,7 +127,7 @@ class Text2EarthPlugin:
         chosen = settings.load()
         place = urlsplit(chosen.url)
         self.dock.show_starting()
-        self._backend.start(
+        self.backend.start(
             chosen.python, "--host", place.hostname or "127.0.0.1", "--port", str(place.port or 80)
         )
 

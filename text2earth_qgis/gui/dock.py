@@ -72,7 +72,7 @@ class Dock(QgsDockWidget):
         super().__init__(TITLE, parent)
         self.setObjectName("Text2EarthDock")
         self.setAllowedAreas(Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea)
-        self._connection, self._runner, self._results = parts.connection, parts.runner, parts.results
+        self.connection, self.runner, self.results = parts.connection, parts.runner, parts.results
         self.can_start_backend = False
         self._plan: Optional[Plan] = None
         self._refused = False
@@ -83,11 +83,11 @@ class Dock(QgsDockWidget):
         self.runs = RunsPanel()
         self.planner = Planner(self)
         self.footprint = Footprint(parts.canvas)
-        self.previews = Previews(parts.canvas, lambda: self._connection.client, self)
+        self.previews = Previews(parts.canvas, lambda: self.connection.client, self)
         self._lay_out()
         self._connect()
         self._recall()
-        self.runs.reset([Row(run) for run in self._runner.runs()])
+        self.runs.reset([Row(run) for run in self.runner.runs()])
         self._show_connection()
         self._edited()
 
@@ -137,17 +137,17 @@ class Dock(QgsDockWidget):
             lambda error: self.request.advanced.show_price(f"The other canvas: {error}")
         )
         self.planner.refused.connect(self._refuse)
-        self.planner.unreachable.connect(self._connection.lost)
-        self._connection.changed.connect(self._show_connection)
-        self._runner.changed.connect(self._show_standing)
-        self._runner.settled.connect(self._show_settled)
-        self._runner.finished.connect(self._add)
-        self._runner.failed.connect(self._complain)
-        self._runner.forgotten.connect(self.runs.remove)
-        self.runs.cancelled.connect(self._runner.cancel)
-        self.runs.fetch.connect(self._runner.fetch)
-        self.runs.removed.connect(self._runner.forget)
-        self.runs.show_on_map.connect(lambda key: self._with_run(key, self._results.show))
+        self.planner.unreachable.connect(self.connection.lost)
+        self.connection.changed.connect(self._show_connection)
+        self.runner.changed.connect(self._show_standing)
+        self.runner.settled.connect(self._show_settled)
+        self.runner.finished.connect(self._add)
+        self.runner.failed.connect(self._complain)
+        self.runner.forgotten.connect(self.runs.remove)
+        self.runs.cancelled.connect(self.runner.cancel)
+        self.runs.fetch.connect(self.runner.fetch)
+        self.runs.removed.connect(self.runner.forget)
+        self.runs.show_on_map.connect(lambda key: self._with_run(key, self.results.show))
         self.runs.use_again.connect(lambda key: self._with_run(key, self._use_again))
         self.visibilityChanged.connect(self._seen)
 
@@ -168,9 +168,9 @@ class Dock(QgsDockWidget):
         if inputs is None or not self.run_button.isEnabled():
             return
         try:
-            self._runner.start(inputs)
+            self.runner.start(inputs)
         except PluginError as error:
-            self._results.complain(str(error))
+            self.results.complain(str(error))
 
     def _recall(self) -> None:
         stored = QgsSettings()
@@ -200,7 +200,7 @@ class Dock(QgsDockWidget):
     def _edited(self) -> None:
         """Ask what the request comes to now."""
         self._plan, self._refused = None, False
-        missing, ready = self.request.missing(), self._connection.state.ready
+        missing, ready = self.request.missing(), self.connection.state.ready
         self._outline()
         self.request.advanced.show_price("")
         if missing or not ready:
@@ -208,12 +208,12 @@ class Dock(QgsDockWidget):
             self.plan.show_hint(missing) if ready else self.plan.clear()
         else:
             self.plan.wait()
-            self.planner.plan(self._connection.client, self.request.inputs(), self.request.wants_price())
+            self.planner.plan(self.connection.client, self.request.inputs(), self.request.wants_price())
         self._enable()
 
     def _planned(self, plan: Plan) -> None:
         self._plan = plan
-        self.plan.show_plan(plan, self._connection.state.url)
+        self.plan.show_plan(plan, self.connection.state.url)
         self._outline()
 
     def _refuse(self, error: PluginError) -> None:
@@ -223,7 +223,7 @@ class Dock(QgsDockWidget):
 
     def _enable(self) -> None:
         """Let Run be pressed, or say why not."""
-        state = self._connection.state
+        state = self.connection.state
         if not state.asked:
             reason = "Looking for the backend."
         elif state.trouble:
@@ -246,7 +246,7 @@ class Dock(QgsDockWidget):
             self.footprint.show(box, crs, False)
 
     def _show_connection(self) -> None:
-        state = self._connection.state
+        state = self.connection.state
         if state.trouble:
             self._tell_trouble(state.trouble, state.url)
         else:
@@ -271,7 +271,7 @@ class Dock(QgsDockWidget):
         )
 
     def _tell_trouble(self, trouble: str, url: str) -> None:
-        actions = {"Options": self.options_wanted.emit, "Try again": self._connection.check}
+        actions = {"Options": self.options_wanted.emit, "Try again": self.connection.check}
         if words.is_local(url) and "No backend answers" in trouble:
             if self.can_start_backend:
                 actions = {"Start it": self.backend_wanted.emit, **actions}
@@ -287,13 +287,13 @@ class Dock(QgsDockWidget):
         self.runs.put(Row(run))
 
     def _add(self, run: Run) -> None:
-        if self._runner.at_home(run):
-            self._results.add(run)
+        if self.runner.at_home(run):
+            self.results.add(run)
         else:
-            self._results.offer(run)
+            self.results.offer(run)
 
     def _complain(self, run: Run, sentence: str) -> None:
-        self._results.complain(run.message or sentence)
+        self.results.complain(run.message or sentence)
 
     def _use_again(self, run: Run) -> None:
         self.request.set_inputs(GenerateInputs.from_json(run.inputs), run.recipe.get("seed"))
@@ -304,5 +304,5 @@ class Dock(QgsDockWidget):
             action(row.run)  # type: ignore[operator]
 
     def _seen(self, visible: bool) -> None:
-        self._connection.watch(visible)
+        self.connection.watch(visible)
         self._outline()

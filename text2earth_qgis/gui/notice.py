@@ -39,6 +39,11 @@ class Notice(QFrame):
         """Return what is being told."""
         return self._text.text()
 
+    def actions(self) -> dict[str, QPushButton]:
+        """Return the buttons by their texts."""
+        buttons = (self._buttons.itemAt(place).widget() for place in range(1, self._buttons.count()))
+        return {button.text(): button for button in buttons}
+
     def tell(
         self, text: str, symbol: str = "info", actions: Optional[dict[str, Callable[[], None]]] = None
     ) -> None:

@@ -43,6 +43,7 @@ class Runner(QObject):
         self._generation = 0  # counts the projects of this session, so that unsaved ones can be told apart
         self._homes: dict[str, int] = {}
         self._watchers: dict[str, JobWatcher] = {}
+        self._seeds: dict[str, int] = {}
         self._deletions: list[AsyncClient] = []
         project.cleared.connect(self._other_project)
 
@@ -50,9 +51,9 @@ class Runner(QObject):
         """Return the latest runs, newest first."""
         return self._history.runs(SHOWN)
 
-    def busy(self, key: str) -> bool:
-        """Whether a run is under way."""
-        return key in self._watchers
+    def under_way(self) -> list[str]:
+        """Return the keys of the runs that are being followed."""
+        return list(self._watchers)
 
     def start(self, inputs: GenerateInputs) -> Run:
         """Send a request; raises ``PluginError`` if there is no place for its result."""
@@ -130,17 +131,25 @@ class Runner(QObject):
         chosen = settings.load()
         watcher = JobWatcher(settings.access(chosen), self._history, run, chosen.poll_seconds, self)
         self._watchers[run.key] = watcher
-        watcher.changed.connect(self.changed)
+        watcher.changed.connect(self._changed)
         watcher.finished.connect(self._finished)
         watcher.failed.connect(self._failed)
         watcher.dismissed.connect(self._settle)
         self.changed.emit(Standing(run, "Sending" if run.state == "submitting" else "Asking where it stands"))
         watcher.start()
 
+    def _changed(self, standing: Standing) -> None:
+        if standing.status is not None and standing.status.seed is not None:
+            self._seeds[standing.run.key] = standing.status.seed
+        self.changed.emit(standing)
+
     def _settle(self, run: Run) -> None:
         watcher = self._watchers.pop(run.key, None)
         if watcher is not None:
             watcher.deleteLater()
+        seed = self._seeds.pop(run.key, None)
+        if not run.recipe and seed is not None:  # ended without a recipe, but can be asked for again
+            run = self._history.put(replace(run, recipe={"seed": seed}))
         self.settled.emit(run)
 
     def _finished(self, run: Run) -> None:

@@ -48,7 +48,8 @@ class AdvancedPanel(QWidget):
         self.price.hide()
         self.crs = QgsProjectionSelectionWidget()
         self.crs.setOptionVisible(QgsProjectionSelectionWidget.CrsOption.CrsNotSet, True)
-        self.crs.setNotSetText("Automatic: the project's, or UTM")
+        self.crs.setNotSetText(AUTOMATIC)
+        self.crs.setToolTip("Automatic: the project's if it is metric and true to scale there, else UTM.")
         self.crs.setMinimumWidth(60)
         self.crs.setCrs(QgsCoordinateReferenceSystem())
         self.align = QgsMapLayerComboBox()
@@ -72,6 +73,8 @@ class AdvancedPanel(QWidget):
             spin.setClearValue(spin.minimum(), AUTOMATIC)
             spin.setValue(spin.minimum())
             spin.setMinimumWidth(60)
+        for field in (self.align, self.steps, self.guidance):
+            field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._lay_out()
         self.set_models([])
         for combo in (self.canvas, self.sampler):
@@ -176,6 +179,7 @@ class AdvancedPanel(QWidget):
 
     def _follow_model(self, *_index: object) -> None:
         card = self.card()
+        self.model.setToolTip(self.model.currentText())
         sampler = self.sampler.currentData()
         self.sampler.blockSignals(True)
         self.sampler.clear()

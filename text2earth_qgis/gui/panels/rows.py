@@ -171,7 +171,12 @@ class RunDelegate(QStyledItemDelegate):
         colour = option.palette.color(role)
         size = option.fontMetrics.height()
         box = option.rect.adjusted(0, PAD, -PAD, -PAD)
-        icon(SYMBOLS[row.run.state]).paint(painter, QRect(box.left() + PAD, box.top(), size, size))
+        symbol = QRect(box.left() + PAD, box.top(), size, size)
+        if selected:  # keeps the symbol's colours apart from the selection's
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(option.palette.color(QPalette.ColorRole.Base))
+            painter.drawEllipse(symbol.adjusted(-1, -1, 1, 1))
+        icon(SYMBOLS[row.run.state]).paint(painter, symbol)
         text = box.adjusted(self._indent(option), 0, 0, 0)
         painter.setPen(colour)
         painter.drawText(

@@ -1,0 +1,173 @@
+"""The plugin in the window: what it registers, and that it takes everything back."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import subprocess
+
+from conftest import PYTHON, ROOT, grab, settle, until
+from qgis import utils
+from qgis.core import QgsApplication, QgsMapLayer, QgsProject, QgsSettings
+from qgis.gui import QgsMapCanvasItem, QgsMapTool, QgsOptionsWidgetFactory
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import QObject, QSortFilterProxyModel, Qt, QTimer
+from qgis.PyQt.QtWidgets import QApplication, QDialog, QDockWidget, QToolBar, QTreeView, QWidget
+
+NAME = "text2earth_qgis"
+
+
+def alive(kind: type) -> int:
+    """Count the Python-made objects of a kind whose C++ half lives."""
+    return sum(1 for thing in gc.get_objects() if isinstance(thing, kind) and not sip.isdeleted(thing))
+
+
+def pages(iface) -> int:
+    """Count our pages in the options dialog."""
+    found = []
+
+    def look() -> None:
+        dialog = next(w for w in QApplication.topLevelWidgets() if isinstance(w, QDialog) and w.isVisible())
+        tree = dialog.findChild(QTreeView, "mOptionsTreeView")
+        model = tree.model()
+        if isinstance(model, QSortFilterProxyModel):
+            model = model.sourceModel()
+        found.append(len(model.match(model.index(0, 0), Qt.ItemDataRole.DisplayRole, "Text2Earth", -1)))
+        dialog.reject()
+
+    QTimer.singleShot(0, look)
+    iface.showOptionsDialog(iface.mainWindow(), "")
+    return found[0]
+
+
+def census(iface) -> dict[str, int]:
+    """Count everything that a plugin can leave behind."""
+    for _ in range(3):
+        settle()
+        gc.collect()
+    window = iface.mainWindow()
+    return {
+        "providers": len(QgsApplication.processingRegistry().providers()),
+        "docks": len(window.findChildren(QDockWidget)),
+        "toolbars": len(window.findChildren(QToolBar)),
+        "raster menu": len(iface.rasterMenu().actions()),
+        "window actions": len(window.findChildren(QObject)) - len(window.findChildren(QWidget)),
+        "canvas items": len(iface.mapCanvas().scene().items()),
+        "widgets": len(QApplication.allWidgets()),
+        "receivers of the canvas": iface.mapCanvas().receivers(iface.mapCanvas().mapToolSet),
+        "receivers of the project": QgsProject.instance().receivers(QgsProject.instance().cleared),
+        **{
+            kind.__name__: alive(kind)
+            for kind in (QTimer, QgsMapTool, QgsMapCanvasItem, QgsOptionsWidgetFactory, QgsMapLayer)
+        },
+    }
+
+
+def test_three_times_loaded_and_unloaded_leaves_nothing(iface, scene):
+    def off() -> dict[str, int]:
+        utils.unloadPlugin(NAME)
+        return census(iface)
+
+    def on() -> dict[str, int]:
+        assert utils.loadPlugin(NAME)
+        assert utils.startPlugin(NAME)
+        utils.plugins[NAME].show_dock()
+        settle()
+        return census(iface)
+
+    off()  # the first time counts what QGIS itself makes once
+    on()
+    without, seen = off(), []
+    for _ in range(3):
+        seen.append((on(), off()))
+    assert [after for _, after in seen] == [without] * 3
+    assert seen[0][0] == seen[1][0] == seen[2][0]
+    assert seen[0][0]["docks"] == without["docks"] + 1
+    assert pages(iface) == 0
+    on()
+    assert pages(iface) == 1
+
+
+def test_the_menu_and_the_toolbar_open_the_dock(iface, plugin, scene):
+    menu = next(a.menu() for a in iface.rasterMenu().actions() if a.menu() and "Text2Earth" in a.text())
+    toggle, options = menu.actions()
+    assert toggle.isCheckable()
+    bar = iface.mainWindow().findChild(QToolBar, "Text2EarthToolBar")
+    assert bar.actions() == [toggle]
+    plugin.dock.setUserVisible(False)
+    settle()
+    assert not toggle.isChecked()
+    toggle.trigger()
+    settle()
+    assert plugin.dock.isVisible()
+    assert toggle.isChecked()
+    assert plugin.dock.objectName()
+    assert not any(a.icon().isNull() for a in (toggle, options))
+
+
+def test_the_options_page_tests_and_stores(iface, plugin, backend, tmp_path):
+    page_module = importlib.import_module("text2earth_qgis.gui.options_page")
+    QgsSettings().setValue("text2earth/url", "http://127.0.0.1:9")
+    seen = {}
+
+    def fill() -> None:
+        dialog = next(w for w in QApplication.topLevelWidgets() if isinstance(w, QDialog) and w.isVisible())
+        page = dialog.findChild(QWidget, page_module.PAGE)
+        seen["shown"] = page.isVisible() and page.url.text()
+        page.test_connection()
+        until(page.test.isEnabled)
+        seen["trouble"] = page.outcome.text()
+        grab("options-trouble", dialog)
+        page.url.setText(backend.url)
+        page.folder.setFilePath(str(tmp_path))
+        page.test_connection()
+        until(page.test.isEnabled)
+        seen["good"] = page.outcome.text()
+        grab("options", dialog)
+        dialog.accept()
+
+    QTimer.singleShot(0, fill)
+    plugin.show_options()
+    assert seen["shown"] == "http://127.0.0.1:9"
+    assert "No backend answers at http://127.0.0.1:9" in seen["trouble"]
+    assert "Connected to this computer" in seen["good"]
+    assert "tiny" in seen["good"]
+    assert QgsSettings().value("text2earth/url") == backend.url
+    assert QgsSettings().value("text2earth/folder") == str(tmp_path)
+    until(lambda: plugin.dock.connection.state.ready)
+
+
+def test_a_backend_is_started_from_the_dock_and_ends_with_the_plugin(iface, plugin, scene, backend, tmp_path):
+    import socket
+
+    from text2earth_qgis.core import settings
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    launcher = (
+        tmp_path / "python"
+    )  # the backend's own Python, in the checkout and with a data folder of this test
+    launcher.write_text(
+        f'#!/bin/sh\ncd {ROOT}\nexport TEXT2EARTH_DATA_DIR={tmp_path}/data\nexec {PYTHON} "$@" --no-token\n'
+    )
+    launcher.chmod(0o755)
+    settings.save(settings.Settings(url=f"http://127.0.0.1:{port}", python=str(launcher)))
+    plugin.settings_changed()
+    plugin.show_dock()
+    until(lambda: plugin.dock.connection.state.trouble)
+    assert "Start it" in plugin.dock.notice.actions()
+    plugin.dock.notice.actions()["Start it"].click()
+    until(lambda: plugin.dock.connection.state.ready, 90)
+    assert plugin.dock.notice.isHidden()
+    plugin.backend.stop()
+    until(lambda: "has ended" in plugin.dock.notice.text())
+    settings.save(settings.Settings(url=backend.url))
+    plugin.settings_changed()
+
+
+def test_qgis_process_needs_no_window(tmp_path):
+    done = subprocess.run(
+        [ROOT / ".ci" / "qgis", "process", "list"], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "text2earth:generate" in done.stdout
