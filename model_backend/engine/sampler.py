@@ -56,13 +56,14 @@ class Trajectory:
 
 
 def trajectory(
-    schedule: Schedule, sampler: Sampler, steps: int, boundaries: Sequence[float] = ()
+    schedule: Schedule, sampler: Sampler, steps: int, boundaries: Sequence[float] = (), strength: float = 1.0
 ) -> Trajectory:
     """Return the rows of a sampler, cut into phases at the training timesteps ``boundaries``.
 
     ``euler`` is ``EulerDiscreteScheduler`` on the checkpoint's own grid; ``dpm++2m`` is
     ``DPMSolverMultistepScheduler(algorithm_type="dpmsolver++", solver_order=2, use_karras_sigmas=True)``
-    (Lu et al. 2022, arXiv 2211.01095), restarted at each phase. A phase that no step falls into is left out.
+    (Lu et al. 2022, arXiv 2211.01095), restarted at each phase. A phase that no step falls into is left out,
+    and so are the steps above ``strength``, a share of the training timesteps, of which the last one stays.
     """
     if sampler == "euler":
         timesteps, noise = _own_grid(schedule, steps)
@@ -77,8 +78,9 @@ def trajectory(
     noise = np.append(noise, 0.0)
     phase_of = [sum(t < boundary for boundary in boundaries) for t in timesteps]
     phases: dict[int, list[Step]] = {}
-    for i, phase in enumerate(phase_of):
-        rows = phases.setdefault(phase, [])
+    late = [i for i, t in enumerate(timesteps) if strength == 1 or t <= strength * schedule.timesteps]
+    for i in late or [len(timesteps) - 1]:
+        rows = phases.setdefault(phase_of[i], [])
         # To sigma = 0 the second order has no meaning (its step in log sigma is infinite).
         multistep = rows and not first_order and i < len(timesteps) - 1
         rows.append(_row(float(timesteps[i]), noise[i - 1] if multistep else None, noise[i], noise[i + 1]))

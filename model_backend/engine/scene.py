@@ -10,7 +10,7 @@ overlap agree, because nothing here depends on what was asked for. The way of a 
     noise       the first phase begins with noise that belongs to the seed and the place
     lattice     says where windows and tiles lie: on a canvas grown to whole windows, or on the endless ground
 
-This module joins them to a loaded model and adds guidance. It knows boxes of whole pixels of a frame; it
+This module joins them to a loaded model and its guidance. It knows boxes of whole pixels of a frame; it
 knows no CRS and no files.
 """
 
@@ -26,10 +26,10 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from model_backend.engine.decode import Rgb, decode
 from model_backend.engine.field import Batch, Field, Plane, Window
+from model_backend.engine.guidance import Guidance
 from model_backend.engine.lattice import Layout
 from model_backend.engine.noise import Noise
 from model_backend.engine.progress import Progress, Watch
@@ -83,9 +83,12 @@ class Scene:
         self._model, self._request = model, request
         self._layout = Layout.of(card.engine, card.vae_factor, request.canvas)
         self._trajectory = trajectory(model.schedule, request.sampler, request.steps, card.engine.boundaries)
+        self._guidance = Guidance(
+            model, request.prompt, request.negative_prompt, request.level, request.guidance
+        )
         batch = self._layout.batch(model.profile.batch)
         #: What the bits of this scene are conditional on: the model's profile with this canvas's batch.
-        self.profile = model.profile_for(batch, self._guided)
+        self.profile = model.profile_for(batch, self._guidance.guided)
         self._noise = Noise(request.seed, request.level or NO_LEVEL, request.frame_hash)
         self._field = Field(
             Plane(
@@ -96,9 +99,6 @@ class Scene:
                 batch=batch,
                 start=self._start,
             )
-        )
-        self._embeds = model.embed(
-            [request.negative_prompt, request.prompt] if self._guided else [request.prompt]
         )
 
     def pixels(self, box: Box, watch: Watch) -> Rgb:
@@ -112,10 +112,6 @@ class Scene:
         progress.expect(self._calls(rows, cols))
         self._field.compute(rows, cols, partial(self._denoise, progress))
         return decode(self._layout, *self._layout.place(box), partial(self._tile, progress))
-
-    @property
-    def _guided(self) -> bool:
-        return self._request.guidance > 1
 
     def _calls(self, rows: range, cols: range) -> int:
         missing = self._field.missing(rows, cols)
@@ -134,29 +130,12 @@ class Scene:
         x = torch.from_numpy(latents).to(self._model.device)
         before = None
         for step in self._trajectory.phases[phase]:
-            output = self._predict(x, step.timestep)
+            output = self._guidance.predict(x, step.timestep)
             x0 = clean(x, output, step, self._model.schedule.prediction)
             x, before = advance(x, x0, before, step), x0
             progress.called(windows, x0.cpu().numpy())
         result: Batch = x.cpu().numpy()
         return result
-
-    def _predict(self, x: Tensor, timestep: float) -> Tensor:
-        """Return the UNet's prediction under classifier-free guidance (Ho and Salimans 2022), text and level
-        jointly.
-
-        The unconditional half sees the negative prompt and no level (Text2Earth, algorithm 2). Without
-        guidance there is no such half.
-        """
-        level, guidance = self._request.level or NO_LEVEL, self._request.guidance
-        halves = [level] if not self._guided else [NO_LEVEL, level]
-        embeds = self._embeds.repeat_interleave(len(x), dim=0)
-        levels = torch.tensor(halves, dtype=torch.float32).repeat_interleave(len(x))
-        output = self._model.denoise(x.repeat(len(halves), 1, 1, 1), timestep, embeds, levels)
-        if not self._guided:
-            return output
-        unconditional, conditional = output.chunk(2)
-        return unconditional + guidance * (conditional - unconditional)
 
     def _tile(self, progress: Progress, rows: range, cols: range) -> NDArray[np.float32]:
         latents = torch.from_numpy(self._field.read(rows, cols))[None]

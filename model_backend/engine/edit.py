@@ -1,0 +1,222 @@
+"""Repainting a part of a picture with an inpainting model: windows around the mask, the rest pinned.
+
+As in ``scene``, windows are denoised alone within a phase and blended between phases. What differs: only
+windows that touch the mask are computed, the UNet is also told the mask and the known pixels of its window,
+and at every phase boundary the latents away from the mask return to what the source is at that noise level,
+encoded from that very window. At the end they are the source's own. What comes out still is a decoded
+picture throughout: keeping the pixels outside the mask, byte for byte, is ``composite``'s part. Knows boxes
+of pixels, no CRS and no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model_backend.engine.active import Active, Bools, slices_of, to_latents
+from model_backend.engine.field import Batch, Latents, Window
+from model_backend.engine.guidance import Guidance
+from model_backend.engine.lattice import Layout, overlap
+from model_backend.engine.noise import Noise
+from model_backend.engine.sampler import Step, advance, clean, trajectory
+from model_backend.engine.scene import Request
+from model_backend.models.card import NO_LEVEL
+from model_backend.models.loader import Model
+from model_backend.schemas import Box
+
+View = NDArray[np.float32]
+
+
+class Watch(Protocol):
+    """Who follows an edit; may raise `model_backend.errors.Cancelled` to stop it at once."""
+
+    def step(self, done: int, total: int) -> None:
+        """Hear that ``done`` of ``total`` UNet calls are over, and after every decoded tile."""
+
+
+class _Count:
+    """Counts UNet calls for a watch."""
+
+    def __init__(self, watch: Watch, total: int) -> None:
+        self._watch, self._done, self._total = watch, 0, total
+
+    def add(self, calls: int) -> None:
+        """Tell the watch of so many more calls; of none, to give it a chance to stop."""
+        self._done += calls
+        self._watch.step(self._done, self._total)
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """What is there: ``view`` (3, height, width), 0 black to 1 white, of the pixels of ``box``.
+
+    ``paint`` are the pixels to make anew, ``known`` those that have values; both (height, width). The sides
+    of the box are whole latents, at least a window (``active.canvas_around``).
+    """
+
+    box: Box
+    view: View
+    paint: Bools
+    known: Bools
+
+
+class Edit:
+    """One edit on a loaded model: ``strength`` 1 begins with noise, less with the source under noise."""
+
+    def __init__(self, model: Model, request: Request, canvas: Canvas, strength: float = 1.0) -> None:
+        """Lay the edit out. Raises ValueError if the model is no inpainting model."""
+        card = model.card
+        if card.pipeline != "inpaint":
+            raise ValueError(f"{card.id} is no inpainting model")
+        self._model, self._canvas, self._strength = model, canvas, strength
+        self._layout = Layout(card.engine, card.vae_factor, canvas.box)
+        self._active = Active(self._layout, canvas.paint)
+        self._trajectory = trajectory(
+            model.schedule, request.sampler, request.steps, card.engine.boundaries, strength
+        )
+        self._guidance = Guidance(
+            model, request.prompt, request.negative_prompt, request.level, request.guidance
+        )
+        self._batch = self._active.batch(model.profile.batch)
+        #: What the bits of this edit are conditional on.
+        self.profile = model.profile_for(self._batch, self._guidance.guided)
+        noise = Noise(request.seed, request.level or NO_LEVEL, request.frame_hash)
+        self._noise = noise.normals(self._rows, self._cols)[: card.latent_channels]
+        self._hidden = to_latents(canvas.paint | ~canvas.known, card.vae_factor)
+        self._encoded: dict[Window, Latents] = {}
+        self._contexts: dict[Window, Latents] = {}
+
+    @property
+    def _rows(self) -> range:
+        assert self._layout.rows.bounds is not None
+        return self._layout.rows.bounds
+
+    @property
+    def _cols(self) -> range:
+        assert self._layout.cols.bounds is not None
+        return self._layout.cols.bounds
+
+    def view(self, watch: Watch) -> View:
+        """Return the canvas, (3, height, width) in 0..1, with the mask painted anew."""
+        windows = self._active.windows
+        calls = -(-len(windows) // self._batch) * sum(self._trajectory.lengths)
+        done: dict[Window, Latents] = {}
+        count = _Count(watch, calls)
+        for phase, steps in enumerate(self._trajectory.phases):
+            results: dict[Window, Latents] = {}
+            for first in range(0, len(windows), self._batch):
+                some = windows[first : first + self._batch]
+                padded = [*some, *[some[-1]] * (self._batch - len(some))]
+                self._look_at(padded)
+                x = np.stack([self._begin(phase, steps[0], window, done) for window in padded])
+                context = np.stack([self._contexts[window] for window in padded])
+                finished = self._denoise(steps, x, context, count)
+                results |= zip(some, finished, strict=False)
+            done = results
+        return self._decode(done, count)
+
+    def _begin(self, phase: int, step: Step, window: Window, done: dict[Window, Latents]) -> Latents:
+        """Return a window's latents at the beginning of a phase, which ``step`` is the first of."""
+        place = self._active.place(window)
+        noise = self._noise[:, *place]
+        pinned: Latents = np.float32(step.alpha) * self._encoded[window] + np.float32(step.sigma) * noise
+        if phase == 0:
+            return noise * np.float32(self._trajectory.start) if self._strength == 1 else pinned
+        rows, cols = self._layout.rows.cells(window.row), self._layout.cols.cells(window.col)
+        return np.where(self._active.free[place], self._blend(done, rows, cols), pinned)
+
+    def _blend(self, done: dict[Window, Latents], rows: range, cols: range) -> Latents:
+        """Return a box of latents, blended of the windows that are there; whole where latents are free."""
+        blend = np.zeros((self._model.card.latent_channels, len(rows), len(cols)), np.float32)
+        for i in self._layout.rows.touching(rows):
+            for j in self._layout.cols.touching(cols):
+                if (latents := done.get(Window(i, j))) is not None:
+                    self._add(blend, Window(i, j), latents, (rows, cols))
+        return blend
+
+    def _add(self, blend: Latents, window: Window, latents: Latents, box: tuple[range, range]) -> None:
+        rows, cols = self._layout.rows, self._layout.cols
+        here_rows, there_rows = overlap(rows.cells(window.row), box[0])
+        here_cols, there_cols = overlap(cols.cells(window.col), box[1])
+        weight = np.outer(rows.weight(window.row)[here_rows], cols.weight(window.col)[here_cols])
+        blend[:, there_rows, there_cols] += latents[:, here_rows, here_cols] * weight
+
+    @torch.inference_mode()
+    def _denoise(self, steps: Sequence[Step], latents: Batch, context: Batch, count: _Count) -> Batch:
+        """Take a batch of windows through the steps of a phase."""
+        x = torch.from_numpy(latents).to(self._model.device)
+        seen = torch.from_numpy(context).to(self._model.device)
+        before = None
+        for step in steps:
+            output = self._guidance.predict(x, step.timestep, seen)
+            x0 = clean(x, output, step, self._model.schedule.prediction)
+            x, before = advance(x, x0, before, step), x0
+            count.add(1)
+        result: Batch = x.cpu().numpy()
+        return result
+
+    def _look_at(self, windows: Sequence[Window]) -> None:
+        """Encode windows, as they are and with what is hidden greyed out, where that was not done yet."""
+        new = list(dict.fromkeys(window for window in windows if window not in self._contexts))
+        if not new:
+            return
+        self._encode(new)
+        hidden = self._canvas.paint | ~self._canvas.known
+        masked = np.where(hidden, np.float32(0), self._canvas.view * 2 - 1)
+        for window, latents in zip(new, self._latents(masked, new), strict=True):
+            mask = self._hidden[self._active.place(window)][None].astype(np.float32)
+            self._contexts[window] = np.concatenate([mask, latents])
+
+    def _encode(self, windows: Sequence[Window]) -> None:
+        new = [window for window in windows if window not in self._encoded]
+        picture = self._canvas.view * 2 - 1
+        self._encoded |= zip(new, self._latents(picture, new), strict=True)
+
+    def _latents(self, picture: View, windows: Sequence[Window]) -> list[Latents]:
+        """Return the latents of windows of a picture in [-1, 1], each encoded from exactly its own pixels."""
+        out: list[Latents] = []
+        for window in windows:
+            rows, cols = slices_of(*self._active.place(window), self._layout.factor)
+            pixels = torch.from_numpy(np.ascontiguousarray(picture[None, :, rows, cols]))
+            out.append(self._model.encode(pixels)[0].cpu().numpy())
+        return out
+
+    def _decode(self, done: dict[Window, Latents], count: _Count) -> View:
+        """Return the picture: tiles with free latents decoded, the source's view elsewhere."""
+        factor = self._layout.factor
+        tiles = self._layout.tile_rows, self._layout.tile_cols
+        top, left = self._rows.start * factor, self._cols.start * factor
+        image = np.zeros_like(self._canvas.view)
+        painted = np.zeros(image.shape[1:], np.float32)
+        for i in range(tiles[0].pieces or 0):
+            for j in range(tiles[1].pieces or 0):
+                rows, cols = tiles[0].cells(i), tiles[1].cells(j)
+                latents = self._layout.to_latents(rows), self._layout.to_latents(cols)
+                if not self._active.free[self._active.inside(*latents)].any():
+                    continue
+                there = (
+                    slice(rows.start - top, rows.stop - top),
+                    slice(cols.start - left, cols.stop - left),
+                )
+                weight = np.outer(tiles[0].weight(i), tiles[1].weight(j))
+                image[:, *there] += self._tile(done, *latents) * weight
+                painted[there] += weight
+                count.add(0)
+        return image + (1 - painted) * self._canvas.view
+
+    def _tile(self, done: dict[Window, Latents], rows: range, cols: range) -> View:
+        """Decode a box of latents: blended where they are free, the source's own elsewhere."""
+        around = [
+            Window(i, j) for i in self._layout.rows.touching(rows) for j in self._layout.cols.touching(cols)
+        ]
+        self._encode(around)
+        source = self._blend({window: self._encoded[window] for window in around}, rows, cols)
+        free = self._active.free[self._active.inside(rows, cols)]
+        latents = np.where(free, self._blend(done, rows, cols), source)
+        pixels: View = self._model.decode(torch.from_numpy(latents)[None])[0].cpu().numpy()
+        return np.clip(pixels / 2 + 0.5, 0, 1)
