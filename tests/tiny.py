@@ -80,6 +80,33 @@ def tiny_card(pipeline: str = "text2image", *, level: bool = True, **changes: An
     return ModelCard.model_validate(members | changes)
 
 
+def load_tiny(folder: Path, **changes: Any) -> Any:
+    """Load a tiny model in float32 on one thread; ``changes`` go into its card."""
+    import torch
+
+    from model_backend.models.card import read_card
+    from model_backend.models.loader import load
+
+    return load(folder, read_card(folder).model_copy(update=changes), "cpu", threads=1, dtype=torch.float32)
+
+
+class Watcher:
+    """A watch that remembers; raises ``error`` at UNet call ``stop_at``."""
+
+    def __init__(self, stop_at: int | None = None, error: BaseException | None = None) -> None:
+        self.steps: list[tuple[int, int]] = []
+        self.previews: list[Any] = []
+        self._stop_at, self._error = stop_at, error
+
+    def step(self, done: int, total: int) -> None:
+        self.steps.append((done, total))
+        if self._error is not None and done == self._stop_at:
+            raise self._error
+
+    def preview(self, rgb: Any) -> None:
+        self.previews.append(rgb)
+
+
 def _build_networks(folder: Path, pipeline: str, level: bool, vae: str) -> None:
     import torch
     from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
