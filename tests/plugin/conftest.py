@@ -14,6 +14,7 @@ from text2earth_qgis.core.settings import Access
 
 ROOT = Path(__file__).resolve().parents[2]
 BACKEND_PYTHON = ROOT / ".venv" / "backend" / "bin" / "python"
+SETTINGS = {"TEXT2EARTH_DEVICE": "cpu", "TEXT2EARTH_THREADS": "1", "TEXT2EARTH_LEASE_SECONDS": "3"}
 FOREIGN = ("PYTHON", "QT_", "QGIS", "GDAL_", "PROJ_", "LD_", "VIRTUAL_ENV", "TEXT2EARTH_")
 
 
@@ -70,7 +71,7 @@ class Backend:
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=clean_environment(TEXT2EARTH_DEVICE="cpu", TEXT2EARTH_THREADS="1"),
+            env=clean_environment(**SETTINGS),
             stdout=subprocess.PIPE,
             stderr=(self.data.parent / "backend.log").open("ab"),
             text=True,

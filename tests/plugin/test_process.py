@@ -1,0 +1,140 @@
+"""The algorithm in the real qgis_process, against a real backend."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+from osgeo import gdal, osr
+
+from tests.plugin.conftest import ROOT
+from text2earth_qgis.core.transport import open_client
+
+SLOW = {"EXTENT": "500000,500256,5800000,5800256 [EPSG:32633]", "GSD": 1, "STEPS": 200}
+
+
+def command(**parameters):
+    values = {"PROMPT": "a lake", **parameters}
+    return [ROOT / ".ci/qgis", "process", "run", "text2earth:generate", "--"] + [
+        f"{name}={value}" for name, value in values.items()
+    ]
+
+
+def run(backend, **parameters):
+    return subprocess.run(
+        command(**parameters),
+        env={**os.environ, **backend.environment},
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+
+
+def jobs(backend):
+    """Return the backend's jobs, newest first."""
+    client = open_client(backend.access)
+    return client.fetch_json("jobs")["jobs"]
+
+
+def test_a_georeferenced_file_comes_out(shared_backend, tmp_path):
+    target = tmp_path / "new folder" / "lake.tif"
+    extent = "500000,500256,5800000,5800128 [EPSG:32633]"
+    done = run(shared_backend, EXTENT=extent, GSD=1, SEED=7, STEPS=2, OUTPUT=target)
+    assert done.returncode == 0, done.stderr
+    dataset = gdal.Open(str(target))
+    assert (dataset.RasterXSize, dataset.RasterYSize, dataset.RasterCount) == (256, 128, 3)
+    assert dataset.GetGeoTransform() == (500000, 1, 0, 5800128, 0, -1)
+    assert dataset.GetSpatialRef().GetAuthorityCode(None) == "32633"
+    assert re.search(r"^SEED:\s+7$", done.stdout, re.M)
+    assert re.search(r"^GSD:\s+1\.0004", done.stdout, re.M)
+    assert '"seed": 7' in done.stdout
+    assert "256 x 128 px in WGS 84 / UTM zone 33N" in done.stdout
+    assert "100 - done" in done.stdout
+    assert [path.name for path in target.parent.iterdir()] == ["lake.tif"]
+
+
+def test_other_crs_and_defaults(shared_backend, tmp_path):
+    target = tmp_path / "a.tif"
+    extent = "8.69,8.692,49.41,49.411 [EPSG:4326]"
+    done = run(shared_backend, EXTENT=extent, GSD=2, CRS="EPSG:3857", STEPS=2, OUTPUT=target)
+    assert done.returncode == 0, done.stderr
+    system = gdal.Open(str(target)).GetSpatialRef()
+    wanted = osr.SpatialReference()
+    wanted.ImportFromEPSG(3857)
+    assert system.IsSame(wanted)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"EXTENT": "0,1,0,1"}, "The extent has no CRS. Add it in brackets"),
+        ({"EXTENT": "0,1,0,1 [EPSG:4326]", "GSD": 5000}, "Allowed: "),
+        ({"EXTENT": "0,60,0,60 [EPSG:4326]", "GSD": 1}, "limit"),
+        ({"EXTENT": "0,1,0,1 [EPSG:4326]", "MODEL": "nothing"}, "nothing"),
+        ({"EXTENT": "0,1,0,1 [EPSG:4326]", "CANVAS": "sofa"}, "Canvas 'sofa' is none of: extent, ground"),
+        ({"EXTENT": "0,1,0,1 [EPSG:4326]", "OUTPUT": "/x/a.png"}, "must end in .tif"),
+    ],
+    ids=["no CRS", "GSD", "too large", "model", "canvas", "name"],
+)
+def test_refusals_are_sentences_and_exit_1(shared_backend, tmp_path, parameters, sentence):
+    done = run(shared_backend, **{"OUTPUT": tmp_path / "a.tif", **parameters})
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_token(shared_backend, tmp_path):
+    class Stranger:
+        environment = {**shared_backend.environment, "TEXT2EARTH_TOKEN": "x" * 20}
+
+    done = run(Stranger, EXTENT="0,1,0,1 [EPSG:4326]", OUTPUT=tmp_path / "a.tif")
+    assert done.returncode == 1
+    assert "does not accept the token" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_signals_delete_the_job(shared_backend, tmp_path, number):
+    process = subprocess.Popen(
+        command(OUTPUT=tmp_path / "a.tif", **SLOW),
+        env={**os.environ, **shared_backend.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    before = {job["jobID"] for job in jobs(shared_backend)}
+    deadline = time.monotonic() + 60
+    mine = []
+    while not mine and time.monotonic() < deadline:
+        time.sleep(0.1)
+        mine = [
+            job for job in jobs(shared_backend) if job["jobID"] not in before and job["status"] == "running"
+        ]
+    process.send_signal(number)
+    _out, told = process.communicate(timeout=20)
+    assert process.returncode == 1, told
+    (status,) = [job["status"] for job in jobs(shared_backend) if job["jobID"] == mine[0]["jobID"]] or [None]
+    assert status in ("dismissed", None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backend_that_dies_meanwhile(own_backend, tmp_path):
+    target = tmp_path / "a.tif"
+    process = subprocess.Popen(
+        command(OUTPUT=target, **{**SLOW, "STEPS": 25}),
+        env={**os.environ, **own_backend.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not any(job["status"] == "running" for job in jobs(own_backend)):
+        time.sleep(0.1)
+    own_backend.stop(signal.SIGKILL)
+    time.sleep(2)
+    own_backend.start()
+    told, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, told
+    assert gdal.Open(str(target)).RasterXSize == 256
