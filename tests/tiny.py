@@ -167,6 +167,14 @@ def _build_networks(folder: Path, pipeline: str, level: bool, vae: str) -> None:
             num_encoder_blocks=(1, 1, 1, 1),
             num_decoder_blocks=(1, 1, 1, 1),
         )
+        with torch.no_grad():  # untrained, its pictures are black: centre them, with a deviation of a quarter
+            pixels = autoencoder.decode(torch.randn(1, 4, 16, 16)).sample / 2 + 0.5
+            last, scale = (
+                autoencoder.decoder.layers[-1],
+                0.25 / (pixels - pixels.mean(dim=(0, 2, 3), keepdim=True)).std(),
+            )
+            last.bias.copy_((last.bias - pixels.mean(dim=(0, 2, 3))) * scale + 0.5)
+            last.weight.mul_(scale)
     else:
         autoencoder = AutoencoderKL(
             block_out_channels=channels,
