@@ -7,7 +7,6 @@ GeoTIFFs, a contact sheet and a screenshot in demo/.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -177,10 +176,10 @@ def describe(made: Made) -> str:
     """Return CRS, size, GSD, seed and time of a result in a line."""
     with rasterio.open(made.path) as source:
         size = f"{source.width} x {source.height} px"
-        gsd = json.loads(source.tags(ns="GENERATION")["GSD"])
+        gsd = float(source.tags()["GROUND_SAMPLE_DISTANCE_M"].split()[0])
         crs = source.crs.to_string()
     seed = read_recipe(made.path).seed
-    return f"{crs}  {size}  {gsd[0]:.3f} m  seed {seed}  {made.seconds:.1f} s"
+    return f"{crs}  {size}  {gsd:.3f} m  seed {seed}  {made.seconds:.1f} s"
 
 
 def screenshot(environment: dict[str, str], made: Made, background: Path) -> Path:
