@@ -17,6 +17,7 @@ from model_backend.api.auth import Gate
 from model_backend.jobs.files import Files
 from model_backend.jobs.store import Store
 from model_backend.jobs.supervisor import Supervisor
+from model_backend.models.registry import Registry
 from model_backend.settings import Settings
 
 
@@ -33,9 +34,13 @@ class Backend:
 
     @classmethod
     def open(cls, settings: Settings) -> Backend:
-        """Open (or make) the data directory; raises BadSetUp, OSError or sqlite3.DatabaseError."""
+        """Open (or make) the data directory.
+
+        Raises BadSetUp, ModelUnavailable (there is no such default model), OSError or sqlite3.DatabaseError.
+        """
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         gate = Gate.of(settings)
+        Registry(settings).default()
         signer = Signer(_secret(settings.data_dir / "secret"), salt="result", digest_method=hashlib.sha256)
         files = Files(settings.data_dir)
         store = Store(settings.data_dir / "jobs.sqlite", durable=True)

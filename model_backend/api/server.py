@@ -36,11 +36,16 @@ class _Server(uvicorn.Server):
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM; raises BadSetUp, OSError or sqlite3.DatabaseError at start."""
+    """Serve until SIGINT or SIGTERM; raises BadSetUp, ModelUnavailable, OSError or
+    sqlite3.DatabaseError at start."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
     os.umask(0o077)  # prompts and pictures are their owner's
+    with _bind(settings.host, settings.port) as listener:
+        _run(settings, listener)
+
+
+def _run(settings: Settings, listener: socket.socket) -> None:
     backend = Backend.open(settings)
-    listener = _bind(settings.host, settings.port)
     config = uvicorn.Config(
         create_app(backend),
         http="h11",
@@ -56,10 +61,9 @@ def serve(settings: Settings) -> None:
     # uvicorn shuts down on these signals and then raises them again, for this.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
-    with listener:
-        host, port = listener.getsockname()[:2]
-        address = f"[{host}]" if ":" in host else host
-        _Server(config, f"http://{address}:{port}").run(sockets=[listener])
+    host, port = listener.getsockname()[:2]
+    address = f"[{host}]" if ":" in host else host
+    _Server(config, f"http://{address}:{port}").run(sockets=[listener])
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import math
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -25,7 +26,8 @@ from model_backend.errors import BackendError, InvalidInput, TooLarge, Unauthori
 
 log = logging.getLogger(__name__)
 
-OPEN = frozenset({"/healthz"})  # answered without a token
+OPEN = re.compile(r"/healthz")  # answered without a token
+SIGNED = re.compile(r"/jobs/[^/]+/results/[^/]+")  # a signature in the query stands for a token
 
 
 # ---- in ---------------------------------------------------------------------------------------------
@@ -163,8 +165,9 @@ class Guard:
         await self._app(scope, self._capped(receive), _hardened(send))
 
     def _owner(self, scope: Scope, headers: Headers) -> str | None:
-        signed = b"signature=" in scope["query_string"]
-        if "authorization" not in headers and (signed or scope["path"] in OPEN):
+        reads = scope["method"] in ("GET", "HEAD") and "authorization" not in headers
+        signed = SIGNED.fullmatch(scope["path"]) and b"signature=" in scope["query_string"]
+        if reads and (signed or OPEN.fullmatch(scope["path"])):
             return None
         return self._gate.owner(headers)
 
