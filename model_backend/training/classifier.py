@@ -33,7 +33,7 @@ def _block(inside: int, outside: int, stride: int) -> nn.Sequential:
 
 
 class Judge(nn.Module):
-    """Convolutions, global average, 192 features, one output per label."""
+    """Convolutions, global average, 128 features, one output per label."""
 
     def __init__(self, labels: Sequence[Label]) -> None:
         super().__init__()
@@ -41,14 +41,14 @@ class Judge(nn.Module):
         self.trunk = nn.Sequential(
             _block(3, 32, 2),
             _block(32, 64, 1),
-            _block(64, 96, 2),
-            _block(96, 96, 1),
-            _block(96, 192, 2),
-            _block(192, 192, 1),
+            _block(64, 64, 2),
+            _block(64, 96, 1),
+            _block(96, 128, 2),
+            _block(128, 128, 1),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
         )
-        self.head = nn.Linear(192, len(labels))
+        self.head = nn.Linear(128, len(labels))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (b, labels) of images (b, 3, 64, 64) in [-1, 1]."""
@@ -57,7 +57,7 @@ class Judge(nn.Module):
 
     @torch.no_grad()
     def look(self, images: Tensor, batch: int = 250) -> tuple[Tensor, Tensor]:
-        """Return (features (n, 192), logits (n, labels)) of images (n, 3, 64, 64), on the CPU."""
+        """Return (features (n, 128), logits (n, labels)) of images (n, 3, 64, 64), on the CPU."""
         where = next(self.parameters()).device
         self.eval()
         features = torch.cat([self.trunk(part.to(where)).float() for part in torch.split(images, batch)])

@@ -21,7 +21,7 @@ def add_parser(subparsers: Subparsers) -> None:
     train.add_argument("--work", type=Path, default=Path(".scratch/mini"), help="checkpoints, logs, sheets")
     train.add_argument("--minutes", type=float, default=10, help="training time, all resumes together")
     train.add_argument(
-        "--batch", type=int, help="windows per step; default: 16 and 64, 8 times that on a GPU"
+        "--batch", type=int, help="windows per step; default: 16 and 32, 8 times that on a GPU"
     )
     train.add_argument("--processes", type=int, help="one thread each; default: cores of a CPU, 1 on a GPU")
     train.add_argument("--out", type=Path, help="model folder that the stage `export` writes")

@@ -32,8 +32,8 @@ class Options:
     """Settings of the stage."""
 
     widths: tuple[int, ...] = (64, 128, 192)
-    batch: int = 64
-    rate: float = 1e-3
+    batch: int = 32
+    rate: float = 8e-4
     decay: float = 0.999
     seed: int = 2
     save_seconds: float = 300.0
@@ -166,6 +166,7 @@ class Stage:
         self.optimizer = torch.optim.AdamW(
             self._parameters, lr=options.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
         )
+        self._blank: Tensor | None = None
         self._resume()
 
     def _resume(self) -> None:
@@ -204,7 +205,7 @@ class Stage:
         """Return the weighted v-prediction loss of one batch; times are spread evenly over the schedule."""
         with torch.no_grad():
             latents = self.parts.encode(batch.images)
-            extra = sample.context(self.parts, batch.images, batch.masks)
+            extra = self._context(batch)
         count = len(latents)
         spread = (torch.arange(count, device=self.where) + torch.rand(count, device=self.where)) / count
         times = (spread * len(self._alphas)).long()
@@ -219,6 +220,17 @@ class Stage:
         weights = ratio.clamp(max=_GAMMA) / (ratio + 1)
         error: Tensor = ((made - target).square().mean((1, 2, 3)) * weights).mean()
         return error
+
+    def _context(self, batch: Batch) -> Tensor:
+        """Return the mask and the kept latents; windows that keep nothing share one encoding of grey."""
+        partly = (batch.masks < 0.5).flatten(1).any(1)
+        if self._blank is None:
+            grey = torch.zeros_like(batch.images[:1])
+            self._blank = sample.context(self.parts, grey, torch.ones_like(grey[:, :1]))
+        extra = self._blank.repeat(len(partly), 1, 1, 1)
+        if partly.any():
+            extra[partly] = sample.context(self.parts, batch.images[partly], batch.masks[partly])
+        return extra
 
     def step(self, feeder: Feeder) -> Tensor:
         """Take one optimiser step on one random batch; return the loss."""

@@ -35,7 +35,7 @@ class Amounts:
     coarse: int = 100
     levels: int = 60
     masks: int = 200
-    judge_steps: int = 3000
+    judge_steps: int = 2500
     student_steps: int = 500
     inception: Path | None = None
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 Mask = npt.NDArray[np.uint8]
 
-EVERYTHING = 0.55
+EVERYTHING = 0.65
 """Share of windows that are generated from nothing, as ``generate`` does."""
 
 
