@@ -78,7 +78,8 @@ def test_all_but_health_needs_a_token(server: Server) -> None:
         ("GET", "/processes/echo"), ("POST", "/processes/echo/execution"), ("GET", "/jobs"),
         ("GET", "/nothing"), ("GET", "/jobs/x"), ("DELETE", "/jobs/x"),
         ("GET", "/jobs/x/results"),
-        ("PUT", "/healthz"), ("GET", "/jobs/x/results/image.tif"), ("GET", "/jobs/x/preview"), ("GET", "/healthz/"),
+        ("PUT", "/healthz"), ("GET", "/jobs/x/results/image.tif"), ("GET", "/jobs/x/preview"),
+        ("GET", "/healthz/"),
     ):  # fmt: skip
         assert stranger.request(method, path).status_code == 401, path
     health = stranger.get("/healthz")
