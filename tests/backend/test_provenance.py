@@ -13,6 +13,7 @@ from typing import Any
 
 import pyproj
 import pystac
+import pystac.validation
 import pytest
 import rasterio
 import tifffile
