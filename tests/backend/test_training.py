@@ -1,0 +1,304 @@
+"""The training scripts, run for a few steps on small made-up chips; the numbers of the evaluation."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+from transformers import CLIPTokenizer
+
+from model_backend.models.card import read_card
+from model_backend.training import (
+    autoencoder,
+    captions,
+    classifier,
+    data,
+    diffusion,
+    evaluate,
+    export,
+    loop,
+    masks,
+    metrics,
+    sample,
+    tokenizer,
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def write_parquet(path: Path, classes: list[str], size: int, each: int) -> None:
+    """Write chips of plain colours with noise, a colour for each class."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for number, label in enumerate(classes):
+        for index in range(each):
+            colour = 60 + 120 * np.array([number & 1, number >> 1 & 1, number >> 2 & 1])
+            pixels = (colour + rng.normal(0, 12, (size, size, 3))).clip(0, 255).astype(np.uint8)
+            stored = io.BytesIO()
+            Image.fromarray(pixels).save(stored, "WEBP", lossless=True)
+            rows.append({"image": stored.getvalue(), "file": f"{label}/{label}_{index}", "label": label})
+    pq.write_table(pa.Table.from_pylist(rows), path)
+
+
+@pytest.fixture(scope="module")
+def chips(tmp_path_factory) -> dict[int, data.Chips]:
+    folder = tmp_path_factory.mktemp("chips")
+    write_parquet(folder / "eurosat_rgb.parquet", ["Forest", "Residential", "SeaLake"], 64, 40)
+    write_parquet(folder / "ucmerced_0m50.parquet", ["beach", "denseresidential", "river"], 156, 40)
+    first = data.load(folder, folder / "cache")
+    again = data.load(folder, folder / "cache")
+    assert all(np.array_equal(first[level].pixels, again[level].pixels) for level in first)
+    return first
+
+
+@pytest.fixture(scope="module")
+def trained(chips, tmp_path_factory) -> Path:
+    """Return the work folder of a run of a few steps of both stages."""
+    torch.set_num_threads(1)
+    work = tmp_path_factory.mktemp("run")
+    autoencoder.Stage(work, autoencoder.Options(width=16, batch=4), loop.Budget(None, 3), loop.Team()).run(
+        chips
+    )
+    options = diffusion.Options(widths=(32, 64), batch=4)
+    diffusion.Stage(work, options, loop.Budget(None, 2), loop.Team()).run(chips)
+    return work
+
+
+# --- data, captions, masks ---------------------------------------------------------------------------------
+
+
+def test_a_tenth_is_held_out_by_name_alone(chips):
+    assert 0.08 < np.mean([data.held_out(f"Forest/Forest_{i}.jpg") for i in range(5000)]) < 0.12
+    train, held = chips[14].split()
+    assert not set(train.files) & set(held.files)
+    assert len(train.files) + len(held.files) == len(chips[14].files)
+    # The two levels of UC Merced hold out the same files: a chip at 1 m is the chip at 0.5 m.
+    assert chips[18].split()[1].files == chips[17].split()[1].files
+
+
+def test_levels_have_the_ground_size_they_claim(chips):
+    assert {level: 2.0 ** (17 - level) for level in data.LEVELS} == data.LEVELS
+    assert [chips[level].pixels.shape[1] for level in (18, 17, 14)] == [156, 78, 80]
+    box = chips[18].pixels[0].reshape(78, 2, 78, 2, 3).mean((1, 3))
+    assert np.abs(box - chips[17].pixels[0]).max() <= 1  # an honest area mean
+
+
+def test_colour_correction_follows_the_readme_and_spares_water():
+    dark = np.full((2, 2, 3), [20, 37, 55], np.uint8)
+    assert data.correct_colours(dark, "Forest").max() == 0
+    assert np.array_equal(data.correct_colours(dark, "SeaLake"), dark)
+    assert data.correct_colours(np.full((1, 1, 3), 253, np.uint8), "Forest").min() == 255
+
+
+def test_sampling_is_even_over_classes_caps_flat_chips_and_repeats(chips):
+    pixels = np.random.default_rng(0).integers(0, 255, (10, 80, 80, 3), dtype=np.uint8)
+    pixels[2:8] = 90
+    some = data.Chips(14, pixels, np.array([0] * 8 + [1] * 2), ("a", "b"), tuple("abcdefghij"))
+    weights = data.chip_weights(some)
+    assert weights[:8].sum() == pytest.approx(0.5)
+    assert weights[2:8].sum() == pytest.approx(0.15)
+    draws = [data.Sampler(chips).draw(20, np.random.default_rng(4)) for _ in range(2)]
+    assert np.array_equal(draws[0].pixels, draws[1].pixels)
+    assert draws[0].names == draws[1].names
+
+
+def test_the_eight_turns_differ_and_keep_the_pixels():
+    image = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
+    turns = {data.turn(image, way).tobytes() for way in range(8)}
+    assert len(turns) == 8
+    assert {tuple(sorted(turn)) for turn in turns} == {tuple(range(27))}
+
+
+def test_captions_say_only_what_is_true_and_the_card_lists_their_words():
+    rng = np.random.default_rng(0)
+    green = np.zeros((3, 8, 8), np.uint8)
+    green[1] = 90
+    told = {captions.caption("Forest", green, rng) for _ in range(200)}
+    assert any(text.endswith(", green") for text in told)
+    assert not any(word in text for text in told for word in ("brown", "bright", "blue", "grey"))
+    assert {"forest", "residential", "green", "airplane"} <= set(captions.words())
+    assert "a" not in captions.words()
+
+
+def test_masks_are_binary_and_half_of_them_are_everything():
+    drawn = masks.draw(300, 64, np.random.default_rng(0))
+    assert set(np.unique(drawn)) == {0, 1}
+    assert 0.5 < drawn.all((1, 2)).mean() < 0.65
+    assert 0.25 <= masks.large(64, np.random.default_rng(1)).mean() <= 0.8
+
+
+def test_tokenizer_is_read_by_the_stock_class_and_knows_whole_words(tmp_path):
+    made = tokenizer.build(captions.corpus(), tmp_path)
+    read = CLIPTokenizer.from_pretrained(tmp_path)
+    ids = sample.tokens(read, ["A Residential Area", "", "quay"])
+    assert ids.shape == (3, tokenizer.LENGTH)
+    assert torch.equal(ids, sample.tokens(made, ["a residential area", "", "quay"]))
+    assert [token.removesuffix("</w>") for token in read.convert_ids_to_tokens(ids[0][1:4].tolist())] == [
+        "a",
+        "residential",
+        "area",
+    ]
+    assert read.decode(ids[2], skip_special_tokens=True).strip() == "quay"  # unknown words fall into bytes
+
+
+# --- training ----------------------------------------------------------------------------------------------
+
+
+def test_budget_counts_time_or_steps_and_cools_down():
+    timed = loop.Budget(2.0, seconds=60)
+    assert timed.progress() == 0.5
+    steps = loop.Budget(None, 1000)
+    rates = []
+    for steps.step in (0, 500, 999):
+        rates.append(steps.rate())
+    assert rates[0] < 0.01
+    assert rates[1] == 1
+    assert rates[2] < 0.04
+
+
+def same(one, other) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_a_resumed_run_ends_where_an_unbroken_one_does(chips, tmp_path):
+    train = {level: some.split()[0] for level, some in chips.items()}
+    sampler = data.Sampler(train)
+
+    def stage(work):
+        options = autoencoder.Options(width=16, batch=4)
+        return autoencoder.Stage(work, options, loop.Budget(None, 10), loop.Team())
+
+    whole = stage(tmp_path / "whole")
+    for _ in range(4):
+        whole.step(sampler)
+    broken = stage(tmp_path / "broken")
+    for _ in range(2):
+        broken.step(sampler)
+    broken.save()
+    resumed = stage(tmp_path / "broken")
+    assert resumed.budget.step == 2
+    for _ in range(2):
+        resumed.step(sampler)
+    assert same(whole.model, resumed.model)
+    assert same(whole.averaged(), resumed.averaged())
+
+
+def test_diffusion_resumes_exactly_and_learns_from_text(chips, trained, tmp_path):
+    (tmp_path / "vae").symlink_to(trained / "vae", target_is_directory=True)
+    train = {level: some.split()[0] for level, some in chips.items()}
+
+    def stage():
+        options = diffusion.Options(widths=(32, 64), batch=4)
+        return diffusion.Stage(tmp_path, options, loop.Budget(None, 10), loop.Team())
+
+    whole = stage()
+    feeder = diffusion.Feeder(train, whole.parts.tokenizer, whole.where)
+    before = [p.clone() for p in whole.parts.text.parameters()]
+    whole.step(feeder)
+    whole.save()
+    whole.step(feeder)
+    resumed = stage()
+    resumed.step(feeder)
+    assert same(whole.parts.unet, resumed.parts.unet)
+    assert any(not torch.equal(a, b) for a, b in zip(before, whole.parts.text.parameters(), strict=True))
+
+
+def test_two_processes_average_their_gradients(tmp_path):
+    torch.multiprocessing.spawn(_team_member, (2, tmp_path / "meeting", tmp_path), nprocs=2)
+    results = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
+    assert results[0]["grad"] == results[1]["grad"] == [0.5, 0.5]
+    assert results[0]["value"] == 1.5
+    assert results[0]["draw"] != results[1]["draw"]
+
+
+def _team_member(rank: int, size: int, meeting: Path, out: Path) -> None:
+    team = loop.Team(rank, size, meeting)
+    weight = torch.nn.Parameter(torch.zeros(2))
+    weight.grad = torch.full((2,), float(rank))
+    value = team.reduce([weight], 1.0 + rank)
+    result = {"grad": weight.grad.tolist(), "value": value, "draw": int(team.seed(1, 2).integers(1 << 30))}
+    (out / f"{rank}.json").write_text(json.dumps(result))
+
+
+def test_export_is_a_model_folder_that_the_card_describes(chips, trained, tmp_path):
+    export.write(trained, tmp_path, chips)
+    card = read_card(tmp_path)
+    assert (card.id, card.pipeline, card.vae_factor) == ("text2earth-mini", "inpaint", 4)
+    assert set(card.levels) == set(data.LEVELS)
+    assert card.attribution == export.ATTRIBUTION
+    parts = sample.load(tmp_path, torch.device("cpu"))
+    wish = sample.Wish(["a forest", "a river"], [14, 18], seed=3, steps=2)
+    images = sample.draw(parts, wish)
+    assert images.shape == (2, 3, 64, 64)
+    assert torch.equal(images, sample.draw(parts, wish))
+    # One image of a batch is the image alone, up to rounding: noise belongs to the seed and the slot.
+    alone = sample.draw(parts, wish, batch=1)
+    assert (alone - images).abs().mean() < 0.05
+
+
+# --- evaluation --------------------------------------------------------------------------------------------
+
+
+def test_frechet_distance_of_gaussians():
+    rng = torch.Generator().manual_seed(0)
+    some = torch.randn(4000, 4, generator=rng)
+    assert metrics.frechet(some, some) == pytest.approx(0, abs=1e-6)
+    assert metrics.frechet(some, some + 2) == pytest.approx(16, rel=1e-3)
+    assert metrics.frechet(some, 3 * some) == pytest.approx(4 * 4, rel=0.05)
+
+
+def test_a_turned_copy_of_a_training_window_is_found():
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 80, 80, 3), dtype=np.uint8)
+    library = metrics.windows_of(pixels, 8)
+    assert len(library) == 3 * 9
+    copy = data.turn(pixels[1, 8:72, 16:80], 5).transpose(2, 0, 1)[None]
+    found = metrics.nearest(loop.to_tensor(copy, torch.device("cpu")), library)
+    assert found[0] == pytest.approx(0, abs=0.1)
+    other = torch.rand(1, 3, 64, 64) * 2 - 1
+    assert metrics.nearest(other, library)[0] > 1
+
+
+def test_outline_gradient_sees_a_seam():
+    image = np.zeros((64, 64, 3), np.uint8)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[16:48, 16:48] = 1
+    image[mask == 1] = 40
+    assert metrics.outline_gradient(image, mask) == 40
+    assert metrics.outline_gradient(image, np.roll(mask, 5, 1)) < 20
+
+
+def test_an_evaluation_writes_every_figure_beside_its_ceiling(chips, trained, tmp_path):
+    export.write(trained, tmp_path / "model", chips)
+    amounts = evaluate.Amounts(fine=2, coarse=2, levels=2, masks=4, judge_steps=12, student_steps=3)
+    figures = evaluate.run(tmp_path / "model", chips, tmp_path, tmp_path / "out", amounts)
+    assert json.loads((tmp_path / "out" / "text2earth-mini.json").read_text()) == json.loads(
+        json.dumps(figures)
+    )
+    for level in ("level 14", "level 18"):
+        assert 0 <= figures[level]["prompt accuracy %"] <= 100
+        assert "ceiling: held-out chips %" in figures[level]
+        assert figures[level]["Frechet distance"] >= 0
+    assert figures["inpainting"]["masks"] == 4
+    assert {path.name for path in (tmp_path / "out").glob("*.png")} == {
+        "text2earth-mini-level14.png",
+        "text2earth-mini-level18.png",
+        "text2earth-mini-inpainting.png",
+    }
+
+
+def test_the_judge_learns_to_tell_colours(chips):
+    judge = classifier.train(chips, classifier.labels_of(chips), classifier.Schooling(40, batch=24))
+    held = evaluate._real(chips[14])
+    seen = judge.name_classes(judge.look(held.pixels)[1], 14)
+    assert np.mean([a == b for a, b in zip(seen, held.names, strict=True)]) > 0.6
