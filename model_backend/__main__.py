@@ -9,6 +9,7 @@ from pathlib import Path
 
 from model_backend import __version__
 from model_backend.errors import BackendError
+from model_backend.models import cli as models
 from model_backend.settings import Settings
 
 
@@ -18,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands)
+    models.add_parser(commands)
     given = parser.parse_args(arguments)
     return int(given.run(given) or 0)
 
