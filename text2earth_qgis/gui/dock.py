@@ -74,7 +74,7 @@ class Dock(QgsDockWidget):
         self.setAllowedAreas(Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea)
         self.connection, self.runner, self.results = parts.connection, parts.runner, parts.results
         self.can_start_backend = False
-        self._plan: Optional[Plan] = None
+        self.planned: Optional[Plan] = None
         self._refused = False
         self.notice = Notice()
         self.request = RequestPanel(parts.canvas)
@@ -199,7 +199,7 @@ class Dock(QgsDockWidget):
 
     def _edited(self) -> None:
         """Ask what the request comes to now."""
-        self._plan, self._refused = None, False
+        self.planned, self._refused = None, False
         missing, ready = self.request.missing(), self.connection.state.ready
         self._outline()
         self.request.advanced.show_price("")
@@ -212,7 +212,7 @@ class Dock(QgsDockWidget):
         self._enable()
 
     def _planned(self, plan: Plan) -> None:
-        self._plan = plan
+        self.planned = plan
         self.plan.show_plan(plan, self.connection.state.url)
         self._outline()
 
@@ -240,8 +240,8 @@ class Dock(QgsDockWidget):
         box, crs = self.request.extent.box()
         if not self.isVisible() or box.isEmpty():
             self.footprint.hide()
-        elif self._plan is not None:
-            self.footprint.show(QgsRectangle(*self._plan.bbox), crs_of(self._plan.crs), True)
+        elif self.planned is not None:
+            self.footprint.show(QgsRectangle(*self.planned.bbox), crs_of(self.planned.crs), True)
         else:
             self.footprint.show(box, crs, False)
 

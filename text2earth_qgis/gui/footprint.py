@@ -31,6 +31,10 @@ class Footprint:
         self._band.setToGeometry(QgsGeometry.fromRect(box), crs)
         self._band.show()
 
+    def geometry(self) -> QgsGeometry:
+        """Return what is outlined, in the CRS of the canvas."""
+        return self._band.asGeometry()
+
     def hide(self) -> None:
         """Outline nothing."""
         self._band.reset(QgsWkbTypes.GeometryType.PolygonGeometry)

@@ -40,6 +40,13 @@ class PreviewItem(QgsMapCanvasItem):
         self._image, self._extent, self._crs = image, extent, crs
         self.updatePosition()
 
+    def outline(self) -> QPolygonF:
+        """Return the edge of the picture in canvas pixels."""
+        if not self._grid:
+            return QPolygonF()
+        edge = self._grid[0] + [row[-1] for row in self._grid] + self._grid[-1][::-1]
+        return QPolygonF(edge + [row[0] for row in self._grid[::-1]])
+
     def remove(self) -> None:
         """Take the item off its canvas; the object is not used again."""
         scene = self.scene()
@@ -99,8 +106,7 @@ class PreviewItem(QgsMapCanvasItem):
                     painter.drawImage(source, self._image, source)
         painter.setTransform(base)
         painter.setPen(QPen(self._canvas.palette().highlight().color(), 1.5))
-        edge = self._grid[0] + [row[-1] for row in self._grid] + self._grid[-1][::-1]
-        painter.drawPolyline(QPolygonF(edge + [row[0] for row in self._grid[::-1]]))
+        painter.drawPolyline(self.outline())
 
 
 def _corners_of(box: QRectF) -> list[QPointF]:

@@ -20,7 +20,7 @@ from text2earth_qgis.core.history import Run
 from text2earth_qgis.gui import words
 
 TITLE = "Text2Earth"
-SHORT_S, LONG_S = 6, 0  # seconds a message stays; 0: until it is closed
+SHORT_S = 8  # seconds that good news stays
 AROUND = 1.1  # how much more than the layer is shown around it
 
 
@@ -34,15 +34,14 @@ class Results(QObject):
         self._canvas, self._project, self._bar = canvas, project, bar
 
     def add(self, run: Run) -> None:
-        """Add the result to the open project, in the next turn of the event loop."""
-        QTimer.singleShot(0, lambda: self._add(run))
+        """Add the result to the open project, in the next turn of the event loop, and say so."""
+        QTimer.singleShot(0, lambda: self._announce(run) if self._add(run) else None)
 
     def offer(self, run: Run) -> None:
         """Say that a result of another project is there, and let the user add it here."""
         home = Path(run.project).stem if run.project else "a project that was not saved"
-        title = words.first_line(str(run.inputs.get("prompt") or ""), 40)
         self._tell(
-            f"“{title}” is finished. It was asked for in {home}; the file is {run.target}.",
+            f"{_title(run)} is finished. It was asked for in {home}; the file is {run.target}.",
             Qgis.MessageLevel.Info,
             ("Add to this project", lambda: self.show(run)),
         )
@@ -82,17 +81,37 @@ class Results(QObject):
 
     def _add(self, run: Run) -> Optional[QgsMapLayer]:
         try:
-            return layers.add_result(run.target, self._project, run.recipe)
+            layer = layers.add_result(run.target, self._project, run.recipe)
         except PluginError as error:
             self.complain(str(error))
             return None
+        layers.group_of(self._project).setExpanded(True)
+        return layer
+
+    def _announce(self, run: Run) -> None:
+        self._tell(
+            f"{_title(run)} is finished.",
+            Qgis.MessageLevel.Success,
+            ("Show on the map", lambda: self.show(run)),
+            SHORT_S,
+        )
 
     def _tell(
-        self, text: str, level: Qgis.MessageLevel, action: Optional[tuple[str, Callable[[], None]]] = None
+        self,
+        text: str,
+        level: Qgis.MessageLevel,
+        action: Optional[tuple[str, Callable[[], None]]] = None,
+        seconds: int = 0,
     ) -> None:
+        """Show a message with a button; without ``seconds`` it stays until it is closed."""
         item = self._bar.createMessage(TITLE, text)
         if action is not None:
             button = QPushButton(action[0])
             button.clicked.connect(lambda _checked=False: (self._bar.popWidget(item), action[1]()))
             item.layout().addWidget(button)
-        self._bar.pushWidget(item, level, LONG_S)
+        self._bar.pushWidget(item, level, seconds)
+
+
+def _title(run: Run) -> str:
+    title = words.first_line(str(run.inputs.get("prompt") or ""), 40)
+    return f"“{title}”" if title else "A result"

@@ -98,8 +98,8 @@ class GsdField(QWidget):
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
-        self._spin = GsdSpinBox()
-        self._spin.valueChanged.connect(lambda _value: self.changed.emit())
+        self.spin = GsdSpinBox()
+        self.spin.valueChanged.connect(lambda _value: self.changed.emit())
         self._menu = QMenu(self)
         button = QToolButton()
         button.setText("…")
@@ -109,23 +109,23 @@ class GsdField(QWidget):
         self._button = button
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._spin, 1)
+        layout.addWidget(self.spin, 1)
         layout.addWidget(button)
-        self.setFocusProxy(self._spin)
+        self.setFocusProxy(self.spin)
         self.set_model_range(0.5, 200.0)
 
     def value(self) -> Optional[float]:
         """Return ground metres per pixel, None for automatic."""
-        return self._spin.value() or None
+        return self.spin.value() or None
 
     def set_value(self, gsd: Optional[float]) -> None:
         """Set ground metres per pixel, None for automatic."""
-        self._spin.setValue(gsd or 0.0)
+        self.spin.setValue(gsd or 0.0)
 
     def set_model_range(self, finest: float, coarsest: float) -> None:
         """Offer what a model can do, in ground metres per pixel."""
-        self._spin.set_model_range(finest, coarsest)
-        self._spin.setToolTip(
+        self.spin.set_model_range(finest, coarsest)
+        self.spin.setToolTip(
             "Ground sample distance: metres on the ground per pixel. This model was made for "
             f"{words.significant(finest)} to {words.significant(coarsest)} m."
         )
@@ -138,8 +138,8 @@ class GsdField(QWidget):
 
     def set_automatic(self, meaning: str) -> None:
         """Say what automatic comes to."""
-        self._spin.setSpecialValueText(meaning)
-        self._spin.setClearValue(0.0, self._spin.specialValueText())
+        self.spin.setSpecialValueText(meaning)
+        self.spin.setClearValue(0.0, self.spin.specialValueText())
 
 
 class SeedField(QWidget):

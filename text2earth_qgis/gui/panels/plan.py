@@ -118,6 +118,8 @@ class PlanPanel(QWidget):
             label.setText(text)
             self._warnings.addWidget(mark, row, 0, Qt.AlignmentFlag.AlignTop)
             self._warnings.addWidget(label, row, 1)
+            mark.show()
+            label.show()
 
 
 def _label() -> QLabel:

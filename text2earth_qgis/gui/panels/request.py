@@ -44,19 +44,19 @@ class ExtentField(QWidget):
         self._follow_crs()
         self._widget.extentChanged.connect(self._show_size)
         self._tool = DrawExtent(canvas, self.describe)
-        self._tool.drawn.connect(self._take)
-        self._draw = QToolButton()
-        self._draw.setIcon(icon("draw_extent"))
-        self._draw.setToolTip("Draw the extent on the map")
-        self._draw.setCheckable(True)
-        self._draw.clicked.connect(self._toggle_tool)
+        self._tool.drawn.connect(self.take)
+        self.draw_button = QToolButton()
+        self.draw_button.setIcon(icon("draw_extent"))
+        self.draw_button.setToolTip("Draw the extent on the map")
+        self.draw_button.setCheckable(True)
+        self.draw_button.clicked.connect(self._toggle_tool)
         canvas.mapToolSet.connect(self._show_tool)
         canvas.destinationCrsChanged.connect(self._follow_crs)
         self._size = QLabel()
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self._widget, 1)
-        row.addWidget(self._draw)
+        row.addWidget(self.draw_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
@@ -88,7 +88,7 @@ class ExtentField(QWidget):
         self._widget.setOutputExtentFromUser(QgsRectangle(*extent.bbox), crs_of(extent.crs))
 
     def clear(self) -> None:
-        """Forget the extent."""
+        """Have no extent."""
         self._widget.clear()
 
     def set_gsd(self, gsd: Optional[float]) -> None:
@@ -99,10 +99,6 @@ class ExtentField(QWidget):
         """Put the size of a box, in the CRS of the canvas, into words."""
         return self._describe(box, self._canvas.mapSettings().destinationCrs())
 
-    def draw(self) -> None:
-        """Let the user draw."""
-        self._tool.begin()
-
     def _describe(self, box: QgsRectangle, crs: QgsCoordinateReferenceSystem) -> str:
         size = ground.size(box, crs, QgsProject.instance().transformContext())
         if size is None:
@@ -112,7 +108,8 @@ class ExtentField(QWidget):
             text += " · about {:,} × {:,} px".format(*(max(1, round(side / self._gsd)) for side in size))
         return text
 
-    def _take(self, box: QgsRectangle) -> None:
+    def take(self, box: QgsRectangle) -> None:
+        """Show a box given in the CRS of the canvas."""
         self._widget.setOutputExtentFromUser(box, self._canvas.mapSettings().destinationCrs())
 
     def _toggle_tool(self, checked: bool) -> None:
@@ -122,7 +119,7 @@ class ExtentField(QWidget):
             self._tool.leave()
 
     def _show_tool(self, *_tools: object) -> None:
-        self._draw.setChecked(self._canvas.mapTool() is self._tool)
+        self.draw_button.setChecked(self._canvas.mapTool() is self._tool)
 
     def _follow_crs(self) -> None:
         """Show the extent in the CRS of the map."""
@@ -239,6 +236,10 @@ class RequestPanel(QWidget):
         known = {item.name for item in fields(GenerateInputs)}
         kept = {name: value for name, value in memory.items() if name in known and value is not None}
         self._show(GenerateInputs(**{"prompt": "", "extent": nowhere, **kept}))
+
+    def unfold(self, opened: bool) -> None:
+        """Open or close what most runs leave alone."""
+        self._folds["more"].setCollapsed(not opened)
 
     def wants_price(self) -> bool:
         """Whether the user looks at the choice of the canvas."""

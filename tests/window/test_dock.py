@@ -1,0 +1,262 @@
+"""The dock before a run: what it says, what it offers, how it looks."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import box, grab, settle, until
+from qgis.core import QgsCoordinateReferenceSystem, QgsPointXY, QgsProject, QgsRasterLayer, QgsRectangle
+from qgis.gui import QgsMapToolPan
+from qgis.PyQt.QtCore import QEvent, QPoint, QPointF, Qt
+from qgis.PyQt.QtGui import QFontMetrics, QMouseEvent
+from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QAbstractButton, QApplication, QLabel
+
+PROMPT = "a lake with reed beds, surrounded by meadows and birches, a road from north to south"
+LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
+PLAIN = Qt.KeyboardModifier.NoModifier
+
+
+@pytest.fixture
+def canvas(iface):
+    return iface.mapCanvas()
+
+
+def ask(dock, scene, gsd=4.0, share=0.5):
+    """Fill in the form and wait for the plan."""
+    dock.request.prompt.setPlainText(PROMPT)
+    dock.request.gsd.set_value(gsd)
+    dock.request.extent.take(box(scene, share))
+    until(lambda: dock.planned is not None)
+
+
+def drag(viewport, a, b):
+    """Press, move and release as a user would; QTest's moves carry no position offscreen."""
+    QTest.mousePress(viewport, LEFT, PLAIN, a)
+    for part in range(1, 5):
+        at = a + (b - a) * part / 4
+        spot = QPointF(at), QPointF(viewport.mapToGlobal(at))
+        QApplication.sendEvent(
+            viewport, QMouseEvent(QEvent.Type.MouseMove, *spot, Qt.MouseButton.NoButton, LEFT, PLAIN)
+        )
+    label = next(w for w in viewport.parent().findChildren(QLabel) if w.isVisible()).text()
+    return label
+
+
+def test_an_empty_form_says_what_to_do(dock):
+    settle()
+    assert "prompt" in dock.plan.text()
+    assert not dock.run_button.isEnabled()
+    assert "prompt" in dock.run_button.toolTip()
+    dock.request.prompt.setPlainText(PROMPT)
+    assert "extent" in dock.plan.text()
+    assert dock.runs.model.rowCount() == 0
+    assert dock.request.inputs() is None
+    dock.request.prompt.setPlainText("")
+    grab("empty")
+
+
+def test_the_plan_is_the_backends(dock, scene):
+    ask(dock, scene)
+    plan = dock.planned
+    text = dock.plan.text()
+    assert f"{plan.width} × {plan.height} px" in text
+    assert "4 m per pixel" in text
+    assert "NAD83 / UTM zone 14N" in text
+    assert f"Level {plan.level}" in text
+    assert f"{plan.windows} windows" in text
+    assert "nothing leaves it" in text
+    assert dock.run_button.isEnabled()
+    grab("planned")
+
+
+def test_typing_asks_once_and_never_waits(dock, scene, backend):
+    ask(dock, scene)
+    asked = sum("plan" in line for line in backend.lines)
+    for letter in "with boats on it":
+        QTest.keyClicks(dock.request.prompt, letter)
+    assert dock.planned is None
+    until(lambda: dock.planned is not None)
+    assert "boats" in dock.planned.recipe["prompt"]
+    assert sum("plan" in line for line in backend.lines) - asked <= 1
+
+
+def test_a_refusal_is_a_sentence_and_stops_run(dock, scene):
+    ask(dock, scene)
+    dock.request.extent.take(QgsRectangle(-1e6, 2e6, 2e6, 7e6))
+    until(lambda: not dock.run_button.isEnabled())
+    assert "allowed" in dock.plan.text()
+    assert dock.run_button.toolTip()
+    grab("refused")
+    dock.request.extent.take(box(scene, 0.5))
+    until(dock.run_button.isEnabled)
+
+
+def test_warnings_are_shown(dock, scene):
+    ask(dock, scene)
+    dock.request.advanced.crs.setCrs(QgsCoordinateReferenceSystem("EPSG:4326"))
+    until(lambda: dock.planned is not None and dock.planned.crs == "EPSG:4326")
+    assert dock.planned.warnings
+    for sentence in dock.planned.warnings:
+        assert sentence in dock.plan.text()
+    grab("warning")
+
+
+def test_no_backend(dock, plugin, scene):
+    from text2earth_qgis.core import settings
+
+    before = settings.load()
+    ask(dock, scene)
+    settings.save(settings.Settings(url="http://127.0.0.1:9"))
+    plugin.settings_changed()
+    until(lambda: dock.connection.state.trouble)
+    assert "No backend answers at http://127.0.0.1:9" in dock.notice.text()
+    assert "text2earth-backend serve" in dock.notice.text()
+    assert list(dock.notice.actions()) == ["Options", "Try again"]
+    assert not dock.run_button.isEnabled()
+    grab("no-backend")
+    settings.save(before)
+    plugin.settings_changed()
+    until(lambda: dock.planned is not None)
+    assert dock.notice.isHidden()
+    assert dock.run_button.isEnabled()
+
+
+def test_the_price_of_the_ground(dock, scene):
+    ask(dock, scene)
+    dock.request.unfold(True)
+    until(lambda: "times the work" in dock.request.advanced.price.text())
+    grab("more")
+    dock.request.advanced.canvas.setCurrentIndex(1)
+    until(lambda: dock.planned is not None and dock.planned.recipe["canvas"] == "ground")
+    dock.request.unfold(False)
+
+
+def test_model_bounds_the_gsd(dock, scene):
+    finest, coarsest = dock.request.advanced.gsd_range()
+    assert (finest, coarsest) == (0.25, 128.0)
+    spin = dock.request.gsd.spin
+    spin.setValue(1.0)
+    spin.stepBy(1)
+    assert spin.value() == 2.0
+    for _ in range(20):
+        spin.stepBy(1)
+    assert spin.value() == coarsest
+    for _ in range(20):
+        spin.stepBy(-1)
+    assert dock.request.gsd.value() is None
+    assert spin.text() == "Automatic"
+    spin.stepBy(1)
+    assert spin.value() == finest
+
+
+def test_aligning_to_a_layer(dock, scene):
+    ask(dock, scene, gsd=None)
+    dock.request.advanced.align.setLayer(scene)
+    until(lambda: dock.planned is not None)
+    pixel = scene.rasterUnitsPerPixelX()
+    assert [float(size) for size in dock.planned.recipe["frame"]["pixel_size"]] == [pixel, pixel]
+    assert dock.request.gsd.spin.text() == "As the layer"
+    online = QgsRasterLayer("type=xyz&url=http://127.0.0.1:9/{z}/{x}/{y}.png", "tiles", "wms")
+    QgsProject.instance().addMapLayer(online, False)
+    dock.request.advanced.align.setLayer(online)
+    assert "tiles" in dock.plan.text()
+    assert not dock.run_button.isEnabled()
+    dock.request.advanced.align.setLayer(None)
+    until(lambda: dock.planned is not None)
+
+
+def test_the_footprint_is_that_of_the_plan(dock, scene):
+    ask(dock, scene, share=0.31)
+    outline = dock.footprint.geometry().boundingBox()
+    assert [
+        round(v, 6) for v in (outline.xMinimum(), outline.yMinimum(), outline.xMaximum(), outline.yMaximum())
+    ] == [round(v, 6) for v in dock.planned.bbox]
+    dock.setUserVisible(False)
+    settle()
+    assert dock.footprint.geometry().isEmpty()
+    dock.setUserVisible(True)
+
+
+def test_drawing_an_extent(dock, scene, canvas):
+    pan = QgsMapToolPan(canvas)
+    canvas.setMapTool(pan)
+    dock.request.gsd.set_value(2.0)
+    dock.request.extent.draw_button.click()
+    assert canvas.mapTool() is not pan
+    label = drag(canvas.viewport(), QPoint(200, 150), QPoint(420, 330))
+    assert " m · about " in label
+    assert label.endswith(" px")
+    grab("drawing")
+    QTest.mouseRelease(canvas.viewport(), LEFT, PLAIN, QPoint(420, 330))
+    assert canvas.mapTool() is pan
+    drawn, crs = dock.request.extent.box()
+    turn = canvas.getCoordinateTransform()
+    a, b = turn.toMapCoordinates(200, 150), turn.toMapCoordinates(420, 330)
+    assert crs == canvas.mapSettings().destinationCrs()
+    for corner, other in (
+        (QgsPointXY(drawn.xMinimum(), drawn.yMaximum()), a),
+        (QgsPointXY(drawn.xMaximum(), drawn.yMinimum()), b),
+    ):
+        assert corner.distance(other) < 0.001
+    assert not dock.request.extent.draw_button.isChecked()
+
+
+@pytest.mark.parametrize("way", ["escape", "right click", "button", "another tool", "click"])
+def test_leaving_the_drawing_tool(dock, canvas, way):
+    pan, other = QgsMapToolPan(canvas), QgsMapToolPan(canvas)
+    canvas.setMapTool(pan)
+    dock.request.extent.draw_button.click()
+    items = len(canvas.scene().items())
+    if way == "escape":
+        QTest.keyClick(canvas, Qt.Key.Key_Escape)
+    elif way == "right click":
+        QTest.mousePress(canvas.viewport(), RIGHT, PLAIN, QPoint(100, 100))
+    elif way == "button":
+        dock.request.extent.draw_button.click()
+    elif way == "another tool":
+        canvas.setMapTool(other)
+    else:
+        QTest.mouseClick(canvas.viewport(), LEFT, PLAIN, QPoint(100, 100))
+        assert canvas.mapTool() is not pan  # a click draws nothing and leaves nothing
+        QTest.keyClick(canvas, Qt.Key.Key_Escape)
+    assert canvas.mapTool() is (other if way == "another tool" else pan)
+    assert not dock.request.extent.draw_button.isChecked()
+    assert dock.request.extent.value() is None
+    assert len(canvas.scene().items()) == items - 1
+    canvas.setMapTool(pan)
+
+
+def test_the_form_is_remembered(dock, scene):
+    ask(dock, scene)
+    dock.request.seed.set_value(77)
+    dock.request.negative.setPlainText("clouds")
+    kept = dock.request.memory()
+    dock.request.recall({})
+    assert dock.request.prompt.text() == ""
+    dock.request.recall(kept)
+    assert dock.request.prompt.text() == PROMPT
+    assert dock.request.seed.value() == 77
+    assert dock.request.negative.text() == "clouds"
+    assert dock.request.gsd.value() == 4.0
+
+
+@pytest.mark.parametrize("width", [300, 420])
+def test_nothing_is_cut_off(dock, scene, iface, width):
+    ask(dock, scene)
+    dock.request.unfold(True)
+    until(lambda: dock.request.advanced.price.text())
+    iface.mainWindow().resizeDocks([dock], [width], Qt.Orientation.Horizontal)
+    settle()
+    assert abs(dock.width() - width) <= 4
+    grab(f"width-{width}")
+    inside = dock.widget().rect()
+    for widget in dock.findChildren((QLabel, QAbstractButton)):
+        if not widget.isVisible() or not widget.text() or "…" in widget.text():
+            continue
+        corner = widget.mapTo(dock.widget(), QPoint(0, 0))
+        assert corner.x() >= 0
+        assert corner.x() + widget.width() <= inside.width(), widget.text()
+        wraps = isinstance(widget, QLabel) and widget.wordWrap()
+        longest = max(widget.text().split(), key=len) if wraps else widget.text()
+        assert QFontMetrics(widget.font()).horizontalAdvance(longest) <= widget.width() + 1, widget.text()
+    dock.request.unfold(False)

@@ -1,0 +1,237 @@
+"""The dock drives a real backend: from Run to the layer, with previews, cancels and other projects."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from conftest import box, grab, settle, until
+from osgeo import gdal
+from qgis.core import QgsProject, QgsRectangle
+from qgis.PyQt.QtCore import QTimer
+from qgis.PyQt.QtWidgets import QLabel, QPushButton
+from test_dock import PROMPT, ask
+
+SLOT = 0.050  # seconds of processor time that one slot of ours may take
+LONG = 200  # steps
+
+
+def start(dock, scene, gsd=4.0, steps=0, share=0.5):
+    """Fill in the form, press Run, and return the key of the run."""
+    dock.request.advanced.steps.setValue(steps)
+    ask(dock, scene, gsd, share)
+    dock.run_button.click()
+    return dock.runs.model.rows[0].run.key
+
+
+def state(dock, key):
+    return dock.runs.row(key).run.state
+
+
+def running(dock, key):
+    """Wait until the backend is at it."""
+    until(lambda: state(dock, key) == "running")
+
+
+def status(backend, run):
+    return requests.get(f"{backend.url}/jobs/{run.job}", timeout=10)
+
+
+def bar(iface):
+    """Return the texts and the buttons of the message bar."""
+    settle()
+    labels = [w.text() for item in iface.messageBar().items() for w in item.findChildren(QLabel)]
+    texts = [item.text() for item in iface.messageBar().items()]
+    buttons = [b for item in iface.messageBar().items() for b in item.findChildren(QPushButton)]
+    return " ".join(labels + texts), buttons
+
+
+def test_from_run_to_layer(dock, scene, iface, tmp_path):
+    key = start(dock, scene)
+    until(lambda: state(dock, key) == "fetched")
+    until(lambda: len(QgsProject.instance().mapLayers()) == 2)
+    run, plan = dock.runs.row(key).run, dock.planned
+    group = QgsProject.instance().layerTreeRoot().findGroup("Text2Earth")
+    layer = group.findLayers()[0].layer()
+    assert layer.isValid()
+    assert layer.name().startswith("a lake with reed beds")
+    assert f"seed {run.recipe['seed']}" in layer.name()
+    assert PROMPT in layer.metadata().abstract()
+    assert "Synthetic" in layer.metadata().rights()[0]
+    assert Path(run.target).parent == tmp_path
+    assert Path(run.target).name.startswith("a-lake-with-reed-beds")
+    file = gdal.Open(run.target)
+    assert (file.RasterXSize, file.RasterYSize) == (plan.width, plan.height)
+    assert file.GetGeoTransform() == pytest.approx([plan.transform[i] for i in (2, 0, 1, 5, 3, 4)])
+    assert layer.crs().authid() == plan.crs == "EPSG:26914"
+    text, buttons = bar(iface)
+    assert "is finished" in text
+    assert [button.text() for button in buttons] == ["Show on the map"]
+    grab("finished")
+
+
+def test_the_same_settings_again_give_the_same_pixels(dock, scene):
+    first = start(dock, scene, gsd=8.0)
+    until(lambda: state(dock, first) == "fetched")
+    dock.request.recall({})
+    dock.request.extent.clear()
+    dock.runs.choose(first)
+    dock.runs.buttons["use_again"].click()
+    assert dock.request.prompt.text() == PROMPT
+    assert dock.request.seed.value() == dock.runs.row(first).run.recipe["seed"]
+    until(lambda: dock.planned is not None)
+    dock.run_button.click()
+    second = dock.runs.model.rows[0].run.key
+    assert second != first
+    until(lambda: state(dock, second) == "fetched")
+    one, other = (gdal.Open(dock.runs.row(key).run.target).ReadRaster() for key in (first, second))
+    assert one == other
+
+
+def test_progress_preview_and_cancel_reach_the_backend(dock, scene, backend, iface):
+    key = start(dock, scene, gsd=1.0, steps=LONG)
+    running(dock, key)
+    until(lambda: dock.previews.items())
+    until(lambda: dock.runs.card(key).progress() > 0)
+    assert dock.runs.card(key).phase()
+    preview = dock.previews.items()[0]
+    seen = preview.outline().boundingRect()
+    corner = iface.mapCanvas().getCoordinateTransform()
+    plan = QgsRectangle(*dock.planned.bbox)
+    top_left = corner.transform(plan.xMinimum(), plan.yMaximum())
+    assert abs(seen.left() - top_left.x()) < 1
+    assert abs(seen.top() - top_left.y()) < 1
+    grab("running")
+    run = dock.runs.row(key).run
+    assert status(backend, run).json()["status"] == "running"
+    began = time.monotonic()
+    dock.runs.card(key).cancel.click()
+    until(lambda: state(dock, key) == "dismissed")
+    assert time.monotonic() - began < 15
+    until(lambda: status(backend, run).json().get("status") in (None, "dismissed"))
+    assert not dock.previews.items()
+    assert len(QgsProject.instance().mapLayers()) == 1
+    assert dock.runs.row(key).seed is not None
+    grab("cancelled")
+
+
+def test_a_cancel_while_waiting_leaves_the_others(dock, scene, backend):
+    first = start(dock, scene, gsd=1.0, steps=LONG)
+    second = start(dock, scene, gsd=8.0)
+    third = start(dock, scene, gsd=8.0)
+    until(lambda: "queue" in dock.runs.card(third).phase())
+    grab("queue")
+    dock.runs.card(second).cancel.click()
+    until(lambda: state(dock, second) == "dismissed")
+    assert state(dock, first) in ("accepted", "running")
+    dock.runs.card(first).cancel.click()
+    until(lambda: state(dock, third) == "fetched")
+
+
+def refresh(canvas, layer, share):
+    """Show the middle of a layer; return the seconds until it is drawn."""
+    done = []
+    canvas.mapCanvasRefreshed.connect(lambda: done.append(1))
+    began = time.perf_counter()
+    canvas.setExtent(box(layer, share))
+    canvas.refresh()
+    until(lambda: done, 10)
+    canvas.mapCanvasRefreshed.disconnect()
+    return time.perf_counter() - began
+
+
+def test_the_window_stays_alive_while_jobs_wait(dock, scene, iface):
+    canvas, keys = iface.mapCanvas(), []
+    keys.append(start(dock, scene, gsd=1.0, steps=LONG))
+    keys += [start(dock, scene, gsd=2.0, steps=LONG) for _ in range(4)]
+    running(dock, keys[0])
+    gaps, last = [], [time.perf_counter(), time.thread_time()]
+
+    def tick() -> None:
+        now = [time.perf_counter(), time.thread_time()]
+        gaps.append((now[0] - last[0], now[1] - last[1]))
+        last[:] = now
+
+    beat = QTimer()
+    beat.timeout.connect(tick)
+    beat.start(2)
+    refreshes = []
+    for turn in range(5):
+        before = dock.runs.card(keys[0]).progress()
+        refreshes.append(refresh(canvas, scene, 1 - turn / 10))
+        until(lambda before=before: dock.runs.card(keys[0]).progress() != before, 20)
+    beat.stop()
+    print(
+        f"canvas refresh at most {max(refreshes):.2f} s; longest gap {max(g[0] for g in gaps) * 1000:.0f} ms, "
+        f"of which processor {max(g[1] for g in gaps) * 1000:.0f} ms, in {len(gaps)} beats"
+    )
+    assert max(refreshes) < 5
+    assert max(cpu for _, cpu in gaps) < SLOT
+
+
+def test_another_project_gets_an_offer(dock, scene, iface):
+    key = start(dock, scene, steps=30)
+    running(dock, key)
+    QgsProject.instance().setDirty(False)
+    iface.newProject(False)
+    QgsProject.instance().setCrs(scene_crs())
+    until(lambda: state(dock, key) == "fetched")
+    text, buttons = bar(iface)
+    assert "was not saved" in text
+    assert Path(dock.runs.row(key).run.target).is_file()
+    assert not QgsProject.instance().mapLayers()
+    grab("other-project")
+    buttons[0].click()
+    assert len(QgsProject.instance().mapLayers()) == 1
+    assert "was not saved" not in bar(iface)[0]
+
+
+def scene_crs():
+    from qgis.core import QgsCoordinateReferenceSystem
+
+    return QgsCoordinateReferenceSystem("EPSG:26914")
+
+
+def test_a_saved_project_keeps_its_results_beside_it(dock, scene, backend, plugin, tmp_path):
+    from text2earth_qgis.core import settings
+
+    settings.save(settings.Settings(url=backend.url, poll_seconds=0.1))
+    home = tmp_path / "Zürich"
+    home.mkdir()
+    QgsProject.instance().write(str(home / "plan.qgz"))
+    key = start(dock, scene, gsd=8.0)
+    until(lambda: state(dock, key) == "fetched")
+    assert Path(dock.runs.row(key).run.target).parent == home / "text2earth"
+    assert dock.runs.row(key).run.project == str(home / "plan.qgz")
+
+
+def test_a_folder_that_cannot_be_used_is_refused_before_the_job(dock, scene, backend, iface, tmp_path):
+    from text2earth_qgis.core import settings
+
+    (tmp_path / "file").write_text("in the way")
+    settings.save(settings.Settings(url=backend.url, folder=str(tmp_path / "file")))
+    ask(dock, scene)
+    dock.run_button.click()
+    assert "cannot be saved" in bar(iface)[0]
+    assert dock.runs.model.rowCount() == 0
+
+
+def test_show_and_remove(dock, scene, iface, backend):
+    key = start(dock, scene, gsd=8.0)
+    until(lambda: state(dock, key) == "fetched")
+    run = dock.runs.row(key).run
+    until(lambda: len(QgsProject.instance().mapLayers()) == 2)
+    layer = dock.results.layer(run)
+    QgsProject.instance().removeMapLayer(layer.id())
+    canvas = iface.mapCanvas()
+    canvas.setExtent(QgsRectangle(0, 0, 1, 1))
+    dock.runs.choose(key)
+    dock.runs.buttons["show_on_map"].click()
+    assert dock.results.layer(run) is not None
+    assert canvas.extent().contains(dock.results.layer(run).extent())
+    dock.runs.buttons["removed"].click()
+    assert dock.runs.row(key) is None
+    assert Path(run.target).is_file()
+    until(lambda: status(backend, run).status_code == 404)
