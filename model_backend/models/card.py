@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -112,8 +114,8 @@ class ModelCard(CardValue):
             raise ValueError("gsd must be (finest, coarsest), both positive")
         if len(self.latent_rgb) != self.latent_channels:
             raise ValueError("latent_rgb needs one row per latent channel")
-        if self.sampler not in self.steps:
-            raise ValueError("steps must name the default sampler")
+        if set(self.steps) != set(get_args(Sampler)):
+            raise ValueError("steps must name every sampler")
         return self
 
     @property
@@ -140,16 +142,17 @@ def read_card(folder: Path) -> ModelCard:
     """
     if not (folder / "model_index.json").is_file():
         raise ModelUnavailable(f"{folder.name} is not a model folder: it has no model_index.json.")
-    path = folder / CARD_FILE
-    try:
-        card = (
-            ModelCard.model_validate_json(path.read_bytes()) if path.is_file() else card_from_folder(folder)
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ModelUnavailable(f"The card of {folder.name} is not valid: {where}: {first['msg']}.") from error
+    card = stored_card(folder) or card_from_folder(folder)
     return card if card.files else card.model_copy(update={"files": checksums(folder)})
+
+
+def stored_card(folder: Path) -> ModelCard | None:
+    """Return the card that lies in a model folder, None if none does; ModelUnavailable if it is not valid."""
+    path = folder / CARD_FILE
+    if not path.is_file():
+        return None
+    with _sentences(folder):
+        return ModelCard.model_validate_json(path.read_bytes())
 
 
 def card_from_folder(folder: Path) -> ModelCard:
@@ -160,17 +163,31 @@ def card_from_folder(folder: Path) -> ModelCard:
     blocks = vae.get("decoder_block_out_channels") or vae.get("block_out_channels") or []
     # Text2Earth keeps the sample_size of its base model, 64, but was trained and is used at 32 x 32 latents.
     window = 32 if has_level else int(unet.get("sample_size") or 64)
-    return ModelCard(
-        id="".join(c if c.isalnum() or c in "._-" else "-" for c in folder.resolve().name)[:100],
-        title=folder.resolve().name,
-        pipeline="inpaint" if inpaint else "text2image",
-        vae_factor=2 ** max(len(blocks) - 1, 0),
-        latent_channels=int(vae.get("latent_channels", 4)),
-        levels=tuple(range(10, 19)) if has_level else None,
-        gsd=(0.354, 181.0) if has_level else (0.05, 200.0),
-        guidance=(3.5 if inpaint else 4.0) if has_level else 7.5,
-        engine=EngineParameters(window=window, stride=window * 3 // 4),
-    )
+    with _sentences(folder):
+        return ModelCard(
+            id="".join(
+                c if (c.isascii() and c.isalnum()) or c in "._-" else "-" for c in folder.resolve().name
+            )[:100],
+            title=folder.resolve().name,
+            pipeline="inpaint" if inpaint else "text2image",
+            vae_factor=2 ** max(len(blocks) - 1, 0),
+            latent_channels=int(vae.get("latent_channels", 4)),
+            levels=tuple(range(10, 19)) if has_level else None,
+            gsd=(0.354, 181.0) if has_level else (0.05, 200.0),
+            guidance=(3.5 if inpaint else 4.0) if has_level else 7.5,
+            engine=EngineParameters(window=window, stride=window * 3 // 4),
+        )
+
+
+@contextmanager
+def _sentences(folder: Path) -> Iterator[None]:
+    """Turn what pydantic finds wrong with a card into a sentence."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ModelUnavailable(f"The card of {folder.name} is not valid: {where}: {first['msg']}.") from error
 
 
 def checksums(folder: Path) -> dict[str, FileSum]:
@@ -198,8 +215,9 @@ def _sha256(path: Path, _size: int, _mtime_ns: int) -> str:
 
 
 def _config(path: Path) -> dict[str, Any]:
+    name = f"{path.parent.name}/{path.name}"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelUnavailable(f"The model folder has no {path.parent.name}/{path.name}.") from None
+    except (OSError, ValueError) as error:
+        raise ModelUnavailable(f"The model's {name} cannot be read: {error}") from error
     return config if isinstance(config, dict) else {}

@@ -27,7 +27,7 @@ from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers, disable_progress_bars
 
 from model_backend.errors import BackendError, ModelUnavailable, StorageFull
-from model_backend.models.card import CARD_FILE, FileSum, ModelCard, read_card
+from model_backend.models.card import FileSum, ModelCard, read_card, stored_card
 
 # What a model folder is made of; variants such as "model.fp16.safetensors" are second copies of the same
 # weights.
@@ -140,14 +140,13 @@ def verify(folder: Path) -> list[str]:
 
     Raises ModelUnavailable if the folder holds no checksums to check against.
     """
-    path = folder / CARD_FILE
-    sums = ModelCard.model_validate_json(path.read_bytes()).files if path.is_file() else {}
-    if not sums:
+    card = stored_card(folder)
+    if card is None or not card.files:
         raise ModelUnavailable(
             f"{folder} holds no checksums; only pulled and bundled models can be verified."
         )
     wrong = []
-    for name, expected in sorted(sums.items()):
+    for name, expected in sorted(card.files.items()):
         file = folder / name
         if not file.is_file():
             wrong.append(f"{name} is missing.")

@@ -66,16 +66,14 @@ def read_schedule(folder: Path) -> Schedule:
     """Return the schedule of a model folder.
 
     The class that the file names is not looked at: Text2Earth's index declares PNDM, its scheduler file DDIM,
-    and its README swaps in Euler. Raises ModelUnavailable where the file is missing or asks for a schedule
+    and its README swaps in Euler. Raises ModelUnavailable where the file cannot be read or asks for a schedule
     that this engine does not implement.
     """
     path = folder / "scheduler" / "scheduler_config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelUnavailable(
-            f"The model folder {folder.name} has no scheduler/scheduler_config.json."
-        ) from None
+    except (OSError, ValueError) as error:
+        raise ModelUnavailable(f"The scheduler file of {folder.name} cannot be read: {error}") from error
     for member, off in _UNSUPPORTED.items():
         if config.get(member, off) not in (off, None):
             raise ModelUnavailable(

@@ -76,6 +76,20 @@ def test_a_broken_card_is_reported_when_it_is_asked_for(tiny: Path, tmp_path: Pa
         found.get("broken")
 
 
+def test_broken_files_are_sentences(tiny: Path, tmp_path: Path):
+    folder = Path(shutil.copytree(tiny, tmp_path / "data" / "models" / "broken"))
+    (folder / "scheduler" / "scheduler_config.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ModelUnavailable, match="scheduler file of broken cannot be read"):
+        _ = registry(tmp_path).get("broken").schedule
+    (folder / "text2earth.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ModelUnavailable, match="card of broken is not valid"):
+        registry(tmp_path).get("broken")
+    (folder / "text2earth.json").unlink()
+    (folder / "unet" / "config.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ModelUnavailable, match="unet/config.json cannot be read"):
+        registry(tmp_path).get("broken")
+
+
 def test_the_revision_follows_the_weights(tiny: Path, tmp_path: Path):
     copy = Path(shutil.copytree(tiny, tmp_path / "copy"))
     before = read_card(copy).revision_or_hash
