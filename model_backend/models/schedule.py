@@ -66,8 +66,8 @@ def read_schedule(folder: Path) -> Schedule:
     """Return the schedule of a model folder.
 
     The class that the file names is not looked at: Text2Earth's index declares PNDM, its scheduler file DDIM,
-    and its README swaps in Euler. Raises ModelUnavailable where the file cannot be read or asks for a schedule
-    that this engine does not implement.
+    and its README swaps in Euler. Raises ModelUnavailable where the file cannot be read, or asks for a
+    schedule that this engine does not implement.
     """
     path = folder / "scheduler" / "scheduler_config.json"
     try:
