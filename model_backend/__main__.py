@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from model_backend import __version__
+from model_backend.benchmark import cli as benchmark
 from model_backend.errors import BackendError
 from model_backend.models import cli as models
 from model_backend.settings import Settings
@@ -20,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands)
     models.add_parser(commands)
+    benchmark.add_parser(commands)
     given = parser.parse_args(arguments)
     return int(given.run(given) or 0)
 

@@ -1,0 +1,169 @@
+"""From the command line's options to the figures of `speed`, and from those to tables.
+
+The only module here that knows where models come from: a folder, the registry, or chance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from model_backend.benchmark import random_weights, stock
+from model_backend.benchmark.report import circumstances, load, table
+from model_backend.benchmark.speed import PROMPT, Rivals, Settings, measure
+from model_backend.benchmark.stock import Ask, Stock
+from model_backend.models import loader, profile
+from model_backend.models.card import ModelCard, read_card
+from model_backend.models.loader import Model
+
+_BUSY = 0.5  # processes per CPU before anything is measured
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model ready to be measured, the seconds that took, and a way to its stock pipeline."""
+
+    model: Model
+    seconds: float
+    pipeline: Callable[[], Any]
+
+
+def benchmark(given: argparse.Namespace) -> dict[str, Any]:
+    """Load or make the model, measure, and return everything that goes into the report.
+
+    Raises ModelUnavailable if there is no such model or device.
+    """
+    stock.quiet()
+    report = {"about": circumstances()}
+    opened = _open(given)
+    model = opened.model
+    settings = _settings(given, model.card)
+    rivals = None if given.alone else partial(_rivals, opened, settings, bool(given.random_weights))
+    figures = measure(model, settings, rivals)
+    about_model = {
+        "id": model.card.id,
+        "pipeline": model.card.pipeline,
+        "random_weights": bool(given.random_weights),
+        "load_seconds": opened.seconds,
+    }
+    report["about"]["load_per_cpu_at_end"] = load()
+    return report | {"model": about_model, "profile": model.profile.to_dict()} | figures
+
+
+def tables(report: dict[str, Any]) -> str:
+    """Return a report as text."""
+    about, model, used = report["about"], report["model"], report["profile"]
+    asked, matmul = report["settings"], report["matmul"]["tflops"]
+    steps = f"{asked['sampler']}, {asked['steps']} steps, guidance {asked['guidance']}"
+    lines = [
+        f"{model['id']} on {used['device']} ({used['isa']}), {used['dtype']}, {used['layout']}, "
+        f"{used['threads']} threads, torch {used['versions']['torch']}",
+        f"{about['date']}, commit {about['commit']}; loaded in {model['load_seconds']:.1f} s; "
+        f"matrix products at {matmul:.3g} TFLOP/s; "
+        f"an evaluation is {report['unet_tflop_per_evaluation']:.3g} TFLOP",
+    ]
+    if (about["load_per_cpu"] or 0) > _BUSY:
+        lines.append(
+            f"THE MACHINE WAS BUSY: {about['load_per_cpu']} processes per CPU before, "
+            f"{about['load_per_cpu_at_end']} at the end. Trust ratios, not seconds."
+        )
+    lines += ["", f"Ours: {steps}", _ours(report)]
+    if report["stock"]:
+        lines += ["", "One window of the stock pipelines", _windows(report)]
+        lines += ["", "Whole scenes of the stock pipelines, and ours beside them", _beside(report)]
+    return "\n".join(lines)
+
+
+def _ours(report: dict[str, Any]) -> str:
+    header = "px windows phases batch evaluations seconds Mpx/s TFLOP/s of-matmul unet decode encode other GB"
+    rows = [
+        [
+            *(scene[key] for key in ("size", "windows", "phases", "batch", "evaluations")),
+            *(scene[key] for key in ("seconds", "mpx_per_second", "unet_tflops", "share_of_matmul")),
+            *(scene["shares"][part] for part in ("unet", "decode", "encode", "other")),
+            scene["peak_memory_bytes"] and scene["peak_memory_bytes"] / 1e9,
+        ]
+        for scene in report["scenes"]
+    ]
+    return table([header.split(), *rows])
+
+
+def _windows(report: dict[str, Any]) -> str:
+    header = "way sampler steps calls evaluations seconds TFLOP/s unet decode encode other"
+    rows = []
+    for way in report["stock"]:
+        one = way["window"]
+        counts = (one[key] for key in ("unet_calls", "evaluations", "seconds", "unet_tflops"))
+        shares = (one["shares"][part] for part in ("unet", "decode", "encode", "other"))
+        rows.append([way["name"], way["sampler"], way["steps"], *counts, *shares])
+    return table([header.split(), *rows])
+
+
+def _beside(report: dict[str, Any]) -> str:
+    rows: list[list[object]] = [["way", "px", "windows", "evaluations", "seconds", "Mpx/s", "we are faster"]]
+    for way in report["stock"]:
+        for scene in way["scenes"]:
+            keys = ("size", "windows", "evaluations", "seconds", "mpx_per_second", "ours_is_faster")
+            rows.append([way["name"], *(scene[key] for key in keys)])
+    text = table(rows)
+    skipped = report["skipped"]
+    return text + (f"\n(b) sequential outpainting was skipped: {skipped}" if skipped else "")
+
+
+def _open(given: argparse.Namespace) -> Opened:
+    device = profile.choose_device(given.device)
+    dtype = profile.choose_dtype(device) if given.dtype == "auto" else getattr(torch, given.dtype)
+    if given.random_weights:
+        if given.threads:
+            torch.set_num_threads(given.threads)
+        profile.make_deterministic(device)
+        began = time.perf_counter()
+        model, networks = random_weights.build(given.random_weights, device, dtype)
+        seconds = time.perf_counter() - began
+        return Opened(model, seconds, partial(stock.from_networks, networks, dtype))
+    folder, card = _find(given.model)
+    began = time.perf_counter()
+    model = loader.load(folder, card, given.device, given.threads, dtype)
+    seconds = time.perf_counter() - began
+    return Opened(model, seconds, partial(stock.from_folder, folder, card, dtype))
+
+
+def _find(model: str) -> tuple[Path, ModelCard]:
+    folder = Path(model)
+    if (folder / "model_index.json").is_file():
+        return folder, read_card(folder)
+    # Imported here: a bare GPU box, where a folder is measured, need not know settings.
+    from model_backend.models.registry import Registry
+    from model_backend.settings import Settings as BackendSettings
+
+    entry = Registry(BackendSettings()).get(model)
+    return entry.require(), entry.card
+
+
+def _settings(given: argparse.Namespace, card: ModelCard) -> Settings:
+    sampler = given.sampler or card.sampler
+    return Settings(
+        sizes=tuple(given.size),
+        sampler=sampler,
+        steps=given.steps or card.steps[sampler],
+        guidance=given.guidance or card.guidance,
+        rounds=given.rounds,
+    )
+
+
+def _rivals(opened: Opened, settings: Settings, random: bool) -> Rivals:
+    model, pipeline = opened.model, opened.pipeline()
+    ask = Ask(PROMPT, max(model.card.levels or (0,)), settings.guidance)
+    first = Stock(pipeline, model.card, model.device, ask)
+    if first.inpaints:
+        return Rivals(first, first)
+    if random:
+        return Rivals(first, Stock(stock.widened(pipeline), model.card, model.device, ask))
+    return Rivals(first, None)
