@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -166,3 +167,40 @@ def grab(name: str, widget=None) -> Path:
     path = SCREENS / f"{name}.png"
     assert (widget or the_iface.mainWindow()).grab().save(str(path))
     return path
+
+
+class Slots:
+    """Measures every stay in the plugin's code: from where Qt or a test enters it until it is left again.
+
+    ``longest`` is in seconds of processor time of the main thread: on a busy machine the clock on the wall
+    measures the other processes.
+    """
+
+    def __init__(self) -> None:
+        self.longest, self.where, self.count = 0.0, "", 0
+        self._frame: object = None
+        self._began = 0.0
+
+    def __enter__(self) -> Slots:
+        sys.setprofile(self._watch)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+    def _watch(self, frame, event: str, _argument: object) -> None:
+        if (
+            event == "call"
+            and self._frame is None
+            and f"{os.sep}text2earth_qgis{os.sep}" in frame.f_code.co_filename
+        ):
+            self._frame, self._began = frame, time.thread_time()
+        elif event == "return" and frame is self._frame:
+            self._frame = None
+            self.count += 1
+            spent = time.thread_time() - self._began
+            if spent > self.longest:
+                self.longest, self.where = (
+                    spent,
+                    f"{Path(frame.f_code.co_filename).name}:{frame.f_code.co_name}",
+                )

@@ -181,9 +181,9 @@ class Dock(QgsDockWidget):
             self._splitter.restoreState(divided)
 
     def resizeEvent(self, event: Optional[QResizeEvent]) -> None:
-        """Divide the new height."""
+        """Divide the new height, once what is inside has its new width."""
         super().resizeEvent(event)
-        self._divide()
+        QTimer.singleShot(0, self._divide)
 
     def _divide(self) -> None:
         """Give the form what it needs and the list the rest, until the user moves the line between them."""

@@ -39,18 +39,28 @@ def report(state: State, seconds: float) -> str:
     if state.trouble:
         return state.trouble
     health = state.health
-    model, device = health.get("model"), health.get("device")
     parts = [
         f"Connected to {words.place(state.url)} in {max(1, round(seconds * 1000))} ms. "
         f"Backend {health.get('version', 'of unknown version')}."
     ]
-    parts.append(f"Model: {model}" + (f" on {device}." if device else "."))
-    if health.get("profile"):
-        parts.append(f"Profile: {health['profile']}.")
+    parts.append(_model(state))
     waiting = health.get("queue")
     if isinstance(waiting, int):
         parts.append(f"{words.count(waiting, 'job')} in the queue." if waiting else "Nothing in the queue.")
     return "\n".join(parts)
+
+
+def _model(state: State) -> str:
+    health, profile = state.health, state.health.get("profile") or {}
+    name = health.get("model")
+    title = next((card["title"] for card in state.models if card["id"] == name), name)
+    if not health.get("installed", True):
+        return f"Its model {title} is not installed. There, run: text2earth-backend models pull {name}"
+    if not profile:
+        return f"Model: {title}. Device and speed are known after the first run."
+    how = ", ".join(str(profile[key]) for key in ("isa", "dtype") if profile.get(key))
+    exact = "not repeatable bit by bit" if profile.get("approximate") else "repeatable bit by bit"
+    return f"Model: {title}.\nDevice: {health.get('device')} ({how}), {exact}."
 
 
 class OptionsPage(QgsOptionsPageWidget):

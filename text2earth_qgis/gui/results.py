@@ -39,9 +39,9 @@ class Results(QObject):
 
     def offer(self, run: Run) -> None:
         """Say that a result of another project is there, and let the user add it here."""
-        home = Path(run.project).stem if run.project else "a project that was not saved"
+        home = f"“{Path(run.project).stem}”" if run.project else "an unsaved project"
         self._tell(
-            f"{_title(run)} is finished. It was asked for in {home}; the file is {run.target}.",
+            f"{_title(run)} is finished. It was asked for in {home}.",
             Qgis.MessageLevel.Info,
             ("Add to this project", lambda: self.show(run)),
         )
@@ -113,5 +113,5 @@ class Results(QObject):
 
 
 def _title(run: Run) -> str:
-    title = words.first_line(str(run.inputs.get("prompt") or ""), 40)
+    title = words.first_line(str(run.inputs.get("prompt") or ""), 28)
     return f"“{title}”" if title else "A result"

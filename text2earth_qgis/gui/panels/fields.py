@@ -8,10 +8,10 @@ from __future__ import annotations
 import random
 from typing import Optional
 
-from qgis.gui import QgsDoubleSpinBox, QgsFilterLineEdit
+from qgis.gui import QgsDoubleSpinBox
 from qgis.PyQt.QtCore import QRegularExpression, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QKeyEvent, QRegularExpressionValidator
-from qgis.PyQt.QtWidgets import QHBoxLayout, QMenu, QPlainTextEdit, QToolButton, QWidget
+from qgis.PyQt.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QPlainTextEdit, QToolButton, QWidget
 
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
@@ -149,7 +149,8 @@ class SeedField(QWidget):
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
-        self._edit = QgsFilterLineEdit()
+        self._edit = QLineEdit()
+        self._edit.setClearButtonEnabled(True)
         self._edit.setPlaceholderText("New for each run")
         self._edit.setToolTip(
             "The number that the picture grows from. The same seed and settings give the same picture; "

@@ -21,9 +21,7 @@ def plan_lines(plan: Plan) -> tuple[str, str, str]:
     work = [words.count(plan.windows, "window")]
     if plan.level is not None:
         work.insert(0, f"level {plan.level}")
-    work.append(
-        f"about {words.duration(plan.seconds)}" if plan.seconds is not None else "time not measured yet"
-    )
+    work.append(f"about {words.duration(plan.seconds)}" if plan.seconds is not None else "time not known yet")
     text = " · ".join(work)
     return (
         f"{plan.width:,} × {plan.height:,} px · {words.gsd(*plan.ground)} per pixel",

@@ -1,0 +1,43 @@
+"""QGIS closed while a job runs, and started again: nothing is lost. Each start is a QGIS of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import requests
+from conftest import ROOT, SCREENS
+
+STORIES = Path(__file__).parent / "stories"
+
+
+def tell(name: str, folder: Path, *options: str, **variables: str) -> subprocess.CompletedProcess:
+    """Run a story in a QGIS of its own, whose profile and results stay in ``folder``."""
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    command = [ROOT / ".ci" / "qgis", "--profile", folder / "profile", "--limit", "180", *options]
+    environment = {
+        **os.environ,
+        "STORY_ROOT": str(ROOT),
+        "STORY_FOLDER": str(STORIES),
+        "STORY_OUT": str(folder / "job"),
+        "STORY_SCREEN": str(SCREENS / f"{name}.png"),
+        **variables,
+    }
+    settings = f"text2earth/folder={folder / 'results'}"
+    return subprocess.run(
+        [*command, "--set", settings, "window", STORIES / f"{name}.py"],
+        env=environment, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+
+
+def test_a_job_outlives_qgis_and_is_fetched_at_the_next_start(backend, tmp_path):
+    closed = tell("close", tmp_path, TEXT2EARTH_BACKEND_URL=backend.url)
+    assert closed.returncode == 0, closed.stderr
+    job = (tmp_path / "job").read_text()
+    left = requests.get(f"{backend.url}/jobs/{job}", timeout=10).json()
+    assert left["status"] in ("running", "successful")
+    assert not list((tmp_path / "results").glob("*.tif"))
+    opened = tell("reopen", tmp_path, TEXT2EARTH_BACKEND_URL=backend.url)
+    assert opened.returncode == 0, opened.stderr
+    assert len(list((tmp_path / "results").glob("*.tif"))) == 1
