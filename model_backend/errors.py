@@ -12,6 +12,7 @@ these into ``application/problem+json``, RFC 7807). Messages are sentences that 
     |- NoSuchJob           404  also for jobs of other owners
     |- ResultNotReady      404
     |- NoSuchResult        404  the job has no such output, or it has expired
+    |- NoSuchUpload        404  also for uploads of other owners
     |- Conflict            409  an Idempotency-Key came back with another body
     |- TooManyJobs         429  carries retry_after
     |- ModelUnavailable    503  the model is not installed, or cannot be loaded; says how to get it
@@ -49,9 +50,7 @@ class InvalidInput(BackendError):
     status = 400
     title = "Invalid input"
 
-    def __init__(
-        self, field: str, detail: str, *, value: object = None, allowed: str | None = None
-    ) -> None:
+    def __init__(self, field: str, detail: str, *, value: object = None, allowed: str | None = None) -> None:
         """Describe the wrong ``field`` (dotted path), its ``value`` and what would be ``allowed``."""
         super().__init__(detail)
         self.field = field
@@ -115,6 +114,13 @@ class NoSuchResult(BackendError):
 
     status = 404
     title = "No such result"
+
+
+class NoSuchUpload(BackendError):
+    """The upload does not exist, has expired, or belongs to somebody else."""
+
+    status = 404
+    title = "No such upload"
 
 
 class Conflict(BackendError):

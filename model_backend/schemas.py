@@ -81,10 +81,59 @@ class GenerateInputs(Value):
     record_prompt: bool = Field(True, description="Write the prompts into the files.")
 
 
+class Upload(Value):
+    """A raster that was sent to ``/uploads``."""
+
+    upload: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+class Polygons(Value):
+    """Polygons of the ground."""
+
+    geojson: dict[str, Any] = Field(description="GeoJSON: polygons, or features or collections of them.")
+    crs: str = Field("OGC:CRS84", max_length=20_000, description="CRS of the coordinates.")
+
+
+class EditInputs(Value):
+    """Inputs of the process ``edit``. What is left out, the model card or the backend chooses."""
+
+    prompt: str
+    source: Upload = Field(
+        description="The raster: an upload, a link to a result of an own job, or a GeoTIFF in base64."
+    )
+    mask: Upload | Polygons = Field(
+        description="What may change: polygons, or a raster (as `source`) that is above zero there."
+    )
+    negative_prompt: str = ""
+    bands: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=3)] | None = Field(
+        None, description="The band, or the red, green and blue bands, that the model sees and paints."
+    )
+    stretch: Annotated[list[list[FiniteFloat]], Field(min_length=1, max_length=3)] | None = Field(
+        None, description="Per visible band the values shown black and white; left out: 0 to 255, or 2-98 %."
+    )
+    extra_bands: Literal["match", "keep", "drop"] = Field(
+        "match", description="Other bands in the mask: borrowed from similar pixels, left alone, or left out."
+    )
+    feather: FiniteFloat | None = Field(
+        None, ge=0, description="Ground metres over which the mask's inside fades in; left out: 6 pixels."
+    )
+    grow: FiniteFloat = Field(0.0, ge=0, description="Ground metres by which the mask grows first.")
+    strength: FiniteFloat = Field(
+        1.0, gt=0, le=1, description="1 paints anew from noise; less keeps more of what was there."
+    )
+    seed: Seed | None = None
+    steps: Annotated[int, Field(ge=1, le=200)] | None = None
+    sampler: Sampler | None = None
+    guidance: Annotated[FiniteFloat, Field(ge=1, le=30)] | None = None
+    model: str | None = Field(None, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
+    variants: Annotated[int, Field(ge=1, le=8)] = 1
+    record_prompt: bool = Field(True, description="Write the prompts into the files.")
+
+
 class PlanInputs(Value):
     """Inputs of the process ``plan``: the inputs of another process."""
 
-    process: Literal["generate"]
+    process: Literal["generate", "edit"]
     inputs: dict[str, Any]
 
 
@@ -117,11 +166,23 @@ class OutputGrid(Value):
     height: Annotated[int, Field(ge=1)]
 
 
+class EditRecipe(Value):
+    """What determines the pixels of an edit besides the model's part; grid and canvas are where it paints."""
+
+    source: str = Field(description="SHA-256 of the raster, as this backend stored it.")
+    mask: str = Field(description="SHA-256 of the mask's box and pixels, grown.")
+    bands: list[int]
+    stretch: list[list[float]] = Field(description="Per visible band the values shown black and white.")
+    extra_bands: Literal["match", "keep", "drop"]
+    feather: float = Field(description="Ground metres.")
+    strength: float
+
+
 class Recipe(Value):
     """All that determines the pixels of one scene. Holds no paths, hosts or tokens."""
 
     engine: int = ENGINE_VERSION
-    process: Literal["generate"] = "generate"
+    process: Literal["generate", "edit"] = "generate"
     model: str
     revision: str = Field(description="Pinned revision or weights hash of the model.")
     prompt: str
@@ -135,6 +196,7 @@ class Recipe(Value):
     sampler: Sampler
     guidance: float
     resampled: OutputGrid | None = None
+    edit: EditRecipe | None = None
 
     def canonical(self) -> str:
         """Return the canonical JSON: sorted keys, no spaces, so that equal recipes are equal bytes."""
@@ -170,5 +232,3 @@ class Plan(Value):
     seconds: float | None = Field(description="Estimate from this backend's measured rate.")
     bytes: int = Field(description="Disk reserved: staging, file and previews.")
     warnings: list[str] = Field(description="Sentences for the user.")
-
-

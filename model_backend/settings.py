@@ -20,9 +20,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8765, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    public_url: str | None = Field(
-        None, description="Base URL that clients see, behind a reverse proxy."
-    )
+    public_url: str | None = Field(None, description="Base URL that clients see, behind a reverse proxy.")
     allowed_hosts: list[str] = Field(
         default_factory=list, description="Host names accepted besides loopback, `host` and `public_url`."
     )
@@ -39,17 +37,18 @@ class Settings(BaseSettings):
     )
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:N` or `mps`.")
     threads: int = Field(0, ge=0, description="CPU threads of the worker; 0 means all cores.")
-    model_memory_gb: float = Field(
-        16.0, gt=0, description="Memory budget of models kept loaded by a worker."
-    )
-    max_pixels: int = Field(
-        16_777_216, ge=1, description="Pixels of one scene, its canvas included."
-    )
+    model_memory_gb: float = Field(16.0, gt=0, description="Memory budget of models kept loaded by a worker.")
+    max_pixels: int = Field(16_777_216, ge=1, description="Pixels of one scene, its canvas included.")
     max_evaluations: int = Field(
         2_000_000, ge=1, description="UNet evaluations of one job, all variants together."
     )
     max_prompt: int = Field(2_000, ge=1, description="Characters of a prompt.")
     max_body: int = Field(1_048_576, ge=1024, description="Bytes of a JSON request body.")
+    max_upload: int = Field(2_147_483_648, ge=1024, description="Bytes of an uploaded file.")
+    max_raster: int = Field(
+        8_589_934_592, ge=1024, description="Bytes of an uploaded raster's pixels, unpacked."
+    )
+    upload_hours: float = Field(24.0, gt=0, description="Hours an upload is kept after it was last used.")
     max_jobs: int = Field(16, ge=1, description="Unfinished jobs per token.")
     result_hours: float = Field(168.0, gt=0, description="Hours a finished job and its files are kept.")
     lease_seconds: float = Field(
@@ -58,6 +57,4 @@ class Settings(BaseSettings):
     cancel_seconds: float = Field(
         30.0, gt=0, description="Seconds a worker may ignore a cancel before it is killed."
     )
-    max_attempts: int = Field(
-        3, ge=1, description="Times a block is tried before its job fails."
-    )
+    max_attempts: int = Field(3, ge=1, description="Times a block is tried before its job fails.")

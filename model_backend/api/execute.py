@@ -20,14 +20,16 @@ from starlette.concurrency import run_in_threadpool
 from model_backend.api.backend import Backend
 from model_backend.api.results import render
 from model_backend.api.status import poll_headers, status_info
+from model_backend.api.uploads import stored
 from model_backend.api.wire import digest, loads
 from model_backend.errors import BackendError, InvalidInput
 from model_backend.jobs.rows import Job, Result, Submission, Wish
+from model_backend.jobs.uploads import Uploads
 from model_backend.jobs.values import JSON, STEPS_PER_SECOND, answer, pause_of, rate_of
 from model_backend.models.registry import Registry
-from model_backend.processes import generate
+from model_backend.processes import edit, generate
 from model_backend.processes.base import Process
-from model_backend.schemas import GenerateInputs, Value
+from model_backend.schemas import EditInputs, GenerateInputs, Value
 
 KEY_LENGTH = 255
 
@@ -98,7 +100,7 @@ async def wait(backend: Backend, owner: str, execution: Execution) -> list[Resul
     """Execute while the caller waits and return the outputs."""
     inputs = await run_in_threadpool(_parse, backend, owner, execution)
     await asyncio.sleep(pause_of(inputs))
-    return await run_in_threadpool(answer, inputs, backend.settings, backend.store)
+    return await run_in_threadpool(answer, inputs, backend.settings, backend.store, owner)
 
 
 def submit(backend: Backend, owner: str, execution: Execution, key: str | None) -> Job:
@@ -129,10 +131,15 @@ def _submission(
     totals: tuple[int, ...] = (1 + STEPS_PER_SECOND * pause_of(inputs),)
     rate: float | None = 1 / STEPS_PER_SECOND
     plan = None
+    registry = Registry(backend.settings)
     if isinstance(inputs, GenerateInputs):
-        registry = Registry(backend.settings)
         rate = rate_of(inputs.model, registry, backend.store)
         plan = generate.plan(inputs, registry, backend.settings, rate)
+    elif isinstance(inputs, EditInputs):
+        rate = rate_of(inputs.model, registry, backend.store)
+        files = Uploads(backend.settings).files_of(owner, inputs)
+        plan = edit.plan(inputs, files, registry, backend.settings, rate)
+    if plan is not None:
         registry.get(plan.recipe.model).require()
         totals = (plan.evaluations // plan.variants,) * plan.variants
     return Submission(
@@ -149,7 +156,8 @@ def _submission(
 
 
 def _parse(backend: Backend, owner: str, execution: Execution) -> Value:
-    inputs = {name: _fetched(backend, owner, name, value) for name, value in execution.inputs.items()}
+    given = stored(backend, owner, execution.process.id, execution.inputs)
+    inputs = {name: _fetched(backend, owner, name, value) for name, value in given.items()}
     parsed: Value = execution.process.parse(inputs)
     return parsed
 

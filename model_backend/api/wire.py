@@ -23,10 +23,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model_backend.api.auth import Gate
 from model_backend.errors import BackendError, InvalidInput, TooLarge, Unauthorized
+from model_backend.settings import Settings
 
 log = logging.getLogger(__name__)
 
 OPEN = re.compile(r"/healthz")  # answered without a token
+UPLOAD = re.compile(r"/uploads(/|$)")  # files, not JSON
 SIGNED = re.compile(r"/jobs/[^/]+/results/[^/]+")  # a signature in the query stands for a token
 
 
@@ -146,8 +148,8 @@ class Guard:
     the query stands for it (the endpoint checks that).
     """
 
-    def __init__(self, app: ASGIApp, gate: Gate, max_body: int) -> None:
-        self._app, self._gate, self._max_body = app, gate, max_body
+    def __init__(self, app: ASGIApp, gate: Gate, settings: Settings) -> None:
+        self._app, self._gate, self._settings = app, gate, settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer why not."""
@@ -157,12 +159,13 @@ class Guard:
         try:
             headers = Headers(scope=scope)
             self._gate.check_source(headers, scope["scheme"])
-            self._check_length(headers)
+            most = self._most(scope)
+            self._check_length(headers, most)
             scope.setdefault("state", {})["owner"] = self._owner(scope, headers)
         except BackendError as error:
             await problem_of(error)(scope, receive, _hardened(send))
             return
-        await self._app(scope, self._capped(receive), _hardened(send))
+        await self._app(scope, self._capped(receive, most), _hardened(send))
 
     def _owner(self, scope: Scope, headers: Headers) -> str | None:
         reads = scope["method"] in ("GET", "HEAD") and "authorization" not in headers
@@ -171,18 +174,22 @@ class Guard:
             return None
         return self._gate.owner(headers)
 
-    def _check_length(self, headers: Headers) -> None:
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length[:20]) > self._max_body:
-            raise self._too_large(length)
+    def _most(self, scope: Scope) -> int:
+        """Return the bytes that a body may have: files are larger than JSON."""
+        return self._settings.max_upload if UPLOAD.match(scope["path"]) else self._settings.max_body
 
-    def _too_large(self, length: str) -> TooLarge:
-        allowed = f"at most {self._max_body:,} bytes"
+    def _check_length(self, headers: Headers, most: int) -> None:
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length[:20]) > most:
+            raise self._too_large(length, most)
+
+    def _too_large(self, length: str, most: int) -> TooLarge:
+        allowed = f"at most {most:,} bytes"
         return TooLarge(
             "body", f"The body is too large: {allowed} are accepted.", value=length, allowed=allowed
         )
 
-    def _capped(self, receive: Receive) -> Receive:
+    def _capped(self, receive: Receive, most: int) -> Receive:
         """Count what streams in, for bodies that do not say their length."""
         seen = 0
 
@@ -190,8 +197,8 @@ class Guard:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self._max_body:
-                raise self._too_large(f"more than {self._max_body}")
+            if seen > most:
+                raise self._too_large(f"more than {most}", most)
             return message
 
         return counted

@@ -93,18 +93,22 @@ class Join:
         """Return the values of the masked pixels, in row order: generated, in the surroundings' tone,
         feathered.
 
-        ``source`` and ``generated`` are (rows, columns) in the same unit; the source's values inside the
-        mask only count where it is feathered and valid.
+        ``source`` and ``generated`` are (rows, columns) in the same unit; the source's values inside the mask
+        only count where it is feathered and valid.
         """
         values = generated[self.mask]
         if self._membrane is not None:
             values = values + self._membrane.solve(self._difference(source, generated))
-        feathered = self.weight < 1
-        old = source[self.mask][feathered].astype(np.float64)
-        new, share = values[feathered], self.weight[feathered]
+        return self.feathered(source, values)
+
+    def feathered(self, source: NDArray[Any], values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return new ``values`` of the masked pixels, faded into the source's at the border."""
+        soft = self.weight < 1
+        old, new = source[self.mask][soft].astype(np.float64), values[soft]
+        out = values.copy()
         # Written as a step away from the source, so that an edit which changes nothing changes no bit.
-        values[feathered] = np.where(np.isfinite(old), old + share * (new - old), new)
-        return values
+        out[soft] = np.where(np.isfinite(old), old + self.weight[soft] * (new - old), new)
+        return out
 
     def _difference(self, source: NDArray[Any], generated: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return source minus generated on the ring, averaged over the known pixels around each."""

@@ -177,6 +177,11 @@ class Store:
         )
         return [Result(**{**row, "value": json.loads(row["value"] or "null")}) for row in map(dict, rows)]
 
+    def needs_upload(self, upload: str) -> bool:
+        """Say whether an unfinished job names an upload in its inputs."""
+        names = "SELECT 1 FROM job WHERE status IN ('accepted', 'running') AND instr(inputs, ?) LIMIT 1"
+        return bool(self._rows(names, (upload,)))
+
     def owner(self, job: str) -> str:
         """Return whose job it is, for links that are signed instead of authenticated."""
         return self._one("job.id = ? AND NOT removed", job).owner

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from model_backend.jobs.files import Files
 from model_backend.jobs.store import Store
+from model_backend.jobs.uploads import Uploads
 from model_backend.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Supervisor:
         self._settings = settings
         self._store = store
         self._files = files
+        self._uploads = Uploads(settings)
         self._slots = [Slot(device.strip()) for device in settings.device.split(",")]
         self._lock = threading.Lock()  # of the slots' processes
         self._look = threading.Event()
@@ -105,6 +107,7 @@ class Supervisor:
             if time.monotonic() >= sweep_at:
                 self._store.expire(self._settings.result_hours * 3600)
                 self._files.sweep(self._store.keeping_files)
+                self._uploads.sweep(self._store.needs_upload)
                 sweep_at = time.monotonic() + SWEEP
             self._look.wait(TICK)
             self._look.clear()

@@ -9,6 +9,7 @@ from typing import Any
 
 from model_backend.jobs.rows import Result
 from model_backend.jobs.store import Store
+from model_backend.jobs.uploads import Uploads
 from model_backend.models.registry import Registry
 from model_backend.processes import echo, plan
 from model_backend.processes.base import Process
@@ -25,14 +26,16 @@ def pause_of(inputs: Value) -> int:
     return inputs.pause if isinstance(inputs, EchoInputs) else 0
 
 
-def answer(inputs: Value, settings: Settings, store: Store) -> list[Result]:
-    """Return the outputs of ``echo`` or ``plan``."""
+def answer(inputs: Value, settings: Settings, store: Store, owner: str) -> list[Result]:
+    """Return the outputs of ``echo`` or ``plan``; ``owner`` is whose uploads the inputs may name."""
     if isinstance(inputs, EchoInputs):
         return _results(echo.PROCESS, echo.run(inputs))
     assert isinstance(inputs, PlanInputs)
     registry = Registry(settings)
     rate = rate_of(inputs.inputs.get("model"), registry, store)
-    return _results(plan.PROCESS, plan.run(inputs, registry, settings, rate))
+    uploads = Uploads(settings)
+    outputs = plan.run(inputs, registry, settings, rate, lambda wanted: uploads.files_of(owner, wanted))
+    return _results(plan.PROCESS, outputs)
 
 
 def rate_of(model: object, registry: Registry, store: Store) -> float | None:

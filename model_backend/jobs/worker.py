@@ -25,6 +25,7 @@ from PIL import Image
 
 from model_backend.errors import BackendError, Cancelled, ModelUnavailable
 from model_backend.jobs import scenes
+from model_backend.jobs.bench import Bench
 from model_backend.jobs.cache import ModelCache
 from model_backend.jobs.files import Files
 from model_backend.jobs.rows import Claim
@@ -168,7 +169,7 @@ class Worker:
     def _do(self, claim: Claim) -> None:
         settings, store = self._settings, self._store
         watch = Watch(store, claim, settings.lease_seconds, self._files.preview(claim.job))
-        bench = scenes.Bench(settings, store, self._cache, watch, self._files.attempt(claim))
+        bench = Bench(settings, store, self._cache, watch, self._files.attempt(claim))
         try:
             with Heart(store, claim, settings.lease_seconds):
                 results = scenes.STORIES[claim.process](claim, bench)

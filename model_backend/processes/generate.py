@@ -6,35 +6,18 @@ the worker works from what it answers, the plugin shows it. Pure arithmetic: not
 
 from __future__ import annotations
 
-import re
-import secrets
-
 from model_backend.engine import cost, lattice
 from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
 from model_backend.models.card import ModelCard
 from model_backend.models.registry import Entry, Registry
 from model_backend.processes.base import Process
+from model_backend.processes.common import check_prompts, first_seed, licence, outputs, unknown_words
 from model_backend.raster.frame import Placement, place
 from model_backend.schemas import Box, GenerateInputs, Plan, Recipe
 from model_backend.settings import Settings
 
-COG = "image/tiff; application=geotiff; profile=cloud-optimized"
-_VARIANTS = 8
 _PREVIEW_BYTES = 1024 * 1024
 _FILE_OVERHEAD = 64 * 1024
-
-
-def _outputs() -> dict[str, dict[str, object]]:
-    """Return the outputs of all variants; those after the first exist if more variants are asked for."""
-    outputs: dict[str, dict[str, object]] = {}
-    for number in range(1, _VARIANTS + 1):
-        end, which = ("", "") if number == 1 else (f"_{number}", f" of variant {number}")
-        link = {"type": "string", "contentEncoding": "base64", "contentMediaType": COG}
-        record = {"type": "object", "contentMediaType": "application/geo+json"}
-        outputs[f"image{end}"] = {"title": f"Cloud-optimized GeoTIFF{which}", "schema": link}
-        outputs[f"item{end}"] = {"title": f"STAC Item{which}", "schema": record}
-        outputs[f"recipe{end}"] = {"title": f"Recipe{which}", "schema": {"type": "object"}}
-    return outputs
 
 
 PROCESS = Process(
@@ -42,7 +25,7 @@ PROCESS = Process(
     title="Generate imagery",
     text="Makes synthetic overhead imagery of an extent from a prompt, as a georeferenced layer.",
     inputs=GenerateInputs,
-    outputs=_outputs(),
+    outputs=outputs(),
     sync=False,
     keywords=("synthetic imagery", "diffusion", "COG"),
 )
@@ -53,7 +36,7 @@ def plan(inputs: GenerateInputs, registry: Registry, limits: Settings, rate: flo
 
     Raises InvalidInput (a field is wrong), TooLarge (above a limit) and ModelUnavailable.
     """
-    _check_prompts(inputs, limits)
+    check_prompts(inputs.prompt, inputs.negative_prompt, limits)
     entry = _model(inputs, registry)
     card = entry.card
     placement = place(inputs, card)
@@ -80,7 +63,7 @@ def plan(inputs: GenerateInputs, registry: Registry, limits: Settings, rate: flo
         evaluations=evaluations,
         seconds=None if rate is None else round(evaluations * rate, 1),
         bytes=_bytes(placement) * inputs.variants,
-        warnings=[*placement.warnings, *price, *_unknown_words(inputs.prompt, card), *_licence(card)],
+        warnings=[*placement.warnings, *price, *unknown_words(inputs.prompt, card), *licence(card)],
     )
 
 
@@ -97,15 +80,6 @@ def _model(inputs: GenerateInputs, registry: Registry) -> Entry:
         detail = f"{entry.card.title} edits imagery; it cannot generate without a source."
         raise InvalidInput("model", detail, value=inputs.model, allowed=", ".join(known))
     return entry
-
-
-def _check_prompts(inputs: GenerateInputs, limits: Settings) -> None:
-    """Refuse prompts longer than this server takes."""
-    for field, text in (("prompt", inputs.prompt), ("negative_prompt", inputs.negative_prompt)):
-        if len(text) > limits.max_prompt:
-            rule = f"at most {limits.max_prompt:,} characters"
-            detail = f"`{field}` has {len(text):,} characters; this server takes {rule}."
-            raise TooLarge(field, detail, value=text[:200], allowed=rule)
 
 
 def _check_pixels(box: Box, field: str, limits: Settings) -> None:
@@ -165,12 +139,7 @@ def _contains(outer: Box, inner: Box) -> bool:
 def _recipe(inputs: GenerateInputs, card: ModelCard, placement: Placement, canvas: Box | None) -> Recipe:
     """Return the recipe of the first variant, with every default filled in."""
     sampler = inputs.sampler or card.sampler
-    seed = secrets.randbelow(2**31) if inputs.seed is None else inputs.seed
-    if seed + inputs.variants > 2**53:
-        rule = f"0 to {2**53 - inputs.variants}"
-        raise InvalidInput(
-            "seed", f"`seed` must be {rule}, so that variants have seeds.", value=seed, allowed=rule
-        )
+    seed = first_seed(inputs.seed, inputs.variants)
     return Recipe(
         model=card.id,
         revision=card.revision_or_hash,
@@ -198,20 +167,6 @@ def _price(recipe: Recipe, entry: Entry, evaluations: int) -> list[str]:
         f"The ground canvas takes {evaluations:,} evaluations instead of {usual:,} "
         f"({evaluations / usual:.1f} times as long); in return, scenes of one recipe join without a seam."
     ]
-
-
-def _licence(card: ModelCard) -> list[str]:
-    """Return a sentence on what the result may not be used for."""
-    return [f"{card.title} is not for commercial use: {card.licence}."] if card.non_commercial else []
-
-
-def _unknown_words(prompt: str, card: ModelCard) -> list[str]:
-    """Return a warning if the model was trained on none of the prompt's words."""
-    said = re.findall(r"[^\W\d_]+", prompt.casefold())
-    if card.words is None or not said or set(said) & {word.casefold() for word in card.words}:
-        return []
-    some = ", ".join(sorted(card.words)[:12])
-    return [f"{card.title} knows none of the words of the prompt. It knows words such as {some}."]
 
 
 def _bytes(placement: Placement) -> int:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from model_backend.errors import InvalidInput
 from model_backend.models.registry import Registry
-from model_backend.processes import generate
+from model_backend.processes import edit, generate
 from model_backend.processes.base import Process
 from model_backend.processes.describe import model_schema
-from model_backend.schemas import Plan, PlanInputs
+from model_backend.schemas import EditInputs, Plan, PlanInputs
 from model_backend.settings import Settings
 
 PROCESS = Process(
@@ -23,13 +24,23 @@ PROCESS = Process(
 )
 
 
-def run(inputs: PlanInputs, registry: Registry, limits: Settings, rate: float | None) -> dict[str, Any]:
-    """Return the outputs by name: ``plan``, a Plan as JSON.
+def run(
+    inputs: PlanInputs,
+    registry: Registry,
+    limits: Settings,
+    rate: float | None,
+    files: Callable[[EditInputs], edit.Files],
+) -> dict[str, Any]:
+    """Return the outputs by name: ``plan``, a Plan as JSON; ``files`` finds the rasters that an edit names.
 
-    Raises what ``generate.plan`` raises, the fields named from the inputs of this process.
+    Raises what the other process's own ``plan`` raises, the fields named from the inputs of this process.
     """
     try:
-        plan = generate.plan(generate.PROCESS.parse(inputs.inputs), registry, limits, rate)
+        if inputs.process == "edit":
+            wanted = edit.PROCESS.parse(inputs.inputs)
+            plan = edit.plan(wanted, files(wanted), registry, limits, rate)
+        else:
+            plan = generate.plan(generate.PROCESS.parse(inputs.inputs), registry, limits, rate)
     except InvalidInput as error:
         error.field = f"inputs.{error.field}"
         raise

@@ -24,7 +24,9 @@ from model_backend.raster.footprint import footprint
 from model_backend.schemas import Plan, Recipe
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
-SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+_SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+SOURCE_TYPE = _SOURCE_TYPES + "trainedAlgorithmicMedia"
+EDITED_SOURCE_TYPE = _SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
 _DOMAIN = "GENERATION"
 _PROMPTS = {"prompt", "negative_prompt"}
 
@@ -51,6 +53,8 @@ def recorded(recipe: Recipe, provenance: Provenance) -> dict[str, Any]:
 def tags(recipe: Recipe, plan: Plan, provenance: Provenance) -> dict[str, str]:
     """Return the tags of GDAL's default domain, which every reader shows."""
     text = f"SYNTHETIC (AI-generated) imagery, not an observation. Made by {provenance.model}."
+    if recipe.process == "edit":
+        text = f"EDITED: part of this raster is synthetic (AI-generated), made by {provenance.model}."
     return {
         "TIFFTAG_SOFTWARE": provenance.software,
         "TIFFTAG_DATETIME": f"{provenance.created:%Y:%m:%d %H:%M:%S}",
@@ -83,7 +87,7 @@ def read_recipe(path: Path) -> dict[str, Any] | None:
     return recipe if isinstance(recipe, dict) else None
 
 
-def xmp(provenance: Provenance) -> bytes:
+def xmp(provenance: Provenance, source_type: str = SOURCE_TYPE) -> bytes:
     """Return the XMP packet (ISO 16684-1) with IPTC's DigitalSourceType."""
     created, rights = provenance.created.isoformat(timespec="seconds"), escape(provenance.licence)
     maker = escape(f"{provenance.software}, {provenance.model}")
@@ -94,7 +98,7 @@ def xmp(provenance: Provenance) -> bytes:
     xmlns:dc="http://purl.org/dc/elements/1.1/"
     xmlns:xmp="http://ns.adobe.com/xap/1.0/"
     xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">
-   <Iptc4xmpExt:DigitalSourceType>{SOURCE_TYPE}</Iptc4xmpExt:DigitalSourceType>
+   <Iptc4xmpExt:DigitalSourceType>{source_type}</Iptc4xmpExt:DigitalSourceType>
    <xmp:CreatorTool>{maker}</xmp:CreatorTool>
    <xmp:CreateDate>{created}</xmp:CreateDate>
    <dc:rights><rdf:Alt><rdf:li xml:lang="x-default">{rights}</rdf:li></rdf:Alt></dc:rights>
@@ -104,8 +108,17 @@ def xmp(provenance: Provenance) -> bytes:
 <?xpacket end="w"?>""".encode()
 
 
-def stac_item(item_id: str, asset: str, plan: Plan, recipe: Recipe, provenance: Provenance) -> dict[str, Any]:
+def stac_item(
+    item_id: str,
+    asset: str,
+    plan: Plan,
+    recipe: Recipe,
+    provenance: Provenance,
+    bands: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return the STAC 1.1 Item of one file; ``asset`` is the file's address relative to the Item's own.
+
+    ``bands`` are STAC's members for the asset's bands; left out, they are those of a generated scene.
 
     An Item needs a date. Elsewhere it is that of the observation, here that of the making, and it says so.
     """
@@ -124,10 +137,14 @@ def stac_item(item_id: str, asset: str, plan: Plan, recipe: Recipe, provenance: 
     )
     item.add_asset(
         "image",
-        pystac.Asset(asset, "Synthetic imagery", media_type=COG, roles=["data"], extra_fields=_bands()),
+        pystac.Asset(asset, _title(recipe), media_type=COG, roles=["data"], extra_fields=bands or _bands()),
     )
     result: dict[str, Any] = item.to_dict(include_self_link=False)
     return result
+
+
+def _title(recipe: Recipe) -> str:
+    return "Partly synthetic imagery" if recipe.process == "edit" else "Synthetic imagery"
 
 
 def _bands() -> dict[str, Any]:
@@ -138,15 +155,17 @@ def _bands() -> dict[str, Any]:
 def _properties(plan: Plan, recipe: Recipe, provenance: Provenance) -> dict[str, Any]:
     """Return the properties of the Item; STAC has no field for synthetic imagery, so there are ours."""
     created = provenance.created.strftime("%Y-%m-%dT%H:%M:%SZ")
+    edited = recipe.process == "edit"
+    whole, part = "AI-generated, not an observation", "An observation of which a part is AI-generated"
     return {
-        "title": f"Synthetic imagery by {provenance.model}",
-        "description": "AI-generated, not an observation; the date is that of the making.",
+        "title": f"{_title(recipe)} by {provenance.model}",
+        "description": f"{part if edited else whole}; the date is that of the making.",
         "keywords": ["synthetic", "AI-generated"],
         "created": created,
         "license": "other",
         "gsd": round((plan.gsd.x * plan.gsd.y) ** 0.5, 6),
         "text2earth:synthetic": True,
-        "text2earth:digital_source_type": SOURCE_TYPE,
+        "text2earth:digital_source_type": EDITED_SOURCE_TYPE if edited else SOURCE_TYPE,
         "text2earth:model": provenance.model,
         "text2earth:licence": provenance.licence,
         "text2earth:attribution": provenance.attribution,

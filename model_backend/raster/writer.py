@@ -44,7 +44,7 @@ _STAGING = {
     "zstd_level": 1,
     "bigtiff": "IF_SAFER",
 }
-_COG = {
+COG_OPTIONS = {
     "driver": "COG",
     "compress": "DEFLATE",  # the one codec that every GDAL has
     "predictor": "YES",
@@ -66,19 +66,19 @@ def write_scene(path: Path, pixels: Pixels, plan: Plan, recipe: Recipe, provenan
     if pixels.shape != (3, grid.height, grid.width) or pixels.dtype != np.uint8:
         raise ValueError(f"{pixels.shape} {pixels.dtype} are not the pixels of {grid}")
     # PAM off: what a GeoTIFF cannot hold must not hide in a file beside it.
-    with rasterio.Env(GDAL_PAM_ENABLED="NO", GDAL_CACHEMAX=128), _scratch(path) as (made, warped, part):
+    with rasterio.Env(GDAL_PAM_ENABLED="NO", GDAL_CACHEMAX=128), scratch(path) as (made, warped, part):
         _stage(made, pixels, recipe)
         stage = made
         if recipe.resampled is not None:
             _warp(made, warped, recipe.resampled)
             stage = warped
         _describe(stage, plan, recipe, provenance)
-        rasterio.shutil.copy(stage, part, **_COG)
+        rasterio.shutil.copy(stage, part, **COG_OPTIONS)
         os.replace(part, path)
 
 
 @contextmanager
-def _scratch(path: Path) -> Iterator[tuple[Path, Path, Path]]:
+def scratch(path: Path) -> Iterator[tuple[Path, Path, Path]]:
     """Give three names beside ``path`` and remove what is left of them."""
     names = tuple(path.with_name(f"{path.name}.{end}") for end in ("stage", "warped", "part"))
     try:
@@ -132,6 +132,13 @@ def _describe(stage: Path, plan: Plan, recipe: Recipe, provenance: Provenance) -
         file.update_tags(**tags(recipe, plan, provenance))
         file.update_tags(ns="GENERATION", **generation_tags(recipe, provenance))
         file.update_tags(ns="xml:XMP", xmp="-")
-    # rasterio can only write name=value here, which is no XMP: it makes the tag, tifffile its content.
+    write_xmp(stage, xmp(provenance))
+
+
+def write_xmp(stage: Path, packet: bytes) -> None:
+    """Put an XMP packet into a staging file that has something in that place.
+
+    rasterio can only write name=value there, which is no XMP: it makes the tag, tifffile its content.
+    """
     with tifffile.TiffFile(stage, mode="r+b") as file:
-        file.pages[0].tags[_XMP_TAG].overwrite(xmp(provenance))
+        file.pages[0].tags[_XMP_TAG].overwrite(packet)

@@ -16,7 +16,8 @@ from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
 from model_backend.models.card import read_card
 from model_backend.models.registry import Registry
 from model_backend.processes import generate, plan
-from model_backend.schemas import Box, Plan, PlanInputs, Recipe
+from model_backend.processes.edit import Files
+from model_backend.schemas import Box, EditInputs, Plan, PlanInputs, Recipe
 from model_backend.settings import Settings
 
 METRES = {"bbox": [500_000.0, 5_200_000.0, 500_064.0, 5_200_064.0], "crs": "EPSG:32632"}
@@ -220,8 +221,12 @@ def test_huge_requests_allocate_nothing(planned: Any) -> None:
     assert peak < 3_000_000
 
 
+def no_files(_: EditInputs) -> Files:
+    raise AssertionError("a scene has no files")
+
+
 def test_the_process_plan_answers_json(registry: Registry, limits: Settings) -> None:
-    answer = plan.run(PlanInputs(process="generate", inputs=GOOD), registry, limits, 0.1)
+    answer = plan.run(PlanInputs(process="generate", inputs=GOOD), registry, limits, 0.1, no_files)
     assert set(answer) == {"plan"}
     Plan.model_validate(answer["plan"])
     for inputs, field in (
@@ -230,7 +235,7 @@ def test_the_process_plan_answers_json(registry: Registry, limits: Settings) -> 
         ({}, "inputs.prompt"),
     ):
         with pytest.raises(InvalidInput) as caught:
-            plan.run(PlanInputs(process="generate", inputs=inputs), registry, limits, None)
+            plan.run(PlanInputs(process="generate", inputs=inputs), registry, limits, None, no_files)
         assert caught.value.field == field
 
 

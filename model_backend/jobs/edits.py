@@ -1,0 +1,107 @@
+"""The story of an edit: how a claimed block becomes an edited raster.
+
+Plan, files, model, a view of what is there, the repainted view, back onto the raster's grid, joined to what
+stays, other bands, file, rows. Pixels are made in ``engine``, rasters read and written in ``raster``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_backend.engine.composite import Join, cast
+from model_backend.jobs.bench import Bench, Names, learn_rate, loaded, origin
+from model_backend.jobs.rows import Claim, Result
+from model_backend.jobs.uploads import Uploads
+from model_backend.processes import edit
+from model_backend.raster import spectral
+from model_backend.raster.patch import Patch, picture, write_edit
+from model_backend.raster.source import read, read_known
+from model_backend.schemas import EditInputs, Recipe
+
+if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
+    from model_backend.engine.edit import Edit, View
+    from model_backend.models.loader import Model
+
+
+def run(claim: Claim, bench: Bench) -> list[Result]:
+    """Make one variant of an edit."""
+    assert claim.plan is not None
+    plan, watch = claim.plan, bench.watch
+    inputs = edit.PROCESS.parse(claim.inputs)
+    recipe = plan.recipe.model_copy(update={"seed": plan.recipe.seed + claim.number})
+    files = Uploads(bench.settings).files_of(bench.store.owner(claim.job), inputs)
+    model = loaded(recipe, bench)
+    ready = edit.prepare(inputs, files, model.card, bench.settings)
+    which = "" if plan.variants == 1 else f" variant {claim.number + 1} of {plan.variants}"
+    watch.say(f"Painting{which}.")
+    painter = _painter(model, recipe, ready, inputs.strength)
+    painted = painter.view(watch)
+    learn_rate(plan, bench)
+    watch.say("Writing the file.")
+    made = origin(painter.profile, recipe, bench, inputs.record_prompt)
+    names = Names(claim, bench.folder)
+    bands = write_edit(names.image, ready.source, join(ready, painted, inputs), plan, recipe, made)
+    watch.picture(picture(names.image, *_shown(ready, recipe)))
+    return names.results("Edited imagery (cloud-optimized GeoTIFF)", recipe, made, bands)
+
+
+def _painter(model: Model, recipe: Recipe, ready: edit.Ready, strength: float) -> Edit:
+    from model_backend.engine.edit import Canvas, Edit
+    from model_backend.engine.scene import Request
+
+    view, known = ready.work.take(ready.canvas, ready.stretch)
+    paint = ready.work.mask(ready.paint, ready.at, ready.canvas)
+    return Edit(model, Request.of(recipe), Canvas(ready.canvas, view, paint, known), strength)
+
+
+def join(ready: edit.Ready, painted: View, inputs: EditInputs) -> Patch:
+    """Return the raster's new values in the mask, out of a repainted view of the canvas.
+
+    The view comes back onto the raster's grid and into its values, takes the tone of the surroundings along
+    the mask's border, and is feathered inside it.
+    """
+    source, box, mask = ready.source, ready.join, ready.mask
+    known = read_known(source, box)
+    old = read(source, box, source.roles.visible)
+    made = ready.stretch.values(ready.work.back(painted, ready.canvas, box))
+    border = Join(mask, known, ready.spacing, ready.feather)
+    values: dict[int, NDArray[Any]] = {}
+    for band, before, after in zip(source.roles.visible, old, made, strict=True):
+        values[band] = cast(border.band(np.where(known, before, np.nan), after), source.dtype, source.nodata)
+    if inputs.extra_bands == "match" and source.roles.extra:
+        values |= _borrowed(ready, known, old, values, border)
+    return Patch(ready.at, ready.paint, values)
+
+
+def _borrowed(
+    ready: edit.Ready,
+    known: NDArray[np.bool_],
+    old: NDArray[Any],
+    painted: dict[int, NDArray[Any]],
+    border: Join,
+) -> dict[int, NDArray[Any]]:
+    """Return values for the bands that the model does not see, feathered like the others."""
+    source, mask = ready.source, ready.mask
+    lenders = known & ~mask
+    view = ready.stretch.view(old)[:, lenders]
+    new = np.stack([painted[band] for band in source.roles.visible])
+    wanted = ready.stretch.view(new[:, None])[:, 0]
+    others = read(source, ready.join, source.roles.extra)
+    lent = spectral.borrow(wanted, view, others[:, lenders])
+    values = {}
+    for band, before, after in zip(source.roles.extra, others, lent, strict=True):
+        blended = border.feathered(np.where(known, before, np.nan), after)
+        values[band] = cast(blended, source.dtype, source.nodata)
+    return values
+
+
+def _shown(ready: edit.Ready, recipe: Recipe) -> tuple[tuple[int, ...], tuple[tuple[float, float], ...]]:
+    """Return the visible bands as the result numbers them, and their stretch."""
+    source = ready.source
+    dropped = recipe.edit is not None and recipe.edit.extra_bands == "drop"
+    gone = source.roles.extra if dropped else ()
+    bands = tuple(band - sum(other < band for other in gone) for band in source.roles.visible)
+    return bands, ready.stretch.ranges

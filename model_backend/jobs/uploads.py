@@ -1,0 +1,160 @@
+"""Rasters that were sent here: received in pieces, checked, kept while they are used.
+
+One folder per owner, whose name nobody can guess from outside; an id means something in its owner's folder
+only. An upload is ``<id>.part`` while it arrives and ``<id>.tif`` once the checking child has rewritten it;
+``<id>.json`` says how long it is, or what it came to. The time of its last use is the file's own. Knows no
+HTTP.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model_backend.errors import InvalidInput, NoSuchUpload, StorageFull
+from model_backend.processes.edit import Files
+from model_backend.raster.upload_check import check
+from model_backend.schemas import EditInputs, Upload
+from model_backend.settings import Settings
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_SPARE = 1 << 28  # bytes of disk that uploads leave alone
+_CHILDREN = threading.BoundedSemaphore(2)  # checks at a time, of this process
+
+
+@dataclass(frozen=True)
+class State:
+    """How far an upload is: ``facts`` are the raster's once it is complete and checked."""
+
+    id: str
+    length: int
+    received: int
+    facts: dict[str, Any] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return this as the JSON that callers get."""
+        done = {"complete": self.facts is not None}
+        return {"id": self.id, "length": self.length, "received": self.received} | done | (self.facts or {})
+
+
+class Uploads:
+    """The uploads of one backend."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Use ``data_dir/uploads``."""
+        self._settings = settings
+        self._root = settings.data_dir / "uploads"
+
+    def start(self, owner: str, length: int) -> State:
+        """Begin an upload of ``length`` bytes; raises StorageFull."""
+        folder = self._folder(owner)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The file, and what it is rewritten to.
+        if 2 * length + _SPARE > shutil.disk_usage(folder).free:
+            raise StorageFull("The backend has not enough disk for this upload.")
+        upload = uuid.uuid4().hex
+        (folder / f"{upload}.part").touch(mode=0o600)
+        self._write(folder / f"{upload}.json", {"length": length})
+        return State(upload, length, 0, None)
+
+    def state(self, owner: str, upload: str) -> State:
+        """Return how far an upload is; raises NoSuchUpload, also for those of other owners."""
+        path = self._path(owner, upload, ".json")
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            if "facts" in known:
+                return State(upload, known["length"], known["length"], known["facts"])
+            return State(upload, known["length"], path.with_suffix(".part").stat().st_size, None)
+        except FileNotFoundError:
+            raise NoSuchUpload(
+                "There is no such upload; it may have expired. Send the raster again."
+            ) from None
+
+    def part(self, owner: str, upload: str) -> Path:
+        """Return the file that the bytes of an unfinished upload are appended to."""
+        return self._path(owner, upload, ".part")
+
+    def finish(self, owner: str, upload: str) -> State:
+        """Check a file that is here completely; raises InvalidInput, and then it is gone."""
+        part = self.part(owner, upload)
+        made = part.with_suffix(".made")
+        try:
+            with _CHILDREN:
+                facts = check(part, made, self._settings.max_raster)
+            with made.open("rb") as file:
+                facts["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+            length = part.stat().st_size
+            os.replace(made, part.with_suffix(".tif"))
+            self._write(part.with_suffix(".json"), {"length": length, "facts": facts})
+        except InvalidInput:
+            self.remove(owner, upload)
+            raise
+        part.unlink()
+        return State(upload, length, length, facts)
+
+    def adopt(self, owner: str, content: bytes | Path) -> str:
+        """Make bytes, or a file of ours, an upload of its own, and return its id."""
+        length = len(content) if isinstance(content, bytes) else content.stat().st_size
+        upload = self.start(owner, length).id
+        if isinstance(content, bytes):
+            self.part(owner, upload).write_bytes(content)
+        else:
+            shutil.copyfile(content, self.part(owner, upload))
+        return self.finish(owner, upload).id
+
+    def remove(self, owner: str, upload: str) -> None:
+        """Remove an upload, whole or not."""
+        for ending in (".json", ".part", ".made", ".tif"):
+            self._path(owner, upload, ending).unlink(missing_ok=True)
+
+    def files_of(self, owner: str, inputs: EditInputs) -> Files:
+        """Return the stored rasters that an edit names, and keep them a while longer; raises InvalidInput."""
+        source, digest = self._raster(owner, inputs.source, "source")
+        mask = self._raster(owner, inputs.mask, "mask")[0] if isinstance(inputs.mask, Upload) else None
+        return Files(source, digest, mask)
+
+    def _raster(self, owner: str, named: Upload, field: str) -> tuple[Path, str]:
+        try:
+            state = self.state(owner, named.upload)
+        except NoSuchUpload as error:
+            raise InvalidInput(f"{field}.upload", str(error), value=named.upload) from None
+        if state.facts is None:
+            detail = f"The upload is not complete: {state.received:,} of {state.length:,} bytes are here."
+            raise InvalidInput(f"{field}.upload", detail, value=named.upload)
+        path = self._path(owner, named.upload, ".tif")
+        os.utime(path)
+        return path, str(state.facts["sha256"])
+
+    def sweep(self, in_use: Callable[[str], bool]) -> None:
+        """Remove uploads that nobody touched for long; ``in_use`` says whether a job still needs an id."""
+        oldest = time.time() - self._settings.upload_hours * 3600
+        for record in self._root.glob("*/*.json"):
+            touched = [path.stat().st_mtime for path in record.parent.glob(f"{record.stem}.*")]
+            if max(touched, default=0.0) < oldest and not in_use(record.stem):
+                for path in record.parent.glob(f"{record.stem}.*"):
+                    with contextlib.suppress(PermissionError):  # Windows, while somebody reads it
+                        path.unlink(missing_ok=True)
+
+    def _folder(self, owner: str) -> Path:
+        return self._root / hashlib.sha256(owner.encode()).hexdigest()[:32]
+
+    def _path(self, owner: str, upload: str, ending: str) -> Path:
+        if not _ID.fullmatch(upload):
+            raise NoSuchUpload("There is no such upload.")
+        return self._folder(owner) / f"{upload}{ending}"
+
+    def _write(self, path: Path, value: dict[str, Any]) -> None:
+        part = path.with_suffix(".new")
+        part.write_text(json.dumps(value), encoding="utf-8")
+        os.replace(part, path)

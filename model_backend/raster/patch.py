@@ -1,0 +1,133 @@
+"""Writing an edit: the source again, with the masked pixels replaced and everything else as it was.
+
+The source is copied block by block (as a file, where all bands stay), the patch is written into the copy, and
+the copy becomes a lossless cloud-optimized GeoTIFF: same grid, CRS, type, nodata, scales, offsets, colour
+meanings, ground control points, masks and metadata. What the file says about itself is added beside what the
+source said. Memory depends on the patch. Knows files; knows no model.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from numpy.typing import NDArray
+
+from model_backend.raster.provenance import EDITED_SOURCE_TYPE, Provenance, generation_tags, tags, xmp
+from model_backend.raster.source import SEALED, Source, window
+from model_backend.raster.writer import COG_OPTIONS, scratch, write_xmp
+from model_backend.schemas import Box, Plan, Recipe
+
+_PREVIEW = 1024  # pixels of a side of a preview, at most
+_THE_OWNERS = ("TIFFTAG_COPYRIGHT", "TIFFTAG_DATETIME")  # tags that speak of the whole picture
+_BORROWED = "values in the mask are borrowed from known pixels of similar colour, not predicted"
+
+
+@dataclass(frozen=True)
+class Patch:
+    """New values of the masked pixels, per band (counted from 1): one for every True of ``mask``.
+
+    ``mask`` are pixels of the raster's box ``at``. Alpha is made opaque and the mask band valid there.
+    """
+
+    at: Box
+    mask: NDArray[np.bool_]
+    values: Mapping[int, NDArray[Any]]
+
+
+def write_edit(
+    path: Path, source: Source, patch: Patch, plan: Plan, recipe: Recipe, provenance: Provenance
+) -> dict[str, Any]:
+    """Write the edited raster, whole or not at all, and return STAC's members for its bands."""
+    dropped = recipe.edit is not None and recipe.edit.extra_bands == "drop"
+    kept = [b for b in range(1, source.count + 1) if not (dropped and b in source.roles.extra)]
+    with rasterio.Env(**SEALED), scratch(path) as (stage, _, part):
+        if len(kept) == source.count:
+            shutil.copyfile(source.path, stage)
+        else:
+            _copy_bands(source, stage, kept)
+        bands = _apply(stage, source, patch, kept)
+        _describe(stage, tags(recipe, plan, provenance) | _about_bands(source, recipe), recipe, provenance)
+        rasterio.shutil.copy(stage, part, **COG_OPTIONS, sparse_ok="YES")
+        os.replace(part, path)
+    return bands
+
+
+def picture(path: Path, bands: tuple[int, ...], ranges: tuple[tuple[float, float], ...]) -> NDArray[np.uint8]:
+    """Return a raster as (rows, columns, 3) bytes of at most 1,024 a side, stretched, for looking at."""
+    with rasterio.Env(**SEALED), rasterio.open(path, driver="GTiff") as file:
+        scale = max(1.0, max(file.width, file.height) / _PREVIEW)
+        shape = len(bands), max(1, round(file.height / scale)), max(1, round(file.width / scale))
+        values = file.read(list(bands), out_shape=shape).astype(np.float64)
+    low, high = np.array(ranges).T[:, :, None, None]
+    shown = np.nan_to_num((values - low) / (high - low) * 255).clip(0, 255).astype(np.uint8)
+    return np.broadcast_to(shown, (3, *shape[1:])).transpose(1, 2, 0)
+
+
+def _apply(stage: Path, source: Source, patch: Patch, kept: list[int]) -> dict[str, Any]:
+    here = window(patch.at)
+    with rasterio.open(stage, "r+", driver="GTiff") as file:
+        for number, band in enumerate(kept, start=1):
+            new: Any = patch.values.get(band)
+            if band == source.roles.alpha:
+                new = np.iinfo(source.dtype).max if source.dtype.kind in "ui" else 1
+            if new is not None:
+                block = file.read(number, window=here)
+                block[patch.mask] = new
+                file.write(block, number, window=here)
+        if source.mask_band:
+            valid = file.read_masks(kept.index(source.roles.visible[0]) + 1, window=here)
+            file.write_mask(np.where(patch.mask, np.uint8(255), valid), window=here)
+        names = [text or f"band {band}" for text, band in zip(file.descriptions, kept, strict=True)]
+        return {"data_type": str(source.dtype), "bands": [{"name": name} for name in names]}
+
+
+def _copy_bands(source: Source, stage: Path, kept: list[int]) -> None:
+    """Write some bands of the source as a raster of their own, with all that is said about them."""
+    with rasterio.open(source.path, driver="GTiff") as old:
+        profile = old.profile | {"count": len(kept), "interleave": "band", "bigtiff": "IF_SAFER"}
+        points, crs = old.gcps
+        if points:
+            profile |= {"gcps": points, "crs": crs}
+            profile.pop("transform")
+        with rasterio.open(stage, "w", **profile) as new:
+            new.update_tags(**{k: v for k, v in old.tags().items() if k != "AREA_OR_POINT"})
+            new.scales = [old.scales[b - 1] for b in kept]
+            new.offsets = [old.offsets[b - 1] for b in kept]
+            new.units = [old.units[b - 1] or "" for b in kept]
+            new.colorinterp = [old.colorinterp[b - 1] for b in kept]
+            for number, band in enumerate(kept, start=1):
+                new.update_tags(number, **old.tags(band))
+                if old.descriptions[band - 1]:
+                    new.set_band_description(number, old.descriptions[band - 1])
+            for _, block in old.block_windows(1):
+                new.write(old.read(kept, window=block), window=block)
+                if source.mask_band:
+                    new.write_mask(old.read_masks(kept[0], window=block), window=block)
+
+
+def _about_bands(source: Source, recipe: Recipe) -> dict[str, str]:
+    """Return a tag that says where the other bands' values come from, if they changed."""
+    borrowed = recipe.edit is not None and recipe.edit.extra_bands == "match" and source.roles.extra
+    return {"AI_EXTRA_BANDS": _BORROWED} if borrowed else {}
+
+
+def _describe(stage: Path, new: Mapping[str, str], recipe: Recipe, provenance: Provenance) -> None:
+    """Add what this file is to what the source said about itself, which is not overwritten."""
+    with rasterio.open(stage, "r+", driver="GTiff") as file:
+        old = file.tags()
+        added = {k: v for k, v in new.items() if k.startswith("AI_") or k not in {*old, *_THE_OWNERS}}
+        file.update_tags(**added)
+        file.update_tags(ns="GENERATION", **generation_tags(recipe, provenance))
+        has_xmp = bool(file.tags(ns="xml:XMP"))
+        if not has_xmp:
+            file.update_tags(ns="xml:XMP", xmp="-")
+    if not has_xmp:
+        write_xmp(stage, xmp(provenance, EDITED_SOURCE_TYPE))

@@ -1,0 +1,204 @@
+"""The raster that is edited: what its bands are, which pixels have values, and reading them by windows.
+
+Only files that this program wrote itself are opened (``upload_check`` made them, or a job of ours): a
+GeoTIFF, with GDAL's one driver for it, no sidecar files and no look at the folder around it. Boxes are
+(col, row, width, height) in pixels of the raster; arrays are (bands, rows, columns) in the raster's own
+type. Knows no model and no mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyproj
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.transform import from_gcps
+from rasterio.windows import Window
+
+from model_backend.errors import InvalidInput
+from model_backend.raster.crs import parse_crs
+from model_backend.schemas import Box
+
+Bools = NDArray[np.bool_]
+
+# No sidecar is read or written, no folder listed; the block cache stays small beside a loaded model.
+SEALED = {
+    "GDAL_PAM_ENABLED": "NO",
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_TIFF_INTERNAL_MASK": "YES",
+    "GDAL_CACHEMAX": 128,
+}
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which bands are what, counted from 1: one or three to look at, alpha, and the rest."""
+
+    visible: tuple[int, ...]
+    alpha: int | None
+    extra: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A raster's header, checked: it has a CRS, a grid, and bands of real numbers of one type."""
+
+    path: Path
+    width: int
+    height: int
+    count: int
+    dtype: np.dtype[Any]
+    nodata: float | None
+    transform: Affine
+    crs: pyproj.CRS
+    roles: Roles
+    mask_band: bool
+    warnings: tuple[str, ...]
+
+    @property
+    def box(self) -> Box:
+        """The whole raster."""
+        return Box(col=0, row=0, width=self.width, height=self.height)
+
+
+@contextmanager
+def sealed(path: Path, mode: str = "r") -> Iterator[Any]:
+    """Open one of our own GeoTIFFs, with the GTiff driver alone and nothing around the file."""
+    with rasterio.Env(**SEALED), rasterio.open(path, mode, driver="GTiff") as dataset:
+        yield dataset
+
+
+def describe(path: Path, bands: Sequence[int] | None = None) -> Source:
+    """Return the header of a raster; ``bands`` are the ones to look at, if the caller says.
+
+    Raises InvalidInput for ``source`` or ``bands`` with what to do about it.
+    """
+    with sealed(path) as dataset:
+        transform, warnings = _transform(dataset)
+        dtype = _dtype(dataset)
+        return Source(
+            path=path,
+            width=dataset.width,
+            height=dataset.height,
+            count=dataset.count,
+            dtype=dtype,
+            nodata=_nodata(dataset, dtype),
+            transform=transform,
+            crs=_crs(dataset),
+            roles=_roles(dataset, bands),
+            mask_band=any(
+                MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+                for flags in dataset.mask_flag_enums
+            ),
+            warnings=warnings,
+        )
+
+
+def read(source: Source, box: Box, bands: Sequence[int]) -> NDArray[Any]:
+    """Return (len(bands), height, width) of a box inside the raster, in its own type."""
+    with sealed(source.path) as dataset:
+        values: NDArray[Any] = dataset.read(list(bands), window=window(box))
+        return values
+
+
+def read_known(source: Source, box: Box) -> Bools:
+    """Return which pixels of a box inside the raster have values: neither nodata, transparent nor NaN."""
+    with sealed(source.path) as dataset:
+        here = window(box)
+        values = dataset.read(list(source.roles.visible), window=here)
+        known = np.ones(values.shape[1:], np.bool_)
+        if values.dtype.kind == "f":
+            known &= np.isfinite(values).all(0)
+        if source.nodata is not None and not np.isnan(source.nodata):
+            known &= (values != source.dtype.type(source.nodata)).any(0)
+        if source.roles.alpha is not None:
+            known &= dataset.read(source.roles.alpha, window=here) > 0
+        elif source.mask_band:
+            known &= dataset.read_masks(source.roles.visible[0], window=here) > 0
+        return known
+
+
+def window(box: Box) -> Window:
+    """Return a box as rasterio's window."""
+    return Window(box.col, box.row, box.width, box.height)
+
+
+def _transform(dataset: Any) -> tuple[Affine, tuple[str, ...]]:
+    transform = dataset.transform
+    warnings: tuple[str, ...] = ()
+    if transform == Affine.identity():
+        points, _ = dataset.gcps
+        if len(points) < 3:
+            detail = "The raster has no georeference. Georeference it first (in QGIS: Layer > Georeferencer)."
+            raise InvalidInput("source", detail, allowed="a raster with a transform")
+        transform = from_gcps(points)
+        warnings = (
+            "The raster has ground control points only: the mask is placed by a plane fitted to them.",
+        )
+    if not np.isfinite(list(transform)).all() or abs(transform.determinant) == 0:
+        raise InvalidInput("source", "The raster's transform has pixels without an area.")
+    return transform, warnings
+
+
+def _dtype(dataset: Any) -> np.dtype[Any]:
+    kinds = set(dataset.dtypes)
+    if len(kinds) != 1:
+        raise InvalidInput("source", "The raster's bands have different types; save it with one.")
+    dtype: np.dtype[Any] = np.dtype(kinds.pop())
+    if dtype.kind not in "uif":
+        rule = "whole or real numbers"
+        raise InvalidInput("source", f"The raster's values are {dtype}; an edit needs {rule}.", allowed=rule)
+    return dtype
+
+
+def _nodata(dataset: Any, dtype: np.dtype[Any]) -> float | None:
+    """Return the nodata value, None if there is none or no pixel can have it."""
+    value: float | None = dataset.nodata
+    if value is None or dtype.kind == "f":
+        return value
+    info = np.iinfo(dtype)
+    return value if float(value).is_integer() and info.min <= value <= info.max else None
+
+
+def _crs(dataset: Any) -> pyproj.CRS:
+    crs = dataset.crs or dataset.gcps[1]
+    if not crs:
+        detail = "The raster has no coordinate reference system. Assign one and send it again."
+        raise InvalidInput("source", detail, allowed="a raster with a CRS")
+    code = crs.to_epsg(confidence_threshold=100)
+    return parse_crs(f"EPSG:{code}" if code else crs.to_wkt(version="WKT2_2019"), "source")
+
+
+def _roles(dataset: Any, asked: Sequence[int] | None) -> Roles:
+    meanings = list(dataset.colorinterp)
+    if ColorInterp.palette in meanings:
+        detail = (
+            "The raster's values are numbers of a colour table, which cannot be painted. Expand it to "
+            "RGB first (in QGIS: Raster > Conversion > PCT to RGB)."
+        )
+        raise InvalidInput("source", detail, allowed="a raster without a colour table")
+    alpha = meanings.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in meanings else None
+    others = [band for band in dataset.indexes if band != alpha]
+    if not others:
+        raise InvalidInput("source", "The raster has no band besides alpha.")
+    visible = tuple(asked) if asked is not None else _visible(meanings, others)
+    if len(visible) not in (1, 3) or len(set(visible)) != len(visible) or not set(visible) <= set(others):
+        rule = f"one band, or three different ones, of {', '.join(map(str, others))}"
+        raise InvalidInput("bands", f"`bands` must be {rule}.", value=list(visible), allowed=rule)
+    return Roles(visible, alpha, tuple(band for band in others if band not in visible))
+
+
+def _visible(meanings: list[ColorInterp], others: list[int]) -> tuple[int, ...]:
+    """Return the bands that say they are red, green and blue; else the first three, or the only one."""
+    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    if all(colour in meanings for colour in colours):
+        return tuple(meanings.index(colour) + 1 for colour in colours)
+    return tuple(others[:3]) if len(others) >= 3 else (others[0],)

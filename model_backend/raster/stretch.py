@@ -1,0 +1,76 @@
+"""How a raster's values become the model's view and come back: one straight line per visible band.
+
+The view has (3, rows, columns), 0 for black and 1 for white; values beyond the stretch go beyond 0 and 1 and
+are clipped only by what hands them to the model, so that the way back is exact. The stretch belongs to the
+edit and is written into its recipe: no window has its own. Knows arrays, no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_backend.errors import InvalidInput
+
+_SAMPLE = 1_000_000  # values per band that percentiles are taken from
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: what of a colour a grey raster shows
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Per visible band the value that is shown black and the value that is shown white."""
+
+    ranges: tuple[tuple[float, float], ...]
+
+    def view(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Return (1 or 3, rows, columns) of a raster's values as (3, rows, columns) of the model's view."""
+        low, high = self._bounds()
+        shown = (values.astype(np.float64) - low) / (high - low)
+        return np.repeat(shown, 3, axis=0) if len(shown) == 1 else shown
+
+    def values(self, view: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the values, (1 or 3, rows, columns), that would give a view: the inverse of ``view``."""
+        low, high = self._bounds()
+        colours = view.astype(np.float64)
+        if len(self.ranges) == 1:
+            grey = sum(share * band for share, band in zip(_LUMA, colours, strict=True))
+            colours = np.asarray(grey)[None]
+        return np.asarray(low + colours * (high - low))
+
+    def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        low, high = np.array(self.ranges, np.float64).T
+        return low[:, None, None], high[:, None, None]
+
+
+def choose(
+    asked: Sequence[Sequence[float]] | None, values: NDArray[Any], known: NDArray[np.bool_]
+) -> Stretch:
+    """Return the stretch that was asked for, else 0 to 255 for bytes, else the 2 to 98 % of the known values.
+
+    ``values`` are (1 or 3, rows, columns) around the mask. Raises InvalidInput for ``stretch``.
+    """
+    if asked is not None:
+        return _checked(asked, len(values))
+    if values.dtype == np.uint8:
+        return Stretch(((0.0, 255.0),) * len(values))
+    if not known.any():
+        detail = "There are no values around the mask to take a stretch from; send `stretch`."
+        raise InvalidInput("stretch", detail, allowed="[lowest, highest] per band")
+    step = max(1, int(known.sum()) // _SAMPLE)
+    found = []
+    for band in values:
+        low, high = np.percentile(band[known][::step].astype(np.float64), (2, 98))
+        # A flat surrounding has no range of its own; any that holds it will do.
+        found.append((float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5))
+    return Stretch(tuple(found))
+
+
+def _checked(asked: Sequence[Sequence[float]], bands: int) -> Stretch:
+    if len(asked) != bands or any(len(pair) != 2 or not pair[0] < pair[1] for pair in asked):
+        rule = f"{bands} pair(s) of [lowest, highest], one per visible band"
+        raise InvalidInput("stretch", f"`stretch` must be {rule}.", value=str(asked), allowed=rule)
+    return Stretch(tuple((float(low), float(high)) for low, high in asked))

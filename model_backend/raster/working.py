@@ -1,0 +1,233 @@
+"""The grid on which the model works at an edit, and the way there and back.
+
+Where the raster's own pixels are square on the ground (within 5 %) and of a size the model knows, that is the
+raster's own grid, rotated or not: nothing is resampled. Elsewhere (degrees, stretched pixels, too fine or too
+coarse ones) it is a metric frame, and what the model made is warped back once; pixels outside the mask
+never make that journey. Boxes are (col, row, width, height) in pixels; views are (3, rows, columns), 0
+black to 1 white. Knows no model beyond its card's range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, floor, hypot
+
+import numpy as np
+import pyproj
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.enums import Resampling
+from rasterio.warp import reproject
+
+from model_backend.errors import InvalidInput
+from model_backend.models.card import ModelCard
+from model_backend.raster import ground
+from model_backend.raster.crs import crs_text
+from model_backend.raster.frame import gsd_range, level_of
+from model_backend.raster.grids import decimal, grow, significant
+from model_backend.raster.source import Source, read, read_known
+from model_backend.raster.stretch import Stretch
+from model_backend.schemas import Box, Frame, GroundSampleDistance
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+_EVEN = 1.05  # ratio of the longest to the shortest ground direction of a pixel that counts as square
+
+
+@dataclass(frozen=True)
+class Work:
+    """A grid to work on: endless pixels of ``crs`` laid by ``transform``; ``own``: it is the raster's."""
+
+    source: Source
+    own: bool
+    crs: pyproj.CRS
+    transform: Affine
+    gsd: GroundSampleDistance  # of the raster's own pixels, along columns and rows
+    level: int | None
+    ratio: float  # pixels of the raster per pixel of this grid, along a side
+    warnings: tuple[str, ...]
+
+    @property
+    def frame(self) -> Frame:
+        """The grid as recipes name it; of a rotated one, pixel sizes are along its own axes."""
+        t = self.transform
+        sizes = [decimal(hypot(t.a, t.d), 15), decimal(hypot(t.b, t.e), 15)]
+        return Frame(crs=crs_text(self.crs), pixel_size=sizes, anchor=[t.c, t.f])
+
+    def box(self, box: Box) -> Box:
+        """Return the pixels of this grid around a box of the raster's."""
+        return box if self.own else _mapped(box, self.source.transform, self.transform, self._forth())
+
+    def needs(self, canvas: Box) -> Box | None:
+        """Return the raster's pixels that a box of this grid is made of, None if it lies beside it."""
+        if self.own:
+            return overlap(canvas, self.source.box)
+        there = self.transform, self.source.transform
+        return overlap(grow(_mapped(canvas, *there, self._back()), 2), self.source.box)
+
+    def take(self, canvas: Box, stretch: Stretch) -> tuple[NDArray[np.float32], Bools]:
+        """Return the view of a box of this grid, and where it is known; the rest is mirrored or grey."""
+        box = self.needs(canvas)
+        if box is None:
+            grey = np.full((3, canvas.height, canvas.width), 0.5, np.float32)
+            return grey, np.zeros(grey.shape[1:], np.bool_)
+        known = read_known(self.source, box)
+        shown = stretch.view(np.where(known, read(self.source, box, self.source.roles.visible), 0))
+        view = np.clip(np.where(known, shown, 0.5), 0, 1).astype(np.float32)
+        return _padded(view, known, box, canvas) if self.own else self._warped(view, known, box, canvas)
+
+    def mask(self, mask: Bools, at: Box, canvas: Box) -> Bools:
+        """Return which pixels of ``canvas`` have a part in a mask of the raster's pixels at ``at``."""
+        if self.own:
+            out = np.zeros((canvas.height, canvas.width), np.bool_)
+            both = overlap(at, canvas)
+            if both is not None:
+                out[cut(both, canvas)] = mask[cut(both, at)]
+            return out
+        method = Resampling.max if self.ratio > 1 else Resampling.bilinear
+        share = np.zeros((canvas.height, canvas.width), np.float32)
+        self._reproject(mask.astype(np.float32), share, at, canvas, method)
+        out = share > 1e-3
+        if not out.any():  # a mask smaller than a pixel of this grid
+            whole = overlap(self.box(at), canvas)
+            assert whole is not None
+            out[cut(whole, canvas)] = True
+        return out
+
+    def back(self, view: NDArray[np.float32], canvas: Box, to: Box) -> NDArray[np.float32]:
+        """Return the view of a box of the raster's pixels, (3, rows, columns), from that of ``canvas``."""
+        if self.own:
+            rows, cols = cut(to, canvas)
+            return view[:, rows, cols]
+        out = np.zeros((3, to.height, to.width), np.float32)
+        reproject(
+            view,
+            out,
+            src_transform=_at(self.transform, canvas),
+            src_crs=_rasterio(self.crs),
+            dst_transform=_at(self.source.transform, to),
+            dst_crs=_rasterio(self.source.crs),
+            resampling=Resampling.cubic if self.ratio > 0.7 else Resampling.average,
+        )
+        return out
+
+    def _warped(
+        self, view: NDArray[np.float32], known: Bools, box: Box, canvas: Box
+    ) -> tuple[NDArray[np.float32], Bools]:
+        method = Resampling.average if self.ratio > 1.5 else Resampling.bilinear
+        out = np.full((3, canvas.height, canvas.width), 0.5, np.float32)
+        self._reproject(view, out, box, canvas, method)
+        share = np.zeros((canvas.height, canvas.width), np.float32)
+        self._reproject(known.astype(np.float32), share, box, canvas, method)
+        return np.clip(out, 0, 1), share > 0.999
+
+    def _reproject(
+        self, values: NDArray[np.float32], out: NDArray[np.float32], at: Box, canvas: Box, method: Resampling
+    ) -> None:
+        reproject(
+            values,
+            out,
+            src_transform=_at(self.source.transform, at),
+            src_crs=_rasterio(self.source.crs),
+            dst_transform=_at(self.transform, canvas),
+            dst_crs=_rasterio(self.crs),
+            resampling=method,
+            init_dest_nodata=False,
+        )
+
+    def _forth(self) -> pyproj.Transformer:
+        return ground.transformer(self.source.crs, self.crs)
+
+    def _back(self) -> pyproj.Transformer:
+        return ground.transformer(self.crs, self.source.crs)
+
+
+def choose(source: Source, around: Box, card: ModelCard) -> Work:
+    """Return the grid for an edit whose mask lies in ``around`` (pixels of the raster).
+
+    Raises InvalidInput for ``source`` where the raster's CRS has no scale there.
+    """
+    middle = around.col + around.width / 2, around.row + around.height / 2
+    try:
+        lon, lat = ground.wgs84(source.crs, *(source.transform * middle))
+        metric = ground.metric_crs(lon, lat, source.crs)
+        steps = _ground_steps(source, metric, middle)
+    except ground.NotDefined as error:
+        detail = f"The mask cannot be measured in {source.crs.name}: {error}."
+        raise InvalidInput("source", detail) from None
+    most, least = (float(size) for size in np.linalg.svd(steps, compute_uv=False))
+    own_gsd = (most * least) ** 0.5
+    gsd = GroundSampleDistance(x=float(hypot(*steps[:, 0])), y=float(hypot(*steps[:, 1])))
+    finest, coarsest = gsd_range(card)
+    if most <= _EVEN * least and finest <= own_gsd * (1 + 1e-6) and own_gsd <= coarsest * (1 + 1e-6):
+        level = level_of(own_gsd, card)
+        return Work(source, True, source.crs, source.transform, gsd, level, 1.0, ())
+    used = min(max(own_gsd, finest), coarsest)
+    size = float(significant(used, 6))
+    transform = Affine(size, 0, 0, 0, -size, 0)
+    warnings = [f"Painted in {metric.name} with pixels of {used:.4g} m, then resampled into the raster's."]
+    if used != own_gsd:
+        warnings.append(
+            f"The raster's pixels are {own_gsd:.4g} m on the ground; {card.title} makes {finest:.4g} to "
+            f"{coarsest:.4g} m, so the painted part will look {'softer' if used > own_gsd else 'coarser'}."
+        )
+    level = level_of(used, card)
+    return Work(source, False, metric, transform, gsd, level, used / own_gsd, tuple(warnings))
+
+
+def _ground_steps(source: Source, metric: pyproj.CRS, middle: tuple[float, float]) -> Floats:
+    """Return ground metres (x, y) of one column (first column of the matrix) and one row (second)."""
+    col, row = middle
+    cols = np.array([col - 0.5, col + 0.5, col, col])
+    rows = np.array([row, row, row - 0.5, row + 0.5])
+    x, y = source.transform * (cols, rows)
+    x, y = ground.transformer(source.crs, metric).transform(x, y)
+    steps = np.array([[x[1] - x[0], x[3] - x[2]], [y[1] - y[0], y[3] - y[2]]])
+    if not np.isfinite(steps).all() or abs(np.linalg.det(steps)) < 1e-12:
+        raise ground.NotDefined("the CRS has no scale there")
+    return steps
+
+
+def overlap(one: Box, other: Box) -> Box | None:
+    """Return the pixels that two boxes share, None if there are none."""
+    col, row = max(one.col, other.col), max(one.row, other.row)
+    width = min(one.col + one.width, other.col + other.width) - col
+    height = min(one.row + one.height, other.row + other.height) - row
+    return Box(col=col, row=row, width=width, height=height) if width > 0 and height > 0 else None
+
+
+def cut(box: Box, outer: Box) -> tuple[slice, slice]:
+    """Return rows and columns of a box inside another one's array."""
+    top, left = box.row - outer.row, box.col - outer.col
+    return slice(top, top + box.height), slice(left, left + box.width)
+
+
+def _padded(
+    view: NDArray[np.float32], known: Bools, box: Box, canvas: Box
+) -> tuple[NDArray[np.float32], Bools]:
+    """Return a part of the raster grown to the canvas: mirrored at the raster's edges, and unknown there."""
+    rows, cols = cut(box, canvas)
+    pads = (rows.start, canvas.height - rows.stop), (cols.start, canvas.width - cols.stop)
+    if not any(map(any, pads)):
+        return view, known
+    return np.pad(view, ((0, 0), *pads), mode="symmetric"), np.pad(known, pads)
+
+
+def _mapped(box: Box, own: Affine, other: Affine, transformer: pyproj.Transformer) -> Box:
+    """Return the pixels of another grid around a box; the outline is followed, since edges bend."""
+    x, y = ground.outline((box.col, box.row, box.col + box.width, box.row + box.height), 41)
+    cols, rows = ~other * transformer.transform(*(own * (x, y)))
+    if not (np.isfinite(cols).all() and np.isfinite(rows).all()):
+        raise InvalidInput("mask", "The mask reaches to where the raster's CRS is not defined.")
+    left, top = floor(cols.min()), floor(rows.min())
+    return Box(col=left, row=top, width=ceil(cols.max()) - left, height=ceil(rows.max()) - top)
+
+
+def _at(transform: Affine, box: Box) -> Affine:
+    return transform * Affine.translation(box.col, box.row)
+
+
+def _rasterio(crs: pyproj.CRS) -> CRS:
+    return CRS.from_wkt(crs.to_wkt())
