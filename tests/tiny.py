@@ -39,6 +39,7 @@ def build_tiny(
     *,
     level: bool = True,
     vae: Literal["kl", "tiny"] = "kl",
+    factor: Literal[4, 8] = 8,
     card: ModelCard | None | Literal["default"] = "default",
     seed: int = 0,
 ) -> Path:
@@ -54,10 +55,12 @@ def build_tiny(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         _build_tokenizer(folder / "tokenizer")
-        _build_networks(folder, pipeline, level, vae)
+        _build_networks(folder, pipeline, level)
+        _build_autoencoder(folder / "vae", vae, {4: 3, 8: 4}[factor])
     _build_index(folder, pipeline, level, vae)
     if card is not None:
-        (tiny_card(pipeline, level=level) if card == "default" else card).write(folder)
+        given = tiny_card(pipeline, level=level, vae_factor=factor) if card == "default" else card
+        given.write(folder)
     return folder
 
 
@@ -107,9 +110,9 @@ class Watcher:
         self.previews.append(rgb)
 
 
-def _build_networks(folder: Path, pipeline: str, level: bool, vae: str) -> None:
+def _build_networks(folder: Path, pipeline: str, level: bool) -> None:
     import torch
-    from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+    from diffusers import UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
     from transformers.utils.logging import disable_progress_bar
 
@@ -159,13 +162,18 @@ def _build_networks(folder: Path, pipeline: str, level: bool, vae: str) -> None:
     )
     CLIPTextModel(text).save_pretrained(folder / "text_encoder")
 
-    channels = (16, 16, 16, 16)
+
+def _build_autoencoder(folder: Path, vae: str, blocks: int) -> None:
+    import torch
+    from diffusers import AutoencoderKL, AutoencoderTiny
+
+    channels = (16,) * blocks
     if vae == "tiny":
         autoencoder: Any = AutoencoderTiny(
             encoder_block_out_channels=channels,
             decoder_block_out_channels=channels,
-            num_encoder_blocks=(1, 1, 1, 1),
-            num_decoder_blocks=(1, 1, 1, 1),
+            num_encoder_blocks=(1,) * blocks,
+            num_decoder_blocks=(1,) * blocks,
         )
         with torch.no_grad():  # untrained, its pictures are black: centre them, with a deviation of a quarter
             pixels = autoencoder.decode(torch.randn(1, 4, 16, 16)).sample / 2 + 0.5
@@ -178,14 +186,14 @@ def _build_networks(folder: Path, pipeline: str, level: bool, vae: str) -> None:
     else:
         autoencoder = AutoencoderKL(
             block_out_channels=channels,
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
+            down_block_types=("DownEncoderBlock2D",) * blocks,
+            up_block_types=("UpDecoderBlock2D",) * blocks,
             layers_per_block=1,
             norm_num_groups=8,
             latent_channels=4,
             scaling_factor=0.18215,
         )
-    autoencoder.save_pretrained(folder / "vae")
+    autoencoder.save_pretrained(folder)
 
 
 def _build_tokenizer(folder: Path) -> None:

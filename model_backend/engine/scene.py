@@ -34,6 +34,7 @@ from model_backend.engine.lattice import Layout
 from model_backend.engine.noise import Noise
 from model_backend.engine.progress import Progress, Watch
 from model_backend.engine.sampler import advance, clean, trajectory
+from model_backend.errors import JobFailed
 from model_backend.models.card import NO_LEVEL
 from model_backend.models.loader import Model
 from model_backend.schemas import Box, Recipe, Sampler
@@ -135,6 +136,11 @@ class Scene:
             x, before = advance(x, x0, before, step), x0
             progress.called(windows, x0.cpu().numpy())
         result: Batch = x.cpu().numpy()
+        if not np.isfinite(result).all():
+            raise JobFailed(
+                f"The model computed numbers that are not finite, in {self.profile.dtype} on "
+                f"{self.profile.device}. Another device or a full-precision copy of the model may help."
+            )
         return result
 
     def _tile(self, progress: Progress, rows: range, cols: range) -> NDArray[np.float32]:

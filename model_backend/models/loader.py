@@ -92,12 +92,14 @@ class Model:
     @torch.inference_mode()
     def embed(self, prompts: Sequence[str]) -> Tensor:
         """Return text embeddings, (n, tokens, dim) float32; each prompt is encoded alone, once, and kept."""
+        embeddings = []
         for prompt in prompts:
-            if prompt not in self._prompts:
-                while len(self._prompts) >= _PROMPTS_KEPT:
-                    del self._prompts[next(iter(self._prompts))]
-                self._prompts[prompt] = self._encode(prompt)
-        return torch.cat([self._prompts[prompt] for prompt in prompts])
+            known = self._prompts.pop(prompt, None)
+            self._prompts[prompt] = self._encode(prompt) if known is None else known
+            embeddings.append(self._prompts[prompt])
+        while len(self._prompts) > _PROMPTS_KEPT:
+            del self._prompts[next(iter(self._prompts))]  # the one used longest ago
+        return torch.cat(embeddings)
 
     def tokens_lost(self, prompt: str) -> int:
         """Return how many tokens of a prompt are beyond what the text encoder reads, and are cut."""

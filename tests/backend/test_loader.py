@@ -44,8 +44,9 @@ def test_a_prompt_is_encoded_once_and_the_memory_is_bounded(tiny: Path):
         model.embed(["a lake", "a lake", "a road"])
     assert len(calls) == 2
     for n in range(100):
-        model.embed([f"field {n}"])
-    assert len(model._prompts) <= 64
+        model.embed(["a lake", f"field {n}"])
+    assert len(model._prompts) == 64
+    assert len(calls) == 102  # the one in use is kept
 
 
 def test_tokens_beyond_the_encoder_are_counted(tiny: Path):

@@ -25,7 +25,7 @@ from model_backend.engine.decode import to_bytes
 from model_backend.engine.lattice import canvas_box
 from model_backend.engine.noise import Noise
 from model_backend.engine.scene import Request, Scene
-from model_backend.errors import Cancelled
+from model_backend.errors import Cancelled, JobFailed
 from model_backend.models.card import EngineParameters, read_card
 from model_backend.models.loader import Model, load
 from model_backend.schemas import Box, Frame, Recipe
@@ -177,6 +177,17 @@ def test_overlapping_requests_on_the_ground_agree_in_every_byte(model: Model):
     assert len(np.unique(one)) > 100
 
 
+def test_a_latent_may_be_four_pixels(tmp_path: Path):
+    model = load_tiny(build_tiny(tmp_path / "model", factor=4), engine=SHORT)
+    first, second = box(-31, -9, 40, 20), box(-11, -3, 25, 41)
+    common = box(-11, -3, 20, 14)
+    one, other = crop(pixels(model, first), first, common), crop(pixels(model, second), second, common)
+    np.testing.assert_array_equal(one, other)
+    canvas = canvas_box(first, SHORT, 4)
+    assert (canvas.width, canvas.height) == (56, 32)
+    assert pixels(model, canvas, canvas=canvas).shape == (3, 32, 56)
+
+
 def test_any_reads_of_a_canvas_agree_in_every_byte(model: Model):
     canvas = canvas_box(box(-101, 55, 150, 100), SHORT, 8)
     assert canvas.width > 14 * 8  # more than one decode tile
@@ -279,6 +290,14 @@ def test_previews_come_at_most_twice_a_second(model: Model):
     watch = Watcher()
     Scene(model, request(canvas=canvas)).pixels(canvas, watch)
     assert 1 <= len(watch.previews) < watch.steps[-1][1] / 2
+
+
+def test_a_model_that_overflows_fails_instead_of_painting_black(tiny: Path):
+    model = load_tiny(tiny, engine=SHORT)
+    model._unet.conv_out.bias.data[0] = torch.inf
+    canvas = box(0, 0, 64, 64)
+    with pytest.raises(JobFailed, match="not finite, in float32 on"):
+        pixels(model, canvas, canvas=canvas)
 
 
 def test_a_canvas_of_another_model_is_refused(model: Model):
