@@ -10,7 +10,8 @@ from pydantic_core import PydanticUndefined
 from model_backend import schemas as backend
 from text2earth_qgis.core import schemas as plugin
 
-TWINS = ["Extent", "Box", "Align", "GenerateInputs", "PlanInputs", "EchoInputs"]
+TWINS = ["Extent", "Box", "Align", "GenerateInputs", "Upload", "Polygons", "EditInputs", "PlanInputs"]
+TWINS += ["EchoInputs"]
 EXAMPLES = [
     plugin.GenerateInputs(
         prompt="a lake",
@@ -44,6 +45,41 @@ def test_same_fields_and_defaults(name):
         default = twin[key].default
         expected = dataclasses.MISSING if field.default is PydanticUndefined else field.default
         assert default == expected, f"{name}.{key}"
+
+
+EDITS = [
+    plugin.EditInputs(
+        prompt="a lake",
+        source=plugin.Upload("0" * 32),
+        mask=plugin.Polygons({"type": "Polygon"}, "EPSG:4326"),
+    ),
+    plugin.EditInputs(
+        prompt="a lake",
+        source=plugin.Upload("0" * 32),
+        mask=plugin.Upload("f" * 32),
+        negative_prompt="clouds",
+        bands=[4, 3, 2],
+        stretch=[(0.0, 1.5), (0.0, 1.0), (-1.0, 1.0)],
+        extra_bands="drop",
+        feather=3.0,
+        grow=1.0,
+        strength=0.5,
+        seed=2**53 - 1,
+        steps=3,
+        sampler="euler",
+        guidance=2.0,
+        model="m",
+        record_prompt=False,
+    ),
+]
+
+
+@pytest.mark.parametrize("example", EDITS, ids=["polygons", "raster"])
+def test_edits_survive_the_round_trip(example):
+    sent = json.loads(json.dumps(example.to_json()))
+    received = backend.EditInputs.model_validate_json(json.dumps(sent))
+    back = json.loads(received.model_dump_json(exclude_none=True))
+    assert {key: back[key] for key in sent} == sent
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.prompt)

@@ -91,6 +91,44 @@ class GenerateInputs(Value):
 
 
 @dataclass(frozen=True)
+class Upload(Value):
+    """A raster that was sent to ``/uploads``."""
+
+    upload: str
+
+
+@dataclass(frozen=True)
+class Polygons(Value):
+    """Polygons of the ground: any GeoJSON that holds polygons, and the CRS of its coordinates."""
+
+    geojson: Json
+    crs: str = "OGC:CRS84"
+
+
+@dataclass(frozen=True)
+class EditInputs(Value):
+    """Inputs of the process ``edit``; ``feather`` and ``grow`` are ground metres, bands count from 1."""
+
+    prompt: str
+    source: Upload
+    mask: Union[Upload, Polygons]
+    negative_prompt: str = ""
+    bands: Optional[Sequence[int]] = None
+    stretch: Optional[Sequence[Sequence[float]]] = None
+    extra_bands: str = "match"
+    feather: Optional[float] = None
+    grow: float = 0.0
+    strength: float = 1.0
+    seed: Optional[int] = None
+    steps: Optional[int] = None
+    sampler: Optional[str] = None
+    guidance: Optional[float] = None
+    model: Optional[str] = None
+    variants: int = 1
+    record_prompt: bool = True
+
+
+@dataclass(frozen=True)
 class PlanInputs(Value):
     """Inputs of the process ``plan``: the inputs of another process."""
 
