@@ -46,7 +46,8 @@ def _train(arguments: argparse.Namespace) -> int:
     if count == 1:
         _work(0, 1, None, arguments)
         return 0
-    with tempfile.TemporaryDirectory() as folder:
+    memory = Path("/dev/shm")  # gradients meet in a file there; nothing of it should reach a disk
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         job = (count, Path(folder) / "meeting", arguments)
         spawn(_work, job, nprocs=count)  # type: ignore[no-untyped-call]
     return 0

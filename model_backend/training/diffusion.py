@@ -37,7 +37,7 @@ class Options:
     decay: float = 0.999
     seed: int = 2
     save_seconds: float = 300.0
-    sheet_seconds: float = 900.0
+    sheet_seconds: float = 3600.0
 
 
 def scheduler() -> DDIMScheduler:
@@ -147,7 +147,8 @@ class Stage:
         if team.rank == 0:
             tokenizer.build(captions.corpus(), folder)
         team.wait()
-        vae = AutoencoderTiny.from_pretrained(work / "vae").to(self.where).eval().requires_grad_(False)
+        vae = AutoencoderTiny.from_pretrained(work / "vae").eval().requires_grad_(False)
+        vae.to(self.where, memory_format=torch.channels_last)
         words = CLIPTokenizer.from_pretrained(folder)
         schedule = scheduler()
         self._alphas = schedule.alphas_cumprod.to(self.where)

@@ -53,22 +53,33 @@ class Team:
 
     def __init__(self, rank: int = 0, size: int = 1, meeting: Path | None = None) -> None:
         self.rank, self.size = rank, size
+        self._meeting = meeting
+        self._shared: Tensor | None = None
         if size > 1:
             os.environ["GLOO_SOCKET_IFNAME"] = "lo"
             torch.set_num_threads(1)
             dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)
 
     def reduce(self, parameters: Sequence[nn.Parameter], value: float) -> float:
-        """Replace gradients by their mean over the team; return the mean of ``value``."""
+        """Replace gradients by their mean over the team; return the mean of ``value``.
+
+        All write to one memory-mapped file and read the mean: a fifth of the work of sending them around.
+        """
         if self.size == 1:
             return value
         grads = [p.grad for p in parameters if p.grad is not None]
-        flat = torch.cat([g.flatten() for g in grads] + [torch.tensor([value])])
-        dist.all_reduce(flat)
-        flat /= self.size
-        for grad, part in zip(grads, torch.split(flat[:-1], [g.numel() for g in grads]), strict=True):
+        sizes = [grad.numel() for grad in grads]
+        if self._shared is None:
+            numbers = self.size * (sum(sizes) + 1)
+            self._shared = torch.from_file(f"{self._meeting}.gradients", shared=True, size=numbers)
+            self._shared = self._shared.view(self.size, -1)
+        torch.cat([grad.flatten() for grad in grads] + [torch.tensor([value])], out=self._shared[self.rank])
+        dist.barrier()
+        mean = self._shared.mean(0)
+        dist.barrier()
+        for grad, part in zip(grads, torch.split(mean[:-1], sizes), strict=True):
             grad.copy_(part.view_as(grad))
-        return float(flat[-1])
+        return float(mean[-1])
 
     def wait(self) -> None:
         """Return when all have come here."""

@@ -50,8 +50,9 @@ class Parts:
 
     def encode(self, images: Tensor) -> Tensor:
         """Return scaled latents (n, 4, h/4, w/4) of images (n, 3, h, w) in [-1, 1]."""
+        images = images.contiguous(memory_format=torch.channels_last)  # half the time on a CPU
         latents: Tensor = self.vae.encode(images).latents.float() * self.vae.config.scaling_factor
-        return latents
+        return latents.contiguous()
 
     def decode(self, latents: Tensor) -> Tensor:
         """Return images (n, 3, h, w) in [-1, 1] of scaled latents."""
