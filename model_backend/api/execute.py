@@ -210,7 +210,7 @@ def _fetched(backend: Backend, owner: str, name: str, value: object) -> object:
     except (BackendError, ValueError) as error:
         raise InvalidInput(
             f"{name}.href",
-            f"The link of `{name}` cannot be followed: {error}",
+            f"The link of `{name}` cannot be followed: {str(error).rstrip('.')}.",
             value=href,
             allowed="data: URIs, and results of your own jobs that are JSON",
         ) from None

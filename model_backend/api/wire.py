@@ -45,8 +45,13 @@ def loads(body: bytes) -> Any:
         raise
     except RecursionError:
         raise InvalidInput("body", "The body is nested too deeply.") from None
-    except ValueError as error:  # not UTF-8, not JSON, or a whole number of thousands of digits
-        raise InvalidInput("body", f"The body is not JSON: {error}", allowed="a JSON object") from None
+    except UnicodeDecodeError:
+        raise InvalidInput("body", "The body is not UTF-8.", allowed="JSON in UTF-8") from None
+    except json.JSONDecodeError as error:
+        detail = f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})."
+        raise InvalidInput("body", detail, allowed="a JSON object") from None
+    except ValueError:  # Python's own limit on digits
+        raise InvalidInput("body", "A number in the body has thousands of digits.") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class Supervisor:
         self._lock = threading.Lock()  # of the slots' processes
         self._look = threading.Event()
         self._stopping = False
+        self._sweep_at = 0.0
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
     def start(self) -> None:
@@ -99,16 +100,15 @@ class Supervisor:
                 self._store.release(slot.name, crashed=False)
 
     def _run(self) -> None:
-        sweep_at = 0.0
         while not self._stopping:
             for slot in self._slots:
                 self._check(slot)
             self._store.tidy(self._settings.max_attempts)
-            if time.monotonic() >= sweep_at:
+            if time.monotonic() >= self._sweep_at:
                 self._store.expire(self._settings.result_hours * 3600)
                 self._files.sweep(self._store.keeping_files)
                 self._uploads.sweep(self._store.needs_upload)
-                sweep_at = time.monotonic() + SWEEP
+                self._sweep_at = time.monotonic() + SWEEP
             self._look.wait(TICK)
             self._look.clear()
 
@@ -152,6 +152,7 @@ class Supervisor:
         assert slot.process is not None
         log.warning("worker %s ended with code %d", slot.name, code)
         self._store.release(slot.name, crashed=True)
+        self._sweep_at = 0.0  # it may have left files behind
         with self._lock:
             if slot.process.stdin is not None:
                 slot.process.stdin.close()

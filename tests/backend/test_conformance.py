@@ -547,13 +547,13 @@ def test_all_of_core_job_list_and_dismiss_is_covered() -> None:
     core = """
         landingpage-op landingpage-success api-definition-op api-definition-success conformance-op
         conformance-success http process-list process-list-success pl-limit-definition pl-limit-response
-        pl-links process process-success process-exception-no-such-process process-execute-op process-
-        execute-request
+        pl-links process process-success process-exception-no-such-process
+        process-execute-op process-execute-request
         process-execute-inputs process-execute-input-array process-execute-input-inline-object
         process-execute-input-mixed-type process-execute-input-inline-bbox process-execute-input-validation
         process-execute-default-execution-mode process-execute-auto-execution-mode
-        process-execute-default-outputs process-execute-sync-raw-value-one process-execute-sync-raw-
-        value-multi process-execute-sync-raw-ref
+        process-execute-default-outputs process-execute-sync-raw-value-one
+        process-execute-sync-raw-value-multi process-execute-sync-raw-ref
         process-execute-sync-raw-mixed-multi process-execute-sync-document process-execute-success-async
         job job-success job-exception-no-such-job job-results job-results-async-document
         job-results-async-raw-value-one job-results-async-raw-value-multi job-results-async-raw-ref

@@ -1,0 +1,221 @@
+"""Nothing lost: workers and backends that die, and cancels that reach the step loop."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+import rasterio
+
+from tests.backend.serving import Server, finished, status_in, submit, until
+
+# Some hundred steps of a few milliseconds each: long enough to be killed in.
+EXTENT = {"bbox": [500000, 5200000, 500128, 5200128], "crs": "EPSG:32632"}
+LONG = {"prompt": "a river", "extent": EXTENT, "gsd": 1.0, "seed": 11, "steps": 60}
+LEASE = 3.0
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills with POSIX signals")
+
+
+def in_the_middle(client: httpx.Client, job: str) -> dict[str, Any]:
+    """Wait until some steps of a job are done."""
+
+    def ask() -> dict[str, Any] | None:
+        info: dict[str, Any] = client.get(f"/jobs/{job}").json()
+        assert info["status"] in ("accepted", "running"), info
+        return info if info["progress"] >= 5 else None
+
+    return until(ask)
+
+
+def pixels(client: httpx.Client, job: str) -> Any:
+    with rasterio.open(io.BytesIO(client.get(f"/jobs/{job}/results/image.tif").content)) as file:
+        return file.read()
+
+
+def attempts(server: Server, job: str) -> list[str]:
+    return sorted(path.name for path in (server.data_dir / "jobs" / job).iterdir() if path.is_dir())
+
+
+@pytest.fixture(scope="module")
+def undisturbed(client: httpx.Client) -> Any:
+    """The pixels of the long scene as nobody killed it."""
+    job = submit(client, "generate", LONG)
+    assert finished(client, job)["status"] == "successful"
+    return pixels(client, job)
+
+
+@pytest.fixture(scope="module")
+def mortal(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A backend that the tests kill, one after another, and leave running."""
+    server = Server(tmp_path_factory.mktemp("mortal") / "data", "--model", str(tiny), lease_seconds=LEASE)
+    yield server.start()
+    server.stop()
+
+
+def test_a_killed_worker_is_replaced_and_the_job_ends_the_same(mortal: Server, undisturbed: Any) -> None:
+    with mortal.client() as client:
+        job = submit(client, "generate", LONG)
+        in_the_middle(client, job)
+        victim = mortal.worker()
+        victim.send_signal(signal.SIGKILL)
+        assert finished(client, job)["status"] == "successful"
+        assert mortal.worker().pid != victim.pid
+        assert attempts(mortal, job) == ["0-2"], "what the first attempt left is gone"
+        assert np.array_equal(pixels(client, job), undisturbed)
+
+
+def test_a_killed_backend_continues_at_its_next_start(
+    mortal: Server, scene: dict[str, Any], undisturbed: Any
+) -> None:
+    with mortal.client() as client:
+        done = submit(client, "generate", scene, response="document")
+        assert finished(client, done)["status"] == "successful"
+        link = client.get(f"/jobs/{done}/results").json()["image"]["href"]
+        content = client.get(link).content
+        running = submit(client, "generate", LONG)
+        queued = submit(client, "echo", {"message": "later"}, response="document")
+        in_the_middle(client, running)
+        worker = mortal.worker()
+        mortal.kill()
+    gone = psutil.wait_procs([worker], timeout=5)[0]
+    assert gone, "a worker leaves when its backend is gone"
+
+    mortal.start(httpx.URL(link).port or 0)
+    with mortal.client() as client:
+        assert httpx.get(link).content == content, "finished results still download, by the old link too"
+        assert client.get(f"/jobs/{done}/preview").status_code == 200
+        assert client.get(f"/jobs/{queued}").json()["status"] == "accepted"
+        assert finished(client, running)["status"] == "successful"
+        assert finished(client, queued)["status"] == "successful"
+        assert np.array_equal(pixels(client, running), undisturbed)
+
+
+def test_a_stopped_backend_leaves_its_job_in_the_queue(mortal: Server) -> None:
+    with mortal.client() as client:
+        job = submit(client, "generate", LONG)
+        in_the_middle(client, job)
+        processes = [psutil.Process(mortal.process.pid), mortal.worker()]
+        began = time.monotonic()
+        assert mortal.stop() == 0
+        assert time.monotonic() - began < 10
+    assert not [process for process in processes if process.is_running()]
+    assert "Traceback" not in mortal.log
+    mortal.start()
+    with mortal.client() as client:
+        assert finished(client, job)["status"] == "successful"
+
+
+def test_a_cancel_reaches_the_step_loop(client: httpx.Client, server: Server) -> None:
+    worker = server.worker().pid
+    job = submit(client, "generate", LONG | {"steps": 200})
+    in_the_middle(client, job)
+    began = time.monotonic()
+    assert client.delete(f"/jobs/{job}").json()["status"] == "dismissed"
+    answered = time.monotonic() - began
+    next_one = submit(client, "echo", {})
+    assert finished(client, next_one)["status"] == "successful"
+    freed = time.monotonic() - began
+    assert answered < 1
+    assert freed < 3, "the worker is free within a step, not within a job"
+    assert server.worker().pid == worker, "and it is the same worker"
+    assert client.get(f"/jobs/{job}").json()["status"] == "dismissed"
+    until(lambda: not (server.data_dir / "jobs" / job).exists(), 5)
+
+
+@pytest.mark.parametrize("moment", ["queued", "loading", "done"])
+def test_a_cancel_at_any_moment(
+    client: httpx.Client, server: Server, scene: dict[str, Any], moment: str
+) -> None:
+    if moment == "queued":
+        ahead = submit(client, "echo", {"pause": 30})
+        status_in(client, ahead, {"running"})
+    job = submit(client, "generate", scene)
+    if moment == "loading":
+        status_in(client, job, {"running", "successful"})
+    if moment == "done":
+        finished(client, job)
+    for _ in range(3):
+        assert client.delete(f"/jobs/{job}").json()["status"] == "dismissed"
+    if moment == "queued":
+        client.delete(f"/jobs/{ahead}")
+    after = submit(client, "echo", {})
+    assert finished(client, after)["status"] == "successful"
+    until(lambda: not (server.data_dir / "jobs" / job).exists(), 5)
+    assert client.get(f"/jobs/{job}/results").status_code == 404
+
+
+def test_a_worker_that_ignores_a_cancel_is_killed(start: Callable[..., Server]) -> None:
+    server = start(cancel_seconds=1, lease_seconds=LEASE)
+    with server.client() as client:
+        job = submit(client, "echo", {"pause": 60})
+        status_in(client, job, {"running"})
+        stuck = server.worker()
+        stuck.send_signal(signal.SIGSTOP)  # as a kernel on a GPU that never ends
+        assert client.delete(f"/jobs/{job}").json()["status"] == "dismissed"
+        after = submit(client, "echo", {})
+        assert finished(client, after)["status"] == "successful"
+        assert not stuck.is_running()
+
+
+def test_a_job_that_kills_its_worker_fails_in_the_end(start: Callable[..., Server]) -> None:
+    server = start(max_attempts=2, lease_seconds=LEASE)
+    with server.client() as client:
+        job = submit(client, "echo", {"pause": 60})
+        after = submit(client, "echo", {})
+        for attempt in (1, 2):
+            until((server.data_dir / "jobs" / job / f"0-{attempt}").exists)
+            server.worker().send_signal(signal.SIGKILL)
+        info = finished(client, job)
+        assert info["status"] == "failed"
+        assert "died 2 times" in info["message"]
+        assert finished(client, after)["status"] == "successful", "the others go on"
+        assert client.get(f"/jobs/{job}/results").status_code == 500
+        until(lambda: not (server.data_dir / "jobs" / job).exists(), 70)
+
+
+def test_what_has_expired_is_gone(start: Callable[..., Server]) -> None:
+    server = start(result_hours=1e-6)
+    with server.client() as client:
+        job = submit(client, "echo", {})
+        finished(client, job)
+        assert (server.data_dir / "jobs" / job).is_dir()
+        server.stop()
+    server.start()
+    with server.client() as client:
+        until(lambda: client.get(f"/jobs/{job}").status_code == 404)
+        until(lambda: not (server.data_dir / "jobs" / job).exists())
+
+
+def test_a_full_disk_refuses_at_the_door(start: Callable[..., Server], scene: dict[str, Any]) -> None:
+    server = start(max_pixels=10**13, max_evaluations=10**15)
+    wide = {"bbox": [400000, 5000000, 700000, 5300000], "crs": "EPSG:32632"}
+    with server.client() as client:
+        answer = client.post("/processes/generate/execution", json={"inputs": scene | {"extent": wide}})
+        assert answer.status_code == 507, answer.text
+        assert "smaller extent" in answer.json()["detail"]
+        assert client.get("/jobs").json()["jobs"] == []
+
+
+def test_a_missing_model_is_said_at_the_door(start: Callable[..., Server], scene: dict[str, Any]) -> None:
+    server = start("--model", "text2earth")
+    with server.client() as client:
+        answer = client.post("/processes/generate/execution", json={"inputs": scene})
+        assert answer.status_code == 503
+        assert "models pull text2earth" in answer.json()["detail"]
+        unknown = client.post("/processes/generate/execution", json={"inputs": scene | {"model": "none"}})
+        assert unknown.status_code in (400, 503)
+        assert client.get("/healthz").json()["installed"] is False
+        cards = {card["id"]: card for card in client.get("/models").json()["models"]}
+        assert cards["text2earth"]["default"]
+        assert not cards["text2earth"]["installed"]
+        assert cards["text2earth"]["non_commercial"]
