@@ -109,8 +109,8 @@ def build(name: Name, device: torch.device, dtype: torch.dtype) -> tuple[Model, 
         with _made(device, torch.float32):
             networks = Networks(
                 unet=network.eval().requires_grad_(False),
-                vae=_autoencoder(name).eval().requires_grad_(False),
-                text_encoder=_text_encoder(name).eval().requires_grad_(False),
+                vae=autoencoder(name).eval().requires_grad_(False),
+                text_encoder=text_encoder(name).eval().requires_grad_(False),
                 tokenizer=_tokenizer(folder / "tokenizer"),
             )
         return Model(folder, card(name), networks, device), networks
@@ -128,7 +128,8 @@ def unet(name: Name, in_channels: int = 4) -> Any:
     )
 
 
-def _autoencoder(name: Name) -> Any:
+def autoencoder(name: Name) -> Any:
+    """Return the autoencoder alone, made as `unet` is."""
     blocks = len(_VAE[name]["block_out_channels"])
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * blocks,
@@ -139,7 +140,8 @@ def _autoencoder(name: Name) -> Any:
     )
 
 
-def _text_encoder(name: Name) -> Any:
+def text_encoder(name: Name) -> Any:
+    """Return the text encoder alone, made as `unet` is."""
     ends = {"bos_token_id": 512, "eos_token_id": 513, "pad_token_id": 0}
     return CLIPTextModel(CLIPTextConfig(max_position_embeddings=77, **ends, **_TEXT[name]))
 

@@ -132,7 +132,7 @@ def from_folder(folder: Path, card: ModelCard, dtype: torch.dtype) -> Any:
     kind: Any = _pipeline_class(card.pipeline == "inpaint")
     return kind.from_pretrained(
         folder,
-        torch_dtype=dtype,
+        dtype=dtype,
         use_safetensors=True,
         local_files_only=True,
         safety_checker=None,
