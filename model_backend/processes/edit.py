@@ -288,7 +288,7 @@ def _recipe(inputs: EditInputs, files: Files, card: ModelCard, ready: Ready) -> 
 def _bounds(source: Source) -> list[float]:
     """Return min x, min y, max x, max y of the raster's corners."""
     width, height = source.width, source.height
-    x, y = source.transform * (np.array([0, width, width, 0]), np.array([0, 0, height, height]))
+    x, y = source.transform @ (np.array([0, width, width, 0]), np.array([0, 0, height, height]))
     return [float(value) for value in (x.min(), y.min(), x.max(), y.max())]
 
 

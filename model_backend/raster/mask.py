@@ -77,7 +77,7 @@ class Picture:
             out,
             src_transform=self.transform,
             src_crs=self.crs,
-            dst_transform=self.source.transform * Affine.translation(box.col, box.row),
+            dst_transform=self.source.transform @ Affine.translation(box.col, box.row),
             dst_crs=CRS.from_wkt(self.source.crs.to_wkt()),
             resampling=Resampling.nearest,
         )
@@ -103,7 +103,7 @@ def from_geojson(geometry: Mapping[str, Any], crs: str, source: Source) -> Polyg
         if not same:
             ring = _cut(ring, cuts)
             ring = np.stack(to_source.transform(ring[:, 0], ring[:, 1]), axis=1)
-        pixels = np.stack(~source.transform * (ring[:, 0], ring[:, 1]), axis=1)
+        pixels = np.stack(~source.transform @ (ring[:, 0], ring[:, 1]), axis=1)
         if not np.isfinite(pixels).all() or np.abs(pixels).max() > 2**40:
             detail = f"The mask cannot be placed in the raster's CRS, {source.crs.name}: is `mask.crs` right?"
             raise InvalidInput("mask.crs", detail, value=crs[:200])
@@ -130,13 +130,13 @@ def from_raster(path: Path, source: Source) -> Picture:
     values = (read(picture, box, band)[0] > 0) & read_known(picture, box)
     width, height = box.width, box.height
     x, y = ground.outline((box.col, box.row, box.col + width, box.row + height), 21)
-    x, y = picture.transform * (x, y)
-    col, row = ~source.transform * ground.transformer(picture.crs, source.crs).transform(x, y)
+    x, y = picture.transform @ (x, y)
+    col, row = ~source.transform @ ground.transformer(picture.crs, source.crs).transform(x, y)
     if not (np.isfinite(col).all() and np.isfinite(row).all()):
         raise InvalidInput("mask", f"The mask cannot be placed in the raster's CRS, {source.crs.name}.")
     return Picture(
         values=values.astype(np.uint8),
-        transform=picture.transform * Affine.translation(box.col, box.row),
+        transform=picture.transform @ Affine.translation(box.col, box.row),
         crs=CRS.from_wkt(picture.crs.to_wkt()),
         source=source,
         box=_around(col, row),

@@ -151,7 +151,7 @@ def choose(source: Source, around: Box, card: ModelCard) -> Work:
     """
     middle = around.col + around.width / 2, around.row + around.height / 2
     try:
-        lon, lat = ground.wgs84(source.crs, *(source.transform * middle))
+        lon, lat = ground.wgs84(source.crs, *(source.transform @ middle))
         metric = ground.metric_crs(lon, lat, source.crs)
         steps = _ground_steps(source, metric, middle)
     except ground.NotDefined as error:
@@ -182,7 +182,7 @@ def _ground_steps(source: Source, metric: pyproj.CRS, middle: tuple[float, float
     col, row = middle
     cols = np.array([col - 0.5, col + 0.5, col, col])
     rows = np.array([row, row, row - 0.5, row + 0.5])
-    x, y = source.transform * (cols, rows)
+    x, y = source.transform @ (cols, rows)
     x, y = ground.transformer(source.crs, metric).transform(x, y)
     steps = np.array([[x[1] - x[0], x[3] - x[2]], [y[1] - y[0], y[3] - y[2]]])
     if not np.isfinite(steps).all() or abs(np.linalg.det(steps)) < 1e-12:
@@ -218,7 +218,7 @@ def _padded(
 def _mapped(box: Box, own: Affine, other: Affine, transformer: pyproj.Transformer) -> Box:
     """Return the pixels of another grid around a box; the outline is followed, since edges bend."""
     x, y = ground.outline((box.col, box.row, box.col + box.width, box.row + box.height), 41)
-    cols, rows = ~other * transformer.transform(*(own * (x, y)))
+    cols, rows = ~other @ transformer.transform(*(own @ (x, y)))
     if not (np.isfinite(cols).all() and np.isfinite(rows).all()):
         raise InvalidInput("mask", "The mask reaches to where the raster's CRS is not defined.")
     left, top = floor(cols.min()), floor(rows.min())
@@ -226,7 +226,7 @@ def _mapped(box: Box, own: Affine, other: Affine, transformer: pyproj.Transforme
 
 
 def _at(transform: Affine, box: Box) -> Affine:
-    return transform * Affine.translation(box.col, box.row)
+    return transform @ Affine.translation(box.col, box.row)
 
 
 def _rasterio(crs: pyproj.CRS) -> CRS:
