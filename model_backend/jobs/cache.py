@@ -51,9 +51,9 @@ class ModelCache:
         self._store.learn(model, self._device, profile.to_dict(), rate)
 
     def _load(self, entry: Entry) -> Model:
+        folder = entry.require()
         from model_backend.models import loader
 
-        folder = entry.require()
         self._loaded.pop(entry.card.id, None)
         size = _weights(folder)
         self._make_room(size)

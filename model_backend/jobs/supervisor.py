@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -101,16 +102,22 @@ class Supervisor:
 
     def _run(self) -> None:
         while not self._stopping:
-            for slot in self._slots:
-                self._check(slot)
-            self._store.tidy(self._settings.max_attempts)
-            if time.monotonic() >= self._sweep_at:
-                self._store.expire(self._settings.result_hours * 3600)
-                self._files.sweep(self._store.keeping_files)
-                self._uploads.sweep(self._store.needs_upload)
-                self._sweep_at = time.monotonic() + SWEEP
+            try:
+                self._look_after()
+            except (OSError, sqlite3.Error):  # a full disk, say: it must not end the watch
+                log.exception("the supervisor could not do its round")
             self._look.wait(TICK)
             self._look.clear()
+
+    def _look_after(self) -> None:
+        for slot in self._slots:
+            self._check(slot)
+        self._store.tidy(self._settings.max_attempts)
+        if time.monotonic() >= self._sweep_at:
+            self._sweep_at = time.monotonic() + SWEEP
+            self._store.expire(self._settings.result_hours * 3600)
+            self._files.sweep(self._store.keeping_files)
+            self._uploads.sweep(self._store.needs_upload)
 
     def _check(self, slot: Slot) -> None:
         if slot.process is None:

@@ -169,9 +169,9 @@ class Worker:
     def _do(self, claim: Claim) -> None:
         settings, store = self._settings, self._store
         watch = Watch(store, claim, settings.lease_seconds, self._files.preview(claim.job))
-        bench = Bench(settings, store, self._cache, watch, self._files.attempt(claim))
         try:
             with Heart(store, claim, settings.lease_seconds):
+                bench = Bench(settings, store, self._cache, watch, self._files.attempt(claim))
                 results = scenes.STORIES[claim.process](claim, bench)
                 store.finish(claim, results, watch.last_words)
             return

@@ -244,7 +244,8 @@ def _read_networks(folder: Path, dtype: torch.dtype) -> Networks:
             tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ModelUnavailable(f"The model folder {folder.name} cannot be loaded: {error}") from error
+        reason = str(error).replace(str(folder), folder.name).strip()  # paths are not the caller's business
+        raise ModelUnavailable(f"The model folder {folder.name} cannot be loaded: {reason}") from error
 
 
 def _refuse_pickles(folder: Path, part: str) -> None:

@@ -15,6 +15,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tiny models are s
 from tests.backend.serving import Server
 from tests.tiny import build_tiny
 
+# A default model that is not there: workers that only echo need not import torch.
+NO_MODEL = ("--model", "text2earth")
 UTM = {"bbox": [500000, 5200000, 500064, 5200064], "crs": "EPSG:32632"}
 
 

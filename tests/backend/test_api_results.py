@@ -20,6 +20,7 @@ import rasterio
 from PIL import Image
 from rio_cogeo import cog_validate
 
+from tests.backend.conftest import NO_MODEL
 from tests.backend.serving import Server, finished, status_in, submit, until
 
 
@@ -212,7 +213,7 @@ def test_the_last_preview_is_the_result(client: httpx.Client, job: str) -> None:
 
 
 def test_links_honour_the_public_url(start: Callable[..., Server], scene: dict[str, Any]) -> None:
-    server = start(public_url="https://maps.example.org/t2e/")
+    server = start(*NO_MODEL, public_url="https://maps.example.org/t2e/")
     with server.client(checked=False) as client:
         for host in (None, "maps.example.org"):
             headers = {"Host": host} if host else {}

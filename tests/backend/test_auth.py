@@ -19,6 +19,7 @@ from starlette.datastructures import Headers
 from model_backend.api.auth import BadSetUp, Gate
 from model_backend.errors import Forbidden, Unauthorized
 from model_backend.settings import Settings
+from tests.backend.conftest import NO_MODEL
 from tests.backend.serving import Server, finished, status_in, submit
 
 ADA, BOB = "ada-" + "a" * 40, "bob-" + "b" * 40
@@ -145,7 +146,7 @@ def test_each_token_has_its_own_quota(start: Callable[..., Server], tmp_path: Pa
     tokens = tmp_path / "tokens"
     tokens.write_text(f"{ADA}\n{BOB}\n")
     tokens.chmod(0o600)
-    server = start("--token-file", str(tokens), max_jobs=2)
+    server = start(*NO_MODEL, "--token-file", str(tokens), max_jobs=2)
     with server.client(ADA) as ada, server.client(BOB) as bob:
         jobs = [submit(ada, "echo", {"pause": 30}) for _ in range(2)]
         refusal = ada.post(
@@ -262,7 +263,7 @@ def test_without_a_token_only_loopback(tmp_path: Path) -> None:
 
 
 def test_no_token_asks_nobody(start: Callable[..., Server]) -> None:
-    server = start("--no-token")
+    server = start(*NO_MODEL, "--no-token")
     with httpx.Client(base_url=server.url) as client:
         job = submit(client, "echo", {})
     assert httpx.get(f"{server.url}/jobs/{job}").status_code == 200

@@ -16,6 +16,7 @@ import psutil
 import pytest
 import rasterio
 
+from tests.backend.conftest import NO_MODEL
 from tests.backend.serving import Server, finished, status_in, submit, until
 
 # Some hundred steps of a few milliseconds each: long enough to be killed in.
@@ -155,7 +156,7 @@ def test_a_cancel_at_any_moment(
 
 
 def test_a_worker_that_ignores_a_cancel_is_killed(start: Callable[..., Server]) -> None:
-    server = start(cancel_seconds=1, lease_seconds=LEASE)
+    server = start(*NO_MODEL, cancel_seconds=1, lease_seconds=LEASE)
     with server.client() as client:
         job = submit(client, "echo", {"pause": 60})
         status_in(client, job, {"running"})
@@ -168,7 +169,7 @@ def test_a_worker_that_ignores_a_cancel_is_killed(start: Callable[..., Server]) 
 
 
 def test_a_job_that_kills_its_worker_fails_in_the_end(start: Callable[..., Server]) -> None:
-    server = start(max_attempts=2, lease_seconds=LEASE)
+    server = start(*NO_MODEL, max_attempts=2, lease_seconds=LEASE)
     with server.client() as client:
         job = submit(client, "echo", {"pause": 60})
         after = submit(client, "echo", {})
@@ -184,7 +185,7 @@ def test_a_job_that_kills_its_worker_fails_in_the_end(start: Callable[..., Serve
 
 
 def test_what_has_expired_is_gone(start: Callable[..., Server]) -> None:
-    server = start(result_hours=1e-6)
+    server = start(*NO_MODEL, result_hours=1e-6)
     with server.client() as client:
         job = submit(client, "echo", {})
         finished(client, job)
@@ -207,7 +208,7 @@ def test_a_full_disk_refuses_at_the_door(start: Callable[..., Server], scene: di
 
 
 def test_a_missing_model_is_said_at_the_door(start: Callable[..., Server], scene: dict[str, Any]) -> None:
-    server = start("--model", "text2earth")
+    server = start(*NO_MODEL)
     with server.client() as client:
         answer = client.post("/processes/generate/execution", json={"inputs": scene})
         assert answer.status_code == 503

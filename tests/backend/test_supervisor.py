@@ -1,0 +1,126 @@
+"""Workers as processes: started, woken, replaced without haste, ended with their backend."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from model_backend.jobs.files import Files
+from model_backend.jobs.rows import Submission, Wish
+from model_backend.jobs.store import Store
+from model_backend.jobs.supervisor import Supervisor
+from model_backend.settings import Settings
+from tests.backend.conftest import NO_MODEL
+from tests.backend.serving import Server, finished, status_in, submit, until
+
+
+@pytest.fixture
+def idle(start: Callable[..., Server]) -> Server:
+    return start(*NO_MODEL)
+
+
+def test_a_submit_wakes_an_idle_worker(idle: Server) -> None:
+    with idle.client() as client:
+        finished(client, submit(client, "echo", {}))
+        psutil.Process(idle.worker().pid).cpu_percent()
+        time.sleep(1)  # long enough for the worker to be asleep, and to see that it is
+        assert psutil.Process(idle.worker().pid).cpu_percent(0.5) < 5, "it does not poll busily"
+        job = submit(client, "echo", {})
+        info = finished(client, job)
+    accepted, started = (float(info[name][17:23]) for name in ("created", "started"))
+    assert (started - accepted) % 60 < 1, "at once, not at the next poll"
+
+
+def test_every_device_has_a_worker(start: Callable[..., Server]) -> None:
+    server = start(*NO_MODEL, device="cpu,cpu")
+    with server.client() as client:
+        jobs = [submit(client, "echo", {"pause": 30}) for _ in range(2)]
+        for job in jobs:
+            status_in(client, job, {"running"})
+        for job in jobs:
+            client.delete(f"/jobs/{job}")
+
+
+def worker(folder: Path) -> subprocess.Popen[bytes]:
+    order = {
+        "worker": "w1",
+        "device": "cpu",
+        "settings": Settings(data_dir=folder, model="text2earth").model_dump(mode="json"),
+    }
+    process = subprocess.Popen([sys.executable, "-m", "model_backend.jobs.worker"], stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(order).encode() + b"\n")
+    process.stdin.flush()
+    return process
+
+
+def put(store: Store, pause: int) -> str:
+    wish, inputs = Wish(), {"message": "", "pause": pause}
+    submission = Submission("ada", "echo", "d", inputs, wish, totals=(10 * pause + 1,))
+    return store.submit(submission, max_jobs=10, free=10**12).id
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    one = Store(tmp_path / "jobs.sqlite")
+    yield one
+    one.close()
+
+
+@pytest.mark.parametrize("how", ["end of input", "signal"])
+def test_a_worker_gives_its_block_back_when_told_to_leave(store: Store, tmp_path: Path, how: str) -> None:
+    if how == "signal" and os.name != "posix":
+        pytest.skip("Windows ends a process at once")
+    job = put(store, pause=60)
+    process = worker(tmp_path)
+    until(lambda: store.job("ada", job).status == "running")
+    assert process.stdin is not None
+    if how == "signal":
+        process.terminate()
+    process.stdin.close()
+    assert process.wait(5) == 0
+    again = store.claim("other", 10, 3)
+    assert again is not None
+    assert (again.job, again.attempt) == (job, 2)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="uses a shell script")
+def test_a_worker_that_dies_at_once_is_not_restarted_in_haste(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = tmp_path / "starts"
+    script = tmp_path / "broken"
+    script.write_text(f"#!/bin/sh\necho x >> {starts}\nexit 1\n")
+    script.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(script))
+    supervisor = Supervisor(Settings(data_dir=tmp_path), store, Files(tmp_path))
+    supervisor.start()
+    time.sleep(4)  # starts come at 0, 0, 1, 3, 7, ... seconds
+    supervisor.stop()
+    assert 3 <= len(starts.read_text().split()) <= 4
+
+
+def test_the_supervisor_outlives_a_store_that_fails(tmp_path: Path) -> None:
+    """As with a full disk: rounds fail for a while, then go on."""
+    broken = Store(tmp_path / "jobs.sqlite")
+    supervisor = Supervisor(Settings(data_dir=tmp_path, model="text2earth"), broken, Files(tmp_path))
+    supervisor.start()
+    until(lambda: supervisor.alive() == 1)
+    (tmp_path / "jobs").rename(tmp_path / "gone")
+    supervisor._sweep_at = 0.0  # the next round looks for a folder that is not there
+    time.sleep(1.5)
+    (tmp_path / "gone").rename(tmp_path / "jobs")
+    job = put(broken, pause=0)
+    supervisor.wake()
+    until(lambda: broken.job("ada", job).status == "successful")
+    assert supervisor._thread.is_alive()
+    supervisor.stop()
+    broken.close()
