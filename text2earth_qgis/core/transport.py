@@ -11,7 +11,8 @@ from __future__ import annotations
 import io
 import tempfile
 import time
-from typing import IO, Callable, Optional, Protocol, TypeVar
+from contextlib import contextmanager
+from typing import IO, Callable, Iterator, Optional, Protocol, TypeVar
 
 import requests
 from qgis.core import QgsApplication, QgsNetworkAccessManager
@@ -67,13 +68,11 @@ def open_session(access: Access, feedback: Optional[Feedback] = None) -> request
 def pause(seconds: float, feedback: Optional[Feedback] = None) -> None:
     """Wait in the calling thread while its events are served; raises ``Cancelled``."""
     end = time.monotonic() + seconds
-    loop = QEventLoop()
-    tick = QTimer()
-    tick.start(min(TICK_MS, max(1, int(seconds * 1000))))
-    while time.monotonic() < end:
-        loop.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
-        if feedback is not None and feedback.isCanceled():
-            raise Cancelled("Cancelled.")
+    with _ticking() as loop:
+        while time.monotonic() < end:
+            loop.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+            if feedback is not None and feedback.isCanceled():
+                raise Cancelled("Cancelled.")
 
 
 def wait(
@@ -82,20 +81,34 @@ def wait(
     sink: Optional[Callable[[bytes], object]] = None,
 ) -> None:
     """Wait in any thread until ``reply`` has finished; cancelling ``feedback`` aborts it."""
-    loop = QEventLoop()
-    tick = QTimer()  # only wakes processEvents; nothing is connected
-    tick.start(TICK_MS)
 
     def drain() -> None:  # after abort() the reply is closed and read() returns None
         while sink is not None and reply.isOpen() and reply.bytesAvailable():
             sink(bytes(reply.read(BLOCK)))
 
-    while not reply.isFinished():
-        loop.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
-        if feedback is not None and feedback.isCanceled():
-            reply.abort()
-        drain()
+    with _ticking() as loop:
+        while not reply.isFinished():
+            loop.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+            if feedback is not None and feedback.isCanceled():
+                reply.abort()
+            drain()
     drain()
+
+
+@contextmanager
+def _ticking() -> Iterator[QEventLoop]:
+    """Yield a loop whose ``processEvents`` returns every now and then, in any thread.
+
+    The timer only wakes it; nothing is connected. It is stopped here, in its own thread: the frames of an
+    exception may outlive that.
+    """
+    loop = QEventLoop()
+    tick = QTimer()
+    tick.start(TICK_MS)
+    try:
+        yield loop
+    finally:
+        tick.stop()
 
 
 class QgisAdapter(BaseAdapter):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Optional, Union
+from contextlib import contextmanager
+from typing import Any, Iterator, Optional, Union
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
@@ -37,6 +38,7 @@ from text2earth_qgis.core.jobs import Desk, run_job
 from text2earth_qgis.core.paths import resource
 from text2earth_qgis.core.schemas import Box, GenerateInputs, Json
 
+OUTPUT_LABEL = "Imagery"
 SAMPLERS = ["dpm++2m", "euler"]
 INTEGER = QgsProcessingParameterNumber.Type.Integer
 DOUBLE = QgsProcessingParameterNumber.Type.Double
@@ -67,6 +69,22 @@ PARAMETER_HELP = {
     "ALIGN_TO": "The image takes CRS, pixel size and pixel edges from this raster file.",
     "OUTPUT": "GeoTIFF to write.",
 }
+
+
+@contextmanager
+def _told_to_qgis() -> Iterator[None]:
+    """Turn our errors into the one that QGIS shows.
+
+    It is raised outside the handler: QGIS never frees it, and a chained one would keep every frame of the
+    transfer, and all they hold, with it.
+    """
+    sentence = ""
+    try:
+        yield
+    except PluginError as error:
+        sentence = str(error)
+    if sentence:
+        raise QgsProcessingException(sentence)
 
 
 class Generate(QgsProcessingAlgorithm):
@@ -121,7 +139,7 @@ class Generate(QgsProcessingAlgorithm):
         for parameter in (*_plain_parameters(), *_advanced_parameters()):
             parameter.setHelp(PARAMETER_HELP[parameter.name()])
             self.addParameter(parameter)
-        target = QgsProcessingParameterRasterDestination("OUTPUT", "Imagery")
+        target = QgsProcessingParameterRasterDestination("OUTPUT", OUTPUT_LABEL)
         target.setHelp(PARAMETER_HELP["OUTPUT"])
         self.addParameter(target)
         self.addOutput(QgsProcessingOutputNumber("SEED", "Seed"))
@@ -141,13 +159,10 @@ class Generate(QgsProcessingAlgorithm):
     ) -> bool:
         """Read everything that belongs to the main thread: layers, project, settings."""
         chosen = settings.load()
-        try:
-            access = settings.access(chosen)
+        with _told_to_qgis():
             self._inputs = self._read(parameters, context, chosen.record_prompt)
-        except PluginError as error:
-            raise QgsProcessingException(str(error)) from error
         history = History(settings.profile_folder() / "history.sqlite")
-        self._desk = Desk(access, history, chosen.poll_seconds)
+        self._desk = Desk(settings.access(chosen), history, chosen.poll_seconds)
         self._project = context.project().fileName() if context.project() else ""
         return True
 
@@ -164,13 +179,12 @@ class Generate(QgsProcessingAlgorithm):
             target=target,
             project=self._project,
         )
-        try:
+        with _told_to_qgis():  # a cancel too: without an exception qgis_process would end with 0
             done = run_job(self._desk, run, feedback)
-        except PluginError as error:  # a cancel too: without an exception qgis_process would end with 0
-            raise QgsProcessingException(str(error)) from error
         recipe = done.recipe or done.plan.recipe
         if context.willLoadLayerOnCompletion(target):
-            _dress(context.layerToLoadOnCompletionDetails(target), recipe, self._inputs.record_prompt)
+            shown = recipe if self._inputs.record_prompt else layers.without_prompts(recipe)
+            _dress(context.layerToLoadOnCompletionDetails(target), shown)
         x, y = done.plan.ground
         return {
             "OUTPUT": target,
@@ -190,9 +204,9 @@ class Generate(QgsProcessingAlgorithm):
             )
         if box.isNull():
             raise PluginError("The extent is empty. Give it as xmin,xmax,ymin,ymax [EPSG:32633].")
-        wanted = self.parameterAsCrs(parameters, "CRS", context)
         named = parameters.get("CRS")  # an invalid CRS object is how the dialog says: none chosen
-        if isinstance(named, str) and named.strip() and not wanted.isValid():
+        wanted = self.parameterAsCrs(parameters, "CRS", context) if named else QgsCoordinateReferenceSystem()
+        if isinstance(named, str) and named and not wanted.isValid():
             raise PluginError(f"{named} is not a CRS that QGIS knows.")
         layer = self.parameterAsRasterLayer(parameters, "ALIGN_TO", context)
         if parameters.get("ALIGN_TO") and layer is None:
@@ -247,13 +261,13 @@ class _Dress(QgsProcessingLayerPostProcessorInterface):
             layers.move_to_group(layer, context.project())
 
 
-def _dress(details: QgsProcessingContext.LayerDetails, recipe: Json, record_prompt: bool) -> None:
-    shown = recipe if record_prompt else layers.without_prompts(recipe)
-    details.name = layers.name(shown)
+def _dress(details: QgsProcessingContext.LayerDetails, recipe: Json) -> None:
+    if details.name in ("", OUTPUT_LABEL):  # else the name is that of a model's output, or the user's own
+        details.name = layers.name(recipe)
     grouped = hasattr(details, "groupName")  # QGIS 3.32
     if grouped:
         details.groupName = layers.GROUP
-    details.setPostProcessor(_Dress(shown, moved=not grouped))
+    details.setPostProcessor(_Dress(recipe, moved=not grouped))
 
 
 def _canvas(text: str) -> Union[str, Box]:
