@@ -26,7 +26,7 @@ def document(base: str) -> Part:
         "servers": [{"url": base}],
         "security": [{"bearer": []}, {"basic": []}],
         "components": {"securitySchemes": {"bearer": bearer, "basic": basic}, "responses": _problems()},
-        "paths": _service() | _processes() | _jobs(),
+        "paths": _service() | _processes() | _jobs() | _uploads(),
     }
 
 
@@ -128,4 +128,18 @@ def _jobs() -> Part:
         "/jobs/{jobID}/preview": _get(
             "getPreview", _json("What it looks like so far.", "image/jpeg", "string"), job
         ),
+    }
+
+
+def _uploads() -> Part:
+    body = {"required": False, "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+    pieces = {"name": "Content-Range", "in": "header", "schema": {"type": "string"}}
+    upload = _path("uploadID", "Id of the upload.")
+    made, state = _json("The upload that was made or begun."), _json("How far the upload is, and what it is.")
+    gone = {"description": "The upload is gone."}
+    return {
+        "/uploads": {"post": _operation("upload", {"201": made}, [pieces], requestBody=body)},
+        "/uploads/{uploadID}": _get("getUpload", state, upload)
+        | {"put": _operation("resumeUpload", {"200": state}, [upload, pieces], requestBody=body)}
+        | {"delete": _operation("removeUpload", {"204": gone}, [upload])},
     }

@@ -1,11 +1,12 @@
 """OGC API - Processes 1.0 (18-062r2): one test per requirement of the classes that /conformance declares.
 
 Each test carries the identifier of its requirement; the client validates every answer against the official
-schemas besides. Requirements without a test are listed at the end with the reason.
+schemas besides.
 """
 
 from __future__ import annotations
 
+import base64
 import email
 import re
 import time
@@ -13,7 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+import rasterio
 
 from tests.backend.ogc import validate
 from tests.backend.serving import execute, finished, status_in, submit
@@ -234,6 +237,36 @@ def test_bounding_boxes(client: httpx.Client, scene: dict[str, Any], requirement
         answer = client.post("/processes/plan/execution", json={"inputs": inputs})
         assert answer.status_code == 200, answer.text
         assert answer.json()["crs"] == "EPSG:32632"
+
+
+@requirement("/req/core/process-execute-input-inline-binary")
+def test_binary_inputs_come_in_base64(client: httpx.Client, requirement_id: str) -> None:
+    source, mask = (
+        tiff(np.full((bands, 64, 64), 120, np.uint8), rasterio.Affine(1, 0, 500000, 0, -1, 5200064))
+        for bands in (3, 1)
+    )
+
+    def plan(source: object) -> httpx.Response:
+        edit = {"prompt": "a lake", "source": source, "mask": mask}
+        inputs = {"process": "edit", "inputs": edit}
+        return client.post("/processes/plan/execution", json={"inputs": inputs})
+
+    for value in (source, {"value": source, "encoding": "base64", "mediaType": "image/tiff"}):
+        assert plan(value).json()["width"] == 64
+    for wrong in ("?", source[: len(source) // 2], "aGVsbG8="):
+        refusal = plan(wrong)
+        assert refusal.status_code == 400
+        assert refusal.json()["field"].endswith("source")
+
+
+def tiff(pixels: Any, transform: rasterio.Affine) -> str:
+    size = {"count": pixels.shape[0], "height": pixels.shape[1], "width": pixels.shape[2]}
+    with rasterio.MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff", dtype="uint8", crs="EPSG:32632", transform=transform, **size
+        ) as file:
+            file.write(pixels)
+        return base64.b64encode(memory.read()).decode()
 
 
 @requirement("/req/core/process-execute-input-validation")
@@ -551,6 +584,7 @@ def test_all_of_core_job_list_and_dismiss_is_covered() -> None:
         process-execute-op process-execute-request
         process-execute-inputs process-execute-input-array process-execute-input-inline-object
         process-execute-input-mixed-type process-execute-input-inline-bbox process-execute-input-validation
+        process-execute-input-inline-binary
         process-execute-default-execution-mode process-execute-auto-execution-mode
         process-execute-default-outputs process-execute-sync-raw-value-one
         process-execute-sync-raw-value-multi process-execute-sync-raw-ref
@@ -569,5 +603,4 @@ def test_all_of_core_job_list_and_dismiss_is_covered() -> None:
         f"/req/job-list/{name}" for name in jobs.split()
     }
     wanted |= {"/req/dismiss/job-dismiss-op", "/req/dismiss/job-dismiss-success"}
-    # /req/core/process-execute-input-inline-binary: no process of ours has a binary input yet.
     assert wanted <= TESTED
