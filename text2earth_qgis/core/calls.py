@@ -19,6 +19,7 @@ from text2earth_qgis.core.schemas import Json, Link, Plan, PlanInputs, StatusInf
 
 T = TypeVar("T")
 OPTIONS = "Settings > Options > Text2Earth"
+_BYTES = {"Content-Type": "application/octet-stream"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Call(Generic[T]):
     read: Callable[[requests.Response], T]
     body: Optional[Json] = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    content: Optional[bytes] = None  # a body that is no JSON
 
 
 def landing() -> Call[Json]:
@@ -88,6 +90,27 @@ def results(job: str) -> Call[dict[str, Link]]:
 def delete(job: str) -> Call[bool]:
     """Dismiss a job, or remove a finished one; False if it was gone already."""
     return Call("DELETE", f"jobs/{quote(job, safe='')}", _deleted)
+
+
+def begin_upload(length: int) -> Call[Json]:
+    """Announce a file of ``length`` bytes; the answer's ``id`` names it."""
+    return Call("POST", "uploads", _object, headers={**_BYTES, "Content-Range": f"bytes */{length}"})
+
+
+def send_piece(upload: str, first: int, content: bytes, length: int) -> Call[Json]:
+    """Send the bytes of an upload from ``first`` on; the answer says how many are there."""
+    span = f"bytes {first}-{first + len(content) - 1}/{length}"
+    return Call("PUT", _upload(upload), _object, headers={**_BYTES, "Content-Range": span}, content=content)
+
+
+def upload_state(upload: str) -> Call[Json]:
+    """Ask how far an upload is: ``received`` bytes, and whether it is ``complete``: checked and taken."""
+    return Call("GET", _upload(upload), _object)
+
+
+def drop_upload(upload: str) -> Call[bool]:
+    """Remove an upload; False if it was gone already."""
+    return Call("DELETE", _upload(upload), _deleted)
 
 
 def fetch(href: str) -> Call[bytes]:
@@ -176,6 +199,10 @@ def site(url: str) -> str:
         return url.partition("?")[0]
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+
+
+def _upload(upload: str) -> str:
+    return f"uploads/{quote(upload, safe='')}"
 
 
 def _problem(response: requests.Response) -> Json:

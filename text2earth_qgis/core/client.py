@@ -24,6 +24,8 @@ T = TypeVar("T")
 Progress = Callable[[int, int], None]  # bytes there, bytes in all
 
 RANGE = 8 << 20  # bytes of one range request
+PIECE = 4 << 20  # bytes of an upload that are sent at once
+CHECKING = 600  # seconds a backend may take to check what was sent
 ATTEMPTS = 5  # of one range, before a download gives up
 
 
@@ -45,7 +47,8 @@ class Client:
 
     def run(self, call: calls.Call[T]) -> T:
         """Send a call and return what its answer says."""
-        return call.read(self._send(call.method, call.path, json=call.body, headers=dict(call.headers)))
+        sent = {"json": call.body, "data": call.content, "headers": dict(call.headers)}
+        return call.read(self._send(call.method, call.path, **sent))
 
     def landing(self) -> Json:
         """Return the landing page."""
@@ -120,6 +123,42 @@ class Client:
             reason = error.strerror or str(error)
             raise PluginError(f"The result cannot be written to {target}: {reason}.") from error
         return there
+
+    def upload(self, upload: str, path: Path, progress: Optional[Progress] = None) -> None:
+        """Send a file to the upload that ``calls.begin_upload`` has begun, in pieces.
+
+        A piece that does not arrive is sent again, from where the backend says it stands.
+        """
+        size, attempt, state = path.stat().st_size, 0, {"received": 0, "complete": False}
+        with path.open("rb") as file:
+            while state["received"] < size:
+                there = file.seek(int(state["received"]))
+                try:
+                    state = self.run(calls.send_piece(upload, there, file.read(PIECE), size))
+                    attempt = 0
+                except (Unreachable, BackendError) as error:
+                    attempt += 1
+                    misplaced = isinstance(error, BackendError) and error.status == 409
+                    lost = isinstance(error, Unreachable) or misplaced or error.passing
+                    if attempt == ATTEMPTS or not lost:
+                        raise
+                    self._pause(0.25 * 2**attempt)
+                    state = self._standing(upload, state)
+                if progress:
+                    progress(int(state["received"]), size)
+        for _second in range(CHECKING):  # only if the answer to the last piece was lost
+            if state["complete"]:
+                return
+            self._pause(1.0)
+            state = self._standing(upload, state)
+        raise Unreachable("The backend does not finish checking the raster that was sent. Try again.")
+
+    def _standing(self, upload: str, known: Json) -> Json:
+        """Return how far an upload is; as far as ``known`` while the backend is away."""
+        try:
+            return self.run(calls.upload_state(upload))
+        except Unreachable:
+            return known
 
     def _ranges(self, href: str, part: Path, known: tuple[int, str], progress: Optional[Progress]) -> None:
         size, tag = known

@@ -4,7 +4,7 @@
     |- BackendError     the backend answered, and refused or failed
     |- Unreachable      no answer, or half of one
     |- JobFailed        the job ended in an error, or is gone
-    |- RasterRefused    a layer that cannot be aligned to
+    |- RasterRefused    a layer that cannot be aligned to, edited or be a mask
     |- HistoryError     the list of runs cannot be read or written
     `- Cancelled        the user stopped it; control flow, shown nowhere as an error
 
@@ -51,7 +51,7 @@ class JobFailed(PluginError):
 
 
 class RasterRefused(PluginError):
-    """The layer cannot serve as the grid of a result."""
+    """The layer cannot serve as the grid of a result, as the source of an edit or as its mask."""
 
 
 class HistoryError(PluginError):

@@ -59,24 +59,24 @@ def run_job(desk: Desk, run: Run, feedback: QgsProcessingFeedback) -> Done:
     Raises a ``PluginError``: ``Cancelled`` after the job was deleted on the backend; on any other failure a
     finished result stays there, and the run in the history, from where it can be fetched.
     """
-    with pool_thread_released(), _stoppable(feedback) as stop:
+    with pool_thread_released(), stoppable(feedback) as stop:
         client = open_client(desk.access, stop)
         plan = client.plan(run.process, run.inputs)
         _tell(plan, feedback)
         run = replace(run, inputs={**run.inputs, "seed": plan.seed}, recipe=plan.recipe)
-        run = _note(desk, run, feedback)
+        run = note(desk, run, feedback)
         # Not cancellable, but short: only its answer names the job that a cancel has to delete.
         status = open_client(desk.access).execute(run.process, run.inputs, run.key)
-        run = _note(desk, replace(run, job=status.job, state=status.status), feedback)
+        run = note(desk, replace(run, job=status.job, state=status.status), feedback)
         try:
             status = _follow(client, status, _Reporter(feedback, stop, desk.poll_seconds))
-            run = _note(desk, replace(run, state=status.status, message=status.message), feedback)
+            run = note(desk, replace(run, state=status.status, message=status.message), feedback)
             raise_unless_successful(status)
             recipe = fetch_result(client, run.job, Path(run.target), _download_progress(feedback))
         except Cancelled:
-            _dismiss(desk, run, feedback)
+            dismiss(desk, run, feedback)
             raise
-        run = _note(desk, replace(run, state="fetched", recipe=recipe), feedback)
+        run = note(desk, replace(run, state="fetched", recipe=recipe), feedback)
         return Done(run, plan, recipe)
 
 
@@ -154,18 +154,18 @@ def _follow(client: Client, status: StatusInfo, reporter: _Reporter) -> StatusIn
     return status
 
 
-def _dismiss(desk: Desk, run: Run, feedback: QgsProcessingFeedback) -> None:
+def dismiss(desk: Desk, run: Run, feedback: QgsProcessingFeedback) -> None:
     """Delete the job of a cancelled run; if the backend cannot be told, the next start of QGIS tells it."""
-    run = _note(desk, replace(run, state="dismissing"), feedback)
+    run = note(desk, replace(run, state="dismissing"), feedback)
     try:
         open_client(desk.access).delete(run.job)
     except PluginError as error:
         feedback.reportError(f"The job {run.job} may still run on the backend: {error}")
         return
-    _note(desk, replace(run, state="dismissed"), feedback)
+    note(desk, replace(run, state="dismissed"), feedback)
 
 
-def _note(desk: Desk, run: Run, feedback: QgsProcessingFeedback) -> Run:
+def note(desk: Desk, run: Run, feedback: QgsProcessingFeedback) -> Run:
     """Write the run to the history; a history that cannot be written is no reason to lose the run."""
     if desk.history is None:
         return run
@@ -211,7 +211,7 @@ def pool_thread_released() -> Iterator[None]:
 
 
 @contextmanager
-def _stoppable(feedback: QgsProcessingFeedback) -> Iterator[_Either]:
+def stoppable(feedback: QgsProcessingFeedback) -> Iterator[_Either]:
     """Yield what says whether to stop: the feedback, in the main thread also a SIGTERM.
 
     The algorithms of qgis_process run there; QGIS itself turns SIGINT into a cancelled feedback.

@@ -19,6 +19,7 @@ from text2earth_qgis.core.schemas import Json
 GROUP = "Text2Earth"
 RECIPE = "text2earth/recipe"  # custom property
 CREDIT = "Synthetic image, made by a generative model; shows nothing that was observed"
+EDITED = "Edited image: a part of it was made by a generative model and shows nothing that was observed"
 _WORDS = 40  # characters of the prompt in a name
 
 
@@ -56,9 +57,14 @@ def describe(layer: QgsRasterLayer, recipe: Json) -> None:
     metadata = QgsLayerMetadata(layer.metadata())
     metadata.setTitle(layer.name())
     metadata.setAbstract(abstract)
-    metadata.setRights([f"{CREDIT}. Model: {recipe.get('model', 'unknown')}", *_attribution(layer)])
+    metadata.setRights([f"{credit(recipe)}. Model: {recipe.get('model', 'unknown')}", *_attribution(layer)])
     layer.setMetadata(metadata)
     layer.setAbstract(abstract)  # the tooltip of QGIS 3.22; newer ones show the metadata
+
+
+def credit(recipe: Json) -> str:
+    """Return what viewers of the layer have to be told."""
+    return EDITED if recipe.get("process") == "edit" else CREDIT
 
 
 def name(recipe: Json) -> str:
@@ -74,7 +80,7 @@ def name(recipe: Json) -> str:
 
 def summary(recipe: Json) -> str:
     """Return what the layer is, in a few lines for tooltips and metadata."""
-    lines = [f"{CREDIT}."]
+    lines = [f"{credit(recipe)}."]
     if recipe.get("prompt"):
         lines.append(f"Prompt: {recipe['prompt']}")
     if recipe.get("negative_prompt"):

@@ -6,16 +6,24 @@ for rotated and south-up rasters. Knows no network.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
+from math import isfinite
+from typing import Optional
 
 from osgeo import gdal
 from qgis.core import (
+    QgsContrastEnhancement,
     QgsCoordinateReferenceSystem,
+    QgsMultiBandColorRenderer,
     QgsProviderRegistry,
     QgsRasterLayer,
     QgsRectangle,
+    QgsSingleBandGrayRenderer,
+    QgsSingleBandPseudoColorRenderer,
 )
 
+from text2earth_qgis.core.datasets import RasterFile
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.schemas import Align, Extent
 
@@ -65,6 +73,66 @@ def align_to(layer: QgsRasterLayer) -> Align:
             f"'{name}' is not north-up. Warp it to a north-up raster first (Raster > Projections)."
         )
     return Align(crs_text(layer.crs()), [pixel_size(width), pixel_size(-height)], [x, y])
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a layer is shown: one band or red, green, blue; and the values shown black and white, if stretched.
+
+    The values are those that QGIS shows: a file's scale and offset are applied.
+    """
+
+    bands: tuple[int, ...] = ()
+    ranges: Optional[tuple[tuple[float, float], ...]] = None
+
+
+def file_of(layer: QgsRasterLayer) -> RasterFile:
+    """Return the file of a layer, for use in any thread. Raises ``RasterRefused`` for other providers."""
+    if layer.providerType() != "gdal":
+        raise RasterRefused(
+            f"'{layer.name()}' has no raster file that could be edited. Save it as GeoTIFF first "
+            "(Export > Save As)."
+        )
+    parts = QgsProviderRegistry.instance().decodeUri("gdal", layer.source())
+    return RasterFile(
+        name=layer.name(),
+        source=layer.source().split("|")[0],
+        options=tuple(parts.get("openOptions") or ()),
+        crs=layer.crs(),
+        assigned=layer.crs() != layer.dataProvider().crs(),
+    )
+
+
+def look_of(layer: QgsRasterLayer) -> Look:
+    """Return how a layer is shown, as far as that is a stretch of one or three bands."""
+    renderer = layer.renderer()
+    if isinstance(renderer, QgsMultiBandColorRenderer):
+        pairs = (
+            (renderer.redBand(), renderer.redContrastEnhancement()),
+            (renderer.greenBand(), renderer.greenContrastEnhancement()),
+            (renderer.blueBand(), renderer.blueContrastEnhancement()),
+        )
+        bands = tuple(band for band, _ in pairs)
+        if min(bands) < 1 or len(set(bands)) != 3:
+            return Look()
+        return _look(bands, [_stretched(enhancement) for _, enhancement in pairs])
+    if isinstance(renderer, QgsSingleBandGrayRenderer):
+        return _look((renderer.grayBand(),), [_stretched(renderer.contrastEnhancement())])
+    if isinstance(renderer, QgsSingleBandPseudoColorRenderer):
+        return _look((renderer.band(),), [(renderer.classificationMin(), renderer.classificationMax())])
+    return Look()
+
+
+def _look(bands: tuple[int, ...], ranges: list[Optional[tuple[float, float]]]) -> Look:
+    good = all(pair is not None and all(map(isfinite, pair)) and pair[0] < pair[1] for pair in ranges)
+    return Look(bands, tuple(ranges) if good else None)
+
+
+def _stretched(enhancement: Optional[QgsContrastEnhancement]) -> Optional[tuple[float, float]]:
+    none = QgsContrastEnhancement.ContrastEnhancementAlgorithm.NoEnhancement
+    if enhancement is None or enhancement.contrastEnhancementAlgorithm() == none:
+        return None
+    return enhancement.minimumValue(), enhancement.maximumValue()
 
 
 def pixel_size(value: float) -> str:

@@ -235,7 +235,9 @@ class AsyncClient(QObject):
         try:
             url = calls.absolute(url, call.path)
             request = self._session.prepare_request(
-                requests.Request(call.method, url, json=call.body, headers=dict(call.headers))
+                requests.Request(
+                    call.method, url, json=call.body, data=call.content, headers=dict(call.headers)
+                )
             )
             adapter = self._session.get_adapter(url)
             pending = Pending(self, adapter.start(request, TIMEOUT))

@@ -7,6 +7,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from text2earth_qgis.core.paths import resource
 from text2earth_qgis.processing.algorithms import Generate
+from text2earth_qgis.processing.edit import Edit
 
 
 class Text2EarthProvider(QgsProcessingProvider):
@@ -27,11 +28,12 @@ class Text2EarthProvider(QgsProcessingProvider):
     def loadAlgorithms(self) -> None:
         """Add the algorithms."""
         self.addAlgorithm(Generate())
+        self.addAlgorithm(Edit())
 
     def defaultRasterFileExtension(self) -> str:
         """Return the extension of outputs without one."""
         return "tif"
 
     def supportedOutputRasterLayerExtensions(self) -> list[str]:
-        """Return what a result may be called: it is always a GeoTIFF."""
-        return ["tif", "tiff"]
+        """Return what a result may be called: it is a GeoTIFF, or a VRT of an edit over its source."""
+        return ["tif", "tiff", "vrt"]
