@@ -1,0 +1,106 @@
+"""The map keeps drawing while jobs wait: QGIS 3.22 runs tasks in the thread pool that renders maps."""
+
+import time
+
+import pytest
+from qgis.core import (
+    QgsApplication,
+    QgsProcessingAlgRunnerTask,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsRectangle,
+    QgsVectorLayer,
+)
+from qgis.gui import QgsMapCanvas
+from qgis.PyQt.QtCore import QThreadPool
+
+from text2earth_qgis.core.history import History, Run
+from text2earth_qgis.core.schemas import Extent, GenerateInputs
+from text2earth_qgis.core.transport import open_client
+from text2earth_qgis.core.watcher import JobWatcher
+from text2earth_qgis.processing.algorithms import Generate
+
+EXTENT = "500000,500256,5800000,5800256"
+SLOW = {"PROMPT": "a lake", "EXTENT": EXTENT + " [EPSG:32633]", "GSD": 1, "STEPS": 200}
+JOBS = 6
+
+
+@pytest.fixture
+def canvas(qtbot):
+    layer = QgsVectorLayer("Polygon?crs=EPSG:32633", "x", "memory")
+    widget = QgsMapCanvas()
+    qtbot.addWidget(widget)
+    widget.resize(400, 300)
+    widget.setDestinationCrs(layer.crs())
+    widget.setLayers([layer])
+    widget.setExtent(QgsRectangle(500000, 5800000, 500256, 5800256))
+    widget.show()
+    with qtbot.waitSignal(widget.mapCanvasRefreshed, timeout=20_000):
+        widget.refresh()
+    yield widget
+    widget.setLayers([])
+
+
+def refresh(canvas, qtbot):
+    started = time.monotonic()
+    with qtbot.waitSignal(canvas.mapCanvasRefreshed, timeout=20_000):
+        canvas.refreshAllLayers()
+    return time.monotonic() - started
+
+
+def unfinished(backend):
+    jobs = open_client(backend.access).fetch_json("jobs?limit=1000")["jobs"]
+    return [job for job in jobs if job["status"] in ("accepted", "running")]
+
+
+@pytest.fixture
+def _two_threads():
+    """As on a machine with two cores."""
+    pool = QThreadPool.globalInstance()
+    before = pool.maxThreadCount()
+    pool.setMaxThreadCount(2)
+    yield
+    pool.setMaxThreadCount(before)
+
+
+@pytest.mark.usefixtures("_two_threads")
+def test_while_algorithms_wait(backend, canvas, tmp_path, qtbot):
+    made = []
+    for number in range(JOBS):
+        context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
+        parameters = {**SLOW, "OUTPUT": str(tmp_path / f"{number}.tif")}
+        algorithm = Generate()
+        algorithm.initAlgorithm()
+        task = QgsProcessingAlgRunnerTask(algorithm, parameters, context, feedback)
+        made.append((task, context, feedback, algorithm))
+        QgsApplication.taskManager().addTask(task)
+    qtbot.waitUntil(lambda: len(unfinished(backend)) == JOBS, timeout=60_000)
+    times = [refresh(canvas, qtbot) for _ in range(3)]
+    for task, *_ in made:
+        task.cancel()
+    qtbot.waitUntil(lambda: QgsApplication.taskManager().count() == 0, timeout=30_000)
+    print("seconds to refresh:", times)
+    assert max(times) < 2
+    assert unfinished(backend) == []
+
+
+@pytest.mark.usefixtures("_two_threads")
+def test_while_the_dock_watches(backend, canvas, tmp_path, qtbot):
+    history = History(tmp_path / "history.sqlite")
+    box = [float(part) for part in EXTENT.split(",")]
+    inputs = GenerateInputs("a lake", Extent([box[0], box[2], box[1], box[3]], "EPSG:32633"), 1.0, steps=200)
+    watchers, ends = [], []
+    for number in range(JOBS):
+        run = Run(backend.url, inputs.to_json(), str(tmp_path / f"{number}.tif"))
+        watcher = JobWatcher(backend.access, history, run, 0.1)
+        watcher.dismissed.connect(ends.append)
+        watchers.append(watcher)
+        watcher.start()
+    qtbot.waitUntil(lambda: len(unfinished(backend)) == JOBS, timeout=60_000)
+    times = [refresh(canvas, qtbot) for _ in range(3)]
+    for watcher in watchers:
+        watcher.cancel()
+    qtbot.waitUntil(lambda: len(ends) == JOBS, timeout=30_000)
+    print("seconds to refresh:", times)
+    assert max(times) < 2
+    assert unfinished(backend) == []
