@@ -131,7 +131,7 @@ def test_the_options_page_tests_and_stores(iface, plugin, backend, tmp_path):
     assert seen["shown"] == "http://127.0.0.1:9"
     assert "No backend answers at http://127.0.0.1:9" in seen["trouble"]
     assert "Connected to this computer" in seen["good"]
-    assert "tiny" in seen["good"]
+    assert "Tiny random model" in seen["good"]
     assert QgsSettings().value("text2earth/url") == backend.url
     assert QgsSettings().value("text2earth/folder") == str(tmp_path)
     until(lambda: plugin.dock.connection.state.ready)

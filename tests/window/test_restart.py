@@ -41,3 +41,12 @@ def test_a_job_outlives_qgis_and_is_fetched_at_the_next_start(backend, tmp_path)
     opened = tell("reopen", tmp_path, TEXT2EARTH_BACKEND_URL=backend.url)
     assert opened.returncode == 0, opened.stderr
     assert len(list((tmp_path / "results").glob("*.tif"))) == 1
+
+
+def test_the_dock_is_readable_in_a_dark_theme_on_a_dense_screen(backend, tmp_path):
+    """Grabs every state to build/screens; what they look like is for people to judge."""
+    options = ("--scale", "2", "--set", "UI/UITheme=Night Mapping")
+    done = tell("looks", tmp_path, *options, TEXT2EARTH_BACKEND_URL=backend.url, STORY_LOOK="night")
+    assert done.returncode == 0, done.stderr
+    states = ("empty", "planned", "running", "finished", "refused", "drawing")
+    assert all((SCREENS / f"night-{state}.png").stat().st_size > 100_000 for state in states)

@@ -161,7 +161,7 @@ def test_the_window_stays_alive_while_jobs_wait(dock, scene, iface):
             refreshes.append(refresh(canvas, scene, 1 - turn / 10))
             told = []
             dock.runner.changed.connect(told.append)
-            until(lambda told=told: len(told) >= 4, 20)
+            until(lambda told=told: told, 20)
             dock.runner.changed.disconnect(told.append)
         beat.stop()
         for key in keys:
@@ -171,7 +171,7 @@ def test_the_window_stays_alive_while_jobs_wait(dock, scene, iface):
         until(lambda: len(QgsProject.instance().mapLayers()) == 2)
     print(
         f"canvas refresh at most {max(refreshes):.2f} s; event loop: longest gap {max(gaps) * 1000:.0f} ms; "
-        f"plugin: longest of {slots.count:,} stays {slots.longest * 1000:.1f} ms of processor time, in {slots.where}"
+        f"plugin: longest of {slots.count:,} stays {slots.longest * 1000:.1f} ms of CPU, in {slots.where}"
     )
     assert max(refreshes) < 5
     assert slots.longest < SLOT

@@ -47,7 +47,7 @@ from text2earth_qgis.gui.runner import Runner
 TITLE = "Text2Earth"
 REMEMBERED = PREFIX + "gui/request"
 DIVIDED = PREFIX + "gui/splitter"
-PLAN_LINES = 7  # kept free for the plan, margins included
+PLAN_LINES = 9  # kept free for the plan, margins included
 LIST_LEAST = 150  # pixels of the list of runs
 TERMINAL = "text2earth-backend serve"
 
@@ -81,6 +81,10 @@ class Dock(QgsDockWidget):
         self.plan = PlanPanel()
         self.run_button = QPushButton(icon("run"), "Run")
         self.runs = RunsPanel()
+        self._dividing = QTimer(self)  # when the parts have their new sizes
+        self._dividing.setSingleShot(True)
+        self._dividing.setInterval(0)
+        self._dividing.timeout.connect(self._divide)
         self.planner = Planner(self)
         self.footprint = Footprint(parts.canvas)
         self.previews = Previews(parts.canvas, lambda: self.connection.client, self)
@@ -127,9 +131,7 @@ class Dock(QgsDockWidget):
     def _connect(self) -> None:
         self.request.changed.connect(self._edited)
         self.request.submitted.connect(self.run)
-        self.request.unfolded.connect(
-            lambda: QTimer.singleShot(0, self._divide)
-        )  # when it has its new height
+        self.request.unfolded.connect(self._dividing.start)
         self.run_button.clicked.connect(lambda _checked=False: self.run())
         self.planner.planned.connect(self._planned)
         self.planner.priced.connect(lambda one, all_: self.request.advanced.show_price(price(one, all_)))
@@ -183,7 +185,7 @@ class Dock(QgsDockWidget):
     def resizeEvent(self, event: Optional[QResizeEvent]) -> None:
         """Divide the new height, once what is inside has its new width."""
         super().resizeEvent(event)
-        QTimer.singleShot(0, self._divide)
+        self._dividing.start()
 
     def _divide(self) -> None:
         """Give the form what it needs and the list the rest, until the user moves the line between them."""
@@ -191,7 +193,8 @@ class Dock(QgsDockWidget):
             return
         room = self._splitter.height()
         plan = PLAN_LINES * self.fontMetrics().lineSpacing() + self.run_button.sizeHint().height()
-        top = min(self.request.sizeHint().height() + plan, room - LIST_LEAST)
+        form = self.request.layout().totalHeightForWidth(self.request.width())
+        top = min(max(form, self.request.sizeHint().height()) + plan, room - LIST_LEAST)
         self._splitter.setSizes([top, room - top])
 
     def _divide_by_hand(self, *_place: int) -> None:
@@ -199,6 +202,7 @@ class Dock(QgsDockWidget):
 
     def _edited(self) -> None:
         """Ask what the request comes to now."""
+        self._dividing.start()
         self.planned, self._refused = None, False
         missing, ready = self.request.missing(), self.connection.state.ready
         self._outline()

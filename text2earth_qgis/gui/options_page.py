@@ -79,6 +79,13 @@ class OptionsPage(QgsOptionsPageWidget):
         self._show_environment()
         self.authcfg = QgsAuthConfigSelect()
         self.authcfg.setConfigId(stored.authcfg)
+        self.python = QgsFileWidget()
+        self.python.setFilePath(stored.python)
+        self.python.lineEdit().setPlaceholderText("Optional: the Python that has the backend")
+        self.python.setToolTip(
+            "With it, the panel can start a backend on this computer when none answers. It ends with QGIS; "
+            "unfinished jobs go on at its next start."
+        )
         self.test = QPushButton("Test connection")
         self.test.clicked.connect(self.test_connection)
         self.outcome = Notice()
@@ -112,6 +119,7 @@ class OptionsPage(QgsOptionsPageWidget):
         form = QFormLayout(box)
         form.addRow("Address", self.url)
         form.addRow("Authentication", self.authcfg)
+        form.addRow("Start with", self.python)
         row = QHBoxLayout()
         row.addWidget(self.test)
         row.addStretch(1)
@@ -139,7 +147,7 @@ class OptionsPage(QgsOptionsPageWidget):
             folder=self.folder.filePath().strip(),
             record_prompt=self.record_prompt.isChecked(),
             poll_seconds=stored.poll_seconds,
-            python=stored.python,
+            python=self.python.filePath().strip(),
         )
 
     def apply(self) -> None:

@@ -85,7 +85,10 @@ class Results(QObject):
         except PluginError as error:
             self.complain(str(error))
             return None
-        layers.group_of(self._project).setExpanded(True)
+        group = layers.group_of(self._project)
+        group.findLayer(layer.id()).setExpanded(False)  # its bands say nothing
+        for opened in (False, True):  # the tree closes a group that was empty when it appeared
+            group.setExpanded(opened)
         return layer
 
     def _announce(self, run: Run) -> None:

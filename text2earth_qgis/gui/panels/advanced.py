@@ -121,6 +121,10 @@ class AdvancedPanel(QWidget):
         finest, coarsest = self.card().get("gsd") or (0.5, 200.0)
         return float(finest), float(coarsest)
 
+    def levels(self) -> list[int]:
+        """Return the levels that model was trained at, [] if it has none."""
+        return list(self.card().get("levels") or [])
+
     def automatic_gsd(self) -> str:
         """Return what an automatic GSD comes to, in words."""
         return "As the layer" if self._align else AUTOMATIC

@@ -6,7 +6,7 @@ Each holds one value of a request; None means "left to the model or the backend"
 from __future__ import annotations
 
 import random
-from typing import Optional
+from typing import Optional, Sequence
 
 from qgis.gui import QgsDoubleSpinBox
 from qgis.PyQt.QtCore import QRegularExpression, QSize, Qt, pyqtSignal
@@ -106,7 +106,7 @@ class GsdField(QWidget):
         button.setToolTip("Round values the model can be asked for")
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         button.setMenu(self._menu)
-        self._button = button
+        button.setAccessibleName("Round values of the GSD")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.spin, 1)
@@ -122,12 +122,13 @@ class GsdField(QWidget):
         """Set ground metres per pixel, None for automatic."""
         self.spin.setValue(gsd or 0.0)
 
-    def set_model_range(self, finest: float, coarsest: float) -> None:
-        """Offer what a model can do, in ground metres per pixel."""
+    def set_model_range(self, finest: float, coarsest: float, levels: Sequence[int] = ()) -> None:
+        """Offer what a model can do: ground metres per pixel, and the levels it was trained at."""
         self.spin.set_model_range(finest, coarsest)
+        trained = f", trained at levels {min(levels)} to {max(levels)}" if levels else ""
         self.spin.setToolTip(
-            "Ground sample distance: metres on the ground per pixel. This model was made for "
-            f"{words.significant(finest)} to {words.significant(coarsest)} m."
+            "Ground sample distance: metres on the ground per pixel. This model goes from "
+            f"{words.significant(finest)} to {words.significant(coarsest)} m{trained}."
         )
         self._menu.clear()
         self._menu.addAction("Automatic", lambda: self.set_value(None))
@@ -162,8 +163,8 @@ class SeedField(QWidget):
         dice = QToolButton()
         dice.setIcon(icon("dice"))
         dice.setToolTip("Throw a seed and keep it")
+        dice.setAccessibleName("Random seed")
         dice.clicked.connect(lambda _checked=False: self.set_value(random.randrange(SEED_RANGE)))  # nosec B311
-        self._dice = dice
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._edit, 1)

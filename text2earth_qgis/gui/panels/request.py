@@ -48,6 +48,7 @@ class ExtentField(QWidget):
         self.draw_button = QToolButton()
         self.draw_button.setIcon(icon("draw_extent"))
         self.draw_button.setToolTip("Draw the extent on the map")
+        self.draw_button.setAccessibleName("Draw the extent")
         self.draw_button.setCheckable(True)
         self.draw_button.clicked.connect(self._toggle_tool)
         canvas.mapToolSet.connect(self._show_tool)
@@ -124,8 +125,7 @@ class ExtentField(QWidget):
     def _follow_crs(self) -> None:
         """Show the extent in the CRS of the map."""
         crs, there = self._canvas.mapSettings().destinationCrs(), self._widget.isValid()
-        if crs.isValid():
-            self._widget.setOutputCrs(crs)
+        self._widget.setOutputCrs(crs)
         if not there:  # else "none" turns into a box of zeros
             self._widget.clear()
 
@@ -185,6 +185,8 @@ class RequestPanel(QWidget):
 
     def missing(self) -> str:
         """Return what the user still has to give, as a sentence; empty if nothing."""
+        if not self.extent.box()[1].isValid():
+            return "This project has no CRS. Choose one, so that the map has a place on Earth."
         if not self.prompt.text():
             return "Write in the prompt what the picture should show."
         if self.extent.value() is None:
@@ -251,7 +253,7 @@ class RequestPanel(QWidget):
 
     def _follow_model(self) -> None:
         finest, coarsest = self.advanced.gsd_range()
-        self.gsd.set_model_range(finest, coarsest)
+        self.gsd.set_model_range(finest, coarsest, self.advanced.levels())
         self.gsd.set_automatic(self.advanced.automatic_gsd())
         self._follow_gsd()
 

@@ -145,6 +145,7 @@ class RunsPanel(QWidget):
             button = QToolButton()
             button.setIcon(icon(symbol))
             button.setToolTip(text)
+            button.setAccessibleName(text)
             button.setAutoRaise(True)
             button.clicked.connect(lambda _checked=False, what=name: self._tell(what))
             header.addWidget(button)
