@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import rasterio
 import rasterio.shutil
+import tifffile
 from numpy.typing import NDArray
 
 from model_backend.raster.provenance import EDITED_SOURCE_TYPE, Provenance, generation_tags, tags, xmp
@@ -55,7 +56,9 @@ def write_edit(
             _copy_bands(source, stage, kept)
         bands = _apply(stage, source, patch, kept)
         _describe(stage, tags(recipe, plan, provenance) | _about_bands(source, recipe), recipe, provenance)
+        _lift_band_tags(stage)
         rasterio.shutil.copy(stage, part, **COG_OPTIONS, sparse_ok="YES")
+        _lower_band_tags(part)
         os.replace(part, path)
     return bands
 
@@ -131,3 +134,29 @@ def _describe(stage: Path, new: Mapping[str, str], recipe: Recipe, provenance: P
             file.update_tags(ns="xml:XMP", xmp="-")
     if not has_xmp:
         write_xmp(stage, xmp(provenance, EDITED_SOURCE_TYPE))
+
+
+# GDAL's COG driver drops either the tags of bands or those of domains of one's own. So tags of bands travel
+# as tags of the file, under a name of which these characters become an attribute of the same length.
+_FOR_SAMPLE, _SAMPLE = b"~~~~~~~~~~", b'" sample="'
+_GDAL_METADATA = 42112
+
+
+def _lift_band_tags(stage: Path) -> None:
+    """Repeat the tags of bands as tags of the file; statistics of the source are not true any more and go."""
+    with rasterio.open(stage, "r+", driver="GTiff") as file:
+        for band in file.indexes:
+            kept = {k: v for k, v in file.tags(band).items() if not k.startswith("STATISTICS_")}
+            file.update_tags(**{f"{k}{_FOR_SAMPLE.decode()}{band - 1}": v for k, v in kept.items()})
+
+
+def _lower_band_tags(path: Path) -> None:
+    """Make them tags of bands again, in place: no byte of the file moves, so its layout holds."""
+    with tifffile.TiffFile(path) as file:
+        tag = file.pages[0].tags[_GDAL_METADATA]
+        offset, count = tag.valueoffset, tag.count
+    with path.open("r+b") as raw:
+        raw.seek(offset)
+        text = raw.read(count)
+        raw.seek(offset)
+        raw.write(text.replace(_FOR_SAMPLE, _SAMPLE))

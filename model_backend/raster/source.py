@@ -34,7 +34,7 @@ SEALED = {
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_TIFF_INTERNAL_MASK": "YES",
-    "GDAL_CACHEMAX": 128,
+    "GDAL_CACHEMAX": 128 << 20,  # bytes, as rasterio passes it on
 }
 
 

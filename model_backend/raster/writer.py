@@ -66,7 +66,7 @@ def write_scene(path: Path, pixels: Pixels, plan: Plan, recipe: Recipe, provenan
     if pixels.shape != (3, grid.height, grid.width) or pixels.dtype != np.uint8:
         raise ValueError(f"{pixels.shape} {pixels.dtype} are not the pixels of {grid}")
     # PAM off: what a GeoTIFF cannot hold must not hide in a file beside it.
-    with rasterio.Env(GDAL_PAM_ENABLED="NO", GDAL_CACHEMAX=128), scratch(path) as (made, warped, part):
+    with rasterio.Env(GDAL_PAM_ENABLED="NO", GDAL_CACHEMAX=128 << 20), scratch(path) as (made, warped, part):
         _stage(made, pixels, recipe)
         stage = made
         if recipe.resampled is not None:

@@ -1,0 +1,263 @@
+"""What an edit promises, on files: nothing changes outside the mask, whatever the raster is like.
+
+Every edit here is the worker's own way from file to file with a tiny random model: prepare, paint, join,
+write.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+
+from model_backend.engine.edit import View
+from model_backend.errors import InvalidInput
+from model_backend.jobs import edits
+from model_backend.models.loader import Model
+from model_backend.models.registry import Registry
+from model_backend.processes import edit
+from model_backend.raster.patch import write_edit
+from model_backend.raster.provenance import Provenance
+from model_backend.raster.upload_check import rewrite
+from model_backend.settings import Settings
+from tests.tiny import Watcher, build_tiny, load_tiny
+
+GRIDS = {
+    "utm": ("EPSG:32632", Affine(1, 0, 500000, 0, -1, 5200000)),
+    "degrees": ("EPSG:4326", Affine(2e-5, 0, 8.0, 0, -2e-5, 60.0)),  # 1.1 m by 2.2 m
+    "mercator": ("EPSG:3857", Affine(2, 0, 890555, 0, -2, 8399737)),  # 1 m on the ground at 60 N
+    "feet": ("EPSG:2263", Affine(3, 0, 983000, 0, -3, 210000)),  # New York, US survey feet
+    "rotated": ("EPSG:32632", Affine(1, 0, 500000, 0, -1, 5200000) @ Affine.rotation(30)),
+}
+NODATA = {"uint8": 0, "uint16": 65535, "int16": -32768, "float32": -9999.0}
+MADE = Provenance("Tiny", "Apache-2.0", "", "profile", False, datetime(2026, 1, 1, tzinfo=UTC))
+FACTS = ("crs", "transform", "width", "height", "count", "dtypes", "nodatavals", "scales", "offsets", "units",
+         "descriptions", "colorinterp", "gcps")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_tiny(tmp_path_factory.mktemp("matrix") / "tiny-inpaint", "inpaint", vae="tiny")
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Model:
+    loaded: Model = load_tiny(folder)
+    return loaded
+
+
+Paint = Callable[[edit.Ready], View]
+
+
+class Editor:
+    """Edits files with one model."""
+
+    def __init__(self, model: Model, folder: Path, work: Path) -> None:
+        self._model, self._folder, self._work = model, folder, work
+        self.ready: edit.Ready | None = None
+
+    def run(
+        self, path: Path, mask: dict[str, Any], crs: str, paint: Paint | None = None, **inputs: Any
+    ) -> Path:
+        """Return the edited file; ``paint`` stands for the model."""
+        stored, out = self._work / "stored.tif", self._work / "out.tif"
+        rewrite(path, stored, 1 << 30)
+        limits = Settings(model=str(self._folder))
+        given = {"prompt": "a lake", "seed": 1, "steps": 1, "feather": 0, **inputs}
+        wanted = edit.PROCESS.parse(
+            {"source": {"upload": "0" * 32}, "mask": {"geojson": mask, "crs": crs}, **given}
+        )
+        files = edit.Files(stored, "0" * 64, None)
+        plan = edit.plan(wanted, files, Registry(limits), limits, None)
+        ready = self.ready = edit.prepare(wanted, files, self._model.card, limits)
+        if paint is not None:
+            view = paint(ready)
+        else:
+            watch = Watcher()
+            view = edits._painter(self._model, plan.recipe, ready, wanted.strength).view(watch)
+            assert len(watch.steps) >= plan.evaluations / self._model.profile.batch / 4
+        write_edit(out, ready.source, edits.join(ready, view, wanted), plan, plan.recipe, MADE)
+        return out
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The mask of the last edit over the whole raster."""
+        assert self.ready is not None
+        out = np.zeros((self.ready.source.height, self.ready.source.width), np.bool_)
+        out[edit.cut(self.ready.at, self.ready.source.box)] = self.ready.paint
+        return out
+
+
+@pytest.fixture
+def editor(model: Model, folder: Path, tmp_path: Path) -> Editor:
+    return Editor(model, folder, tmp_path)
+
+
+def write(path: Path, dtype: str, bands: int, grid: str, nodata: float | None) -> Path:
+    """A scene with structure, holes of nodata, and everything that a header can say."""
+    crs, transform = GRIDS[grid]
+    height, width = 72, 90
+    row, col = np.mgrid[:height, :width]
+    chance = np.random.default_rng(bands)
+    wave = (
+        0.5 + 0.3 * np.sin(row / 9) * np.cos(col / 7) + 0.05 * chance.standard_normal((bands, height, width))
+    )
+    top = {"uint8": 250, "uint16": 12000, "int16": 9000, "float32": 0.4}[dtype]
+    pixels = (wave.clip(0.02, 1) * top).astype(dtype)
+    if nodata is not None:
+        pixels[:, 20:40, 45:72] = nodata
+    profile = {"driver": "GTiff", "height": height, "width": width, "count": bands, "dtype": dtype}
+    with rasterio.open(path, "w", **profile, crs=crs, transform=transform, nodata=nodata) as file:
+        file.write(pixels)
+        file.scales = [0.5 + band for band in range(bands)]
+        file.offsets = [float(band) for band in range(bands)]
+        file.descriptions = [f"band of {band}" for band in range(bands)]
+        file.update_tags(SENSOR="a camera", TIFFTAG_IMAGEDESCRIPTION="the field behind the house")
+        file.update_tags(1, WAVELENGTH="red", STATISTICS_MEAN="5")
+    return path
+
+
+def polygon(path: Path, corners: list[tuple[float, float]]) -> tuple[dict[str, Any], str]:
+    """Corners in pixels as GeoJSON in the raster's CRS."""
+    with rasterio.open(path) as file:
+        ring = [list(file.transform @ corner) for corner in [*corners, corners[0]]]
+        return {"type": "Polygon", "coordinates": [ring]}, file.crs.to_string()
+
+
+def differences(before: Path, after: Path) -> NDArray[np.bool_]:
+    """Which values differ in any bit, (bands, rows, columns)."""
+    with rasterio.open(before) as one, rasterio.open(after) as two:
+        old, new = one.read(), two.read()
+    assert old.dtype == new.dtype
+    size = old.dtype.itemsize
+    bits = [np.ascontiguousarray(item).view(np.uint8).reshape(*item.shape, size) for item in (old, new)]
+    return (bits[0] != bits[1]).any(-1)
+
+
+def facts(path: Path) -> dict[str, Any]:
+    with rasterio.open(path) as file:
+        return {name: getattr(file, name) for name in FACTS if name != "gcps"}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bands", "grid", "nodata"),
+    [
+        (dtype, bands, grid, nodata)
+        for dtype, bands, grid, nodata in itertools.product(NODATA, (1, 3, 4, 8), GRIDS, (True, False))
+    ],
+)
+def test_nothing_changes_outside_the_mask(
+    editor: Editor, tmp_path: Path, dtype: str, bands: int, grid: str, nodata: bool
+) -> None:
+    path = write(tmp_path / "scene.tif", dtype, bands, grid, NODATA[dtype] if nodata else None)
+    mask, crs = polygon(path, [(30, 12), (66, 20), (58, 50), (34, 44)])
+    out = editor.run(path, mask, crs)
+    changed = differences(path, out)
+    assert editor.mask.sum() > 900
+    assert not changed[:, ~editor.mask].any()
+    assert changed[:, editor.mask].mean() > (0.8 if dtype == "uint8" else 0.95)
+    assert facts(path) == facts(out)
+    with rasterio.open(out) as file:
+        assert file.tags()["SENSOR"] == "a camera"
+        assert file.tags()["TIFFTAG_IMAGEDESCRIPTION"] == "the field behind the house"
+        assert file.tags()["AI_GENERATED"] == "YES"
+        borrowed = bands > 3 and ColorInterp.alpha not in file.colorinterp
+        assert ("AI_EXTRA_BANDS" in file.tags()) == borrowed
+        assert file.tags(1) == {"WAVELENGTH": "red"}
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        if nodata:  # filled in the mask, still there outside
+            empty = file.dataset_mask() == 0
+            assert not empty[editor.mask].any()
+            assert empty[~editor.mask].any()
+
+
+corner = st.tuples(st.floats(-20, 110, width=32), st.floats(-20, 92, width=32))
+blobs = st.lists(corner, min_size=3, max_size=9)
+
+
+@st.composite
+def strokes(draw: st.DrawFn) -> list[tuple[float, float]]:
+    """A thin line of some width, as a polygon."""
+    (x0, y0), (x1, y1) = draw(corner), draw(corner)
+    length = max(1.0, float(np.hypot(x1 - x0, y1 - y0)))
+    half = draw(st.floats(0.02, 1.5)) / 2
+    dx, dy = (y1 - y0) / length * half, -(x1 - x0) / length * half
+    return [(x0 + dx, y0 + dy), (x1 + dx, y1 + dy), (x1 - dx, y1 - dy), (x0 - dx, y0 - dy)]
+
+
+def stripes(ready: edit.Ready) -> View:
+    """A quick stand-in for the model: few colours, none of them the scene's."""
+    bands = np.arange(ready.canvas.width) // 8 % 2 * np.array([0.9, 0.3, 0.6])[:, None, None]
+    return np.broadcast_to(bands, (3, ready.canvas.height, ready.canvas.width)).astype(np.float32)
+
+
+@given(
+    parts=st.lists(st.tuples(st.one_of(blobs, strokes()), st.booleans()), min_size=1, max_size=3),
+    grow=st.sampled_from([0.0, 0.0, 3.5]),
+    feather=st.sampled_from([0.0, 4.0]),
+)
+@settings(
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
+def test_200_random_masks(
+    editor: Editor,
+    tmp_path: Path,
+    parts: list[tuple[list[tuple[float, float]], bool]],
+    grow: float,
+    feather: float,
+) -> None:
+    path = tmp_path / "scene.tif"
+    if not path.exists():
+        write(path, "uint16", 4, "utm", None)
+    rings = []
+    for corners, holed in parts:
+        ring = polygon(path, corners)[0]["coordinates"][0]
+        middle = np.mean(ring[:-1], axis=0)
+        hole = [(middle + (np.array(at) - middle) * 0.4).tolist() for at in ring]
+        rings.append([ring, hole] if holed else [ring])
+    mask = {"type": "MultiPolygon", "coordinates": rings}
+    refused: list[InvalidInput] = []
+    try:
+        out = editor.run(path, mask, "EPSG:32632", stripes, grow=grow, feather=feather)
+    except InvalidInput as error:
+        refused = [error]
+    if refused:
+        assert refused[0].field in ("mask", "extra_bands")
+        assert str(refused[0]).endswith(".")
+        return
+    changed = differences(path, out)
+    assert not changed[:, ~editor.mask].any()
+    assert changed[:3, editor.mask].any()
+    assert facts(path) == facts(out)
+
+
+@pytest.mark.parametrize("dtype", list(NODATA))
+@pytest.mark.parametrize("grid", ["utm", "rotated"])
+def test_an_edit_that_paints_what_is_there_changes_nothing(
+    editor: Editor, tmp_path: Path, dtype: str, grid: str
+) -> None:
+    path = write(tmp_path / "scene.tif", dtype, 3, grid, None)
+    mask, crs = polygon(path, [(30, 12), (66, 20), (58, 50), (34, 44)])
+    with rasterio.open(path) as file:
+        ends = [[float(band.min()), float(band.max())] for band in file.read()]
+
+    def the_same(ready: edit.Ready) -> View:
+        """The view as it is, before it is clipped for a model."""
+        return ready.stretch.view(edit.read(ready.source, ready.canvas, ready.source.roles.visible))
+
+    out = editor.run(path, mask, crs, the_same, stretch=ends, feather=5.0)
+    assert not differences(path, out).any()
