@@ -39,10 +39,9 @@ class Judge(nn.Module):
         super().__init__()
         self.labels = tuple(labels)
         self.trunk = nn.Sequential(
-            _block(3, 32, 2),
-            _block(32, 64, 1),
-            _block(64, 64, 2),
-            _block(64, 96, 1),
+            _block(3, 24, 2),
+            _block(24, 48, 2),
+            _block(48, 96, 1),
             _block(96, 128, 2),
             _block(128, 128, 1),
             nn.AdaptiveAvgPool2d(1),

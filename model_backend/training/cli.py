@@ -33,6 +33,7 @@ def add_parser(subparsers: Subparsers) -> None:
     judge.add_argument("--out", type=Path, required=True, help="folder of the figures and pictures")
     judge.add_argument("--inception", type=Path, help="TorchScript file, images -> features, for an FID")
     judge.add_argument("--share", type=float, default=1.0, help="share of the usual number of images")
+    judge.add_argument("--scenes", action="store_true", help="the table of lattice parameters instead")
     judge.set_defaults(run=_evaluate)
 
 
@@ -85,8 +86,12 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from model_backend.training import data, evaluate
+    from model_backend.training import data, evaluate, scenes
 
+    if arguments.scenes:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        scenes.run(arguments.model, arguments.out / f"{arguments.model.name}-scenes.json")
+        return 0
     chips = data.load(arguments.data, arguments.work / "cache")
     amounts = evaluate.Amounts(inception=arguments.inception).scaled(arguments.share)
     evaluate.run(arguments.model, chips, arguments.work, arguments.out, amounts)

@@ -31,12 +31,12 @@ Figures = dict[str, Any]
 class Amounts:
     """How much is drawn and trained: images per class at 14 and 18, per level, masks, steps of the judges."""
 
-    fine: int = 40
+    fine: int = 20
     coarse: int = 100
-    levels: int = 60
+    levels: int = 50
     masks: int = 200
-    judge_steps: int = 2500
-    student_steps: int = 500
+    judge_steps: int = 2000
+    student_steps: int = 300
     inception: Path | None = None
 
     def scaled(self, share: float) -> Amounts:

@@ -25,6 +25,7 @@ from model_backend.training import (
     masks,
     metrics,
     sample,
+    scenes,
     tokenizer,
 )
 
@@ -295,6 +296,21 @@ def test_an_evaluation_writes_every_figure_beside_its_ceiling(chips, trained, tm
         "text2earth-mini-level18.png",
         "text2earth-mini-inpainting.png",
     }
+
+
+def test_the_table_of_lattices_tells_ghosts_from_agreement(chips, trained, tmp_path, monkeypatch):
+    export.write(trained, tmp_path / "model", chips)
+    monkeypatch.setattr(
+        scenes, "SETTINGS", (scenes.Setting((), 12, steps=2), scenes.Setting((480,), 12, steps=4))
+    )
+    monkeypatch.setattr(scenes, "_ALONE", 2)
+    table = scenes.run(tmp_path / "model", tmp_path / "table.json", size=112)
+    assert [len(row["disagreement (noise left)"]) for row in table] == [1, 2]
+    assert all(row["disagreement (noise left)"][-1][1] == 0 for row in table)
+    assert all(row["contrast"] > 0 for row in table)
+    flat = np.zeros((64, 64))
+    flat[:, 32:] = 9
+    assert scenes.seam_ratio(flat + np.random.default_rng(0).normal(0, 1, (64, 64)), 32, 4) > 5
 
 
 def test_the_judge_learns_to_tell_colours(chips):
