@@ -118,7 +118,7 @@ def backend(scratch: Path, model: Path) -> Iterator[dict[str, str]]:
                     break
             if not url:
                 raise SystemExit("The backend did not start; demo/backend.log says why.")
-            token = (data / "token").read_text().split()[-1]
+            token = (data / "token").read_text().split()[0]
             yield {"TEXT2EARTH_BACKEND_URL": url, "TEXT2EARTH_TOKEN": token}
         finally:
             process.terminate()

@@ -1,4 +1,4 @@
-"""The command line: ``python -m model_backend serve | models ... | train-mini ...``."""
+"""The command line: ``python -m model_backend serve | models ... | train-mini | evaluate | benchmark | metrics``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from model_backend.benchmark import cli as benchmark
 from model_backend.errors import BackendError
 from model_backend.models import cli as models
 from model_backend.settings import Settings
+from model_backend.training import cli as training
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_serve(commands)
     models.add_parser(commands)
     benchmark.add_parser(commands)
+    training.add_parser(commands)
     given = parser.parse_args(arguments)
     return int(given.run(given) or 0)
 
