@@ -1,4 +1,4 @@
-"""The command line: ``python -m model_backend serve | models ... | train-mini | evaluate | benchmark | metrics``."""
+"""The command line: ``serve``, ``models``, ``train-mini``, ``evaluate``, ``benchmark`` and ``metrics``."""
 
 from __future__ import annotations
 
