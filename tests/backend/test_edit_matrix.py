@@ -1,16 +1,12 @@
 """What an edit promises, on files: nothing changes outside the mask, whatever the raster is like.
 
-Every edit here is the worker's own way from file to file with a tiny random model: prepare, paint, join,
-write.
+The paint is that of a tiny random model; the masks are also tried with a stand-in that is quick.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,20 +14,14 @@ import rasterio
 from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
 from model_backend.engine.edit import View
 from model_backend.errors import InvalidInput
-from model_backend.jobs import edits
 from model_backend.models.loader import Model
-from model_backend.models.registry import Registry
 from model_backend.processes import edit
-from model_backend.raster.patch import write_edit
-from model_backend.raster.provenance import Provenance
-from model_backend.raster.upload_check import rewrite
-from model_backend.settings import Settings
-from tests.tiny import Watcher, build_tiny, load_tiny
+from tests.backend.editing import Editor, differences, facts, polygon
+from tests.tiny import build_tiny, load_tiny
 
 GRIDS = {
     "utm": ("EPSG:32632", Affine(1, 0, 500000, 0, -1, 5200000)),
@@ -41,9 +31,6 @@ GRIDS = {
     "rotated": ("EPSG:32632", Affine(1, 0, 500000, 0, -1, 5200000) @ Affine.rotation(30)),
 }
 NODATA = {"uint8": 0, "uint16": 65535, "int16": -32768, "float32": -9999.0}
-MADE = Provenance("Tiny", "Apache-2.0", "", "profile", False, datetime(2026, 1, 1, tzinfo=UTC))
-FACTS = ("crs", "transform", "width", "height", "count", "dtypes", "nodatavals", "scales", "offsets", "units",
-         "descriptions", "colorinterp", "gcps")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -55,48 +42,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(folder: Path) -> Model:
     loaded: Model = load_tiny(folder)
     return loaded
-
-
-Paint = Callable[[edit.Ready], View]
-
-
-class Editor:
-    """Edits files with one model."""
-
-    def __init__(self, model: Model, folder: Path, work: Path) -> None:
-        self._model, self._folder, self._work = model, folder, work
-        self.ready: edit.Ready | None = None
-
-    def run(
-        self, path: Path, mask: dict[str, Any], crs: str, paint: Paint | None = None, **inputs: Any
-    ) -> Path:
-        """Return the edited file; ``paint`` stands for the model."""
-        stored, out = self._work / "stored.tif", self._work / "out.tif"
-        rewrite(path, stored, 1 << 30)
-        limits = Settings(model=str(self._folder))
-        given = {"prompt": "a lake", "seed": 1, "steps": 1, "feather": 0, **inputs}
-        wanted = edit.PROCESS.parse(
-            {"source": {"upload": "0" * 32}, "mask": {"geojson": mask, "crs": crs}, **given}
-        )
-        files = edit.Files(stored, "0" * 64, None)
-        plan = edit.plan(wanted, files, Registry(limits), limits, None)
-        ready = self.ready = edit.prepare(wanted, files, self._model.card, limits)
-        if paint is not None:
-            view = paint(ready)
-        else:
-            watch = Watcher()
-            view = edits._painter(self._model, plan.recipe, ready, wanted.strength).view(watch)
-            assert len(watch.steps) >= plan.evaluations / self._model.profile.batch / 4
-        write_edit(out, ready.source, edits.join(ready, view, wanted), plan, plan.recipe, MADE)
-        return out
-
-    @property
-    def mask(self) -> NDArray[np.bool_]:
-        """The mask of the last edit over the whole raster."""
-        assert self.ready is not None
-        out = np.zeros((self.ready.source.height, self.ready.source.width), np.bool_)
-        out[edit.cut(self.ready.at, self.ready.source.box)] = self.ready.paint
-        return out
 
 
 @pytest.fixture
@@ -126,28 +71,6 @@ def write(path: Path, dtype: str, bands: int, grid: str, nodata: float | None) -
         file.update_tags(SENSOR="a camera", TIFFTAG_IMAGEDESCRIPTION="the field behind the house")
         file.update_tags(1, WAVELENGTH="red", STATISTICS_MEAN="5")
     return path
-
-
-def polygon(path: Path, corners: list[tuple[float, float]]) -> tuple[dict[str, Any], str]:
-    """Corners in pixels as GeoJSON in the raster's CRS."""
-    with rasterio.open(path) as file:
-        ring = [list(file.transform @ corner) for corner in [*corners, corners[0]]]
-        return {"type": "Polygon", "coordinates": [ring]}, file.crs.to_string()
-
-
-def differences(before: Path, after: Path) -> NDArray[np.bool_]:
-    """Which values differ in any bit, (bands, rows, columns)."""
-    with rasterio.open(before) as one, rasterio.open(after) as two:
-        old, new = one.read(), two.read()
-    assert old.dtype == new.dtype
-    size = old.dtype.itemsize
-    bits = [np.ascontiguousarray(item).view(np.uint8).reshape(*item.shape, size) for item in (old, new)]
-    return (bits[0] != bits[1]).any(-1)
-
-
-def facts(path: Path) -> dict[str, Any]:
-    with rasterio.open(path) as file:
-        return {name: getattr(file, name) for name in FACTS if name != "gcps"}
 
 
 @pytest.mark.parametrize(

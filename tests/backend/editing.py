@@ -1,0 +1,98 @@
+"""The worker's own way of an edit, from file to file, for tests: prepare, paint, join, write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+
+from model_backend.engine.edit import View
+from model_backend.jobs import edits
+from model_backend.models.loader import Model
+from model_backend.models.registry import Registry
+from model_backend.processes import edit
+from model_backend.raster.patch import Patch, write_edit
+from model_backend.raster.provenance import Provenance
+from model_backend.raster.upload_check import rewrite
+from model_backend.schemas import Plan
+from model_backend.settings import Settings
+from tests.tiny import Watcher
+
+MADE = Provenance("Tiny", "Apache-2.0", "", "profile", False, datetime(2026, 1, 1, tzinfo=UTC))
+FACTS = ("crs", "transform", "width", "height", "count", "dtypes", "nodatavals", "scales", "offsets", "units",
+         "descriptions", "colorinterp")  # fmt: skip
+
+
+Paint = Callable[[edit.Ready], View]
+
+
+class Editor:
+    """Edits files with one model."""
+
+    def __init__(self, model: Model, folder: Path, work: Path) -> None:
+        self._model, self._folder, self._work = model, folder, work
+        self.ready: edit.Ready
+
+    def run(
+        self, path: Path, mask: dict[str, Any], crs: str, paint: Paint | None = None, **inputs: Any
+    ) -> Path:
+        """Return the edited file; ``paint`` stands for the model."""
+        stored, out = self._work / "stored.tif", self._work / "out.tif"
+        rewrite(path, stored, 1 << 30)
+        patch, plan = self.work(stored, mask, crs, paint, **inputs)
+        write_edit(out, self.ready.source, patch, plan, plan.recipe, MADE)
+        return out
+
+    def work(
+        self, stored: Path, mask: dict[str, Any], crs: str, paint: Paint | None = None, **inputs: Any
+    ) -> tuple[Patch, Plan]:
+        """Return what an edit of one of our own files comes to, before it is written."""
+        limits = Settings(model=str(self._folder))
+        given = {"prompt": "a lake", "seed": 1, "steps": 1, "feather": 0, **inputs}
+        wanted = edit.PROCESS.parse(
+            {"source": {"upload": "0" * 32}, "mask": {"geojson": mask, "crs": crs}, **given}
+        )
+        files = edit.Files(stored, "0" * 64, None)
+        plan = edit.plan(wanted, files, Registry(limits), limits, None)
+        ready = self.ready = edit.prepare(wanted, files, self._model.card, limits)
+        if paint is not None:
+            view = paint(ready)
+        else:
+            watch = Watcher()
+            view = edits._painter(self._model, plan.recipe, ready, wanted.strength).view(watch)
+            assert watch.steps[-1][0] * self._model.profile.batch * 2 >= plan.evaluations
+        return edits.join(ready, view, wanted), plan
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The mask of the last edit over the whole raster."""
+        out = np.zeros((self.ready.source.height, self.ready.source.width), np.bool_)
+        out[edit.cut(self.ready.at, self.ready.source.box)] = self.ready.paint
+        return out
+
+
+def polygon(path: Path, corners: list[tuple[float, float]]) -> tuple[dict[str, Any], str]:
+    """Corners in pixels as GeoJSON in the raster's CRS."""
+    with rasterio.open(path) as file:
+        ring = [list(file.transform @ corner) for corner in [*corners, corners[0]]]
+        return {"type": "Polygon", "coordinates": [ring]}, file.crs.to_string()
+
+
+def differences(before: Path, after: Path) -> NDArray[np.bool_]:
+    """Which values differ in any bit, (bands, rows, columns)."""
+    with rasterio.open(before) as one, rasterio.open(after) as two:
+        old, new = one.read(), two.read()
+    assert old.dtype == new.dtype
+    size = old.dtype.itemsize
+    bits = [np.ascontiguousarray(item).view(np.uint8).reshape(*item.shape, size) for item in (old, new)]
+    return (bits[0] != bits[1]).any(-1)
+
+
+def facts(path: Path) -> dict[str, Any]:
+    with rasterio.open(path) as file:
+        return {name: getattr(file, name) for name in FACTS}
