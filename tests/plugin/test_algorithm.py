@@ -25,7 +25,8 @@ from qgis.core import (
 )
 from qgis.PyQt import sip
 
-from text2earth_qgis.core import layers, settings
+from tests.plugin.web import Reply
+from text2earth_qgis.core import layers, settings, transport
 from text2earth_qgis.core.history import History
 from text2earth_qgis.core.transport import open_client
 from text2earth_qgis.processing.provider import Text2EarthProvider
@@ -236,6 +237,29 @@ def test_in_a_worker(backend, tmp_path, qtbot):
     assert good, log
     assert gdal.Open(results["OUTPUT"]).RasterXSize == 128
     assert "128 x 128 px in WGS 84 / UTM zone 33N" in log
+
+
+FAILURES = {
+    "token": (Reply.of({"detail": "No token."}, 401), "does not accept the token"),
+    "too large": (Reply.of({"detail": "Too large."}, 413), "Too large."),
+    "busy": (Reply.of({"detail": "16 jobs."}, 429, **{"Retry-After": "7"}), "16 jobs. Try again in 7 s."),
+    "failure": (Reply.of({"detail": "oops"}, 500), "The backend failed: oops."),
+    "half a body": (Reply(200, b"{", {"Content-Type": "application/json"}, claim=99), "No backend answers"),
+    "silence": (Reply(hold=True), "did not answer in time"),
+    "something else": (Reply(200, b"<html>"), "Is a Text2Earth backend there?"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_failures_of_backend_and_network_are_sentences(web, monkeypatch, tmp_path, qtbot, name):
+    reply, sentence = FAILURES[name]
+    web.answer = lambda _request: reply
+    monkeypatch.setenv("TEXT2EARTH_BACKEND_URL", web.url)
+    monkeypatch.setattr(transport, "TIMEOUT", 0.5)
+    good, _results, log = in_worker({**QUICK, "OUTPUT": str(tmp_path / "a.tif")}, qtbot)
+    assert not good
+    assert sentence in log
+    assert "Traceback" not in log
 
 
 def jobs(backend, *states):

@@ -85,4 +85,5 @@ def clean_environment() -> QProcessEnvironment:
             environment.remove(key)
     environment.insert("PYTHONUNBUFFERED", "1")
     environment.insert("PYTHONNOUSERSITE", "1")
+    environment.insert("PYTHONSAFEPATH", "1")  # nor a folder that happens to be the current one
     return environment
