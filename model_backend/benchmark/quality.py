@@ -27,7 +27,6 @@ from model_backend.models.card import CARD_FILE, EngineParameters, ModelCard, re
 from model_backend.schemas import Recipe
 
 TONE_WIDTHS = (16, 64)  # pixels
-_AXES: tuple[Axis, Axis] = ("rows", "cols")
 _STATISTICS = ("seam", *(f"tone_{width}" for width in TONE_WIDTHS))
 
 
@@ -51,7 +50,7 @@ class Place:
             lattices.append(("decode", engine.decode_core * f, engine.decode_fade * f))
         for name, period, ramp in lattices:
             for part, at in {"begin": 0, "middle": ramp // 2, "end": ramp}.items():
-                for axis, origin in zip(_AXES, self.origin, strict=True):
+                for axis, origin in zip(metrics.AXES, self.origin, strict=True):
                     if part == "begin" or ramp:
                         yield name, part, axis, Lines(period, (at - origin) % period)
 

@@ -107,11 +107,14 @@ def _windows(report: dict[str, Any]) -> str:
 
 
 def _beside(report: dict[str, Any]) -> str:
-    rows: list[list[object]] = [["way", "px", "windows", "evaluations", "seconds", "Mpx/s", "we are faster"]]
+    header = "way,px,windows,evaluations,seconds,Mpx/s,we are faster,by CPU time"
+    rows: list[list[object]] = [[*header.split(",")]]
+    on_cpu = report["profile"]["threads"] > 0
     for way in report["stock"]:
         for scene in way["scenes"]:
-            keys = ("size", "windows", "evaluations", "seconds", "mpx_per_second", "ours_is_faster")
-            rows.append([way["name"], *(scene[key] for key in keys)])
+            counts = (scene[key] for key in ("size", "windows", "evaluations", "seconds", "mpx_per_second"))
+            by_cpu = scene["by_cpu_time"] if on_cpu else None
+            rows.append([way["name"], *counts, scene["ours_is_faster"], by_cpu])
     text = table(rows)
     skipped = report["skipped"]
     return text + (f"\n(b) sequential outpainting was skipped: {skipped}" if skipped else "")

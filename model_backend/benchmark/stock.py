@@ -124,6 +124,7 @@ class Stock:
 def quiet() -> None:
     """Keep the libraries from writing progress and hints between our tables."""
     diffusers.utils.logging.set_verbosity_error()
+    diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Axis = Literal["rows", "cols"]  # "rows": lines between rows, which lie across the picture from west to east
 
+AXES: tuple[Axis, Axis] = ("rows", "cols")
 Z_LIMIT = 3.0
 _BAND = (2.5, 97.5)  # percentiles
 _OUTLINES = 400  # random outlines that a border is compared with
