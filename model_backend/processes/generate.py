@@ -68,18 +68,14 @@ def plan(inputs: GenerateInputs, registry: Registry, limits: Settings, rate: flo
 
 
 def _model(inputs: GenerateInputs, registry: Registry) -> Entry:
-    """Return the model of a request, installed or not."""
+    """Return the model of a request, installed or not; an inpainting model can generate too."""
     if inputs.model is None:
         return registry.default()
-    known = [entry.card.id for entry in registry.all() if entry.card.pipeline == "text2image"]
     try:
-        entry = registry.get(inputs.model)
+        return registry.get(inputs.model)
     except ModelUnavailable as error:
-        raise InvalidInput("model", str(error), value=inputs.model, allowed=", ".join(known)) from None
-    if entry.card.pipeline != "text2image":
-        detail = f"{entry.card.title} edits imagery; it cannot generate without a source."
-        raise InvalidInput("model", detail, value=inputs.model, allowed=", ".join(known))
-    return entry
+        known = ", ".join(entry.card.id for entry in registry.all())
+        raise InvalidInput("model", str(error), value=inputs.model, allowed=known) from None
 
 
 def _check_pixels(box: Box, field: str, limits: Settings) -> None:
