@@ -197,7 +197,7 @@ def test_models(planned: Any) -> None:
         planned(GOOD | {"model": "nope"})
     assert caught.value.field == "model"
     assert "tiny" in str(caught.value.allowed)
-    with pytest.raises(InvalidInput, match="edits"):
+    with pytest.raises(ModelUnavailable, match="models pull text2earth-inpainting"):
         planned(GOOD | {"model": "text2earth-inpainting"})
     with pytest.raises(ModelUnavailable, match="models pull text2earth"):
         planned(GOOD | {"model": "text2earth"})
