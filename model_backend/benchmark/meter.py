@@ -129,7 +129,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype) -> dict[str, float | int]:
-    """Return size and TFLOP/s of square matrix products of random numbers: the best of ten, and the median."""
+    """Return size and TFLOP/s of square products of random matrices: the best of ten, and the median."""
     size = 8192 if device.type == "cuda" else 2048
     left, right = (torch.randn(size, size, device=device, dtype=torch.float32).to(dtype) for _ in range(2))
     _product(left, right)

@@ -24,7 +24,7 @@ def circumstances() -> dict[str, Any]:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
         "commit": _commit(),
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "cpus": os.cpu_count(),
         "load_per_cpu": load(),
