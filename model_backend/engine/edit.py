@@ -30,6 +30,7 @@ from model_backend.models.loader import Model
 from model_backend.schemas import Box
 
 View = NDArray[np.float32]
+Slices = tuple[slice, slice]
 
 
 class Watch(Protocol):
@@ -88,6 +89,8 @@ class Edit:
         noise = Noise(request.seed, request.level or NO_LEVEL, request.frame_hash)
         self._noise = noise.normals(self._rows, self._cols)[: card.latent_channels]
         self._hidden = to_latents(canvas.paint | ~canvas.known, card.vae_factor)
+        #: Latents that are denoised freely: around the mask, and where nothing is known that could hold them.
+        self._loose = self._active.free | to_latents(~canvas.known, card.vae_factor)
         self._encoded: dict[Window, Latents] = {}
         self._contexts: dict[Window, Latents] = {}
 
@@ -124,27 +127,37 @@ class Edit:
         """Return a window's latents at the beginning of a phase, which ``step`` is the first of."""
         place = self._active.place(window)
         noise = self._noise[:, *place]
-        pinned: Latents = np.float32(step.alpha) * self._encoded[window] + np.float32(step.sigma) * noise
+        pinned: Latents = np.float32(step.alpha) * self._source(window) + np.float32(step.sigma) * noise
         if phase == 0:
             return noise * np.float32(self._trajectory.start) if self._strength == 1 else pinned
         rows, cols = self._layout.rows.cells(window.row), self._layout.cols.cells(window.col)
-        return np.where(self._active.free[place], self._blend(done, rows, cols), pinned)
+        return self._blend(done, rows, cols, pinned)
 
-    def _blend(self, done: dict[Window, Latents], rows: range, cols: range) -> Latents:
-        """Return a box of latents, blended of the windows that are there; whole where latents are free."""
-        blend = np.zeros((self._model.card.latent_channels, len(rows), len(cols)), np.float32)
+    def _blend(self, done: dict[Window, Latents], rows: range, cols: range, pinned: Latents) -> Latents:
+        """Return a box of latents: ``pinned``, and where latents are loose a blend of the windows done."""
+        blend = np.zeros_like(pinned)
+        total = np.zeros(pinned.shape[1:], np.float32)
         for i in self._layout.rows.touching(rows):
             for j in self._layout.cols.touching(cols):
                 if (latents := done.get(Window(i, j))) is not None:
-                    self._add(blend, Window(i, j), latents, (rows, cols))
-        return blend
+                    part, there, weight = self._share(Window(i, j), rows, cols)
+                    blend[:, *there] += latents[:, *part] * weight
+                    total[there] += weight
+        here = self._active.inside(rows, cols)
+        loose = self._loose[here] & (total > 0)
+        # Over a free latent all windows are done and their weights sum to 1; over other loose ones, some are.
+        share = np.where(loose & ~self._active.free[here], total, np.float32(1))
+        return np.where(loose, blend / share, pinned)
 
-    def _add(self, blend: Latents, window: Window, latents: Latents, box: tuple[range, range]) -> None:
-        rows, cols = self._layout.rows, self._layout.cols
-        here_rows, there_rows = overlap(rows.cells(window.row), box[0])
-        here_cols, there_cols = overlap(cols.cells(window.col), box[1])
-        weight = np.outer(rows.weight(window.row)[here_rows], cols.weight(window.col)[here_cols])
-        blend[:, there_rows, there_cols] += latents[:, here_rows, here_cols] * weight
+    def _share(self, window: Window, rows: range, cols: range) -> tuple[Slices, Slices, View]:
+        """Return where a window and a box overlap, in either's own terms, and the window's weight there."""
+        lattices = self._layout.rows, self._layout.cols
+        here_rows, there_rows = overlap(lattices[0].cells(window.row), rows)
+        here_cols, there_cols = overlap(lattices[1].cells(window.col), cols)
+        weight = np.outer(
+            lattices[0].weight(window.row)[here_rows], lattices[1].weight(window.col)[here_cols]
+        )
+        return (here_rows, here_cols), (there_rows, there_cols), weight
 
     @torch.inference_mode()
     def _denoise(self, steps: Sequence[Step], latents: Batch, context: Batch, count: _Count) -> Batch:
@@ -162,29 +175,26 @@ class Edit:
 
     def _look_at(self, windows: Sequence[Window]) -> None:
         """Encode windows, as they are and with what is hidden greyed out, where that was not done yet."""
-        new = list(dict.fromkeys(window for window in windows if window not in self._contexts))
-        if not new:
-            return
-        self._encode(new)
-        hidden = self._canvas.paint | ~self._canvas.known
-        masked = np.where(hidden, np.float32(0), self._canvas.view * 2 - 1)
-        for window, latents in zip(new, self._latents(masked, new), strict=True):
-            mask = self._hidden[self._active.place(window)][None].astype(np.float32)
-            self._contexts[window] = np.concatenate([mask, latents])
-
-    def _encode(self, windows: Sequence[Window]) -> None:
-        new = [window for window in windows if window not in self._encoded]
-        picture = self._canvas.view * 2 - 1
-        self._encoded |= zip(new, self._latents(picture, new), strict=True)
-
-    def _latents(self, picture: View, windows: Sequence[Window]) -> list[Latents]:
-        """Return the latents of windows of a picture in [-1, 1], each encoded from exactly its own pixels."""
-        out: list[Latents] = []
         for window in windows:
-            rows, cols = slices_of(*self._active.place(window), self._layout.factor)
-            pixels = torch.from_numpy(np.ascontiguousarray(picture[None, :, rows, cols]))
-            out.append(self._model.encode(pixels)[0].cpu().numpy())
-        return out
+            if window not in self._contexts:
+                mask = self._hidden[self._active.place(window)][None].astype(np.float32)
+                self._contexts[window] = np.concatenate([mask, self._latents(window, hide=True)])
+            self._source(window)
+
+    def _source(self, window: Window) -> Latents:
+        """Return the latents of what is there, encoded from exactly the pixels of a window."""
+        if window not in self._encoded:
+            self._encoded[window] = self._latents(window, hide=False)
+        return self._encoded[window]
+
+    def _latents(self, window: Window, hide: bool) -> Latents:
+        place = slices_of(*self._active.place(window), self._layout.factor)
+        pixels = self._canvas.view[:, *place] * 2 - 1
+        if hide:
+            hidden = self._canvas.paint[place] | ~self._canvas.known[place]
+            pixels = np.where(hidden, np.float32(0), pixels)
+        latents: Latents = self._model.encode(torch.from_numpy(pixels)[None])[0].cpu().numpy()
+        return latents
 
     def _decode(self, done: dict[Window, Latents], count: _Count) -> View:
         """Return the picture: tiles with free latents decoded, the source's view elsewhere."""
@@ -210,13 +220,12 @@ class Edit:
         return image + (1 - painted) * self._canvas.view
 
     def _tile(self, done: dict[Window, Latents], rows: range, cols: range) -> View:
-        """Decode a box of latents: blended where they are free, the source's own elsewhere."""
-        around = [
-            Window(i, j) for i in self._layout.rows.touching(rows) for j in self._layout.cols.touching(cols)
-        ]
-        self._encode(around)
-        source = self._blend({window: self._encoded[window] for window in around}, rows, cols)
-        free = self._active.free[self._active.inside(rows, cols)]
-        latents = np.where(free, self._blend(done, rows, cols), source)
+        """Decode a box of latents: what was painted, and the source's own around it."""
+        source = np.zeros((self._model.card.latent_channels, len(rows), len(cols)), np.float32)
+        for i in self._layout.rows.touching(rows):
+            for j in self._layout.cols.touching(cols):
+                here, there, weight = self._share(Window(i, j), rows, cols)
+                source[:, *there] += self._source(Window(i, j))[:, *here] * weight
+        latents = self._blend(done, rows, cols, source)
         pixels: View = self._model.decode(torch.from_numpy(latents)[None])[0].cpu().numpy()
         return np.clip(pixels / 2 + 0.5, 0, 1)

@@ -121,6 +121,19 @@ def test_phases_pin_the_known_latents_to_the_source(model: Model) -> None:
     np.testing.assert_allclose(begun[:, ~free], expected[:, ~free], rtol=1e-5, atol=1e-6)
 
 
+def test_what_is_unknown_holds_nothing_in_place(model: Model) -> None:
+    """Beside nodata the model goes on freely: nothing grey is pinned there."""
+    model = phases(model, (800, 400))
+    place = canvas(64, 64, (slice(0, 64), slice(0, 24)))
+    known = np.ones((64, 64), np.bool_)
+    known[:, 24:48] = False
+    edit = Edit(model, request(), Canvas(place.box, place.view, place.paint, known))
+    window = edit._active.windows[0]
+    begun = edit._begin(1, edit._trajectory.phases[1][0], window, {window: np.full((4, 8, 8), 9, np.float32)})
+    assert (begun[:, :, :6] == 9).all()
+    assert not (begun[:, :, 6:] == 9).any()
+
+
 def test_only_windows_that_touch_the_mask_are_computed(model: Model) -> None:
     model = phases(model, (800, 400))
     place = canvas(8 * 50, 8 * 50, (slice(8, 16), slice(8, 16)))
@@ -140,7 +153,7 @@ def test_an_edit_hardly_depends_on_what_it_hides(model: Model) -> None:
     first, second = (Edit(model, request(), place).view(Steps()) for place in (one, other))
     # Not to the bit: the pins are encoded from the whole window, whose far latents feel a hidden pixel a
     # little.
-    np.testing.assert_allclose(first, second, atol=1e-4)
+    np.testing.assert_allclose(first, second, atol=1e-3)
 
 
 def test_the_canvas_lies_around_the_mask_and_inside_the_raster() -> None:

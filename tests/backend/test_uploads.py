@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 import rasterio
 import rasterio.features
@@ -214,3 +215,32 @@ def test_uploads_that_nobody_uses_go(painter: Server, client: httpx.Client, rast
     Uploads(Settings(data_dir=painter.data_dir)).sweep(lambda upload: upload == used)
     assert client.get(f"/uploads/{used}").status_code == 200
     assert client.get(f"/uploads/{unused}").status_code == 404
+
+
+def test_hostile_files_hurt_nobody(
+    painter: Server, client: httpx.Client, raster: Path, tmp_path: Path
+) -> None:
+    source = {"upload": send(client, raster)}
+    assert finished(client, submit(client, "edit", {"prompt": "a", "source": source, "mask": MASK}))
+    worker, api = painter.worker(), psutil.Process(painter.process.pid)
+    huge = tmp_path / "huge.tif"
+    profile = {"driver": "GTiff", "count": 3, "dtype": "uint8", "width": 600_000, "height": 600_000}
+    with rasterio.open(
+        huge, "w", tiled=True, sparse_ok=True, bigtiff="YES", blockxsize=4096, blockysize=4096, **profile
+    ):
+        pass
+    vrt = b"<VRTDataset rasterXSize='20' rasterYSize='20'><VRTRasterBand/></VRTDataset>"
+    before = api.memory_info().rss
+    for content in (
+        huge.read_bytes(),
+        vrt,
+        raster.read_bytes()[:20_000],
+        b"II*\0" + os.urandom(5000),
+        b"",
+    ) * 2:
+        answer = client.post("/uploads", content=content)
+        assert answer.status_code == 400, answer.text
+    assert api.memory_info().rss - before < 50_000_000
+    job = submit(client, "edit", {"prompt": "a", "source": source, "mask": MASK})
+    assert finished(client, job)["status"] == "successful"
+    assert painter.worker().pid == worker.pid
