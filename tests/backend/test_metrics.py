@@ -93,6 +93,14 @@ class TestSeam:
         assert np.mean([abs(one.z) < metrics.Z_LIMIT for one in results]) > 0.9
         assert np.median([one.ratio for one in results]) == pytest.approx(1, abs=0.15)
 
+    def test_the_comb_that_resampling_left_in_real_land(self) -> None:
+        from PIL import Image as Pillow
+
+        image = np.asarray(Pillow.open(SCENE))[..., :3].transpose(2, 0, 1)
+        found = {offset: metrics.seam(image, "rows", Lines(24, offset)) for offset in range(24)}
+        assert [offset for offset, one in found.items() if one.z > metrics.Z_LIMIT] == [18]
+        assert found[18].ratio > 1.5
+
     def test_a_single_real_edge_does_not_make_a_seam(self, whole: Image) -> None:
         road = whole.copy()
         road[:, :, 96:] += 200  # on one of nine lines
