@@ -144,6 +144,7 @@ class Client:
                         raise
                     self._pause(0.25 * 2**attempt)
                     state = self._standing(upload, state)
+                    attempt = 0 if state["received"] > there else attempt
                 if progress:
                     progress(int(state["received"]), size)
         for _second in range(CHECKING):  # only if the answer to the last piece was lost

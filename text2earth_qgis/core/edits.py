@@ -195,7 +195,7 @@ def _window(client: Client, model: Optional[str]) -> int:
     """Return the pixels of a side of what the model sees at once: a first guess of what it needs."""
     with pool_thread_released():
         cards = [card for card in client.models() if card.get("pipeline") == "inpaint"]
-    named = [card for card in cards if card.get("id") == model] or cards
+    named = [card for card in cards if (card.get("id") == model if model else card.get("installed"))]
     return max((int(card.get("window") or WINDOW) for card in named), default=WINDOW)
 
 

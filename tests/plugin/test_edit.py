@@ -1,0 +1,620 @@
+"""text2earth:edit in QGIS against a real backend with a tiny inpainting model: what is promised holds."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from osgeo import gdal, ogr, osr
+from qgis.core import (
+    QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsProcessingAlgRunnerTask,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelOutput,
+    QgsProcessingModelParameter,
+    QgsProcessingOutputLayerDefinition,
+    QgsProcessingParameterRasterLayer,
+    QgsProject,
+    QgsRasterLayer,
+)
+
+from tests.plugin import scenes
+from tests.plugin.conftest import BACKEND_PYTHON, ROOT, Backend, clean_environment
+from text2earth_qgis.core import layers, settings
+from text2earth_qgis.core.history import History
+from text2earth_qgis.core.transport import open_client
+from text2earth_qgis.processing.provider import Text2EarthProvider
+
+SCENE = ROOT / "resources" / "demo" / "scene.tif"
+BUILD = "import sys; from tests.tiny import build_tiny; build_tiny(sys.argv[1], 'inpaint')"
+QUICK = {"PROMPT": "a lake", "STEPS": 2, "SEED": 7}
+
+
+@pytest.fixture(scope="session")
+def painter(tmp_path_factory):
+    """A backend with an inpainting model, for all tests of this file."""
+    folder = tmp_path_factory.mktemp("inpaint")
+    command = [BACKEND_PYTHON, "-c", BUILD, folder / "model"]
+    subprocess.run(command, cwd=ROOT, env=clean_environment(), check=True)
+    backend = Backend(folder / "data", folder / "model").start()
+    yield backend
+    backend.stop()
+
+
+@pytest.fixture
+def backend(painter, monkeypatch):
+    for name, value in painter.environment.items():
+        monkeypatch.setenv(name, value)
+    yield painter
+    assert uploads(painter) == []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def provider(qgis_processing):
+    made = Text2EarthProvider()
+    QgsApplication.processingRegistry().addProvider(made)
+    yield made
+    QgsApplication.processingRegistry().removeProvider(made)
+
+
+@pytest.fixture(autouse=True)
+def _own_history(monkeypatch, tmp_path):
+    monkeypatch.setattr(settings, "profile_folder", lambda: tmp_path / "profile")
+
+
+@pytest.fixture
+def project():
+    made = QgsProject.instance()
+    made.clear()
+    yield made
+    made.clear()
+
+
+def uploads(backend):
+    """Return the files of uploads that the backend keeps."""
+    return sorted(path.name for path in (backend.data / "uploads").glob("*/*"))
+
+
+def jobs(backend, *states):
+    found = open_client(backend.access).fetch_json("jobs?limit=1000")["jobs"]
+    return [job for job in found if job["status"] in states]
+
+
+def files(folder):
+    """Return the names in a folder, without those that QGIS itself adds when it opens a raster."""
+    return {one.name for one in folder.iterdir()} - {"a.tif.aux.xml", "m.tif.aux.xml", "profile"}
+
+
+def edit(path, mask, target, **more):
+    """Run as scripts do, in the calling thread."""
+    import processing
+
+    parameters = {**QUICK, "INPUT": str(path), "MASK": mask, "OUTPUT": str(target), **more}
+    return processing.run("text2earth:edit", parameters)
+
+
+def holds(path, target, burnt):
+    """Check the promise over the whole raster: ``burnt`` are the pixels, (rows, columns), that may change."""
+    (old, valid), (new, shown) = scenes.everything(path), scenes.everything(target)
+    assert old.shape == new.shape
+    assert old[:, ~burnt].tobytes() == new[:, ~burnt].tobytes()
+    assert (valid[~burnt] == shown[~burnt]).all()
+    assert (shown[burnt] == 255).all()
+    assert scenes.about(path) == scenes.about(target)
+    return (old[:, burnt] != new[:, burnt]).any(0)
+
+
+def pixels(path, col, row, width, height):
+    """Return which pixels of a raster are in a box."""
+    dataset = gdal.Open(str(path))
+    burnt = np.zeros((dataset.RasterYSize, dataset.RasterXSize), bool)
+    burnt[row : row + height, col : col + width] = True
+    return burnt
+
+
+KINDS = {
+    "uint8, 3 bands": {},
+    "uint8, grey": {"bands": 1},
+    "uint16, 8 bands": {"dtype": "uint16", "bands": 8},
+    "int16, nodata, feet": {"dtype": "int16", "bands": 4, "nodata": -999, "place": "feet"},
+    "float32, nan, rotated": {"dtype": "float32", "nodata": float("nan"), "place": "rotated"},
+    "uint8, nodata, mercator": {"nodata": 0, "place": "mercator"},
+    "uint8, alpha, south-up": {"bands": 4, "alpha": True, "place": "south-up"},
+    "uint16, mask band": {"dtype": "uint16", "mask": True, "options": ["COMPRESS=LZW", "PREDICTOR=2"]},
+    "float32, degrees": {"dtype": "float32", "bands": 3, "place": "degrees"},
+    "uint16, scaled, overviews": {"dtype": "uint16", "scale": (0.01, 5.0), "overviews": True},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_the_rest_stays_to_the_byte(backend, tmp_path, kind):
+    path = scenes.raster(tmp_path / "a.tif", size=(300, 260), **kind)
+    before = scenes.fingerprint(path)
+    crs = f"EPSG:{scenes.PLACES[kind.get('place', 'utm')][1]}"
+    mask = scenes.polygons([scenes.square(path, 100, 80, 40)], crs)
+    result = edit(path, mask, tmp_path / "b.tif", NEGATIVE_PROMPT="clouds")
+    changed = holds(path, tmp_path / "b.tif", pixels(path, 100, 80, 40, 40))
+    assert changed.mean() > 0.8  # the feather begins with next to nothing
+    tags = gdal.Open(result["OUTPUT"]).GetMetadata()
+    assert (tags["AI_GENERATED"], tags["SURVEY"]) == ("YES", "of the test")
+    recipe = scenes.recipe_of(result["OUTPUT"])
+    assert recipe == json.loads(result["RECIPE"])
+    assert (recipe["process"], recipe["negative_prompt"], recipe["seed"]) == ("edit", "clouds", 7)
+    assert scenes.fingerprint(path) == before
+    assert files(tmp_path) == {"a.tif", "b.tif"}
+
+
+def test_the_aerial_scene(backend, tmp_path):
+    path = shutil.copy(SCENE, tmp_path / "a.tif")
+    mask = scenes.polygons([scenes.square(path, 200, 150, 64)], "EPSG:26914")
+    edit(path, mask, tmp_path / "b.tif")
+    assert holds(path, tmp_path / "b.tif", pixels(path, 200, 150, 64, 64)).mean() > 0.9
+
+
+def test_a_scene_in_degrees(backend, tmp_path):
+    """As large on the ground as a satellite's: 90 m, four bands, nodata 0; painted in a metric grid."""
+    place = ((-74.7, 0.0008, 0.0, -58.3, 0.0, -0.0008), 4326)
+    path = scenes.raster(tmp_path / "a.tif", bands=4, place=place, size=(300, 200), nodata=0)
+    mask = scenes.polygons([scenes.square(path, 120, 90, 30)], "EPSG:4326")
+    result = edit(path, mask, tmp_path / "b.tif")
+    assert json.loads(result["RECIPE"])["resampled"] is not None
+    assert holds(path, tmp_path / "b.tif", pixels(path, 120, 90, 30, 30)).mean() > 0.9
+
+
+# ---- the three results
+
+
+def test_patch_and_vrt(backend, tmp_path):
+    path = scenes.raster(tmp_path / "a.tif", dtype="uint16", bands=4, size=(500, 400))
+    mask = scenes.polygons([scenes.square(path, 250, 200, 20)], "EPSG:32633")
+    edit(path, mask, tmp_path / "whole.tif")
+    edit(path, mask, tmp_path / "patch.tif", RESULT="patch")
+    result = edit(path, mask, tmp_path / "over.vrt", RESULT="vrt")
+    whole, over = scenes.everything(tmp_path / "whole.tif")[0], scenes.everything(result["OUTPUT"])[0]
+    assert whole.tobytes() == over.tobytes()
+    part = gdal.Open(str(tmp_path / "patch.tif"))
+    (col, row), _ = _corners(path, part)
+    here = np.s_[:, row : row + part.RasterYSize, col : col + part.RasterXSize]
+    assert whole[here].tobytes() == scenes.everything(tmp_path / "patch.tif")[0].tobytes()
+    assert part.RasterXSize < 250  # the mask, and a window of 64 pixels on every side
+    assert files(tmp_path) == {"a.tif", "whole.tif", "patch.tif", "over.vrt", "over_patch.tif"}
+
+
+def _corners(path, part):
+    a, _, _, d, _, _ = part.GetGeoTransform()
+    inverse = gdal.InvGeoTransform(gdal.Open(path).GetGeoTransform())
+    col, row = gdal.ApplyGeoTransform(inverse, a, d)
+    return (round(col), round(row)), (part.RasterXSize, part.RasterYSize)
+
+
+def test_dropped_and_kept_bands(backend, tmp_path):
+    path = scenes.raster(tmp_path / "a.tif", bands=5, alpha=True, size=(200, 200))
+    mask = scenes.polygons([scenes.square(path, 80, 80, 30)], "EPSG:32633")
+    burnt, old = pixels(path, 80, 80, 30, 30), scenes.everything(path)[0]
+    edit(path, mask, tmp_path / "keep.tif", EXTRA_BANDS="keep", RGB_BANDS=[3, 2, 1])
+    assert holds(path, tmp_path / "keep.tif", burnt).any()
+    assert scenes.everything(tmp_path / "keep.tif")[0][3].tobytes() == old[3].tobytes()
+    edit(path, mask, tmp_path / "drop.tif", EXTRA_BANDS="drop", RGB_BANDS=[3, 2, 1])
+    new = scenes.everything(tmp_path / "drop.tif")[0]
+    assert new.shape[0] == 4
+    assert new[:, ~burnt].tobytes() == old[[0, 1, 2, 4]][:, ~burnt].tobytes()
+
+
+# ---- what is sent
+
+
+def test_only_the_surroundings_are_read_and_sent(backend, tmp_path):
+    """Of a raster of 7 GB: the edit is the one of the same place in a small raster, and as quick."""
+    options = ["TILED=YES", "COMPRESS=DEFLATE", "SPARSE_OK=TRUE"]
+    giant = gdal.GetDriverByName("GTiff").Create(
+        str(tmp_path / "giant.tif"), 30_000, 30_000, 3, gdal.GDT_UInt16, options
+    )
+    giant.SetGeoTransform(scenes.UTM)
+    texture = scenes.texture("uint16", 3, (600, 600))
+    giant.WriteRaster(15_000, 9_000, 600, 600, texture.tobytes())
+    place = ((500000 + 15_000, 1.0, 0.0, 5800000 - 9_000, 0.0, -1.0), 32633)
+    small = scenes.raster(
+        tmp_path / "small.tif", dtype="uint16", place=place, size=(600, 600), pixels=texture
+    )
+    giant.SetProjection(gdal.Open(small).GetProjection())
+    giant = None
+    mask = scenes.polygons([scenes.square(small, 268, 268, 64)], "EPSG:32633")
+    took = {}
+    for name in ("small", "giant"):
+        edit(tmp_path / f"{name}.tif", mask, tmp_path / f"{name}_new.tif", STRETCH="0,8000")
+        start = time.monotonic()  # without reading and writing the rest
+        edit(tmp_path / f"{name}.tif", mask, tmp_path / "patch.tif", STRETCH="0,8000", RESULT="patch")
+        took[name] = time.monotonic() - start
+    made = gdal.Open(str(tmp_path / "giant_new.tif"))
+    assert (made.RasterXSize, made.RasterYSize) == (30_000, 30_000)
+    there = made.ReadRaster(15_000, 9_000, 600, 600)
+    assert there == gdal.Open(str(tmp_path / "small_new.tif")).ReadRaster()
+    assert (tmp_path / "giant_new.tif").stat().st_size < 30e6
+    assert took["giant"] < 1.5 * took["small"] + 1
+
+
+def test_what_the_plan_works_on_is_sent(backend, tmp_path):
+    """Pixels of 5 cm are painted in pixels of 25: the window around the mask is wider than it seemed."""
+    place = ((500000.0, 0.05, 0.0, 5800000.0, 0.0, -0.05), 32633)
+    path = scenes.raster(tmp_path / "a.tif", place=place, size=(900, 800))
+    mask = scenes.polygons([scenes.square(path, 500, 400, 40)], "EPSG:32633")
+    good, results, log = in_worker_at_once(path, mask, tmp_path / "b.tif")
+    assert good, log
+    sent = [int(found) for found in re.findall(r"(\d+) x \d+ of 900 x 800 pixels", log)]
+    assert len(sent) == 2
+    assert sent[0] < 40 + 3 * 64
+    canvas = json.loads(results["RECIPE"])["canvas"]
+    assert sent[1] >= canvas["width"] * 5
+    assert holds(path, tmp_path / "b.tif", pixels(path, 500, 400, 40, 40)).mean() > 0.8
+
+
+def test_what_leaves_is_said_before(backend, tmp_path):
+    path = scenes.raster(tmp_path / "a.tif", size=(1000, 800))
+    mask = scenes.polygons([scenes.square(path, 500, 400, 10)], "EPSG:32633")
+    _good, _results, log = in_worker_at_once(path, mask, tmp_path / "b.tif")
+    assert "of 1000 x 800 pixels of 'a' and the mask are sent to http://127.0.0.1:" in log
+
+
+def in_worker_at_once(path, mask, target):
+    feedback, context = QgsProcessingFeedback(), QgsProcessingContext()
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("text2earth:edit")
+    parameters = {**QUICK, "INPUT": str(path), "MASK": mask, "OUTPUT": str(target)}
+    results, good = algorithm.run(parameters, context, feedback)
+    return good, results, feedback.textLog()
+
+
+@pytest.mark.parametrize(
+    ("stretch", "expected"),
+    [
+        ("displayed", [[10, 200], [20, 210], [30, 220]]),
+        ("5,105", [[5, 105]] * 3),
+        ("1,2;3,4;5,6", [[1, 2], [3, 4], [5, 6]]),
+        ("2-98 %", None),
+    ],
+)
+def test_stretch(backend, tmp_path, project, stretch, expected):
+    path = scenes.raster(tmp_path / "a.tif", scale=(2.0, 1.0))
+    layer = QgsRasterLayer(path, "a", "gdal")
+    renderer = layer.renderer().clone()
+    for number, name in enumerate(("Red", "Green", "Blue")):
+        enhancement = getattr(renderer, f"{name.lower()}ContrastEnhancement")()
+        from qgis.core import Qgis, QgsContrastEnhancement
+
+        enhancement = QgsContrastEnhancement(Qgis.DataType.Float32)
+        enhancement.setMinimumValue((10 + 10 * number) * 2.0 + 1.0)  # as QGIS shows them: scaled
+        enhancement.setMaximumValue((200 + 10 * number) * 2.0 + 1.0)
+        enhancement.setContrastEnhancementAlgorithm(
+            QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum
+        )
+        getattr(renderer, f"set{name}ContrastEnhancement")(enhancement)
+    layer.setRenderer(renderer)
+    project.addMapLayer(layer)
+    mask = scenes.polygons([scenes.square(path, 50, 40, 20)], "EPSG:32633")
+    result = edit(layer.id(), mask, tmp_path / "b.tif", STRETCH=stretch)
+    found = json.loads(result["RECIPE"])["edit"]["stretch"]
+    if expected is None:
+        values = scenes.everything(path)[0].reshape(3, -1)
+        expected = np.percentile(values, (2, 98), axis=1).T
+        assert np.allclose(found, expected, atol=1)
+    else:
+        assert found == expected
+    assert holds(path, tmp_path / "b.tif", pixels(path, 50, 40, 20, 20)).any()
+
+
+# ---- masks
+
+
+def burnt_by_gdal(path, layer_wkt, code):
+    """Return which pixel centres lie in polygons of another CRS, by GDAL's own rasterizer."""
+    burnt = gdal.Open(path)
+    made = gdal.GetDriverByName("MEM").Create("", burnt.RasterXSize, burnt.RasterYSize, 1)
+    made.SetGeoTransform(burnt.GetGeoTransform())
+    made.SetProjection(burnt.GetProjection())
+    system = osr.SpatialReference()
+    system.ImportFromEPSG(code)
+    system.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    source = ogr.GetDriverByName("Memory").CreateDataSource("")
+    layer = source.CreateLayer("m", system)
+    for text in layer_wkt:
+        feature = ogr.Feature(layer.GetLayerDefn())
+        feature.SetGeometry(ogr.CreateGeometryFromWkt(text))
+        layer.CreateFeature(feature)
+    gdal.RasterizeLayer(made, [1], layer, burn_values=[1])
+    return np.frombuffer(made.ReadRaster(), "u1").reshape(burnt.RasterYSize, burnt.RasterXSize) > 0
+
+
+def test_masks_of_all_shapes(backend, tmp_path):
+    path = scenes.raster(tmp_path / "a.tif", size=(200, 160))
+    ring = scenes.square(path, 40, 30, 60)[:-1] + ", " + scenes.square(path, 55, 45, 20)[len("Polygon(") :]
+    shapes = {
+        "hole": [ring],
+        "bow tie": [scenes.ring(path, [(20, 20), (80, 80), (80, 20), (20, 80)])],
+        "one pixel": [scenes.square(path, 70, 61, 1)],
+        "two, one outside": [scenes.square(path, 10, 10, 9), scenes.square(path, 400, 300, 50)],
+        "over the edge": [scenes.square(path, -30, -30, 60)],
+        "all": [scenes.square(path, -10, -10, 300)],
+    }
+    for name, texts in shapes.items():
+        target = tmp_path / f"{name}.tif"
+        edit(path, scenes.polygons(texts, "EPSG:32633"), target, EXTRA_BANDS="keep", FEATHER=0)
+        burnt = burnt_by_gdal(path, texts, 32633)
+        if name == "bow tie":  # its halves cancel out: it counts as thin, of which no pixel is to be missed
+            burnt[1:-1, 1:-1] |= sum(burnt[y : y + 158, x : x + 198] for x in range(3) for y in range(3)) > 0
+        assert holds(path, target, burnt).mean() > 0.8, name
+
+
+def test_a_mask_in_another_crs(backend, tmp_path):
+    path = scenes.raster(tmp_path / "a.tif", size=(200, 160))
+    layer = scenes.polygons([scenes.square(path, 60, 50, 40)], "EPSG:32633")
+    from qgis.core import QgsCoordinateTransform
+
+    way = QgsCoordinateTransform(
+        layer.crs(), QgsCoordinateReferenceSystem("EPSG:4326"), QgsProject.instance()
+    )
+    geometry = next(layer.getFeatures()).geometry()
+    geometry.transform(way)
+    degrees = scenes.polygons([geometry.asWkt(12)], "EPSG:4326")
+    edit(path, degrees, tmp_path / "b.tif")
+    edit(path, layer, tmp_path / "c.tif")
+    assert holds(path, tmp_path / "b.tif", pixels(path, 60, 50, 40, 40)).mean() > 0.9
+    assert (
+        scenes.everything(tmp_path / "b.tif")[0].tobytes()
+        == scenes.everything(tmp_path / "c.tif")[0].tobytes()
+    )
+
+
+def test_selected_polygons(backend, tmp_path, project):
+    path = scenes.raster(tmp_path / "a.tif", size=(200, 160))
+    shapes = [scenes.square(path, 30, 30, 20), scenes.square(path, 100, 100, 20)]
+    layer = scenes.polygons(shapes, "EPSG:32633")
+    project.addMapLayer(layer)
+    layer.selectByIds([sorted(layer.allFeatureIds())[1]])
+    edit(path, layer.id(), tmp_path / "b.tif", SELECTED_ONLY=True)
+    assert holds(path, tmp_path / "b.tif", pixels(path, 100, 100, 20, 20)).mean() > 0.9
+    layer.removeSelection()
+    with pytest.raises(QgsProcessingException, match="No polygon is selected in the mask 'mask'"):
+        edit(path, layer.id(), tmp_path / "c.tif", SELECTED_ONLY=True)
+
+
+def test_a_raster_as_mask(backend, tmp_path):
+    path = scenes.raster(tmp_path / "a.tif", size=(200, 160))
+    burnt = np.zeros((1, 400, 400), "u1")
+    burnt[0, 140:180, 130:190] = 9
+    place = ((500000 - 50.0, 1.0, 0.0, 5800000 + 60.0, 0.0, -1.0), 32633)
+    mask = scenes.raster(tmp_path / "m.tif", bands=1, size=(400, 400), pixels=burnt, place=place)
+    edit(path, mask, tmp_path / "b.tif")
+    assert holds(path, tmp_path / "b.tif", pixels(path, 80, 80, 60, 40)).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (lambda path: scenes.polygons([], "EPSG:32633"), "There is no polygon in the mask 'mask'"),
+        (lambda path: scenes.polygons([scenes.square(path, 900, 900, 9)], "EPSG:32633"), "lies outside of"),
+        (
+            lambda path: scenes.polygons([scenes.square(path, 9, 9, 9)], "EPSG:32601"),
+            "lies outside of|placed in",
+        ),
+        (lambda path: scenes.polygons(["Polygon((0 0, 0 0, 0 0, 0 0))"], "EPSG:32633"), "outside|no p"),
+    ],
+    ids=["empty", "outside", "other side of the world", "a point"],
+)
+def test_masks_that_cannot_be(backend, tmp_path, build, sentence):
+    path = scenes.raster(tmp_path / "a.tif")
+    with pytest.raises(QgsProcessingException, match=sentence):
+        edit(path, build(path), tmp_path / "b.tif")
+    assert files(tmp_path) == {"a.tif"}
+
+
+def test_empty_and_distant_mask_rasters(backend, tmp_path):
+    path = scenes.raster(tmp_path / "a.tif")
+    none = np.zeros((1, 128, 160), "u1")
+    mask = scenes.raster(tmp_path / "m.tif", bands=1, pixels=none)
+    with pytest.raises(QgsProcessingException, match="is empty: no pixel of it is above zero"):
+        edit(path, mask, tmp_path / "b.tif")
+    far = scenes.raster(tmp_path / "f.tif", bands=1, place=((1e5, 1.0, 0.0, 1e6, 0.0, -1.0), 32633))
+    with pytest.raises(QgsProcessingException, match="lies outside of the raster"):
+        edit(path, far, tmp_path / "b.tif")
+
+
+def test_grow_reaches_from_outside(backend, tmp_path):
+    path = scenes.raster(tmp_path / "a.tif")
+    mask = scenes.polygons([scenes.square(path, -8, 60, 5)], "EPSG:32633")
+    with pytest.raises(QgsProcessingException, match="lies outside"):
+        edit(path, mask, tmp_path / "b.tif")
+    edit(path, mask, tmp_path / "b.tif", GROW=10)
+    changed = scenes.everything(path)[0] != scenes.everything(tmp_path / "b.tif")[0]
+    assert changed[:, 55:70, :8].any()
+    assert not changed[:, :, 8:].any()
+
+
+# ---- refusals, cancels, QGIS
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"PROMPT": " "}, "The prompt is empty"),
+        ({"MODEL": "nothing"}, "nothing"),
+        ({"STRETCH": "a lot"}, "'a lot' is none of: displayed"),
+        ({"RESULT": "vrt"}, "its name must end in .vrt"),
+        ({"OUTPUT": "/x/a.png"}, "must end in .tif"),
+        ({"RGB_BANDS": [1, 9]}, "bands"),
+        ({"FEATHER": 5000}, "feather"),
+        ({"INPUT": "/x/nothing.tif"}, "INPUT|nothing.tif"),
+        ({"MASK": "/x/nothing.gpkg"}, "MASK|nothing.gpkg"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_refusals_are_sentences(backend, tmp_path, parameters, sentence):
+    path = scenes.raster(tmp_path / "a.tif")
+    mask = scenes.polygons([scenes.square(path, 50, 40, 20)], "EPSG:32633")
+    feedback = QgsProcessingFeedback()
+    import processing
+
+    every = {**QUICK, "INPUT": path, "MASK": mask, "OUTPUT": str(tmp_path / "b.tif"), **parameters}
+    with pytest.raises(QgsProcessingException) as error:
+        processing.run("text2earth:edit", every, feedback=feedback)
+    assert re.search(sentence, str(error.value) + feedback.textLog())
+    assert files(tmp_path) == {"a.tif"}
+
+
+def test_the_source_is_never_the_target(backend, tmp_path):
+    path = scenes.raster(tmp_path / "a.tif")
+    before = scenes.fingerprint(path)
+    mask = scenes.polygons([scenes.square(path, 50, 40, 20)], "EPSG:32633")
+    for result in ("whole", "patch"):
+        with pytest.raises(QgsProcessingException, match="is the raster that is edited"):
+            edit(path, mask, path, RESULT=result)
+    assert scenes.fingerprint(path) == before
+
+
+def test_cancel_in_a_worker_deletes_job_and_uploads(backend, tmp_path, qtbot):
+    path = scenes.raster(tmp_path / "a.tif", size=(400, 400))
+    mask = scenes.polygons([scenes.square(path, 50, 50, 300)], "EPSG:32633")
+    context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("text2earth:edit")
+    parameters = {**QUICK, "STEPS": 200, "INPUT": path, "MASK": mask, "OUTPUT": str(tmp_path / "b.tif")}
+    task = QgsProcessingAlgRunnerTask(algorithm, parameters, context, feedback)
+    ends = []
+    task.executed.connect(lambda good, results: ends.append(good))
+    QgsApplication.taskManager().addTask(task)
+    qtbot.waitUntil(lambda: bool(jobs(backend, "running")), timeout=60_000)
+    assert len(uploads(backend)) == 2  # the raster and what is known of it
+    task.cancel()
+    qtbot.waitUntil(lambda: bool(ends), timeout=60_000)
+    assert ends == [False]
+    assert "Cancelled" in feedback.textLog()
+    assert jobs(backend, "running", "accepted") == []
+    (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
+    assert (noted.state, noted.process) == ("dismissed", "edit")
+    assert files(tmp_path) == {"a.tif"}
+
+
+def test_the_layer_lies_on_its_source_in_its_style(backend, tmp_path, project):
+    from processing.gui.Postprocessing import handleAlgorithmResults
+
+    path = scenes.raster(tmp_path / "a.tif", dtype="uint16", bands=4)
+    below = QgsRasterLayer(path, "aerial", "gdal")
+    renderer = below.renderer().clone()
+    renderer.setRedBand(4)
+    below.setRenderer(renderer)
+    project.addMapLayer(below, False)
+    group = project.layerTreeRoot().addGroup("mine")
+    group.addLayer(below)
+    mask = scenes.polygons([scenes.square(path, 50, 40, 20)], "EPSG:32633")
+    context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
+    context.setProject(project)
+    output = QgsProcessingOutputLayerDefinition(str(tmp_path / "b.tif"), project)
+    output.destinationName = "Edited imagery"
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("text2earth:edit")
+    parameters = {**QUICK, "INPUT": below.id(), "MASK": mask, "OUTPUT": output}
+    results, good = algorithm.run(parameters, context, feedback)
+    assert good, feedback.textLog()
+    assert handleAlgorithmResults(algorithm, context, feedback)
+    names = [node.name() for node in group.children()]
+    assert names == ["a lake, seed 7", "aerial"]
+    (layer,) = [one for one in project.mapLayers().values() if one.source() == results["OUTPUT"]]
+    assert layer.renderer().redBand() == 4
+    assert layers.recipe_of(layer) == json.loads(results["RECIPE"])
+    assert layer.metadata().rights()[0].startswith("Edited image: a part of it")
+
+
+def test_in_a_model(backend, tmp_path, project):
+    """raster -> clip -> edit: the mask is the polygon that another step buffered."""
+    import processing
+
+    path = scenes.raster(tmp_path / "a.tif")
+    mask = scenes.polygons([scenes.square(path, 60, 50, 10)], "EPSG:32633")
+    project.addMapLayer(mask)
+    model = QgsProcessingModelAlgorithm("lake", "test")
+    model.addModelParameter(
+        QgsProcessingParameterRasterLayer("RASTER", "Raster"), QgsProcessingModelParameter("RASTER")
+    )
+    fixed = QgsProcessingModelChildParameterSource.fromStaticValue
+    first = QgsProcessingModelChildAlgorithm("native:buffer")
+    first.setChildId("first")
+    first.addParameterSources("INPUT", [fixed(mask.id())])
+    first.addParameterSources("DISTANCE", [fixed(5)])
+    model.addChildAlgorithm(first)
+    second = QgsProcessingModelChildAlgorithm("text2earth:edit")
+    second.setChildId("second")
+    for name, value in QUICK.items():
+        second.addParameterSources(name, [fixed(value)])
+    second.addParameterSources("INPUT", [QgsProcessingModelChildParameterSource.fromModelParameter("RASTER")])
+    second.addParameterSources(
+        "MASK", [QgsProcessingModelChildParameterSource.fromChildOutput("first", "OUTPUT")]
+    )
+    output = QgsProcessingModelOutput("RESULT", "RESULT")
+    output.setChildId("second")
+    output.setChildOutputName("OUTPUT")
+    second.setModelOutputs({"RESULT": output})
+    model.addChildAlgorithm(second)
+    model.updateDestinationParameters()
+    context = QgsProcessingContext()
+    context.setProject(project)
+    parameters = {"RASTER": path, "second:RESULT": str(tmp_path / "b.tif")}
+    processing.run(model, parameters, context=context)
+    changed = (scenes.everything(path)[0] != scenes.everything(tmp_path / "b.tif")[0]).any(0)
+    assert changed[50:60, 60:70].mean() > 0.9
+    assert not changed[:, :54].any()
+
+
+def command(path, mask, target, **more):
+    values = {**QUICK, "INPUT": path, "MASK": mask, "OUTPUT": target, **more}
+    return [ROOT / ".ci/qgis", "process", "run", "text2earth:edit", "--"] + [
+        f"{name}={value}" for name, value in values.items()
+    ]
+
+
+def test_in_qgis_process(backend, tmp_path):
+    path = scenes.raster(tmp_path / "a.tif", dtype="uint16", bands=4, size=(200, 200))
+    layer = scenes.polygons([scenes.square(path, 90, 80, 30)], "EPSG:32633")
+    mask = tmp_path / "mask.geojson"
+    mask.write_text(
+        json.dumps(
+            {
+                "type": "FeatureCollection",
+                "crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}},
+                "features": [
+                    {
+                        "type": "Feature",
+                        "properties": {},
+                        "geometry": json.loads(next(layer.getFeatures()).geometry().asJson()),
+                    }
+                ],
+            }
+        )
+    )
+    environment = {**os.environ, **backend.environment}
+    target = tmp_path / "b.tif"
+    done = subprocess.run(
+        command(path, mask, target), env=environment, capture_output=True, text=True, timeout=110
+    )
+    assert done.returncode == 0, done.stderr
+    assert holds(path, target, pixels(path, 90, 80, 30, 30)).mean() > 0.9
+    assert "are sent to http://127.0.0.1" in done.stdout
+    slow = command(path, mask, tmp_path / "c.tif", STEPS=200, GROW=60)
+    process = subprocess.Popen(
+        slow, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not jobs(backend, "running") and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _out, told = process.communicate(timeout=30)
+    assert process.returncode == 1, told
+    assert "Traceback" not in told
+    assert jobs(backend, "running", "accepted") == []
+    assert not (tmp_path / "c.tif").exists()
