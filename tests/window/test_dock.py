@@ -55,6 +55,17 @@ def test_an_empty_form_says_what_to_do(dock):
     grab("empty")
 
 
+def test_a_project_without_crs_is_told_so(dock, scene):
+    crs = scene.crs()
+    QgsProject.instance().removeAllMapLayers()  # for a layer, QGIS would ask how to transform it
+    dock.request.prompt.setPlainText(PROMPT)
+    QgsProject.instance().setCrs(QgsCoordinateReferenceSystem())
+    until(lambda: "no CRS" in dock.plan.text())
+    assert not dock.run_button.isEnabled()
+    QgsProject.instance().setCrs(crs)
+    until(lambda: "extent" in dock.plan.text())
+
+
 def test_the_plan_is_the_backends(dock, scene):
     ask(dock, scene)
     plan = dock.planned

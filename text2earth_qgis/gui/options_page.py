@@ -119,7 +119,7 @@ class OptionsPage(QgsOptionsPageWidget):
         form = QFormLayout(box)
         form.addRow("Address", self.url)
         form.addRow("Authentication", self.authcfg)
-        form.addRow("Start with", self.python)
+        form.addRow("Python", self.python)
         row = QHBoxLayout()
         row.addWidget(self.test)
         row.addStretch(1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Optional
 
-from qgis.PyQt.QtCore import QAbstractListModel, QModelIndex, QRect, QSize, Qt
+from qgis.PyQt.QtCore import QAbstractListModel, QModelIndex, QPoint, QRect, QSize, Qt
 from qgis.PyQt.QtGui import QPainter, QPalette, QTextLayout
 from qgis.PyQt.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
@@ -179,15 +179,13 @@ class RunDelegate(QStyledItemDelegate):
         icon(SYMBOLS[row.run.state]).paint(painter, symbol)
         text = box.adjusted(self._indent(option), 0, 0, 0)
         painter.setPen(colour)
-        painter.drawText(
-            text, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft,
-            option.fontMetrics.elidedText(row.title, Qt.TextElideMode.ElideRight, text.width()),
-        )  # fmt: skip
+        base = text.topLeft() + QPoint(0, option.fontMetrics.ascent())
+        title = option.fontMetrics.elidedText(row.title, Qt.TextElideMode.ElideRight, text.width())
+        painter.drawText(base, title)
         colour.setAlphaF(0.7)
         painter.setPen(colour)
         for place, line in enumerate(self._lines(option, row, text.width()), 1):
-            below = text.adjusted(0, place * size, 0, 0)
-            painter.drawText(below, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft, line)
+            painter.drawText(base + QPoint(0, place * size), line)
 
     def _indent(self, option: QStyleOptionViewItem) -> int:
         return option.fontMetrics.height() + 2 * PAD

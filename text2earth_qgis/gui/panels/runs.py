@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from qgis.PyQt.QtCore import QModelIndex, QPoint, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QPainter, QPalette, QResizeEvent
+from qgis.PyQt.QtCore import QModelIndex, QPoint, QRectF, Qt, pyqtSignal
+from qgis.PyQt.QtGui import QPainter, QPalette, QResizeEvent, QTextOption
 from qgis.PyQt.QtWidgets import (
     QApplication,
     QGridLayout,
@@ -105,8 +105,9 @@ class _View(QListView):
             colour = self.palette().color(QPalette.ColorRole.Text)
             colour.setAlphaF(0.6)
             painter.setPen(colour)
-            flags = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
-            painter.drawText(self.viewport().rect().adjusted(12, 12, -12, -12), int(flags), EMPTY)
+            option = QTextOption(Qt.AlignmentFlag.AlignHCenter)
+            option.setWrapMode(QTextOption.WrapMode.WordWrap)
+            painter.drawText(QRectF(self.viewport().rect().adjusted(12, 12, -12, -12)), EMPTY, option)
 
 
 class RunsPanel(QWidget):
@@ -206,6 +207,7 @@ class RunsPanel(QWidget):
                 self.view.scheduleDelayedItemsLayout()
             card.show_row(row)
         elif card is not None:
+            card.hide()  # it is deleted only in the next turn of the event loop
             self.view.setIndexWidget(index, None)
             self.view.scheduleDelayedItemsLayout()
 
