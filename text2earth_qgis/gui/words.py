@@ -99,11 +99,3 @@ def place(url: str) -> str:
 def is_local(url: str) -> bool:
     """Whether that URL is on this computer."""
     return urlsplit(url).hostname in LOOPBACK
-
-
-def sentence(text: str) -> str:
-    """Return ``text`` with a capital at its start and a full stop at its end."""
-    text = text.strip()
-    if not text:
-        return text
-    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?…" else ".")
