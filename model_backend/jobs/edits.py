@@ -37,18 +37,19 @@ def run(claim: Claim, bench: Bench) -> list[Result]:
     ready = edit.prepare(inputs, files, model.card, bench.settings)
     which = "" if plan.variants == 1 else f" variant {claim.number + 1} of {plan.variants}"
     watch.say(f"Painting{which}.")
-    painter = _painter(model, recipe, ready, inputs.strength)
-    painted = painter.view(watch)
+    work = painter(model, recipe, ready, inputs.strength)
+    painted = work.view(watch)
     learn_rate(plan, bench)
     watch.say("Writing the file.")
-    made = origin(painter.profile, recipe, bench, inputs.record_prompt)
+    made = origin(work.profile, recipe, bench, inputs.record_prompt)
     names = Names(claim, bench.folder)
     bands = write_edit(names.image, ready.source, join(ready, painted, inputs), plan, recipe, made)
     watch.picture(picture(names.image, *_shown(ready, recipe)))
     return names.results("Edited imagery (cloud-optimized GeoTIFF)", recipe, made, bands)
 
 
-def _painter(model: Model, recipe: Recipe, ready: edit.Ready, strength: float) -> Edit:
+def painter(model: Model, recipe: Recipe, ready: edit.Ready, strength: float) -> Edit:
+    """Return the engine's part of an edit: what is there, and what is to be made of it."""
     from model_backend.engine.edit import Canvas, Edit
     from model_backend.engine.scene import Request
 

@@ -64,7 +64,7 @@ class Editor:
             view = paint(ready)
         else:
             watch = Watcher()
-            view = edits._painter(self._model, plan.recipe, ready, wanted.strength).view(watch)
+            view = edits.painter(self._model, plan.recipe, ready, wanted.strength).view(watch)
             assert watch.steps[-1][0] * self._model.profile.batch * 2 >= plan.evaluations
         return edits.join(ready, view, wanted), plan
 
