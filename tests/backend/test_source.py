@@ -299,3 +299,34 @@ def test_the_cost_is_that_of_the_mask(editor: Editor, tmp_path: Path, model: Mod
         return min(times)
 
     assert seconds(30_000) <= 1.5 * seconds(1_000)
+
+
+# ---- grids of other sizes than the model knows -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(("metres", "look"), [(0.1, "softer"), (500.0, "coarser")])
+def test_pixels_out_of_the_models_range(editor: Editor, tmp_path: Path, metres: float, look: str) -> None:
+    """A tiny model of 0.35 to 128 m: it works on pixels it knows, and the rest of the raster stays."""
+    path = write(tmp_path / "scene.tif", scene(), transform=Affine(metres, 0, 500000, 0, -metres, 5200000))
+    mask, crs = polygon(path, CORNERS if metres < 1 else [(40.0, 30.0), (50.0, 30.0), (50.0, 38.0)])
+    out = editor.run(path, mask, crs)
+    ready = editor.ready
+    assert not ready.work.own
+    assert look in " ".join(ready.work.warnings)
+    changed = differences(path, out)
+    assert not changed[:, ~editor.mask].any()
+    assert changed[:, editor.mask].mean() > 0.8
+    assert facts(path) == facts(out)
+
+
+def test_what_is_painted_comes_back_to_its_place(editor: Editor, tmp_path: Path) -> None:
+    """Through a metric frame and back: a picture that is painted as it is lies where it lay."""
+    row, col = np.mgrid[:72, :90]
+    smooth = (120 + 80 * np.sin(row / 6) * np.cos(col / 9))[None].repeat(3, 0).astype(np.uint8)
+    path = write(tmp_path / "scene.tif", smooth, crs="EPSG:4326", transform=Affine(2e-5, 0, 8, 0, -2e-5, 60))
+    out = editor.run(path, *polygon(path, CORNERS), same(0.0))
+    assert not editor.ready.work.own
+    with rasterio.open(out) as file:
+        error = np.abs(file.read().astype(float) - smooth)[:, editor.mask]
+    moved = np.abs(np.roll(smooth, 1, 2).astype(float) - smooth)[:, editor.mask]
+    assert error.mean() < 0.5 * moved.mean()
