@@ -96,3 +96,17 @@ def differences(before: Path, after: Path) -> NDArray[np.bool_]:
 def facts(path: Path) -> dict[str, Any]:
     with rasterio.open(path) as file:
         return {name: getattr(file, name) for name in FACTS}
+
+
+def rings(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The pixels just inside and just outside a mask."""
+
+    def wider(part: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        out = part.copy()
+        out[1:] |= part[:-1]
+        out[:-1] |= part[1:]
+        out[:, 1:] |= part[:, :-1]
+        out[:, :-1] |= part[:, 1:]
+        return out
+
+    return mask & wider(~mask), ~mask & wider(mask)

@@ -20,7 +20,7 @@ from model_backend.errors import InvalidInput
 from model_backend.models.loader import Model
 from model_backend.processes import edit
 from model_backend.raster.source import describe, read_known
-from tests.backend.editing import Editor, differences, facts, polygon
+from tests.backend.editing import Editor, differences, facts, polygon, rings
 from tests.tiny import build_tiny, load_tiny
 
 PLACE = Affine(1, 0, 500000, 0, -1, 5200000)
@@ -260,20 +260,6 @@ def test_no_step_in_tone_at_the_border(
     inside, outside = rings(editor.mask)
     step = np.abs(new[:, inside].mean(1) - new[:, outside].mean(1)).max() / top
     assert step <= 0.02
-
-
-def rings(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """The pixels just inside and just outside a mask."""
-
-    def wider(part: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        out = part.copy()
-        out[1:] |= part[:-1]
-        out[:-1] |= part[1:]
-        out[:, 1:] |= part[:, :-1]
-        out[:, :-1] |= part[:, 1:]
-        return out
-
-    return mask & wider(~mask), ~mask & wider(mask)
 
 
 # ---- cost ----------------------------------------------------------------------------------------------
