@@ -20,6 +20,7 @@ Floats = NDArray[np.float32]
 
 REACH = 256  # pixels that a grow or a feather may reach at most: the cost grows with it
 _RING = 2  # pixels over which the tone along the border is averaged, so that noise makes no streaks
+_MANY = 250_000  # pixels of a level from which fewer sweeps do: the start from the coarser level is closer
 _SWEEPS = 24  # relaxation sweeps per level of the membrane; see the test against a direct solution
 
 
@@ -210,7 +211,7 @@ class _Membrane:
         self._fixed = np.flatnonzero(np.pad(fixed, 1))
         self._free = np.flatnonzero(np.pad(free, 1))
         self._shape = (free.shape[0] + 2, free.shape[1] + 2)
-        self._sweeps = _SWEEPS
+        self._sweeps = _SWEEPS if len(self._free) < _MANY else _SWEEPS // 3
         self._coarse: _Membrane | None = None
         if max(free.shape) > 4 and len(self._free) > 1:
             self._make_coarse(free, fixed)
