@@ -1,6 +1,8 @@
 # Commands of the project; continuous integration runs the same ones (.ci/run).
 .DEFAULT_GOAL := help
 BACKEND := .venv/backend/bin
+# Threads that spin while they wait starve each other where tests share cores (model_backend/jobs/supervisor.py).
+export GOMP_SPINCOUNT ?= 1000
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12

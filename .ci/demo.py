@@ -1,12 +1,14 @@
 """The main job, from start to end, as a user meets it: ``make demo``.
 
 Starts a backend of its own, runs ``text2earth:generate`` through the real qgis_process for a UTM and a
-Web-Mercator extent, opens a real QGIS window with the dock and a result over real imagery, and leaves
-GeoTIFFs, a contact sheet and a screenshot in demo/.
+Web-Mercator extent and ``text2earth:edit`` on a real aerial scene, opens a real QGIS window with the dock
+and a result over that scene, and leaves GeoTIFFs, contact sheets and a screenshot in demo/.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import shutil
 import subprocess
@@ -18,14 +20,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import rasterio
 from PIL import Image, ImageDraw
 from pyproj import Transformer
+from rasterio.features import rasterize
 
 from model_backend.raster.provenance import read_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo"
+LAKE = (488810.0, 5207470.0, 240.0, 150.0)  # middle and half axes, metres, EPSG:26914: in a field
 MINI = ROOT / "resources" / "models" / "text2earth-mini"
 NAIP = (
     ROOT.parent / "shared" / "data" / "imagery" / "naip_20180716.tif",
@@ -47,9 +52,9 @@ class Scene:
 
 @dataclass(frozen=True)
 class Made:
-    """A finished scene: its file and how long it took from the user's side, in seconds."""
+    """A finished result: its file and how long it took from the user's side, in seconds."""
 
-    scene: Scene
+    prompt: str
     path: Path
     seconds: float
 
@@ -98,7 +103,7 @@ def model_folder(scratch: Path) -> tuple[Path, bool]:
     print(
         "The bundled model is not there: building a tiny random one. ITS PICTURES ARE NOISE; the way is real."
     )
-    return build_tiny(scratch / "tiny"), False
+    return build_tiny(scratch / "tiny", pipeline="inpaint"), False
 
 
 @contextmanager
@@ -125,27 +130,17 @@ def backend(scratch: Path, model: Path) -> Iterator[dict[str, str]]:
             process.wait(30)
 
 
-def generate(scene: Scene, environment: dict[str, str]) -> Made:
-    """Run the algorithm in qgis_process, as a script would."""
-    target = DEMO / f"{scene.name}.tif"
-    xmin, xmax, ymin, ymax = scene.extent
-    arguments = {
-        "PROMPT": scene.prompt,
-        "EXTENT": f"{xmin},{xmax},{ymin},{ymax} [{scene.crs}]",
-        "GSD": scene.gsd,
-        "CRS": scene.crs,
-        "SEED": scene.seed,
-        "OUTPUT": target,
-    }
+def run(algorithm: str, environment: dict[str, str], **arguments: object) -> float:
+    """Run an algorithm in qgis_process, as a script would; return how many seconds it took."""
     started = time.monotonic()
     done = subprocess.run(
         [
             ".ci/qgis",
             "process",
             "run",
-            "text2earth:generate",
+            algorithm,
             "--",
-            *(f"{k}={v}" for k, v in arguments.items()),
+            *(f"{key}={value}" for key, value in arguments.items()),
         ],
         cwd=ROOT,
         env=os.environ | environment,
@@ -154,7 +149,77 @@ def generate(scene: Scene, environment: dict[str, str]) -> Made:
     )
     if done.returncode:
         raise SystemExit(f"qgis_process ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-    return Made(scene, target, time.monotonic() - started)
+    return time.monotonic() - started
+
+
+def generate(scene: Scene, environment: dict[str, str]) -> Made:
+    """Make a scene."""
+    target = DEMO / f"{scene.name}.tif"
+    xmin, xmax, ymin, ymax = scene.extent
+    seconds = run(
+        "text2earth:generate",
+        environment,
+        PROMPT=scene.prompt,
+        EXTENT=f"{xmin},{xmax},{ymin},{ymax} [{scene.crs}]",
+        GSD=scene.gsd,
+        CRS=scene.crs,
+        SEED=scene.seed,
+        OUTPUT=target,
+    )
+    return Made(scene.prompt, target, seconds)
+
+
+def edit(background: Path, environment: dict[str, str]) -> tuple[Made, Path]:
+    """Put a lake into a field of the real scene; return the result and its mask."""
+    x, y, a, b = LAKE
+    shore = [
+        (x + a * r * math.cos(t), y + b * r * math.sin(t))
+        for t in (math.tau * k / 60 for k in range(61))
+        for r in (1 + 0.12 * math.sin(3 * t + 1) + 0.08 * math.cos(5 * t),)
+    ]
+    mask = DEMO / "lake.geojson"
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::26914"}}
+    shape = {"type": "Polygon", "coordinates": [shore]}
+    features = [{"type": "Feature", "properties": {}, "geometry": shape}]
+    mask.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": features}))
+    target = DEMO / "edit.tif"
+    prompt = "a lake"
+    seconds = run(
+        "text2earth:edit", environment, INPUT=background, MASK=mask, PROMPT=prompt, SEED=5, OUTPUT=target
+    )
+    return Made(prompt, target, seconds), mask
+
+
+def edit_sheet(before: Path, mask: Path, after: Path, path: Path) -> int:
+    """Draw the surroundings of the edit before, with its mask, and after; return the changed pixels.
+
+    Raises SystemExit if a pixel outside the mask changed.
+    """
+    x, y, a, b = LAKE
+    outline = json.loads(mask.read_text())["features"][0]["geometry"]
+    views = []
+    for file in (before, after):
+        with rasterio.open(file) as source:
+            views.append(source.read())
+            transform, shape = source.transform, source.shape
+    inside = rasterize([outline], shape, transform=transform, all_touched=True).astype(bool)
+    changed = (views[0] != views[1]).any(axis=0)
+    if changed[~inside].any():
+        raise SystemExit("The edit changed pixels outside its mask.")
+    (left, top), (right, bottom) = ~transform * (x - 3 * a, y + 4 * b), ~transform * (x + 3 * a, y - 4 * b)
+    window = np.s_[max(0, int(top)) : int(bottom), max(0, int(left)) : int(right)]
+    red = np.where(inside, np.array([[[255]], [[40]], [[40]]]), views[0][:3])
+    masked = (0.5 * views[0][:3] + 0.5 * red).astype(np.uint8)
+    images = [
+        Image.fromarray(view[:3][:, *window].transpose(1, 2, 0)) for view in (views[0], masked, views[1])
+    ]
+    size = (images[0].width * 2, images[0].height * 2)
+    sheet = Image.new("RGB", (3 * size[0] + 80, size[1] + 60), "white")
+    for index, (image, title) in enumerate(zip(images, ("before", "mask", "after"), strict=True)):
+        sheet.paste(image.resize(size, Image.Resampling.NEAREST), (20 + index * (size[0] + 20), 20))
+        ImageDraw.Draw(sheet).text((20 + index * (size[0] + 20), size[1] + 30), title, fill="black")
+    sheet.save(path)
+    return int(changed.sum())
 
 
 def contact_sheet(made: list[Made], path: Path) -> None:
@@ -167,7 +232,7 @@ def contact_sheet(made: list[Made], path: Path) -> None:
         image = Image.fromarray(pixels)
         image.thumbnail((512, 512))
         sheet.paste(image, (20 + index * 532, 20))
-        draw.text((20 + index * 532, 542), one.scene.prompt, fill="black")
+        draw.text((20 + index * 532, 542), one.prompt, fill="black")
         draw.text((20 + index * 532, 560), describe(one), fill="black")
     sheet.save(path)
 
@@ -210,10 +275,13 @@ def main() -> None:
         with backend(scratch, model) as environment:
             made = [generate(scene, environment) for scene in scenes(background)]
             contact_sheet(made, DEMO / "contact_sheet.png")
+            edited, mask = edit(background, environment)
+            changed = edit_sheet(background, mask, edited.path, DEMO / "edit_sheet.png")
             grabbed = screenshot(environment, made[0], background)
-    for one in made:
+    for one in (*made, edited):
         print(f"{one.path.relative_to(ROOT)}  {describe(one)}")
     print(f"demo/contact_sheet.png  {'' if trained else 'NOISE: random weights'}")
+    print(f"demo/edit_sheet.png  {changed} pixels changed, none outside the mask")
     print(grabbed.relative_to(ROOT))
 
 
