@@ -32,7 +32,7 @@ _SHARD = "14MB"
 class Defaults:
     """What the card proposes, chosen on the measured table of the model's README."""
 
-    guidance: float = 3.0
+    guidance: float = 4.0
     stride: int = 12
     boundaries: tuple[float, ...] = (680.0, 400.0)
     sampler: Sampler = "dpm++2m"
