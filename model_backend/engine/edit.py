@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from model_backend.engine.active import Active, Bools, slices_of, to_latents
 from model_backend.engine.field import Batch, Latents, Window
-from model_backend.engine.guidance import Guidance
+from model_backend.engine.guidance import Guidance, finite
 from model_backend.engine.lattice import Layout, overlap
 from model_backend.engine.noise import Noise
 from model_backend.engine.sampler import Step, advance, clean, trajectory
@@ -170,8 +170,7 @@ class Edit:
             x0 = clean(x, output, step, self._model.schedule.prediction)
             x, before = advance(x, x0, before, step), x0
             count.add(1)
-        result: Batch = x.cpu().numpy()
-        return result
+        return finite(x, self.profile)
 
     def _look_at(self, windows: Sequence[Window]) -> None:
         """Encode windows, as they are and with what is hidden greyed out, where that was not done yet."""

@@ -1,4 +1,4 @@
-"""Classifier-free guidance (Ho and Salimans 2022), text and level jointly.
+"""Classifier-free guidance (Ho and Salimans 2022), text and level jointly; and a check of what comes of it.
 
 The unconditional half sees the negative prompt and no level (Text2Earth, algorithm 2). Without guidance
 there is no such half. Knows a model; no windows.
@@ -6,11 +6,15 @@ there is no such half. Knows a model; no windows.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from model_backend.errors import JobFailed
 from model_backend.models.card import NO_LEVEL
 from model_backend.models.loader import Model
+from model_backend.models.profile import Profile
 
 
 class Guidance:
@@ -39,3 +43,14 @@ class Guidance:
             return output
         unconditional, conditional = output.chunk(2)
         return unconditional + self._scale * (conditional - unconditional)
+
+
+def finite(latents: Tensor, profile: Profile) -> NDArray[np.float32]:
+    """Return denoised latents as an array; raises JobFailed if the model overflowed on its way."""
+    result: NDArray[np.float32] = latents.cpu().numpy()
+    if not np.isfinite(result).all():
+        raise JobFailed(
+            f"The model computed numbers that are not finite, in {profile.dtype} on "
+            f"{profile.device}. Another device or a full-precision copy of the model may help."
+        )
+    return result

@@ -29,12 +29,11 @@ from numpy.typing import NDArray
 
 from model_backend.engine.decode import Rgb, decode
 from model_backend.engine.field import Batch, Field, Plane, Window
-from model_backend.engine.guidance import Guidance
+from model_backend.engine.guidance import Guidance, finite
 from model_backend.engine.lattice import Layout
 from model_backend.engine.noise import Noise
 from model_backend.engine.progress import Progress, Watch
 from model_backend.engine.sampler import advance, clean, trajectory
-from model_backend.errors import JobFailed
 from model_backend.models.card import NO_LEVEL
 from model_backend.models.loader import Model
 from model_backend.schemas import Box, Recipe, Sampler
@@ -135,13 +134,7 @@ class Scene:
             x0 = clean(x, output, step, self._model.schedule.prediction)
             x, before = advance(x, x0, before, step), x0
             progress.called(windows, x0.cpu().numpy())
-        result: Batch = x.cpu().numpy()
-        if not np.isfinite(result).all():
-            raise JobFailed(
-                f"The model computed numbers that are not finite, in {self.profile.dtype} on "
-                f"{self.profile.device}. Another device or a full-precision copy of the model may help."
-            )
-        return result
+        return finite(x, self.profile)
 
     def _tile(self, progress: Progress, rows: range, cols: range) -> NDArray[np.float32]:
         latents = torch.from_numpy(self._field.read(rows, cols))[None]

@@ -13,6 +13,7 @@ from diffusers import EulerDiscreteScheduler, StableDiffusionInpaintPipeline
 from model_backend.engine.active import canvas_around
 from model_backend.engine.edit import Canvas, Edit
 from model_backend.engine.scene import Request
+from model_backend.errors import JobFailed
 from model_backend.models import loader
 from model_backend.models.card import EngineParameters
 from model_backend.models.loader import Model
@@ -172,6 +173,17 @@ def test_the_canvas_lies_around_the_mask_and_inside_the_raster() -> None:
     raster = Box(col=0, row=0, width=30, height=71)
     small = canvas_around(Box(col=3, row=3, width=4, height=4), raster, ENGINE, 8)
     assert (small.col, small.row, small.width, small.height) == (0, 0, 64, 64)
+
+
+def test_a_model_that_overflows_fails(model: Model) -> None:
+    bias = model._unet.conv_out.bias.data
+    kept = bias.clone()
+    bias[0] = torch.inf
+    try:
+        with pytest.raises(JobFailed, match="not finite"):
+            Edit(model, request(), canvas(64, 64, (slice(0, 8), slice(0, 8)))).view(Steps())
+    finally:
+        bias.copy_(kept)
 
 
 def test_a_text_to_image_model_cannot_edit(model: Model) -> None:
