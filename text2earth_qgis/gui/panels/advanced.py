@@ -104,7 +104,7 @@ class AdvancedPanel(QWidget):
         default = next((card["title"] for card in models if card.get("default")), "")
         self.model.addItem(f"{AUTOMATIC} ({default})" if default else AUTOMATIC, None)
         for card in models:
-            if card.get("installed") and card.get("pipeline") == "text2image":
+            if card.get("installed"):
                 self.model.addItem(card["title"], card["id"])
         self.model.setCurrentIndex(max(0, self.model.findData(chosen)))
         self.model.blockSignals(False)
