@@ -31,6 +31,7 @@ from qgis.core import (
 
 from tests.plugin import scenes
 from tests.plugin.conftest import BACKEND_PYTHON, ROOT, Backend, clean_environment
+from tests.plugin.test_algorithm import _end_progress_tasks
 from text2earth_qgis.core import layers, settings
 from text2earth_qgis.core.history import History
 from text2earth_qgis.core.transport import open_client
@@ -153,6 +154,8 @@ def test_the_rest_stays_to_the_byte(backend, tmp_path, kind):
     assert (recipe["process"], recipe["negative_prompt"], recipe["seed"]) == ("edit", "clouds", 7)
     assert scenes.fingerprint(path) == before
     assert files(tmp_path) == {"a.tif", "b.tif"}
+    (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
+    assert (noted.state, noted.process, noted.target) == ("fetched", "edit", str(tmp_path / "b.tif"))
 
 
 def test_the_aerial_scene(backend, tmp_path):
@@ -178,7 +181,10 @@ def test_a_scene_in_degrees(backend, tmp_path):
 def test_patch_and_vrt(backend, tmp_path):
     path = scenes.raster(tmp_path / "a.tif", dtype="uint16", bands=4, size=(500, 400))
     mask = scenes.polygons([scenes.square(path, 250, 200, 20)], "EPSG:32633")
+    (tmp_path / "whole_patch.tif").write_bytes(b"the user's own")
     edit(path, mask, tmp_path / "whole.tif")
+    assert (tmp_path / "whole_patch.tif").read_bytes() == b"the user's own"
+    (tmp_path / "whole_patch.tif").unlink()
     edit(path, mask, tmp_path / "patch.tif", RESULT="patch")
     result = edit(path, mask, tmp_path / "over.vrt", RESULT="vrt")
     whole, over = scenes.everything(tmp_path / "whole.tif")[0], scenes.everything(result["OUTPUT"])[0]
@@ -500,6 +506,56 @@ def test_cancel_in_a_worker_deletes_job_and_uploads(backend, tmp_path, qtbot):
     (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
     assert (noted.state, noted.process) == ("dismissed", "edit")
     assert files(tmp_path) == {"a.tif"}
+
+
+def test_cancel_while_the_result_is_written(backend, tmp_path):
+    class Impatient(QgsProcessingFeedback):
+        def setProgressText(self, text):
+            if text == "Writing the result":
+                self.cancel()
+
+    path = scenes.raster(tmp_path / "a.tif")
+    mask = scenes.polygons([scenes.square(path, 50, 40, 20)], "EPSG:32633")
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("text2earth:edit")
+    parameters = {**QUICK, "INPUT": path, "MASK": mask, "OUTPUT": str(tmp_path / "b.tif")}
+    before = len(jobs(backend, "successful"))
+    feedback = Impatient()
+    _results, good = algorithm.run(parameters, QgsProcessingContext(), feedback)
+    assert not good
+    assert "Cancelled" in feedback.textLog()
+    assert files(tmp_path) == {"a.tif"}
+    assert len(jobs(backend, "successful")) == before
+    (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
+    assert noted.state == "dismissed"
+
+
+def test_in_batch(backend, tmp_path, project, qgis_iface, qtbot):
+    """The real batch window: one row fails, the others are made."""
+    from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
+
+    path = scenes.raster(tmp_path / "a.tif")
+    mask = scenes.polygons([scenes.square(path, 50, 40, 20)], "EPSG:32633")
+    none = scenes.polygons([], "EPSG:32633")
+    project.addMapLayers([mask, none])
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("text2earth:edit")
+    dialog = BatchAlgorithmDialog(algorithm)  # which becomes its owner
+    qtbot.addWidget(dialog)
+    rows = [(mask, "b.tif"), (none, "c.tif"), (mask, "d.tif")]
+    panel = dialog.mainWidget()
+    panel.batchRowCount = lambda: len(rows)
+
+    def parameters(row, destinationProject=None, warnOnInvalid=True):
+        layer, name = rows[row]
+        output = QgsProcessingOutputLayerDefinition(str(tmp_path / name), destinationProject)
+        return {**QUICK, "INPUT": path, "MASK": layer.id(), "OUTPUT": output}, True
+
+    panel.parametersForRow = parameters
+    panel.checkLoadLayersOnCompletion.setChecked(True)
+    dialog.runAlgorithm()
+    _end_progress_tasks()
+    assert files(tmp_path) == {"a.tif", "b.tif", "d.tif"}
+    loaded = [one.name() for one in project.mapLayers().values() if isinstance(one, QgsRasterLayer)]
+    assert loaded == ["a lake, seed 7"] * 2
 
 
 def test_the_layer_lies_on_its_source_in_its_style(backend, tmp_path, project):

@@ -72,7 +72,7 @@ PARAMETER_HELP = {
 
 
 @contextmanager
-def _told_to_qgis() -> Iterator[None]:
+def told_to_qgis() -> Iterator[None]:
     """Turn our errors into the one that QGIS shows.
 
     It is raised outside the handler: QGIS never frees it, and a chained one would keep every frame of the
@@ -159,7 +159,7 @@ class Generate(QgsProcessingAlgorithm):
     ) -> bool:
         """Read everything that belongs to the main thread: layers, project, settings."""
         chosen = settings.load()
-        with _told_to_qgis():
+        with told_to_qgis():
             self._inputs = self._read(parameters, context, chosen.record_prompt)
         history = History(settings.profile_folder() / "history.sqlite")
         self._desk = Desk(settings.access(chosen), history, chosen.poll_seconds)
@@ -179,7 +179,7 @@ class Generate(QgsProcessingAlgorithm):
             target=target,
             project=self._project,
         )
-        with _told_to_qgis():  # a cancel too: without an exception qgis_process would end with 0
+        with told_to_qgis():  # a cancel too: without an exception qgis_process would end with 0
             done = run_job(self._desk, run, feedback)
         recipe = done.recipe or done.plan.recipe
         if context.willLoadLayerOnCompletion(target):

@@ -44,8 +44,9 @@ from text2earth_qgis.core.history import History
 from text2earth_qgis.core.jobs import Desk
 from text2earth_qgis.core.paths import resource
 from text2earth_qgis.core.schemas import Json
+from text2earth_qgis.processing.algorithms import SAMPLERS, told_to_qgis
 
-SAMPLERS = ["dpm++2m", "euler"]
+OUTPUT_LABEL = "Edited imagery"
 EXTRA_BANDS = ["match", "keep", "drop"]
 INTEGER = QgsProcessingParameterNumber.Type.Integer
 DOUBLE = QgsProcessingParameterNumber.Type.Double
@@ -138,7 +139,7 @@ class Edit(QgsProcessingAlgorithm):
         for parameter in (*_plain_parameters(), *_advanced_parameters()):
             parameter.setHelp(PARAMETER_HELP[parameter.name()])
             self.addParameter(parameter)
-        target = QgsProcessingParameterRasterDestination("OUTPUT", "Edited imagery")
+        target = QgsProcessingParameterRasterDestination("OUTPUT", OUTPUT_LABEL)
         target.setHelp(PARAMETER_HELP["OUTPUT"])
         self.addParameter(target)
         self.addOutput(QgsProcessingOutputNumber("SEED", "Seed"))
@@ -157,30 +158,30 @@ class Edit(QgsProcessingAlgorithm):
     ) -> bool:
         """Read everything that belongs to the main thread: layers, project, settings."""
         chosen = settings.load()
-        try:
-            self._desk = Desk(
-                settings.access(chosen),
-                History(settings.profile_folder() / "history.sqlite"),
-                chosen.poll_seconds,
-            )
+        history = History(settings.profile_folder() / "history.sqlite")
+        with told_to_qgis():
+            self._desk = Desk(settings.access(chosen), history, chosen.poll_seconds)
             self._order = self._read(parameters, context, chosen.record_prompt)
-        except PluginError as error:
-            raise QgsProcessingException(str(error)) from error
         return True
 
     def processAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         """Run the edit and wait for its file; runs in a worker, and so connects nothing."""
+        # Raised outside the handler: QGIS never frees it, nor what a chained error holds, the open source.
+        done, sentence = None, ""
         try:
             done = edits.run_edit(self._desk, self._order, feedback)
-        except PluginError as error:  # a cancel too: without an exception qgis_process would end with 0
-            raise QgsProcessingException(str(error)) from error
+        except PluginError as error:
+            sentence = str(error)
+        if done is None:  # a cancel too: without an exception qgis_process would end with 0
+            raise QgsProcessingException(sentence)
         target, recipe = str(self._order.target), done.recipe or done.plan.recipe
         if context.willLoadLayerOnCompletion(target):
             shown = recipe if self._order.wishes["record_prompt"] else layers.without_prompts(recipe)
             details = context.layerToLoadOnCompletionDetails(target)
-            details.name = layers.name(shown)
+            if details.name in ("", OUTPUT_LABEL):  # else the name is a model's, or the user's own
+                details.name = layers.name(shown)
             same_bands = recipe.get("edit", {}).get("extra_bands") != "drop"
             details.setPostProcessor(_Dress(shown, self._style if same_bands else None, self._above))
         return {
