@@ -216,7 +216,7 @@ class RunsPanel(QWidget):
         return {
             "fetch": bool(state) and row.run.open,
             "show_on_map": state == "fetched" and Path(row.run.target).is_file() if row else False,
-            "use_again": row is not None,
+            "use_again": row is not None and row.run.process == "generate",
             "removed": bool(state),
         }
 
