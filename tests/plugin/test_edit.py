@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -173,6 +174,25 @@ def test_a_scene_in_degrees(backend, tmp_path):
     result = edit(path, mask, tmp_path / "b.tif")
     assert json.loads(result["RECIPE"])["resampled"] is not None
     assert holds(path, tmp_path / "b.tif", pixels(path, 120, 90, 30, 30)).mean() > 0.9
+
+
+def test_control_points_inside_a_zip(backend, tmp_path, project):
+    plain = scenes.raster(tmp_path / "u.tif", size=(200, 160))
+    path = tmp_path / "a.tif"
+    made = gdal.GetDriverByName("GTiff").Create(str(path), 200, 160, 3, gdal.GDT_Byte, ["COMPRESS=LZW"])
+    made.WriteRaster(0, 0, 200, 160, gdal.Open(plain).ReadRaster())
+    corners = ((0, 0), (200, 0), (200, 160), (0, 160))
+    points = [gdal.GCP(500000 + col, 5800000 - row, 0, col, row) for col, row in corners]
+    made.SetGCPs(points, gdal.Open(plain).GetProjection())
+    made = None
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(path, "a.tif")
+    mask = scenes.polygons([scenes.square(plain, 60, 50, 30)], "EPSG:32633")
+    layer = QgsRasterLayer(f"/vsizip/{tmp_path}/a.zip/a.tif", "zipped", "gdal")
+    project.addMapLayer(layer)
+    edit(layer.id(), mask, tmp_path / "b.tif")
+    assert holds(path, tmp_path / "b.tif", pixels(path, 60, 50, 30, 30)).mean() > 0.8
+    assert len(scenes.about(tmp_path / "b.tif")["gcps"]) == 4
 
 
 # ---- the three results
@@ -484,6 +504,28 @@ def test_the_source_is_never_the_target(backend, tmp_path):
         with pytest.raises(QgsProcessingException, match="is the raster that is edited"):
             edit(path, mask, path, RESULT=result)
     assert scenes.fingerprint(path) == before
+
+
+def test_in_a_worker(backend, tmp_path, project, qtbot):
+    """As the toolbox runs it, with layers of the project that live in the main thread."""
+    path = scenes.raster(tmp_path / "a.tif", dtype="uint16", size=(200, 160))
+    source = QgsRasterLayer(path, "a", "gdal")
+    mask = scenes.polygons([scenes.square(path, 60, 50, 30)], "EPSG:32633")
+    project.addMapLayers([source, mask])
+    context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
+    context.setProject(project)
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("text2earth:edit")
+    target = tmp_path / "b.tif"
+    parameters = {**QUICK, "INPUT": source.id(), "MASK": mask.id(), "OUTPUT": str(target)}
+    task = QgsProcessingAlgRunnerTask(algorithm, parameters, context, feedback)
+    ends = []
+    task.executed.connect(lambda good, results: ends.append(good))
+    QgsApplication.taskManager().addTask(task)
+    qtbot.waitUntil(lambda: bool(ends), timeout=60_000)
+    assert ends == [True], feedback.textLog()
+    assert holds(path, target, pixels(path, 60, 50, 30, 30)).mean() > 0.8
+    assert not mask.isEditable()
+    assert source.source() == path
 
 
 def test_cancel_in_a_worker_deletes_job_and_uploads(backend, tmp_path, qtbot):

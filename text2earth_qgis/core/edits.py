@@ -208,7 +208,7 @@ def _shown(order: Order, source: gdal.Dataset, cut: Path) -> tuple[tuple[int, ..
         return bands, cuts.shown_as_displayed(source, order.look, bands)
     if wanted.replace(" ", "") in ("2-98%", "2-98"):
         with datasets.quiet(f"'{order.source.name}' cannot be read"):
-            return bands, cuts.shown_by_percent(cut, bands)
+            return bands, cuts.shown_by_percent(cut, bands) if bands else None
     return bands, cuts.shown_between(order.stretch, bands)
 
 
