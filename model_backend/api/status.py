@@ -119,8 +119,9 @@ def _interval(text: str) -> tuple[float | None, float | None]:
     if len(ends) > 2:
         raise _wrong("datetime", text, "an RFC 3339 instant, or start/end")
     first, last = (None if end in ("", "..") else _instant(end) for end in (ends[0], ends[-1]))
-    # An instant means that second: creation times have milliseconds.
-    return (first, last) if len(ends) == 2 or last is None else (first, last + 0.999)
+    if last is not None:  # told times are cut to milliseconds; an instant alone means that second
+        last += 0.001 if len(ends) == 2 else 1
+    return first, last
 
 
 def _instant(text: str) -> float:

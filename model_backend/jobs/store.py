@@ -98,7 +98,7 @@ class Store:
 
         Raises TooManyJobs, StorageFull (what all unfinished jobs may still write counts) or Conflict.
         """
-        now = int(time.time() * 1000) / 1000  # as it is told: whoever filters by a told time finds the job
+        now = time.time()
         job = str(uuid.uuid4())
         with self._write() as db:
             known = self.replay(s.owner, s.key, s.digest)
