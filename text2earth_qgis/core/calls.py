@@ -150,7 +150,7 @@ def refusal(response: requests.Response) -> BackendError:
         )
     elif status == 429 and retry_after:
         sentence = f"{_sentence(detail)} Try again in {retry_after:.0f} s."
-    elif status == 500:
+    elif status == 500 and not detail.startswith("The backend failed"):
         sentence = f"The backend failed: {_sentence(detail)}"
     else:
         sentence = _sentence(detail)
