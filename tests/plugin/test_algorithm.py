@@ -353,7 +353,7 @@ def test_a_model_s_own_layer_name_is_kept(backend, tmp_path, project):
 def _end_progress_tasks():
     """QGIS 3.22 leaks the exception of a failed row, with it the batch window's frame, with it its task."""
     for leaked in gc.get_objects():
-        if isinstance(leaked, QgsScopedProxyProgressTask):
+        if isinstance(leaked, QgsScopedProxyProgressTask) and not sip.isdeleted(leaked):
             sip.delete(leaked)
 
 

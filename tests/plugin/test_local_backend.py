@@ -1,8 +1,7 @@
 """A backend started from QGIS with a Python of the user's choice."""
 
-import os
-
 import pytest
+from qgis.PyQt.QtCore import QProcessEnvironment
 
 from tests.plugin.conftest import BACKEND_PYTHON
 from text2earth_qgis.core.local_backend import LocalBackend, clean_environment
@@ -49,4 +48,4 @@ def test_nothing_of_qgis_is_handed_on(monkeypatch):
         monkeypatch.setenv(name, "x")
     environment = clean_environment()
     assert not [key for key in environment.keys() if environment.value(key) == "x"]  # noqa: SIM118
-    assert environment.value("PATH") == os.environ["PATH"]
+    assert environment.value("PATH") == QProcessEnvironment.systemEnvironment().value("PATH") != ""
