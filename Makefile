@@ -18,8 +18,8 @@ serve: setup  ## start a backend for QGIS on this computer
 
 test: setup  ## every test, those of the plugin in real QGIS
 	@$(BACKEND)/pytest tests/backend tests/project
-	@.ci/qgis test tests/plugin
-	@.ci/qgis window tests/window
+	@.ci/qgis --limit 1800 test tests/plugin
+	@.ci/qgis --limit 1800 window tests/window
 
 lint: setup  ## ruff, mypy, import contracts
 	@$(BACKEND)/ruff check .
