@@ -250,7 +250,7 @@ def run(folder: Path, chips: dict[int, data.Chips], work: Path, out: Path, amoun
     path = out / f"{job.card.id}.json"
     for level, each in ((14, amounts.coarse), (18, amounts.fine)):
         made = job.draw(level, each, seed=level)
-        gallery(out / f"{job.card.id}-level{level}.png", made, job.held[level])
+        gallery(out / f"{job.card.id}-level{level}.jpg", made, job.held[level])
         figures[f"level {level}"] = job.prompts(made)
         figures[f"copies at level {level}, rms DN of 8 x 8 means"] = job.copies(made)
         _write(path, figures)
@@ -282,4 +282,4 @@ def gallery(path: Path, made: Images, held: Images, each: int = 6) -> None:
                 canvas.paste(Image.fromarray(pixels), (left, top))
                 left += tile + gap
             left = label + each * (tile + gap) + 24
-    canvas.save(path, optimize=True)
+    canvas.save(path, quality=92, subsampling=0)
