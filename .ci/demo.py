@@ -26,8 +26,6 @@ from PIL import Image, ImageDraw
 from pyproj import Transformer
 from rasterio.features import rasterize
 
-from model_backend.raster.provenance import read_recipe
-
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo"
 LAKE = (488810.0, 5207470.0, 240.0, 150.0)  # middle and half axes, metres, EPSG:26914: in a field
@@ -241,10 +239,9 @@ def describe(made: Made) -> str:
     """Return CRS, size, GSD, seed and time of a result in a line."""
     with rasterio.open(made.path) as source:
         size = f"{source.width} x {source.height} px"
-        gsd = float(source.tags()["GROUND_SAMPLE_DISTANCE_M"].split()[0])
-        crs = source.crs.to_string()
-    seed = read_recipe(made.path).seed
-    return f"{crs}  {size}  {gsd:.3f} m  seed {seed}  {made.seconds:.1f} s"
+        tags, crs = source.tags(), source.crs.to_string()
+    gsd = float(tags["GROUND_SAMPLE_DISTANCE_M"].split()[0])
+    return f"{crs}  {size}  {gsd:.3f} m  seed {tags['AI_SEED']}  {made.seconds:.1f} s"
 
 
 def screenshot(environment: dict[str, str], made: Made, background: Path) -> Path:

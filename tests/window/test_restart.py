@@ -16,8 +16,12 @@ def tell(name: str, folder: Path, *options: str, **variables: str) -> subprocess
     """Run a story in a QGIS of its own, whose profile and results stay in ``folder``."""
     SCREENS.mkdir(parents=True, exist_ok=True)
     command = [ROOT / ".ci" / "qgis", "--profile", folder / "profile", "--limit", "180", *options]
+    # QGIS asks before it closes a project with layers below the temporary folder, where a checkout may lie.
+    temporary = folder / "temporary"
+    temporary.mkdir(exist_ok=True)
     environment = {
         **os.environ,
+        "TMPDIR": str(temporary),
         "STORY_ROOT": str(ROOT),
         "STORY_FOLDER": str(STORIES),
         "STORY_OUT": str(folder / "job"),
