@@ -28,7 +28,7 @@ from rasterio.features import rasterize
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo"
-LAKE = (488810.0, 5207470.0, 240.0, 150.0)  # middle and half axes, metres, EPSG:26914: in a field
+LAKE = (489377.0, 5206898.0, 190.0, 140.0)  # middle and half axes, metres, EPSG:26914: in a field
 MINI = ROOT / "resources" / "models" / "text2earth-mini"
 NAIP = (
     ROOT.parent / "shared" / "data" / "imagery" / "naip_20180716.tif",
@@ -67,22 +67,22 @@ def scenes(background: Path) -> list[Scene]:
     with rasterio.open(background) as source:
         x, y = source.transform * (source.width / 2, source.height / 2)
         utm = source.crs.to_string()
-    side = 512.0
+    side = 2048.0
     x, y = round(x / 8) * 8.0, round(y / 8) * 8.0
     east, north = Transformer.from_crs(4326, 3857, always_xy=True).transform(8.69, 49.41)
     return [
         Scene(
             "utm",
-            "a residential area with houses, trees and streets",
+            "a residential area",
             (x, x + side, y, y + side),
             utm,
-            1.0,
+            8.0,
             7,
         ),
         Scene(
             "webmercator",
             "a dense forest",
-            (east, east + 4000, north, north + 4000),
+            (east, east + 2600, north, north + 2600),
             "EPSG:3857",
             8.0,
             11,
@@ -93,7 +93,8 @@ def scenes(background: Path) -> list[Scene]:
 def model_folder(scratch: Path) -> tuple[Path, bool]:
     """Return the model to demonstrate and whether it is a trained one.
 
-    Without weights a random one is built."""
+    Without weights a random one is built.
+    """
     if (MINI / "model_index.json").is_file():
         return MINI, True
     from tests.tiny import build_tiny
