@@ -36,7 +36,7 @@ class Amounts:
     levels: int = 50
     masks: int = 200
     judge_steps: int = 2000
-    student_steps: int = 300
+    student_steps: int = 500
     inception: Path | None = None
 
     def scaled(self, share: float) -> Amounts:

@@ -36,7 +36,7 @@ class Defaults:
     stride: int = 12
     boundaries: tuple[float, ...] = (680.0, 400.0)
     sampler: Sampler = "dpm++2m"
-    steps: int = 20
+    steps: int = 16
 
 
 def write(work: Path, out: Path, chips: dict[int, data.Chips], defaults: Defaults | None = None) -> ModelCard:

@@ -49,6 +49,7 @@ SETTINGS = (
     Setting((840, 680, 480), 12),
     Setting((480,), 8),
     Setting((680, 400), 8),
+    Setting((680, 400), 12, steps=16),
     Setting((680, 400), 12, steps=12),
     Setting((680, 400), 12, "euler", 50),
 )
