@@ -262,9 +262,13 @@ def gsd_range(card: ModelCard) -> tuple[float, float]:
 
 def _in_range(gsd: float, allowed: tuple[float, float], field: str, card: ModelCard) -> float:
     """Return ``gsd`` if the model may be asked for it."""
-    if allowed[0] * (1 - 1e-9) <= gsd <= allowed[1] * (1 + 1e-9):
-        return gsd
     rule = f"{allowed[0]:.4g} to {allowed[1]:.4g} metres per pixel on the ground"
+    if allowed[0] * (1 - 1e-9) <= gsd <= allowed[1] * (1 + 1e-9):
+        level = level_of(gsd, card)
+        if level is None or abs(17 - log2(gsd) - level) <= 0.5 + 1e-6:
+            return gsd
+        trained = ", ".join(f"{2.0 ** (17 - known):g}" for known in sorted(card.levels or (), reverse=True))
+        rule = f"{trained} metres per pixel on the ground, each up to 1.4 times finer or coarser"
     raise InvalidInput(
         field, f"{card.title} makes imagery of {rule}, not of {gsd:.4g}.", value=gsd, allowed=rule
     )

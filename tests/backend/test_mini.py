@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from model_backend.engine.scene import Request, Scene
+from model_backend.errors import InvalidInput
 from model_backend.models.card import checksums, read_card
 from model_backend.models.loader import load
-from model_backend.schemas import Box
+from model_backend.raster.frame import place
+from model_backend.schemas import Box, Extent, GenerateInputs
 from model_backend.training import captions, sample
 
 ROOT = Path(__file__).parents[2]
@@ -132,3 +134,20 @@ def test_tiles_decode_to_the_pixels_of_the_whole(model, card):
     tile = model.decode(latents[..., : 40 + halo, 16:])
     inside = tile[..., : 40 * factor, halo * factor :]
     assert torch.allclose(whole[..., : 40 * factor, (16 + halo) * factor :], inside, atol=1e-4)
+
+
+@pytest.mark.parametrize("gsd", [0.5, 1.0, 8.0])
+def test_it_is_asked_for_what_it_was_trained_at(card, gsd):
+    assert place(wish(gsd), card).level == {0.5: 18, 1.0: 17, 8.0: 14}[gsd]
+
+
+@pytest.mark.parametrize("gsd", [0.25, 2.0, 4.0, 16.0])
+def test_what_lies_between_or_beyond_its_levels_is_refused(card, gsd):
+    with pytest.raises(InvalidInput) as refusal:
+        place(wish(gsd), card)
+    assert refusal.value.field == "gsd"
+    assert "metres per pixel" in refusal.value.allowed
+
+
+def wish(gsd: float) -> GenerateInputs:
+    return GenerateInputs(prompt="a lake", extent=Extent(bbox=[13.0, 52.0, 13.01, 52.01]), gsd=gsd)
