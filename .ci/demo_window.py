@@ -14,7 +14,7 @@ GUARD_MS = 120_000
 
 
 def leave(code: int) -> None:
-    """End at once: a regular exit may ask questions or crash in a window without a session."""
+    """End at once: a regular exit may ask questions or crash on a virtual screen."""
     sys.stdout.flush()
     os._exit(code)
 
