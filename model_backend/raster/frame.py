@@ -26,6 +26,7 @@ from model_backend.models.card import ModelCard
 from model_backend.raster import ground
 from model_backend.raster.crs import crs_text, parse_any, parse_crs, parse_reference, storable, unusable
 from model_backend.raster.grids import Affine6, Bounds, PixelGrid, common_anchor, decimal, grow, significant
+from model_backend.raster.levels import checked, fits, level_of, nearest, rule
 from model_backend.schemas import Align, Box, Extent, Frame, GenerateInputs, GroundSampleDistance, OutputGrid
 
 _TRUE = 0.01  # scale error of a CRS that counts as true
@@ -70,11 +71,11 @@ class _Area:
 
 @dataclass(frozen=True)
 class _Wish:
-    """What pixels are asked for: ground metres, or another raster's grid; ``allowed``: the model's range."""
+    """What pixels are asked for, and of which model: ground metres, or another raster's grid."""
 
     gsd: float
     grid: PixelGrid | None
-    allowed: tuple[float, float]
+    card: ModelCard
 
 
 @dataclass(frozen=True)
@@ -225,18 +226,16 @@ def _check_stretch(crs: pyproj.CRS, metres: float, field: str) -> None:
 
 def _wish(inputs: GenerateInputs, card: ModelCard, target: pyproj.CRS, centre: tuple[float, float]) -> _Wish:
     """Return the pixels asked for, refused if they are out of the model's range."""
-    allowed = gsd_range(card)
     if inputs.align is None:
-        finest = 2.0 ** (17 - max(card.levels)) if card.levels else 1.0
-        default = min(max(finest, allowed[0]), allowed[1])
+        default = nearest(2.0 ** (17 - max(card.levels)) if card.levels else 1.0, card)
         gsd = default if inputs.gsd is None else inputs.gsd
-        return _Wish(_in_range(gsd, allowed, "gsd", card), None, allowed)
+        return _Wish(checked(gsd, card, "gsd"), None, card)
     grid = _aligned(inputs.align)
     scale = _pixel_scale(target, centre, grid, "align.pixel_size")
     if inputs.gsd is not None and abs(inputs.gsd / scale.mean - 1) > _TRUE:
         rule = f"nothing, or the {scale.mean:.4g} m of the raster to align to"
         raise InvalidInput("gsd", f"`gsd` must be {rule}.", value=inputs.gsd, allowed=rule)
-    return _Wish(_in_range(scale.mean, allowed, "align.pixel_size", card), grid, allowed)
+    return _Wish(checked(scale.mean, card, "align.pixel_size"), grid, card)
 
 
 def _aligned(align: Align) -> PixelGrid:
@@ -250,28 +249,6 @@ def _aligned(align: Align) -> PixelGrid:
         raise InvalidInput("align.anchor", detail, value=align.anchor, allowed=rule)
     width, height = align.pixel_size
     return PixelGrid((width, height), common_anchor(align.anchor, align.pixel_size))
-
-
-def gsd_range(card: ModelCard) -> tuple[float, float]:
-    """Return the ground sample distances that a model may be asked for: half a level beyond its levels."""
-    if card.levels is None:
-        return card.gsd
-    finest, coarsest = 2.0 ** (16.5 - max(card.levels)), 2.0 ** (17.5 - min(card.levels))
-    return max(finest, card.gsd[0]), min(coarsest, card.gsd[1])
-
-
-def _in_range(gsd: float, allowed: tuple[float, float], field: str, card: ModelCard) -> float:
-    """Return ``gsd`` if the model may be asked for it."""
-    rule = f"{allowed[0]:.4g} to {allowed[1]:.4g} metres per pixel on the ground"
-    if allowed[0] * (1 - 1e-9) <= gsd <= allowed[1] * (1 + 1e-9):
-        level = level_of(gsd, card)
-        if level is None or abs(17 - log2(gsd) - level) <= 0.5 + 1e-6:
-            return gsd
-        trained = ", ".join(f"{2.0 ** (17 - known):g}" for known in sorted(card.levels or (), reverse=True))
-        rule = f"{trained} metres per pixel on the ground, each up to 1.4 times finer or coarser"
-    raise InvalidInput(
-        field, f"{card.title} makes imagery of {rule}, not of {gsd:.4g}.", value=gsd, allowed=rule
-    )
 
 
 def _direct(crs: pyproj.CRS, scale: ground.Scale, wish: _Wish) -> _Pixels:
@@ -299,11 +276,10 @@ def _is_web_mercator(crs: pyproj.CRS) -> bool:
 def _tile_pixels(crs: pyproj.CRS, metres: float, wish: _Wish) -> _Pixels:
     """Return the pixels of the zoom level nearest to the wish on the ground, on the grid of the tiles."""
     sizes = {zoom: 2 * _TILE_ORIGIN / 256 / 2**zoom for zoom in _ZOOMS}
-    low, high = wish.allowed
-    fitting = {zoom: size for zoom, size in sizes.items() if low <= size * metres <= high}
+    fitting = {zoom: size for zoom, size in sizes.items() if fits(size * metres, wish.card)}
     if not fitting:
-        rule = f"{low:.4g} to {high:.4g} metres per pixel on the ground"
-        raise InvalidInput("crs", f"No zoom level of {crs.name} lies within {rule} here.", allowed=rule)
+        allowed = rule(wish.card)
+        raise InvalidInput("crs", f"No zoom level of {crs.name} has {allowed} here.", allowed=allowed)
     zoom = min(fitting, key=lambda level: abs(log2(sizes[level] * metres / wish.gsd)))
     size = decimal(Fraction(repr(_TILE_ORIGIN)) / 128 / 2**zoom, 15)
     detail = (
@@ -382,10 +358,3 @@ def _gsd(crs: pyproj.CRS, grid: PixelGrid, box: Box) -> GroundSampleDistance:
     minx, miny, maxx, maxy = grid.bounds(box)
     scale = _pixel_scale(crs, ((minx + maxx) / 2, (miny + maxy) / 2), grid, "extent.bbox")
     return GroundSampleDistance(x=scale.x, y=scale.y)
-
-
-def level_of(gsd: float, card: ModelCard) -> int | None:
-    """Return the resolution class nearest to ``gsd`` (of 2^(17 - level) metres), None without classes."""
-    if card.levels is None:
-        return None
-    return min(card.levels, key=lambda level: abs(17 - log2(gsd) - level))

@@ -24,8 +24,8 @@ from model_backend.errors import InvalidInput
 from model_backend.models.card import ModelCard
 from model_backend.raster import ground
 from model_backend.raster.crs import crs_text
-from model_backend.raster.frame import gsd_range, level_of
 from model_backend.raster.grids import decimal, grow, significant
+from model_backend.raster.levels import fits, level_of, nearest, rule
 from model_backend.raster.source import Source, read, read_known
 from model_backend.raster.stretch import Stretch
 from model_backend.schemas import Box, Frame, GroundSampleDistance
@@ -34,6 +34,9 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 _EVEN = 1.05  # ratio of the longest to the shortest ground direction of a pixel that counts as square
+_FARTHEST = (
+    6.0  # times that the raster's pixels may be finer or coarser than the model's: 10 cm to 0.5 m is 5
+)
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,8 @@ class Work:
 def choose(source: Source, around: Box, card: ModelCard) -> Work:
     """Return the grid for an edit whose mask lies in ``around`` (pixels of the raster).
 
-    Raises InvalidInput for ``source`` where the raster's CRS has no scale there.
+    Raises InvalidInput for ``source`` where the raster's CRS has no scale, or pixels far from what the model
+    makes.
     """
     middle = around.col + around.width / 2, around.row + around.height / 2
     try:
@@ -160,21 +164,21 @@ def choose(source: Source, around: Box, card: ModelCard) -> Work:
     most, least = (float(size) for size in np.linalg.svd(steps, compute_uv=False))
     own_gsd = (most * least) ** 0.5
     gsd = GroundSampleDistance(x=float(hypot(*steps[:, 0])), y=float(hypot(*steps[:, 1])))
-    finest, coarsest = gsd_range(card)
-    if most <= _EVEN * least and finest <= own_gsd * (1 + 1e-6) and own_gsd <= coarsest * (1 + 1e-6):
-        level = level_of(own_gsd, card)
+    level, used = level_of(own_gsd, card), nearest(own_gsd, card)
+    if most <= _EVEN * least and fits(own_gsd, card):
         return Work(source, True, source.crs, source.transform, gsd, level, 1.0, ())
-    used = min(max(own_gsd, finest), coarsest)
+    ratio = used / own_gsd
+    if max(ratio, 1 / ratio) > _FARTHEST:
+        allowed = f"{rule(card)}; an edit bridges a factor of {_FARTHEST:g}"
+        detail = f"The raster's pixels are {own_gsd:.4g} m on the ground; {card.title} makes {allowed}."
+        raise InvalidInput("source", f"{detail} Resample the raster first.", value=own_gsd, allowed=allowed)
     size = float(significant(used, 6))
     transform = Affine(size, 0, 0, 0, -size, 0)
     warnings = [f"Painted in {metric.name} with pixels of {used:.4g} m, then resampled into the raster's."]
-    if used != own_gsd:
-        warnings.append(
-            f"The raster's pixels are {own_gsd:.4g} m on the ground; {card.title} makes {finest:.4g} to "
-            f"{coarsest:.4g} m, so the painted part will look {'softer' if used > own_gsd else 'coarser'}."
-        )
-    level = level_of(used, card)
-    return Work(source, False, metric, transform, gsd, level, used / own_gsd, tuple(warnings))
+    if used > own_gsd:
+        known = f"The raster's pixels are {own_gsd:.4g} m on the ground; {card.title} makes {rule(card)}"
+        warnings.append(f"{known}, so the painted part will look softer.")
+    return Work(source, False, metric, transform, gsd, level, ratio, tuple(warnings))
 
 
 def _ground_steps(source: Source, metric: pyproj.CRS, middle: tuple[float, float]) -> Floats:

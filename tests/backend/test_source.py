@@ -20,8 +20,10 @@ from model_backend.errors import InvalidInput
 from model_backend.models.loader import Model
 from model_backend.processes import edit
 from model_backend.raster.source import describe, read_known
+from model_backend.raster.working import choose
+from model_backend.schemas import Box
 from tests.backend.editing import Editor, differences, facts, polygon, rings
-from tests.tiny import build_tiny, load_tiny
+from tests.tiny import build_tiny, load_tiny, tiny_card
 
 PLACE = Affine(1, 0, 500000, 0, -1, 5200000)
 CORNERS = [(30.0, 12.0), (66.0, 20.0), (58.0, 50.0), (34.0, 44.0)]
@@ -290,19 +292,49 @@ def test_the_cost_is_that_of_the_mask(editor: Editor, tmp_path: Path, model: Mod
 # ---- grids of other sizes than the model knows -----------------------------------------------------------
 
 
-@pytest.mark.parametrize(("metres", "look"), [(0.1, "softer"), (500.0, "coarser")])
-def test_pixels_out_of_the_models_range(editor: Editor, tmp_path: Path, metres: float, look: str) -> None:
+@pytest.mark.parametrize(("metres", "used", "level"), [(0.1, 0.5, 18), (500.0, 128, 10)])
+def test_pixels_out_of_the_models_range(
+    editor: Editor, tmp_path: Path, metres: float, used: float, level: int
+) -> None:
     """A tiny model of 0.35 to 128 m: it works on pixels it knows, and the rest of the raster stays."""
     path = write(tmp_path / "scene.tif", scene(), transform=Affine(metres, 0, 500000, 0, -metres, 5200000))
     mask, crs = polygon(path, CORNERS if metres < 1 else [(40.0, 30.0), (50.0, 30.0), (50.0, 38.0)])
     out = editor.run(path, mask, crs)
     ready = editor.ready
     assert not ready.work.own
-    assert look in " ".join(ready.work.warnings)
+    assert (ready.work.level, ready.work.ratio) == (level, pytest.approx(used / metres, rel=1e-3))
+    assert f"pixels of {used:g} m" in ready.work.warnings[0]
+    assert ("softer" in " ".join(ready.work.warnings)) == (metres < used)
     changed = differences(path, out)
     assert not changed[:, ~editor.mask].any()
     assert changed[:, editor.mask].mean() > 0.8
     assert facts(path) == facts(out)
+
+
+@pytest.mark.parametrize(
+    ("metres", "own"), [(0.4, True), (1.3, True), (2.0, False), (5.0, False), (8.0, True)]
+)
+def test_between_levels_the_nearest_one_paints(
+    tmp_path: Path, folder: Path, metres: float, own: bool
+) -> None:
+    """A model of 0.5, 1 and 8 m: a raster of 5 m is worked on at 8 m, not taken for one of 8 m."""
+    card = tiny_card("inpaint").model_copy(update={"levels": (14, 17, 18)})
+    transform = Affine(metres, 0, 500000, 0, -metres, 5200000)
+    source = describe(write(tmp_path / "scene.tif", scene(), transform=transform))
+    work = choose(source, Box(col=20, row=20, width=20, height=20), card)
+    near = {0.4: 0.4, 1.3: 1.3, 2.0: 1.0, 5.0: 8.0, 8.0: 8.0}[metres]
+    assert work.own is own
+    assert work.ratio * metres == pytest.approx(near, rel=1e-3)
+    assert work.level == {0.4: 18, 1.3: 17, 2.0: 17, 5.0: 14, 8.0: 14}[metres]
+
+
+@pytest.mark.parametrize("metres", [0.05, 900.0])
+def test_pixels_too_far_from_what_the_model_knows(tmp_path: Path, metres: float) -> None:
+    transform = Affine(metres, 0, 500000, 0, -metres, 5200000)
+    source = describe(write(tmp_path / "scene.tif", scene(), transform=transform))
+    with pytest.raises(InvalidInput, match=r"0.3536 to 128 metres per pixel.* Resample the raster") as raised:
+        choose(source, Box(col=20, row=20, width=20, height=20), tiny_card("inpaint"))
+    assert raised.value.field == "source"
 
 
 def test_what_is_painted_comes_back_to_its_place(editor: Editor, tmp_path: Path) -> None:
