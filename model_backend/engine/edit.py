@@ -25,6 +25,7 @@ from model_backend.engine.lattice import Layout, overlap
 from model_backend.engine.noise import Noise
 from model_backend.engine.sampler import Step, advance, clean, trajectory
 from model_backend.engine.scene import Request
+from model_backend.engine.tone import even
 from model_backend.models.card import NO_LEVEL
 from model_backend.models.loader import Model
 from model_backend.schemas import Box
@@ -87,7 +88,7 @@ class Edit:
         #: What the bits of this edit are conditional on.
         self.profile = model.profile_for(self._batch, self._guidance.guided)
         noise = Noise(request.seed, request.level or NO_LEVEL, request.frame_hash)
-        self._noise = noise.normals(self._rows, self._cols)[: card.latent_channels]
+        self._noise = even(noise, card.engine.window, self._rows, self._cols)[: card.latent_channels]
         self._hidden = to_latents(canvas.paint | ~canvas.known, card.vae_factor)
         #: Latents that are denoised freely: around the mask, and where nothing is known that could hold them.
         self._loose = self._active.free | to_latents(~canvas.known, card.vae_factor)

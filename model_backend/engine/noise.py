@@ -29,6 +29,7 @@ Words = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32], NDArra
 
 #: Streams keep uses of noise at one place apart.
 START = 0  # x_T, where denoising begins
+TONE = 1  # what all of a scene shares of it
 
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (0x9E3779B9, 0xBB67AE85)

@@ -7,7 +7,8 @@ overlap agree, because nothing here depends on what was asked for. The way of a 
     field       the tile's latents are blended windows of the last phase; each of those began as a blend of
                 windows of the phase before, and so on: a finite cone
     sampler     within a phase a window is denoised alone, by a table of numbers per step
-    noise       the first phase begins with noise that belongs to the seed and the place
+    tone        the first phase begins with noise whose windows agree on a tone
+    noise       which is made of noise that belongs to the seed and the place
     lattice     says where windows and tiles lie: on a canvas grown to whole windows, or on the endless ground
 
 This module joins them to a loaded model and its guidance. It knows boxes of whole pixels of a frame; it
@@ -34,6 +35,7 @@ from model_backend.engine.lattice import Layout
 from model_backend.engine.noise import Noise
 from model_backend.engine.progress import Progress, Watch
 from model_backend.engine.sampler import advance, clean, trajectory
+from model_backend.engine.tone import even
 from model_backend.models.card import NO_LEVEL
 from model_backend.models.loader import Model
 from model_backend.schemas import Box, Recipe, Sampler
@@ -122,7 +124,8 @@ class Scene:
         )
 
     def _start(self, rows: range, cols: range) -> NDArray[np.float32]:
-        return self._noise.normals(rows, cols) * np.float32(self._trajectory.start)
+        noise = even(self._noise, self._model.card.engine.window, rows, cols)
+        return noise * np.float32(self._trajectory.start)
 
     @torch.inference_mode()
     def _denoise(self, progress: Progress, phase: int, windows: Sequence[Window], latents: Batch) -> Batch:

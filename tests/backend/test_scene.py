@@ -25,6 +25,7 @@ from model_backend.engine.decode import to_bytes
 from model_backend.engine.lattice import canvas_box
 from model_backend.engine.noise import Noise
 from model_backend.engine.scene import Request, Scene
+from model_backend.engine.tone import even
 from model_backend.errors import Cancelled, JobFailed
 from model_backend.models.card import EngineParameters, read_card
 from model_backend.models.loader import Model, load
@@ -106,9 +107,8 @@ def stock(pipeline: Any, scheduler: Any, asked: Request, **inputs: Any) -> tuple
     with_level(pipeline, asked.level)
     assert asked.canvas is not None
     top, left = asked.canvas.row // 8, asked.canvas.col // 8
-    noise = Noise(asked.seed, asked.level or 0, asked.frame_hash).normals(
-        range(top, top + 8), range(left, left + 8)
-    )
+    noise = Noise(asked.seed, asked.level or 0, asked.frame_hash)
+    start = even(noise, 8, range(top, top + 8), range(left, left + 8))
     latents = pipeline(
         asked.prompt,
         negative_prompt=asked.negative_prompt,
@@ -116,7 +116,7 @@ def stock(pipeline: Any, scheduler: Any, asked: Request, **inputs: Any) -> tuple
         num_inference_steps=asked.steps,
         height=64,
         width=64,
-        latents=torch.from_numpy(noise)[None],
+        latents=torch.from_numpy(start)[None],
         output_type="latent",
         **inputs,
     ).images
