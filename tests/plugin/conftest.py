@@ -15,6 +15,7 @@ from text2earth_qgis.core.settings import Access
 ROOT = Path(__file__).resolve().parents[2]
 BACKEND_PYTHON = ROOT / ".venv" / "backend" / "bin" / "python"
 SETTINGS = {"TEXT2EARTH_DEVICE": "cpu", "TEXT2EARTH_THREADS": "1", "TEXT2EARTH_LEASE_SECONDS": "3"}
+INPAINT = "import sys; from tests.tiny import build_tiny; build_tiny(sys.argv[1], 'inpaint')"
 FOREIGN = ("PYTHON", "QT_", "QGIS", "GDAL_", "PROJ_", "LD_", "VIRTUAL_ENV", "TEXT2EARTH_")
 
 
@@ -126,3 +127,14 @@ def own_backend(tiny_model, tmp_path):
     yield backend
     if backend.process.poll() is None:
         backend.stop()
+
+
+@pytest.fixture(scope="session")
+def painter(tmp_path_factory):
+    """A backend with an inpainting model, for all tests that edit."""
+    folder = tmp_path_factory.mktemp("inpaint")
+    command = [BACKEND_PYTHON, "-c", INPAINT, folder / "model"]
+    subprocess.run(command, cwd=ROOT, env=clean_environment(), check=True)
+    backend = Backend(folder / "data", folder / "model").start()
+    yield backend
+    backend.stop()

@@ -31,7 +31,7 @@ from qgis.core import (
 )
 
 from tests.plugin import scenes
-from tests.plugin.conftest import BACKEND_PYTHON, ROOT, Backend, clean_environment
+from tests.plugin.conftest import ROOT
 from tests.plugin.test_algorithm import _end_progress_tasks
 from text2earth_qgis.core import layers, settings
 from text2earth_qgis.core.history import History
@@ -39,19 +39,7 @@ from text2earth_qgis.core.transport import open_client
 from text2earth_qgis.processing.provider import Text2EarthProvider
 
 SCENE = ROOT / "resources" / "demo" / "scene.tif"
-BUILD = "import sys; from tests.tiny import build_tiny; build_tiny(sys.argv[1], 'inpaint')"
 QUICK = {"PROMPT": "a lake", "STEPS": 2, "SEED": 7}
-
-
-@pytest.fixture(scope="session")
-def painter(tmp_path_factory):
-    """A backend with an inpainting model, for all tests of this file."""
-    folder = tmp_path_factory.mktemp("inpaint")
-    command = [BACKEND_PYTHON, "-c", BUILD, folder / "model"]
-    subprocess.run(command, cwd=ROOT, env=clean_environment(), check=True)
-    backend = Backend(folder / "data", folder / "model").start()
-    yield backend
-    backend.stop()
 
 
 @pytest.fixture

@@ -1,33 +1,40 @@
-"""An edit, from the user's raster and mask to the result, for callers that wait.
+"""An edit, from the user's raster and mask to a job's inputs, and for callers that wait to the result.
 
-Finds where the mask lies, cuts the raster around it, sends both, asks the backend's ``plan`` whether what was
-sent is all it works on, runs the job and assembles the result. The uploads are removed at the end, and on a
-cancel the job too. Only what an algorithm needs of the main thread is in ``Order`` already; all this runs in
-any thread. No rule of the engine is here.
+Finds where the mask lies, cuts the raster around it, sends both, and asks the backend's ``plan`` whether what
+was sent is all it works on. Only what needs the main thread is in ``Order`` already; all this runs in any
+thread. What becomes of the part that comes back is ``assembly``'s. No rule of the engine is here.
 """
 
 from __future__ import annotations
 
 import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Optional
 
 from osgeo import gdal
 from qgis.core import QgsCoordinateTransformContext, QgsProcessingFeedback, QgsProcessingMultiStepFeedback
 
 from text2earth_qgis.core import calls, cuts, datasets, masks, patch
+from text2earth_qgis.core.assembly import Assembly, stamp_of
 from text2earth_qgis.core.client import Client
 from text2earth_qgis.core.datasets import RasterFile, Stop
-from text2earth_qgis.core.errors import Cancelled, PluginError, Unreachable
+from text2earth_qgis.core.errors import PluginError, Unreachable
 from text2earth_qgis.core.history import Run
-from text2earth_qgis.core.jobs import Desk, Done, dismiss, note, pool_thread_released, run_job, stoppable
+from text2earth_qgis.core.jobs import (
+    Desk,
+    Done,
+    Listener,
+    pool_thread_released,
+    run_job,
+    shares,
+    stoppable,
+)
 from text2earth_qgis.core.rasters import Look
 from text2earth_qgis.core.schemas import Box, EditInputs, Json, Upload
-from text2earth_qgis.core.transport import Feedback, open_client
+from text2earth_qgis.core.settings import Access
+from text2earth_qgis.core.transport import open_client
 
-RESULTS = ("whole", "patch", "vrt")
 ROUNDS = 3  # cuts that are tried before the largest one has to do
 WINDOW = 256  # pixels, of a backend that does not say its models' windows
 
@@ -36,7 +43,8 @@ WINDOW = 256  # pixels, of a backend that does not say its models' windows
 class Order:
     """An edit as asked for: ``wishes`` are the members of ``EditInputs`` besides source, mask, stretch.
 
-    ``stretch`` is displayed, 2-98 % or numbers (see ``cuts``); ``result`` one of ``RESULTS``.
+    ``stretch`` is displayed, 2-98 % or numbers (see ``cuts``), ``result`` one of ``assembly.RESULTS``.
+    ``layers`` are the ids of the source's and the mask's layer in the project, to find them again.
     """
 
     source: RasterFile
@@ -48,6 +56,7 @@ class Order:
     stretch: str = "displayed"
     result: str = "whole"
     project: str = ""
+    layers: tuple[str, str] = ("", "")
 
     def check(self) -> None:
         """Refuse a name that does not fit the result. Raises ``PluginError``."""
@@ -66,41 +75,49 @@ class Order:
         return next(path for path in map(self.target.with_name, names) if not path.exists())
 
 
-@dataclass
-class _Sent:
-    """What is on the backend, and which pixels of the source it is."""
+@dataclass(frozen=True)
+class Ready:
+    """An edit whose files are on the backend: what is left is to run it and to put the part in its place."""
+
+    inputs: EditInputs
+    assembly: Assembly
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What can be said of an edit before anything is sent: the ``cut`` that would be, of what, and how large.
+
+    ``pixel`` is ground metres of a column and of a row.
+    """
 
     cut: Box
-    inputs: EditInputs
-    plan: Json
+    raster: Box
+    pixel: tuple[float, float]
+    bytes: int
 
 
 @dataclass
 class _Outbox:
-    """Sends files, and takes them back in the end."""
+    """Sends files, and takes them back."""
 
-    desk: Desk
+    access: Access
     client: Client
-    feedback: QgsProcessingFeedback
+    listener: Listener
     uploads: list[str] = field(default_factory=list)
 
     def send(self, path: Path) -> Upload:
         """Send a file; it is one of the uploads from its first byte on."""
         size = path.stat().st_size
         # Not cancellable, but short: only its answer names what a cancel has to remove.
-        upload = str(open_client(self.desk.access).run(calls.begin_upload(size))["id"])
+        upload = str(open_client(self.access).run(calls.begin_upload(size))["id"])
         self.uploads.append(upload)
         with pool_thread_released():
-            self.client.upload(upload, path, lambda there, of: self.feedback.setProgress(100 * there / of))
+            self.client.upload(upload, path, shares(self.listener.progress))
         return Upload(upload)
 
-    def clear(self) -> None:
-        """Remove what was sent; the backend does the same a day later."""
-        while self.uploads:
-            try:
-                open_client(self.desk.access).run(calls.drop_upload(self.uploads.pop()))
-            except PluginError as error:
-                self.feedback.pushWarning(f"What was sent may stay on the backend for a day: {error}")
+    def keep(self, kept: list[str]) -> None:
+        """Remove what was sent, but for some; the backend does the same a day later."""
+        drop_uploads(self.access, [one for one in self.uploads if one not in kept], self.listener)
 
 
 def run_edit(desk: Desk, order: Order, feedback: QgsProcessingFeedback) -> Done:
@@ -108,65 +125,95 @@ def run_edit(desk: Desk, order: Order, feedback: QgsProcessingFeedback) -> Done:
 
     Raises a ``PluginError``: ``Cancelled`` after job and uploads were deleted on the backend.
     """
+    steps = QgsProcessingMultiStepFeedback(2, feedback)
+    with stoppable(steps) as stop:
+        listener = Listener(lambda share: steps.setProgress(100 * share), steps.pushInfo, stop.isCanceled)
+        ready = prepare(desk.access, order, listener)
+        steps.setCurrentStep(1)
+        run = Run(
+            server=desk.access.url,
+            inputs=ready.inputs.to_json(),
+            target=str(order.target),
+            project=order.project,
+            process="edit",
+            assembly=ready.assembly.to_json(),
+        )
+        try:
+            done = run_job(desk, run, steps)
+        except Unreachable:  # the job may go on, and need its files
+            raise
+        except BaseException:
+            drop_uploads(desk.access, uploads_of(run.inputs), listener)
+            raise
+        drop_uploads(desk.access, uploads_of(run.inputs), listener)
+        return done
+
+
+def prepare(access: Access, order: Order, listener: Listener) -> Ready:
+    """Send what an edit needs. Raises a ``PluginError``, after what was sent is removed again."""
     order.check()
-    steps = QgsProcessingMultiStepFeedback(3, feedback)
-    with stoppable(steps) as stop, tempfile.TemporaryDirectory(prefix="text2earth-") as folder:
+    with tempfile.TemporaryDirectory(prefix="text2earth-") as folder:
         source = order.source.open()
         patch.check_target(order.target, source)
         cuts.check(source, order.source)
-        with _outbox(desk, steps, stop) as outbox:
-            sent = _send(order, source, outbox, Path(folder), stop)
-            steps.setCurrentStep(1)
-            run = Run(
-                server=desk.access.url,
-                inputs=sent.inputs.to_json(),
-                target=str(order.part()),
-                project=order.project,
-                process="edit",
-            )
-            done = run_job(desk, run, steps)
-        steps.setCurrentStep(2)
+        outbox = _Outbox(access, open_client(access, listener), listener)
         try:
-            made = _patch(order, source, sent, done)
-            _assemble(order, source, made, steps, stop)
-        except Cancelled:
-            dismiss(desk, done.run, feedback)
-            Path(done.run.target).unlink(missing_ok=True)
+            ready = _send(order, source, outbox, Path(folder))
+        except BaseException:
+            outbox.keep([])
             raise
-        except PluginError as error:
-            raise PluginError(f"{error} The edited part is in {done.run.target}.") from error
-        return replace(done, run=note(desk, replace(done.run, target=str(order.target)), feedback))
+        outbox.keep(uploads_of(ready.inputs.to_json()))
+        return ready
 
 
-@contextmanager
-def _outbox(desk: Desk, feedback: QgsProcessingFeedback, stop: Feedback) -> Iterator[_Outbox]:
-    """Yield an outbox that is cleared unless the backend is away, where a job may still need the files."""
-    outbox = _Outbox(desk, open_client(desk.access, stop), feedback)
-    try:
-        yield outbox
-    except Unreachable:
-        raise
-    except BaseException:
-        outbox.clear()
-        raise
-    outbox.clear()
+def look_over(order: Order, window: int, stop: Stop) -> Sight:
+    """Return what can be said of an edit with polygons before anything is sent; ``window`` is the model's.
 
-
-def _send(order: Order, source: gdal.Dataset, outbox: _Outbox, folder: Path, stop: Feedback) -> _Sent:
-    """Send the mask and as much of the raster as the backend works on."""
-    grid, client, feedback = datasets.grid_of(source, order.source), outbox.client, outbox.feedback
+    Raises ``RasterRefused`` with what to do.
+    """
+    source = order.source.open()
+    cuts.check(source, order.source)
+    grid = datasets.grid_of(source, order.source)
     place = masks.Place(grid, order.context, float(order.wishes.get("grow") or 0.0))
-    mask, box = _mask(order, place, outbox, folder, stop.isCanceled)
+    _polygons, box = masks.polygons_of(order.mask, place, stop)
+    cut: Optional[Box] = cuts.around_mask(box, window, place.reach, grid.box)
+    if cut is None:
+        raise masks.outside()
+    pixel = source.RasterCount * gdal.GetDataTypeSize(source.GetRasterBand(1).DataType) // 8
+    return Sight(cut, grid.box, masks.ground_pixel(grid, order.context), cut.width * cut.height * pixel)
+
+
+def uploads_of(inputs: Json) -> list[str]:
+    """Return the ids of the uploads that the inputs of a job name."""
+    named = (inputs.get(name) for name in ("source", "mask"))
+    return [str(one["upload"]) for one in named if isinstance(one, dict) and "upload" in one]
+
+
+def drop_uploads(access: Access, uploads: list[str], listener: Listener) -> None:
+    """Remove uploads that nothing needs any more."""
+    for upload in uploads:
+        try:
+            open_client(access).run(calls.drop_upload(upload))
+        except PluginError as error:
+            listener.say(f"What was sent may stay on the backend for a day: {error}")
+
+
+def _send(order: Order, source: gdal.Dataset, outbox: _Outbox, folder: Path) -> Ready:
+    """Send the mask and as much of the raster as the backend works on."""
+    grid, client, listener = datasets.grid_of(source, order.source), outbox.client, outbox.listener
+    place = masks.Place(grid, order.context, float(order.wishes.get("grow") or 0.0))
+    mask, box = _mask(order, place, outbox, folder)
     window = _window(client, order.wishes.get("model"))
+    stamp = stamp_of(source)
     cut: Optional[Box] = cuts.around_mask(box, window, place.reach, grid.box)
     if cut is None:
         raise masks.outside()
     for turn in range(ROUNDS):
         path = folder / f"source{turn}.tif"
         with pool_thread_released():
-            cuts.write(source, order.source, cut, path, stop.isCanceled)
+            cuts.write(source, order.source, cut, path, listener.stop)
         bands, stretch = _shown(order, source, path)
-        feedback.pushInfo(
+        listener.say(
             f"{cut.width} x {cut.height} of {grid.width} x {grid.height} pixels of '{order.source.name}' and "
             f"the mask are sent to {calls.site(client.base_url)} ({path.stat().st_size / 1e6:.1f} MB)."
         )
@@ -179,15 +226,27 @@ def _send(order: Order, source: gdal.Dataset, outbox: _Outbox, folder: Path, sto
             break
         cut = cuts.wider(cut, wanted, window, grid.box)
         path.unlink()
-    return _Sent(cut, inputs, recipe)
+    painted = cuts.located(recipe, recipe["grid"], cut, grid, order.context)
+    assembly = Assembly(
+        source=order.source,
+        stamp=stamp,
+        part=order.part(),
+        result=order.result,
+        at=cut,
+        changed=datasets.overlap(painted, cut) or cut,
+        bands=_bands(source, recipe["edit"]),
+        layer=order.layers[0],
+        mask=order.layers[1],
+    )
+    return Ready(replace(inputs, seed=int(recipe["seed"])), assembly)
 
 
-def _mask(order: Order, place: masks.Place, outbox: _Outbox, folder: Path, stop: Stop) -> tuple[object, Box]:
+def _mask(order: Order, place: masks.Place, outbox: _Outbox, folder: Path) -> tuple[object, Box]:
     """Return the mask as it travels, and where it lies in the source."""
     if isinstance(order.mask, masks.Shapes):
-        return masks.polygons_of(order.mask, place, stop)
+        return masks.polygons_of(order.mask, place, outbox.listener.stop)
     path = folder / "mask.tif"
-    box = masks.picture_of(order.mask, place, path, stop)
+    box = masks.picture_of(order.mask, place, path, outbox.listener.stop)
     return outbox.send(path), box
 
 
@@ -212,33 +271,11 @@ def _shown(order: Order, source: gdal.Dataset, cut: Path) -> tuple[tuple[int, ..
     return bands, cuts.shown_between(order.stretch, bands)
 
 
-def _patch(order: Order, source: gdal.Dataset, sent: _Sent, done: Done) -> patch.Patch:
-    """Return what came back: which bands and pixels of the source it has."""
-    recipe = done.plan.recipe
-    bands = tuple(range(1, source.RasterCount + 1))
-    if recipe["edit"]["extra_bands"] == "drop":
-        alpha = [
-            band
-            for band in bands
-            if source.GetRasterBand(band).GetColorInterpretation() == gdal.GCI_AlphaBand
-        ]
-        bands = tuple(band for band in bands if band in recipe["edit"]["bands"] or band in alpha[:1])
-    grid = datasets.grid_of(source, order.source)
-    painted = cuts.located(recipe, recipe["grid"], sent.cut, grid, order.context)
-    changed = datasets.overlap(painted, sent.cut) or sent.cut
-    return patch.Patch(Path(done.run.target), sent.cut, changed, bands)
-
-
-def _assemble(
-    order: Order, source: gdal.Dataset, made: patch.Patch, feedback: QgsProcessingFeedback, stop: Feedback
-) -> None:
-    patch.check_patch(source, made)
-    if order.result == "patch":
-        return
-    feedback.setProgressText("Writing the result")
-    if order.result == "vrt":
-        patch.write_vrt(source, order.source, made, order.target)
-        return
-    watch = (lambda share: feedback.setProgress(100 * share), stop.isCanceled)
-    patch.write_whole(source, order.source, made, order.target, watch)
-    made.path.unlink()
+def _bands(source: gdal.Dataset, recipe: Json) -> tuple[int, ...]:
+    """Return the bands of the source that its edit has."""
+    bands = range(1, source.RasterCount + 1)
+    if recipe["extra_bands"] != "drop":
+        return tuple(bands)
+    alpha = gdal.GCI_AlphaBand
+    first = [band for band in bands if source.GetRasterBand(band).GetColorInterpretation() == alpha][:1]
+    return tuple(band for band in bands if band in recipe["bands"] or band in first)

@@ -5,6 +5,7 @@ is sent, under the Idempotency-Key that makes sending it again harmless. Every m
 and may be called from any thread. Knows no QGIS and no network.
 
 States: submitting -> accepted -> running -> successful -> fetched; failed; dismissing -> dismissed.
+Before all of these, an edit is preparing.
 """
 
 from __future__ import annotations
@@ -22,14 +23,16 @@ from typing import Iterator, Optional
 from text2earth_qgis.core.errors import HistoryError
 from text2earth_qgis.core.schemas import Json
 
-VERSION = 1
-OPEN = ("submitting", "accepted", "running", "successful", "dismissing")  # something is still to be done
-_JSON = ("inputs", "recipe")
+VERSION = 2
+# What something is still to be done for.
+OPEN = ("preparing", "submitting", "accepted", "running", "successful", "dismissing")
+_JSON = ("inputs", "recipe", "assembly")
 _MIGRATIONS = (
     """CREATE TABLE run (
        key TEXT PRIMARY KEY, server TEXT NOT NULL, process TEXT NOT NULL, inputs TEXT NOT NULL,
        project TEXT NOT NULL, target TEXT NOT NULL, state TEXT NOT NULL, job TEXT NOT NULL,
        message TEXT NOT NULL, recipe TEXT NOT NULL, created TEXT NOT NULL, updated TEXT NOT NULL)""",
+    "ALTER TABLE run ADD COLUMN assembly TEXT NOT NULL DEFAULT '{}'",
 )
 
 
@@ -39,7 +42,10 @@ def _now() -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """One run. ``target`` is the file the result goes to, ``project`` the project file it came from."""
+    """One run. ``target`` is the file the result goes to, ``project`` the project file it came from.
+
+    ``assembly`` is how an edit's part becomes its result (``assembly.Assembly`` as JSON).
+    """
 
     server: str
     inputs: Json
@@ -50,6 +56,7 @@ class Run:
     job: str = ""
     message: str = ""
     recipe: Json = field(default_factory=dict)
+    assembly: Json = field(default_factory=dict)
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     created: str = field(default_factory=_now)
     updated: str = field(default_factory=_now)

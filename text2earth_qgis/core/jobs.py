@@ -17,6 +17,7 @@ from typing import Callable, Iterator, Optional
 from qgis.core import QgsProcessingFeedback
 from qgis.PyQt.QtCore import QThreadPool
 
+from text2earth_qgis.core.assembly import Assembly
 from text2earth_qgis.core.client import Client, Progress
 from text2earth_qgis.core.errors import (
     BackendError,
@@ -42,6 +43,23 @@ class Desk:
     access: Access
     history: Optional[History] = None
     poll_seconds: float = 1.0
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who waits for something: hears the share done (0 to 1) and what happens, and may want to stop."""
+
+    progress: Callable[[float], object]
+    say: Callable[[str], object]
+    stop: Callable[[], bool]
+
+    def isCanceled(self) -> bool:
+        """Whether to stop (as ``transport.Feedback``)."""
+        return self.stop()
+
+    def part(self, first: float, last: float) -> Listener:
+        """Return the listener to a part of it all, from one share to another."""
+        return replace(self, progress=lambda share: self.progress(first + (last - first) * share))
 
 
 @dataclass(frozen=True)
@@ -72,21 +90,53 @@ def run_job(desk: Desk, run: Run, feedback: QgsProcessingFeedback) -> Done:
             status = _follow(client, status, _Reporter(feedback, stop, desk.poll_seconds))
             run = note(desk, replace(run, state=status.status, message=status.message), feedback)
             raise_unless_successful(status)
-            recipe = fetch_result(client, run.job, Path(run.target), _download_progress(feedback))
+            listener = Listener(
+                lambda share: feedback.setProgress(100 * share), feedback.setProgressText, stop.isCanceled
+            )
+            run = note(desk, fetch(client, run, listener.part(DENOISING, 1)), feedback)
         except Cancelled:
             dismiss(desk, run, feedback)
             raise
-        run = note(desk, replace(run, state="fetched", recipe=recipe), feedback)
-        return Done(run, plan, recipe)
+        if run.message:
+            raise PluginError(run.message)
+        return Done(run, plan, run.recipe)
 
 
-def fetch_result(client: Client, job: str, path: Path, progress: Optional[Progress] = None) -> Json:
+def fetch(client: Client, run: Run, listener: Listener) -> Run:
+    """Write the result of a finished job to ``run.target``; return the run as it is then.
+
+    An edit's part is put into its source. Where that cannot be done, the part is the result: it is the run's
+    ``target``, and ``message`` says why. Raises ``Cancelled`` with nothing left behind, or a ``PluginError``
+    while the result is still on the backend.
+    """
+    if not run.assembly:
+        recipe = fetch_result(client, run.job, Path(run.target), listener.progress)
+        return replace(run, state="fetched", recipe=recipe, message="")
+    assembly = Assembly.from_json(run.assembly)
+    recipe = fetch_result(client, run.job, assembly.part, listener.part(0, 0.5).progress)
+    run = replace(run, state="fetched", recipe=recipe, message="")
+    listener.say("Writing the result")
+    try:
+        assembly.finish(Path(run.target), listener.part(0.5, 1).progress, listener.stop)
+    except Cancelled:
+        assembly.part.unlink()
+        raise
+    except PluginError as error:
+        return replace(
+            run, target=str(assembly.part), message=f"{error} The edited part is in {assembly.part}."
+        )
+    return run
+
+
+def fetch_result(
+    client: Client, job: str, path: Path, progress: Optional[Callable[[float], object]] = None
+) -> Json:
     """Write the image of a finished job to ``path`` and return its recipe."""
     links = client.results(job)
     if "image" not in links:
         raise JobFailed("The backend has no image of this job.")
     recipe = client.fetch_json(links["recipe"].href) if "recipe" in links else {}
-    client.download(links["image"], path, progress)
+    client.download(links["image"], path, shares(progress) if progress else None)
     return recipe
 
 
@@ -188,12 +238,9 @@ def _tell(plan: Plan, feedback: QgsProcessingFeedback) -> None:
         feedback.pushWarning(warning)
 
 
-def _download_progress(feedback: QgsProcessingFeedback) -> Callable[[int, int], None]:
-    def tell(there: int, size: int) -> None:
-        if size > 0:
-            feedback.setProgress(100 * (DENOISING + (1 - DENOISING) * there / size))
-
-    return tell
+def shares(progress: Callable[[float], object]) -> Progress:
+    """Return what turns bytes, of a transfer whose size is known, into shares."""
+    return lambda there, size: progress(there / size) if size > 0 else None
 
 
 @contextmanager

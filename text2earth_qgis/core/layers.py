@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Optional
 
 from osgeo import gdal
-from qgis.core import QgsLayerMetadata, QgsProject, QgsRasterLayer
+from qgis.core import QgsLayerMetadata, QgsMapLayer, QgsProject, QgsRasterLayer
 
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.schemas import Json
@@ -46,6 +46,19 @@ def move_to_group(layer: QgsRasterLayer, project: QgsProject) -> None:
     if node is None or (node.parent() is not None and node.parent().name() == GROUP):
         return
     group_of(project).insertChildNode(0, node.clone())
+    node.parent().removeChildNode(node)
+
+
+def put_above(layer: QgsMapLayer, other: str, project: QgsProject) -> None:
+    """Move a layer right above another one, named by its id; to our group if that is not in the project."""
+    node, below = (project.layerTreeRoot().findLayer(one) for one in (layer.id(), other))
+    if node is None:
+        return
+    if below is None:
+        move_to_group(layer, project)
+        return
+    group = below.parent()
+    group.insertChildNode(group.children().index(below), node.clone())
     node.parent().removeChildNode(node)
 
 

@@ -1,15 +1,15 @@
 """A job of the backend, seen from the user interface: nothing waits, the main thread is called back.
 
-A ``JobWatcher`` takes one run from its state in the history to the end: submits it, asks where it stands,
-fetches the file in a task, or deletes the job when the user cancels. Every step may be repeated, so a run is
-taken up where it was left after a restart of QGIS, of the backend or of the network. Knows no widgets.
+A ``JobWatcher`` takes one run from its state in the history to the end: prepares it in a task if it is an
+edit, submits it, asks where it stands, fetches the file in a task, or deletes the job when the user cancels.
+Every step may be repeated, so a run is taken up where it was left after a restart of QGIS, of the backend or
+of the network. Knows no widgets.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 from qgis.core import QgsApplication, QgsTask
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
@@ -19,7 +19,8 @@ from text2earth_qgis.core.errors import BackendError, JobFailed, PluginError, Un
 from text2earth_qgis.core.history import History, Run
 from text2earth_qgis.core.jobs import (
     DENOISING,
-    fetch_result,
+    Listener,
+    fetch,
     pool_thread_released,
     raise_unless_successful,
     standing,
@@ -28,8 +29,11 @@ from text2earth_qgis.core.schemas import Json, StatusInfo
 from text2earth_qgis.core.settings import Access
 from text2earth_qgis.core.transport import AsyncClient, Pending, open_client
 
+Prepare = Callable[[Listener], tuple[Json, Json]]  # makes a run's inputs and assembly, in a worker
+
 LONGEST_WAIT = 30.0  # seconds between two tries while the backend is away
 GONE = (404, 410)
+UNSENT = "QGIS was closed before everything was sent. Run it again."
 
 
 @dataclass(frozen=True)
@@ -62,14 +66,17 @@ class JobWatcher(QObject):
         run: Run,
         poll_seconds: float = 1.0,
         parent: Optional[QObject] = None,
+        prepare: Optional[Prepare] = None,
     ) -> None:
+        """Follow ``run``; one that is still "preparing" gets its inputs and assembly from ``prepare``."""
         super().__init__(parent)
         self.run = run
+        self._prepare_it = prepare
         self._history = history
         self._poll = poll_seconds
         self._client = AsyncClient(access, self)
         self._asked: Optional[Pending] = None
-        self._task: Optional[_Fetch] = None
+        self._task: Optional[_Work] = None
         self._tries = 0
         self._over = False
         self._timer = QTimer(self)
@@ -90,12 +97,17 @@ class JobWatcher(QObject):
         if self._over or self.run.state == "dismissing":
             return
         submitting = self.run.state == "submitting" and self._asked is not None
+        unsent = self.run.state == "preparing"
         if self._task is not None:
             self._task.drop()
             self._task = None
         if not submitting:  # else the answer names the job that is to be deleted
             self._drop_question()
         self._tries = 0
+        if unsent:
+            self._note(state="dismissed")
+            self._end(self.dismissed)
+            return
         self._note(state="dismissing")
         self._tell("Cancelling")
         if not submitting:
@@ -112,7 +124,9 @@ class JobWatcher(QObject):
 
     def _step(self) -> None:
         state, run = self.run.state, self.run
-        if state == "successful":
+        if state == "preparing":
+            self._prepare()
+        elif state == "successful":
             self._fetch()
         elif state in ("accepted", "running"):
             self._ask(calls.status(run.job), self._told)
@@ -158,24 +172,62 @@ class JobWatcher(QObject):
         self._note(state="dismissed")
         self._end(self.dismissed)
 
+    def _prepare(self) -> None:
+        if self._prepare_it is None:
+            self._prepared(None, None)
+        else:
+            self._work("sending what an edit needs", self._prepare_it, self._prepared)
+
+    def _prepared(self, made: Optional[tuple[Json, Json]], error: Optional[PluginError]) -> None:
+        if made is None:
+            sentence = str(error or UNSENT)
+            self._note(state="failed", message=sentence)
+            self._end(self.failed, sentence)
+            return
+        self._note(state="submitting", inputs=made[0], assembly=made[1])
+        self._step()
+
     def _fetch(self) -> None:
-        self._task = _Fetch(self._client.access, self.run, self._fetched)
-        self._task.progressChanged.connect(self._fetching)
-        QgsApplication.taskManager().addTask(self._task)
+        access, run = self._client.access, self.run
 
-    def _fetching(self, percent: float) -> None:
-        if self._task is not None:
-            self._tell("Fetching the result", 100 * DENOISING + percent * (1 - DENOISING))
+        def work(listener: Listener) -> Run:
+            return fetch(open_client(access, listener), run, listener)
 
-    def _fetched(self, recipe: Optional[Json], error: Optional[PluginError]) -> None:
-        self._task = None
+        self._work("fetching a result", work, self._fetched)
+
+    def _fetched(self, run: Optional[Run], error: Optional[PluginError]) -> None:
         if error is not None:
             self._troubled(error)
-        elif recipe is None:
+        elif run is None:
             self._end(self.failed, "The download was stopped. The result is still on the backend.")
         else:
-            self._note(state="fetched", recipe=recipe)
+            self._note(state="fetched", recipe=run.recipe, target=run.target, message=run.message)
             self._end(self.finished)
+
+    def _work(
+        self,
+        title: str,
+        work: Callable[[Listener], object],
+        done: Callable[[Any, Optional[PluginError]], None],
+    ) -> None:
+        """Do ``work`` in a task; ``done`` is called with what it returned, None where it did not."""
+
+        def over(found: object, error: Optional[PluginError]) -> None:
+            self._task = None
+            done(found, error)
+
+        self._task = _Work(title, work, over)
+        self._task.progressChanged.connect(self._heard)
+        QgsApplication.taskManager().addTask(self._task)
+
+    def _heard(self, percent: float) -> None:
+        if self._task is None:
+            return
+        if self.run.state == "preparing":
+            self._tell(self._task.said or "Sending")
+        else:
+            whole = 100 * DENOISING + percent * (1 - DENOISING)
+            self._tell(self._task.said or "Fetching the result", whole)
 
     def _troubled(self, error: PluginError) -> None:
         """Try again what may pass; give the run up if the backend has no such job; else only the watching."""
@@ -227,17 +279,21 @@ class JobWatcher(QObject):
             self._asked = None
 
 
-class _Fetch(QgsTask):
-    """Moves the bytes of a result. Closing QGIS cancels it without a question: nothing is deleted."""
+class _Work(QgsTask):
+    """Does what takes bytes or pixels. Closing QGIS cancels it without a question: nothing is lost."""
 
     def __init__(
-        self, access: Access, run: Run, done: Callable[[Optional[Json], Optional[PluginError]], None]
+        self,
+        title: str,
+        work: Callable[[Listener], object],
+        done: Callable[[object, Optional[PluginError]], None],
     ) -> None:
         flags = QgsTask.Flag.CanCancel | QgsTask.Flag.CancelWithoutPrompt
-        super().__init__("Text2Earth: fetching a result", flags)
-        self._access, self._run = access, run
+        super().__init__(f"Text2Earth: {title}", flags)
+        self.said = ""
+        self._title, self._work = title, work
         self._done: Optional[Callable] = done
-        self._recipe: Optional[Json] = None
+        self._found: object = None
         self._error: Optional[PluginError] = None
 
     def drop(self) -> None:
@@ -246,24 +302,25 @@ class _Fetch(QgsTask):
         self.cancel()
 
     def run(self) -> bool:
-        """Fetch; runs in a worker, and so connects nothing and touches no widget."""
+        """Work; runs in a worker, and so connects nothing and touches no widget."""
         try:
             with pool_thread_released():
-                client = open_client(self._access, self)
-                self._recipe = fetch_result(client, self._run.job, Path(self._run.target), self._count)
+                self._found = self._work(Listener(self._count, self._hear, self.isCanceled))
         except PluginError as error:
             self._error = None if self.isCanceled() else error
             return False
         except Exception as error:  # noqa: BLE001 (the edge of the worker: it would end QGIS)
-            self._error = PluginError(f"The result cannot be fetched: {type(error).__name__}: {error}.")
+            self._error = PluginError(f"Failed while {self._title}: {type(error).__name__}: {error}.")
             return False
         return True
 
     def finished(self, good: bool) -> None:
         """Call back, in the main thread."""
         if self._done is not None:
-            self._done(self._recipe if good else None, self._error)
+            self._done(self._found if good else None, self._error)
 
-    def _count(self, there: int, size: int) -> None:
-        if size > 0:
-            self.setProgress(100 * there / size)
+    def _count(self, share: float) -> None:
+        self.setProgress(100 * share)
+
+    def _hear(self, text: str) -> None:
+        self.said = text

@@ -31,7 +31,6 @@ from qgis.core import (
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
-    QgsProject,
     QgsRasterLayer,
     QgsVectorLayer,
     QgsVectorLayerFeatureSource,
@@ -39,6 +38,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from text2earth_qgis.core import edits, layers, masks, rasters, settings
+from text2earth_qgis.core.assembly import RESULTS
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.history import History
 from text2earth_qgis.core.jobs import Desk
@@ -208,6 +208,7 @@ class Edit(QgsProcessingAlgorithm):
             stretch=self.parameterAsString(parameters, "STRETCH", context),
             result=self.parameterAsEnumString(parameters, "RESULT", context),
             project=context.project().fileName() if context.project() else "",
+            layers=(source.id(), ""),
         )
 
     def _mask(self, parameters: dict[str, Any], context: QgsProcessingContext) -> masks.Mask:
@@ -263,20 +264,7 @@ class _Dress(QgsProcessingLayerPostProcessorInterface):
         layers.describe(layer, self._recipe)
         layer.setName(name)
         if context.project():
-            _put_above(layer, self._above, context.project())
-
-
-def _put_above(layer: QgsMapLayer, other: str, project: QgsProject) -> None:
-    """Move a layer right above another one; to our group if that is not in the project."""
-    node, below = (project.layerTreeRoot().findLayer(one) for one in (layer.id(), other))
-    if node is None:
-        return
-    if below is None:
-        layers.move_to_group(layer, project)
-        return
-    group = below.parent()
-    group.insertChildNode(group.children().index(below), node.clone())
-    node.parent().removeChildNode(node)
+            layers.put_above(layer, self._above, context.project())
 
 
 def _number(
@@ -295,7 +283,7 @@ def _plain_parameters() -> tuple[QgsProcessingParameterDefinition, ...]:
         QgsProcessingParameterBoolean("SELECTED_ONLY", "Only selected polygons of the mask", False),
         QgsProcessingParameterString("PROMPT", "Prompt", multiLine=True),
         QgsProcessingParameterEnum(
-            "RESULT", "Result", options=list(edits.RESULTS), defaultValue="whole", usesStaticStrings=True
+            "RESULT", "Result", options=list(RESULTS), defaultValue="whole", usesStaticStrings=True
         ),
         _number("SEED", "Seed", INTEGER, (0, 2**31 - 1)),
     )

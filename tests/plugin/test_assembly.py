@@ -1,0 +1,215 @@
+"""An edit that outlives QGIS: whoever finds it in the history makes the whole result of it."""
+
+import dataclasses
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from osgeo import gdal
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransformContext,
+    QgsVectorLayerFeatureSource,
+)
+
+from tests.plugin import scenes
+from tests.plugin.test_watcher import ended
+from text2earth_qgis.core import datasets, edits, masks
+from text2earth_qgis.core.assembly import Assembly, stamp_of
+from text2earth_qgis.core.errors import Cancelled, RasterRefused
+from text2earth_qgis.core.history import History, Run
+from text2earth_qgis.core.jobs import Listener
+from text2earth_qgis.core.rasters import Look
+from text2earth_qgis.core.transport import open_client
+from text2earth_qgis.core.watcher import UNSENT, JobWatcher
+
+UTM = QgsCoordinateReferenceSystem("EPSG:32633")
+DEAF = Listener(lambda _share: None, lambda _text: None, lambda: False)
+
+
+@pytest.fixture
+def backend(painter):
+    yield painter
+    held = open_client(painter.access).fetch_json("jobs?limit=1000")["jobs"]
+    assert not [job for job in held if job["status"] in ("running", "accepted")]
+
+
+@pytest.fixture
+def history(tmp_path):
+    return History(tmp_path / "profile" / "history.sqlite")
+
+
+def order(path, target, **more):
+    layer = scenes.polygons([scenes.square(path, 60, 50, 30)], "EPSG:32633")
+    source = datasets.RasterFile("a", str(path), (), UTM, False)
+    wishes = {"prompt": "a lake", "seed": 7, "steps": 2, **more.pop("wishes", {})}
+    shapes = masks.Shapes("mask", QgsVectorLayerFeatureSource(layer), UTM, None)
+    context = QgsCoordinateTransformContext()
+    return edits.Order(source, Look(), shapes, context, Path(target), wishes, **more)
+
+
+def left(backend, history, asked):
+    """Return a run as a QGIS leaves it that is killed while the job runs."""
+    ready = edits.prepare(backend.access, asked, DEAF)
+    run = Run(
+        backend.url,
+        ready.inputs.to_json(),
+        str(asked.target),
+        process="edit",
+        assembly=ready.assembly.to_json(),
+    )
+    status = open_client(backend.access).execute("edit", run.inputs, run.key)
+    return history.put(dataclasses.replace(run, job=status.job, state=status.status))
+
+
+def taken_up(backend, history, qtbot):
+    (run,) = History(history.path).unfinished()
+    watcher = JobWatcher(backend.access, history, run, 0.1)
+    watcher.ends = []
+    watcher.finished.connect(lambda run: watcher.ends.append("finished"))
+    watcher.failed.connect(lambda run, sentence: watcher.ends.append(sentence))
+    watcher.start()
+    end = ended(qtbot, watcher)
+    return end, history.get(run.key)
+
+
+@pytest.mark.parametrize("result", ["whole", "vrt", "patch"])
+def test_an_orphan_becomes_what_was_asked_for(backend, history, tmp_path, qtbot, result):
+    path = scenes.raster(tmp_path / "a.tif", dtype="uint16", bands=4, size=(300, 260))
+    target = tmp_path / ("b.vrt" if result == "vrt" else "b.tif")
+    left(backend, history, order(path, target, result=result))
+    end, run = taken_up(backend, history, qtbot)
+    assert (end, run.state, run.message, run.target) == ("finished", "fetched", "", str(target))
+    assert run.recipe["process"] == "edit"
+    if result == "patch":
+        assert gdal.Open(str(target)).RasterXSize < 300
+        return
+    old, new = scenes.everything(path)[0], scenes.everything(target)[0]
+    burnt = np.zeros((260, 300), bool)
+    burnt[50:80, 60:90] = True
+    assert old[:, ~burnt].tobytes() == new[:, ~burnt].tobytes()
+    assert (old[:, burnt] != new[:, burnt]).any(0).mean() > 0.8
+    assert (tmp_path / "b_patch.tif").exists() == (result == "vrt")
+
+
+def change(path):
+    with open(path, "ab") as file:
+        file.write(b"\0")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [(change, "has changed since"), (os.remove, "cannot be read")],
+    ids=["changed", "gone"],
+)
+def test_a_source_that_is_another_leaves_the_part(backend, history, tmp_path, qtbot, spoil, sentence):
+    path = scenes.raster(tmp_path / "a.tif")
+    left(backend, history, order(path, tmp_path / "b.tif"))
+    spoil(path)
+    end, run = taken_up(backend, history, qtbot)
+    assert (end, run.state) == ("finished", "fetched")
+    assert sentence in run.message
+    assert run.message.endswith(f"The edited part is in {tmp_path / 'b_patch.tif'}.")
+    assert run.target == str(tmp_path / "b_patch.tif")
+    assert gdal.Open(run.target).RasterCount == 3
+    assert not (tmp_path / "b.tif").exists()
+
+
+def test_looking_at_a_raster_does_not_change_it(tmp_path):
+    path = scenes.raster(tmp_path / "a.tif")
+    before = stamp_of(gdal.Open(path))
+    dataset = gdal.Open(path)
+    dataset.GetRasterBand(1).ComputeStatistics(False)
+    dataset.BuildOverviews("AVERAGE", [2])
+    dataset = None
+    assert {one.name for one in tmp_path.iterdir()} >= {"a.tif.aux.xml", "a.tif.ovr"}
+    assert stamp_of(gdal.Open(path)) == before
+    time.sleep(1.1)
+    os.utime(path)
+    assert stamp_of(gdal.Open(path)) != before
+
+
+def test_from_the_order_to_the_file(backend, history, tmp_path, qtbot):
+    """As the dock does it: prepared in a task, watched on the main thread."""
+    path = scenes.raster(tmp_path / "a.tif")
+    asked = order(path, tmp_path / "b.tif")
+
+    def prepare(listener):
+        ready = edits.prepare(backend.access, asked, listener)
+        return ready.inputs.to_json(), ready.assembly.to_json()
+
+    run = Run(backend.url, {"prompt": "a lake"}, str(asked.target), process="edit", state="preparing")
+    watcher = JobWatcher(backend.access, history, run, 0.1, prepare=prepare)
+    watcher.ends, told = [], []
+    watcher.changed.connect(lambda standing: told.append(standing.text))
+    watcher.finished.connect(lambda run: watcher.ends.append("finished"))
+    watcher.failed.connect(lambda run, sentence: watcher.ends.append(sentence))
+    watcher.start()
+    assert history.get(run.key).state == "preparing"
+    assert ended(qtbot, watcher) == "finished"
+    assert any("are sent to" in text for text in told)
+    assert "Writing the result" in told
+    assert history.get(run.key).inputs["seed"] == 7
+    assert gdal.Open(str(asked.target)).RasterXSize == 160
+
+
+def test_a_cancel_while_it_is_sent(backend, history, tmp_path, qtbot):
+    path = scenes.raster(tmp_path / "a.tif")
+    ends = []
+
+    def prepare(listener):
+        while not listener.isCanceled():
+            time.sleep(0.01)
+        ends.append("stopped")
+        raise Cancelled("Cancelled.")
+
+    run = Run(backend.url, {}, str(tmp_path / "b.tif"), process="edit", state="preparing")
+    watcher = JobWatcher(backend.access, history, run, 0.1, prepare=prepare)
+    watcher.dismissed.connect(lambda run: ends.append(run.state))
+    watcher.start()
+    qtbot.wait(200)
+    watcher.cancel()
+    qtbot.waitUntil(lambda: len(ends) == 2, timeout=5000)
+    assert sorted(ends) == ["dismissed", "stopped"]
+    assert not history.unfinished()
+    assert Path(path).exists()
+
+
+def test_what_was_never_sent_says_so(backend, history, tmp_path, qtbot):
+    history.put(Run(backend.url, {}, str(tmp_path / "b.tif"), process="edit", state="preparing"))
+    end, run = taken_up(backend, history, qtbot)
+    assert end == UNSENT
+    assert (run.state, run.message) == ("failed", UNSENT)
+
+
+def test_what_can_be_said_before(tmp_path):
+    path = scenes.raster(tmp_path / "a.tif", dtype="uint16", bands=4, size=(900, 700))
+    sight = edits.look_over(order(path, tmp_path / "b.tif"), 64, lambda: False)
+    assert (sight.cut.col, sight.cut.row, sight.cut.width, sight.cut.height) == (0, 0, 154, 144)
+    assert (sight.raster.width, sight.raster.height) == (900, 700)
+    assert sight.pixel == pytest.approx((1.0, 1.0), abs=0.01)
+    assert sight.bytes == 154 * 144 * 8
+    empty = dataclasses.replace(
+        order(path, tmp_path / "b.tif"),
+        mask=masks.Shapes("mask", QgsVectorLayerFeatureSource(scenes.polygons([], "EPSG:32633")), UTM, None),
+    )
+    with pytest.raises(RasterRefused, match="There is no polygon"):
+        edits.look_over(empty, 64, lambda: False)
+
+
+def test_an_assembly_travels(tmp_path):
+    path = scenes.raster(tmp_path / "a.tif")
+    made = Assembly(
+        source=datasets.RasterFile("a", path, ("NUM_THREADS=2",), UTM, True),
+        stamp="x",
+        part=tmp_path / "p.tif",
+        result="whole",
+        at=datasets.Box(1, 2, 3, 4),
+        changed=datasets.Box(2, 3, 1, 1),
+        bands=(1, 3),
+        layer="one",
+        mask="two",
+    )
+    assert Assembly.from_json(made.to_json()) == made
