@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from model_backend.engine.blocks import Blocks
 from model_backend.engine.lattice import Count, Layout
 from model_backend.engine.sampler import trajectory
 from model_backend.models.card import ModelCard
@@ -10,12 +11,33 @@ from model_backend.schemas import Recipe
 
 
 def count(recipe: Recipe, card: ModelCard, schedule: Schedule, batch: int | None = None) -> Count:
-    """Return windows, UNet calls and sample evaluations of one variant of a recipe.
+    """Return windows, UNet calls and sample evaluations of one variant, made block by block by one worker.
 
     ``batch`` is the profile's largest window batch where it is known (a GPU's is larger than the card's).
     Raises ValueError if the canvas of the recipe is not made of whole windows or does not hold its grid.
     """
+    counts = count_blocks(recipe, card, schedule, batch)
+    return Count(
+        windows=sum(one.windows for one in counts),
+        calls=sum(one.calls for one in counts),
+        evaluations=sum(one.evaluations for one in counts),
+    )
+
+
+def count_blocks(
+    recipe: Recipe, card: ModelCard, schedule: Schedule, batch: int | None = None
+) -> list[Count]:
+    """Return what every block adds to those before it, in the order of the scan.
+
+    The last batch of a phase is padded in every block, and padding counts: it is computed. A block that is
+    made alone (a second worker, or after a death) costs more: also the windows that earlier blocks made.
+    """
     canvas = None if recipe.canvas == "ground" else recipe.canvas
     layout = Layout.of(card.engine, card.vae_factor, canvas)
     lengths = trajectory(schedule, recipe.sampler, recipe.steps, card.engine.boundaries).lengths
-    return layout.count(recipe.grid, lengths, recipe.guidance > 1, batch or card.engine.batch)
+    blocks = Blocks.of(recipe.grid, card.engine, card.vae_factor)
+    largest = batch or card.engine.batch
+    return [
+        layout.count(windows, lengths, recipe.guidance > 1, largest)
+        for windows in blocks.fresh(layout, len(lengths))
+    ]

@@ -9,8 +9,8 @@ of a canvas, endless or not, can be computed alone, in any order, and always wit
 * windows are computed in batches of one fixed shape, the last one padded, and
 * a blend adds its (at most four) windows in order of their indices.
 
-Windows are computed when something reads them, and kept. Knows lattices; does not know what denoising is (it
-is handed in), nor pixels.
+Windows are computed when something reads them, and kept until told otherwise. Knows lattices; does not know
+what denoising is (it is handed in), nor pixels.
 """
 
 from __future__ import annotations
@@ -89,6 +89,14 @@ class Field:
     def read(self, rows: range, cols: range) -> Latents:
         """Return a box of final latents, shape (channels, rows, columns), once they are computed."""
         return self._blend(self._plane.phases, rows, cols)
+
+    def keep(self, rows: range, cols: range) -> None:
+        """Forget all windows but those that a box of final latents depends on."""
+        needed_rows = cone(self._plane.rows, rows, self._plane.phases)
+        needed_cols = cone(self._plane.cols, cols, self._plane.phases)
+        for i, j, done in zip(needed_rows, needed_cols, self._done, strict=True):
+            for window in [window for window in done if window.row not in i or window.col not in j]:
+                del done[window]
 
     def _blend(self, phase: int, rows: range, cols: range) -> Latents:
         """Return a box of the canvas as it is at the start of a phase."""

@@ -134,7 +134,7 @@ def canvas_box(extent: Box, params: EngineParameters, factor: int) -> Box:
 
 @dataclass(frozen=True)
 class Count:
-    """What a read of a fresh canvas costs, exactly.
+    """What computing windows costs, exactly.
 
     ``windows`` of all phases; ``calls`` of the UNet; ``evaluations`` of samples in those calls, with both
     halves of guidance and the padding of the last batch of each phase.
@@ -225,9 +225,11 @@ class Layout:
         rows, cols = self.latents(box)
         return tuple(zip(cone(self.rows, rows, phases), cone(self.cols, cols, phases), strict=True))
 
-    def count(self, box: Box, steps: Sequence[int], guided: bool, largest_batch: int) -> Count:
-        """Return what reading a pixel box of a fresh canvas costs; ``steps``: those of each phase."""
-        sizes = [len(rows) * len(cols) for rows, cols in self.windows(box, len(steps))]
+    def count(
+        self, windows: Sequence[tuple[range, range]], steps: Sequence[int], guided: bool, largest_batch: int
+    ) -> Count:
+        """Return what computing window rows and columns of every phase costs; ``steps``: those of each."""
+        sizes = [len(rows) * len(cols) for rows, cols in windows]
         batch = self.batch(largest_batch)
         calls = sum(-(-size // batch) * n for size, n in zip(sizes, steps, strict=True))
         return Count(windows=sum(sizes), calls=calls, evaluations=calls * batch * (2 if guided else 1))

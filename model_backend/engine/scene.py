@@ -115,6 +115,13 @@ class Scene:
         self._field.compute(rows, cols, partial(self._denoise, progress))
         return decode(self._layout, *self._layout.place(box), partial(self._tile, progress))
 
+    def keep(self, box: Box) -> None:
+        """Forget the latents that no pixel of a box depends on; whatever is asked for later is made again.
+
+        Who makes a scene block by block says so after each (``blocks.rest``): memory is then bounded.
+        """
+        self._field.keep(*self._layout.latents(box))
+
     def _calls(self, rows: range, cols: range) -> int:
         missing = self._field.missing(rows, cols)
         lengths = self._trajectory.lengths

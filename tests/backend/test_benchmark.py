@@ -96,7 +96,8 @@ class TestBenchmark:
         card = random_weights.card("tiny")
         canvas = Box(col=0, row=0, width=more["canvas"][0], height=more["canvas"][1])
         layout = Layout.of(card.engine, card.vae_factor, canvas)
-        counted = layout.count(Box(col=0, row=0, width=128, height=128), (6,), True, card.engine.batch)
+        windows = layout.windows(Box(col=0, row=0, width=128, height=128), 1)
+        counted = layout.count(windows, (6,), True, card.engine.batch)
         assert more["evaluations"] == 6 * 2 * 9 == counted.evaluations
         assert more["unet_calls"] == counted.calls
         for scene in figures["scenes"]:

@@ -96,7 +96,7 @@ def test_an_extent_of_one_window_costs_one_window_wherever_it_lies():
     for offset in range(-9, 9):
         extent = Box(col=offset, row=3 * offset, width=256, height=256)
         layout = Layout.of(PARAMS, 8, canvas_box(extent, PARAMS, 8))
-        count = layout.count(extent, (4, 3, 2, 11), guided=True, largest_batch=8)
+        count = layout.count(layout.windows(extent, 4), (4, 3, 2, 11), guided=True, largest_batch=8)
         assert (count.windows, count.calls, count.evaluations) == (4, 20, 40)
 
 
@@ -118,7 +118,7 @@ def test_costs_of_the_reference():
         windows = (size / 256) ** 2
         for offset in (0, 100):
             box = Box(col=offset, row=offset, width=size, height=size)
-            count = ground.count(box, (3, 3, 4, 10), guided=False, largest_batch=1)
+            count = ground.count(ground.windows(box, 4), (3, 3, 4, 10), guided=False, largest_batch=1)
             assert cheap < count.evaluations / (20 * windows) < dear
 
 
