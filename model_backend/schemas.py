@@ -12,13 +12,21 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from model_backend import ENGINE_VERSION
 
 Sampler = Literal["dpm++2m", "euler"]
 Seed = Annotated[int, Field(ge=0, le=2**53 - 1)]
 PixelSize = Annotated[str, Field(pattern=r"^\d{1,12}(\.\d{1,15})?$")]
+REGION_UNITS = 16  # of a pixel, in which a region's rings are told
 
 
 class Value(BaseModel):
@@ -178,6 +186,17 @@ class EditRecipe(Value):
     strength: float
 
 
+class Region(Value):
+    """A part of the frame with prompts of its own, where no later region lies over it."""
+
+    prompt: str
+    negative_prompt: str
+    rings: list[list[int]] = Field(
+        description="Column, row, column, row, ... of the corners of every ring, in sixteenths of a pixel of "
+        "the frame; inside is what an odd number of rings surrounds."
+    )
+
+
 class Recipe(Value):
     """All that determines the pixels of one scene. Holds no paths, hosts or tokens."""
 
@@ -197,6 +216,15 @@ class Recipe(Value):
     guidance: float
     resampled: OutputGrid | None = None
     edit: EditRecipe | None = None
+    regions: list[Region] | None = Field(None, description="In the order in which they cover each other.")
+
+    @model_serializer(mode="wrap")
+    def _plain(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is not there, so that recipes from before it existed keep their bytes."""
+        members: dict[str, Any] = dump(self)
+        if self.regions is None:
+            members.pop("regions", None)
+        return members
 
     def canonical(self) -> str:
         """Return the canonical JSON: sorted keys, no spaces, so that equal recipes are equal bytes."""

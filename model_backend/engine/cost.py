@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from model_backend.engine.blocks import Blocks
 from model_backend.engine.lattice import Count, Layout
+from model_backend.engine.regions import Prompt, PromptField
 from model_backend.engine.sampler import trajectory
 from model_backend.models.card import ModelCard
 from model_backend.models.schedule import Schedule
@@ -32,12 +33,27 @@ def count_blocks(
     The last batch of a phase is padded in every block, and padding counts: it is computed. A block that is
     made alone (a second worker, or after a death) costs more: also the windows that earlier blocks made.
     """
-    canvas = None if recipe.canvas == "ground" else recipe.canvas
-    layout = Layout.of(card.engine, card.vae_factor, canvas)
+    layout = layout_of(recipe, card)
     lengths = trajectory(schedule, recipe.sampler, recipe.steps, card.engine.boundaries).lengths
     blocks = Blocks.of(recipe.grid, card.engine, card.vae_factor)
-    largest = batch or card.engine.batch
-    return [
-        layout.count(windows, lengths, recipe.guidance > 1, largest)
-        for windows in blocks.fresh(layout, len(lengths))
-    ]
+    prompts, largest = prompts_of(recipe, layout), batch or card.engine.batch
+    return [prompts.count(windows, lengths, largest) for windows in blocks.fresh(layout, len(lengths))]
+
+
+def mean_evaluations(recipe: Recipe, card: ModelCard) -> float:
+    """Return how many evaluations a window of the grid needs at every step, on average."""
+    layout = layout_of(recipe, card)
+    windows = layout.windows(recipe.grid, 1)[0]
+    return prompts_of(recipe, layout).mean_evaluations(*windows)
+
+
+def layout_of(recipe: Recipe, card: ModelCard) -> Layout:
+    """Return the lattices of a recipe's canvas."""
+    canvas = None if recipe.canvas == "ground" else recipe.canvas
+    return Layout.of(card.engine, card.vae_factor, canvas)
+
+
+def prompts_of(recipe: Recipe, layout: Layout) -> PromptField:
+    """Return which prompts of a recipe hold where on a canvas."""
+    base = Prompt(recipe.prompt, recipe.negative_prompt)
+    return PromptField(base, recipe.regions or (), layout, recipe.guidance > 1)

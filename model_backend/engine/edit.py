@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -81,12 +82,12 @@ class Edit:
         self._trajectory = trajectory(
             model.schedule, request.sampler, request.steps, card.engine.boundaries, strength
         )
-        self._guidance = Guidance(
-            model, request.prompt, request.negative_prompt, request.level, request.guidance
-        )
-        self._batch = self._active.batch(model.profile.batch)
+        self._prompts = request.prompts(self._layout)
+        self._guidance = Guidance(model, self._prompts.prompts, request.level, request.guidance)
+        batch = self._active.batch(model.profile.batch)
+        self._batching = self._prompts.batching(batch)
         #: What the bits of this edit are conditional on.
-        self.profile = model.profile_for(self._batch, self._guidance.guided)
+        self.profile = model.profile_for(batch, self._guidance.guided)
         noise = Noise(request.seed, request.level or NO_LEVEL, request.frame_hash)
         self._noise = even(noise, card.engine.window, self._rows, self._cols)[: card.latent_channels]
         self._hidden = to_latents(canvas.paint | ~canvas.known, card.vae_factor)
@@ -108,19 +109,16 @@ class Edit:
     def view(self, watch: Watch) -> View:
         """Return the canvas, (3, height, width) in 0..1, with the mask painted anew."""
         windows = self._active.windows
-        calls = -(-len(windows) // self._batch) * sum(self._trajectory.lengths)
+        calls = self._batching.calls(self._prompts.needs(windows)) * sum(self._trajectory.lengths)
         done: dict[Window, Latents] = {}
         count = _Count(watch, calls)
         for phase, steps in enumerate(self._trajectory.phases):
             results: dict[Window, Latents] = {}
-            for first in range(0, len(windows), self._batch):
-                some = windows[first : first + self._batch]
-                padded = [*some, *[some[-1]] * (self._batch - len(some))]
-                self._look_at(padded)
-                x = np.stack([self._begin(phase, steps[0], window, done) for window in padded])
-                context = np.stack([self._contexts[window] for window in padded])
-                finished = self._denoise(steps, x, context, count)
-                results |= zip(some, finished, strict=False)
+            for first in range(0, len(windows), self._batching.windows):
+                some = windows[first : first + self._batching.windows]
+                self._look_at(some)
+                x = np.stack([self._begin(phase, steps[0], window, done) for window in some])
+                results |= zip(some, self._denoise(steps, some, x, count), strict=True)
             done = results
         return self._decode(done, count)
 
@@ -161,16 +159,20 @@ class Edit:
         return (here_rows, here_cols), (there_rows, there_cols), weight
 
     @torch.inference_mode()
-    def _denoise(self, steps: Sequence[Step], latents: Batch, context: Batch, count: _Count) -> Batch:
-        """Take a batch of windows through the steps of a phase."""
+    def _denoise(
+        self, steps: Sequence[Step], windows: Sequence[Window], latents: Batch, count: _Count
+    ) -> Batch:
+        """Take a group of windows through the steps of a phase."""
         x = torch.from_numpy(latents).to(self._model.device)
+        context = np.stack([self._contexts[window] for window in windows])
         seen = torch.from_numpy(context).to(self._model.device)
+        mixtures = [self._prompts.mixture(window) for window in windows]
+        guided = self._guidance.over(mixtures, self._batching.samples)
         before = None
         for step in steps:
-            output = self._guidance.predict(x, step.timestep, seen)
+            output = guided.predict(x, step.timestep, seen, partial(count.add, 1))
             x0 = clean(x, output, step, self._model.schedule.prediction)
             x, before = advance(x, x0, before, step), x0
-            count.add(1)
         return finite(x, self.profile)
 
     def _look_at(self, windows: Sequence[Window]) -> None:

@@ -6,7 +6,7 @@ a window becomes depends on its neighbours of the phase before, and on nothing e
 of a canvas, endless or not, can be computed alone, in any order, and always with the same bits, because
 
 * a window starts from noise that belongs to its place,
-* windows are computed in batches of one fixed shape, the last one padded, and
+* whoever denoises a group of windows treats each as if it were alone, and
 * a blend adds its (at most four) windows in order of their indices.
 
 Windows are computed when something reads them, and kept until told otherwise. Knows lattices; does not know
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from model_backend.engine.lattice import Lattice, cone, overlap
 
 Latents = NDArray[np.float32]  # (channels, rows, columns)
-Batch = NDArray[np.float32]  # (batch, channels, window, window)
+Batch = NDArray[np.float32]  # (windows, channels, window, window)
 
 
 class Window(NamedTuple):
@@ -39,14 +39,15 @@ class Window(NamedTuple):
 class Plane:
     """The lattices of a canvas, in latents, and what lies on it before anything is denoised.
 
-    ``start(rows, cols)`` returns the latents at the beginning of phase 0, shape (channels, rows, columns).
+    At most ``group`` windows are denoised together. ``start(rows, cols)`` returns the latents at the
+    beginning of phase 0, shape (channels, rows, columns).
     """
 
     rows: Lattice
     cols: Lattice
     channels: int
     phases: int
-    batch: int
+    group: int
     start: Callable[[range, range], Latents]
 
 
@@ -72,19 +73,17 @@ class Field:
     ) -> None:
         """Compute the windows that a box of final latents needs, phase by phase.
 
-        ``denoise(phase, windows, latents)`` takes a batch through a phase and must treat every slot alike.
-        Padding repeats the last window, and its results are dropped. Whatever ``denoise`` raises leaves the
-        field usable.
+        ``denoise(phase, windows, latents)`` takes a group of windows through a phase. Whatever it raises
+        leaves the field usable.
         """
         plane = self._plane
         for phase, missing in enumerate(self.missing(rows, cols)):
-            for first in range(0, len(missing), plane.batch):
-                windows = missing[first : first + plane.batch]
-                padded = [*windows, *[windows[-1]] * (plane.batch - len(windows))]
-                boxes = [(plane.rows.cells(window.row), plane.cols.cells(window.col)) for window in padded]
+            for first in range(0, len(missing), plane.group):
+                windows = missing[first : first + plane.group]
+                boxes = [(plane.rows.cells(window.row), plane.cols.cells(window.col)) for window in windows]
                 latents = np.stack([self._blend(phase, *box) for box in boxes])
-                results = denoise(phase, padded, latents)
-                self._done[phase].update(zip(windows, results, strict=False))
+                results = denoise(phase, windows, latents)
+                self._done[phase].update(zip(windows, results, strict=True))
 
     def read(self, rows: range, cols: range) -> Latents:
         """Return a box of final latents, shape (channels, rows, columns), once they are computed."""

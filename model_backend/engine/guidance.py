@@ -1,16 +1,21 @@
 """Classifier-free guidance (Ho and Salimans 2022), text and level jointly; and a check of what comes of it.
 
 The unconditional half sees the negative prompt and no level (Text2Earth, algorithm 2). Without guidance
-there is no such half. Knows a model; no windows.
+there is no such half. A window that follows several prompts is evaluated once for each, and once for each
+negative prompt among them; every prompt's guided prediction counts where, and as far as, it holds. Knows a
+model and which prompts a window follows; not where windows lie.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model_backend.engine.regions import Mixture, Prompt
 from model_backend.errors import JobFailed
 from model_backend.models.card import NO_LEVEL
 from model_backend.models.loader import Model
@@ -18,31 +23,103 @@ from model_backend.models.profile import Profile
 
 
 class Guidance:
-    """The guided prediction of a model for one prompt and level."""
+    """The guided predictions of a model at a level, for some prompts."""
 
-    def __init__(
-        self, model: Model, prompt: str, negative_prompt: str, level: int | None, scale: float
-    ) -> None:
+    def __init__(self, model: Model, prompts: Sequence[Prompt], level: int | None, scale: float) -> None:
         """Embed the prompts; ``scale`` 1 is no guidance."""
-        self._model, self._level, self._scale = model, level or NO_LEVEL, scale
+        self.model, self.level, self.scale = model, level or NO_LEVEL, scale
         #: Whether there are two halves.
         self.guided = scale > 1
-        self._embeds = model.embed([negative_prompt, prompt] if self.guided else [prompt])
+        self.prompts = prompts
+        self._negatives = tuple(dict.fromkeys(prompt.negative for prompt in prompts)) if self.guided else ()
+        #: Embeddings (texts, tokens, dim): of the negative prompts, then of the prompts.
+        self.embeds = model.embed([*self._negatives, *(prompt.text for prompt in prompts)])
 
-    def predict(self, x: Tensor, timestep: float, context: Tensor | None = None) -> Tensor:
-        """Return the UNet's prediction for latents (b, c, h, w) at a timestep.
+    def free(self, prompt: int) -> int:
+        """Return which embedding the unconditional half of a prompt takes."""
+        return self._negatives.index(self.prompts[prompt].negative)
 
-        ``context`` (b, 1 + c, h, w) is what an inpainting model sees besides; None: nothing is known.
+    def told(self, prompt: int) -> int:
+        """Return which embedding a prompt takes."""
+        return len(self._negatives) + prompt
+
+    def over(self, mixtures: Sequence[Mixture], samples: int) -> Guided:
+        """Return the predictions for windows with these mixtures, made ``samples`` evaluations at a time."""
+        return Guided(self, mixtures, samples)
+
+
+class Guided:
+    """The guided predictions for a group of windows, each of which follows its own mixture of prompts.
+
+    Evaluations stand in a row, unconditional ones first; within each half the first one of every window, then
+    the second one of those that have it, and so on.
+    """
+
+    def __init__(self, guidance: Guidance, mixtures: Sequence[Mixture], samples: int) -> None:
+        self._guidance, self._samples = guidance, samples
+        ranks = [
+            [(window, m.prompts[rank]) for window, m in enumerate(mixtures) if rank < len(m.prompts)]
+            for rank in range(max(len(m.prompts) for m in mixtures))
+        ]
+        pairs = [pair for rank in ranks for pair in rank]
+        free = [(window, guidance.free(prompt)) for window, prompt in pairs if guidance.guided]
+        place = {row: number for number, row in enumerate(dict.fromkeys(free))}
+        rows = [*place, *((window, guidance.told(prompt)) for window, prompt in pairs)]
+        where = guidance.model.device
+        padded = rows + [rows[-1]] * (-len(rows) % samples)
+        self._windows, self._texts = torch.tensor(padded, device=where).T
+        self._levels = torch.full([len(padded)], float(guidance.level))
+        self._levels[: len(place)] = NO_LEVEL
+        self._free = torch.tensor([place[row] for row in free], device=where)
+        self._told = slice(len(place), len(rows))
+        self._owners = [torch.tensor([window for window, _ in rank], device=where) for rank in ranks]
+        self._weights = _weights(pairs, mixtures).to(where) if len(ranks) > 1 else None
+
+    def predict(
+        self,
+        x: Tensor,
+        timestep: float,
+        context: Tensor | None = None,
+        called: Callable[[], None] = lambda: None,
+    ) -> Tensor:
+        """Return the prediction for latents (windows, c, h, w) at a timestep.
+
+        ``context`` (windows, 1 + c, h, w) is what an inpainting model sees besides; None: nothing is known.
+        ``called`` is called after every UNet call, and may raise.
         """
-        halves = [NO_LEVEL, self._level] if self.guided else [self._level]
-        embeds = self._embeds.repeat_interleave(len(x), dim=0)
-        levels = torch.tensor(halves, dtype=torch.float32).repeat_interleave(len(x))
-        both = None if context is None else context.repeat(len(halves), 1, 1, 1)
-        output = self._model.denoise(x.repeat(len(halves), 1, 1, 1), timestep, embeds, levels, both)
-        if not self.guided:
-            return output
-        unconditional, conditional = output.chunk(2)
-        return unconditional + self._scale * (conditional - unconditional)
+        model, parts = self._guidance.model, []
+        for first in range(0, len(self._windows), self._samples):
+            part = slice(first, first + self._samples)
+            windows = self._windows[part]
+            seen = None if context is None else context[windows]
+            embeds, levels = self._guidance.embeds[self._texts[part]], self._levels[part]
+            parts.append(model.denoise(x[windows], timestep, embeds, levels, seen))
+            called()
+        outputs = torch.cat(parts)
+        guided = outputs[self._told]
+        if self._guidance.guided:
+            free = outputs[self._free]
+            guided = free + self._guidance.scale * (guided - free)
+        return guided if self._weights is None else self._blend(guided * self._weights)
+
+    def _blend(self, weighted: Tensor) -> Tensor:
+        """Add what every window's prompts come to, in the order of its mixture."""
+        parts = torch.split(weighted, [len(owners) for owners in self._owners])
+        blend, others = parts[0].clone(), parts[1:]
+        for owners, part in zip(self._owners[1:], others, strict=True):
+            blend[owners] += part
+        return blend
+
+
+def _weights(pairs: Sequence[tuple[int, int]], mixtures: Sequence[Mixture]) -> Tensor:
+    """Return the weight of every pair of window and prompt, (pairs, 1, h, w)."""
+    alone = np.ones_like(next(m.weights[0] for m in mixtures if m.weights is not None))
+    found = []
+    for window, prompt in pairs:
+        mixture = mixtures[window]
+        held = mixture.weights
+        found.append(alone if held is None else held[mixture.prompts.index(prompt)])
+    return torch.from_numpy(np.stack(found))[:, None]
 
 
 def finite(latents: Tensor, profile: Profile) -> NDArray[np.float32]:

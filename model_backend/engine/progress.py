@@ -51,12 +51,15 @@ class Progress:
         """Say how many UNet calls there will be."""
         self._total = calls
 
-    def called(self, windows: Sequence[Window], clean: Batch) -> None:
-        """Take the clean latents that a UNet call implied for its windows, and tell the watch."""
+    def called(self) -> None:
+        """Tell the watch that a UNet call is over, so that it can stop."""
         self._done += 1
+        self._watch.step(self._done, self._total)
+
+    def stepped(self, windows: Sequence[Window], clean: Batch) -> None:
+        """Take the clean latents that a step implied for its windows, and show them now and then."""
         for window, latents in zip(windows, clean, strict=True):
             self._paint(window, latents)
-        self._watch.step(self._done, self._total)
         if time.monotonic() >= self._due:
             self._watch.preview(self._picture())
             self._due = time.monotonic() + PREVIEW_SECONDS

@@ -7,6 +7,7 @@ overlap agree, because nothing here depends on what was asked for. The way of a 
     field       the tile's latents are blended windows of the last phase; each of those began as a blend of
                 windows of the phase before, and so on: a finite cone
     sampler     within a phase a window is denoised alone, by a table of numbers per step
+    regions     which prompts a window follows, and where in it
     tone        the first phase begins with noise whose windows agree on a tone
     noise       which is made of noise that belongs to the seed and the place
     lattice     says where windows and tiles lie: on a canvas grown to whole windows, or on the endless ground
@@ -34,11 +35,12 @@ from model_backend.engine.guidance import Guidance, finite
 from model_backend.engine.lattice import Layout
 from model_backend.engine.noise import Noise
 from model_backend.engine.progress import Progress, Watch
+from model_backend.engine.regions import Prompt, PromptField
 from model_backend.engine.sampler import advance, clean, trajectory
 from model_backend.engine.tone import even
 from model_backend.models.card import NO_LEVEL
 from model_backend.models.loader import Model
-from model_backend.schemas import Box, Recipe, Sampler
+from model_backend.schemas import Box, Recipe, Region, Sampler
 
 __all__ = ["Request", "Scene", "Watch"]
 
@@ -56,6 +58,7 @@ class Request:
     steps: int
     guidance: float
     canvas: Box | None  # None is the ground, which has no end
+    regions: tuple[Region, ...] = ()  # each covers those before it
 
     @classmethod
     def of(cls, recipe: Recipe, variant: int = 0) -> Self:
@@ -73,7 +76,13 @@ class Request:
             steps=recipe.steps,
             guidance=recipe.guidance,
             canvas=None if recipe.canvas == "ground" else recipe.canvas,
+            regions=tuple(recipe.regions or ()),
         )
+
+    def prompts(self, layout: Layout) -> PromptField:
+        """Return which prompts hold where on a canvas."""
+        base = Prompt(self.prompt, self.negative_prompt)
+        return PromptField(base, self.regions, layout, self.guidance > 1)
 
 
 class Scene:
@@ -85,10 +94,10 @@ class Scene:
         self._model, self._request = model, request
         self._layout = Layout.of(card.engine, card.vae_factor, request.canvas)
         self._trajectory = trajectory(model.schedule, request.sampler, request.steps, card.engine.boundaries)
-        self._guidance = Guidance(
-            model, request.prompt, request.negative_prompt, request.level, request.guidance
-        )
+        self._prompts = request.prompts(self._layout)
+        self._guidance = Guidance(model, self._prompts.prompts, request.level, request.guidance)
         batch = self._layout.batch(model.profile.batch)
+        self._batching = self._prompts.batching(batch)
         #: What the bits of this scene are conditional on: the model's profile with this canvas's batch.
         self.profile = model.profile_for(batch, self._guidance.guided)
         self._noise = Noise(request.seed, request.level or NO_LEVEL, request.frame_hash)
@@ -98,7 +107,7 @@ class Scene:
                 cols=self._layout.cols,
                 channels=card.latent_channels,
                 phases=len(self._trajectory.phases),
-                batch=batch,
+                group=self._batching.windows,
                 start=self._start,
             )
         )
@@ -124,10 +133,9 @@ class Scene:
 
     def _calls(self, rows: range, cols: range) -> int:
         missing = self._field.missing(rows, cols)
-        lengths = self._trajectory.lengths
         return sum(
-            -(-len(windows) // self.profile.batch) * steps
-            for windows, steps in zip(missing, lengths, strict=True)
+            self._batching.calls(self._prompts.needs(windows)) * steps
+            for windows, steps in zip(missing, self._trajectory.lengths, strict=True)
         )
 
     def _start(self, rows: range, cols: range) -> NDArray[np.float32]:
@@ -136,14 +144,16 @@ class Scene:
 
     @torch.inference_mode()
     def _denoise(self, progress: Progress, phase: int, windows: Sequence[Window], latents: Batch) -> Batch:
-        """Take a batch of windows through the steps of a phase."""
+        """Take a group of windows through the steps of a phase."""
         x = torch.from_numpy(latents).to(self._model.device)
+        mixtures = [self._prompts.mixture(window) for window in windows]
+        guided = self._guidance.over(mixtures, self._batching.samples)
         before = None
         for step in self._trajectory.phases[phase]:
-            output = self._guidance.predict(x, step.timestep)
+            output = guided.predict(x, step.timestep, called=progress.called)
             x0 = clean(x, output, step, self._model.schedule.prediction)
             x, before = advance(x, x0, before, step), x0
-            progress.called(windows, x0.cpu().numpy())
+            progress.stepped(windows, x0.cpu().numpy())
         return finite(x, self.profile)
 
     def _tile(self, progress: Progress, rows: range, cols: range) -> NDArray[np.float32]:

@@ -13,17 +13,17 @@ from model_backend.engine.noise import Noise
 
 NOISE = Noise(seed=3, level=16, frame_hash=1)
 ENDLESS = Lattice(8, 6, 2)
-PHASES, BATCH = 3, 4
+PHASES, GROUP = 3, 4
 
 
 def field(rows: Lattice = ENDLESS, cols: Lattice = ENDLESS) -> Field:
-    return Field(Plane(rows, cols, channels=4, phases=PHASES, batch=BATCH, start=NOISE.normals))
+    return Field(Plane(rows, cols, channels=4, phases=PHASES, group=GROUP, start=NOISE.normals))
 
 
 def denoise(phase: int, windows: Sequence[Window], latents: Batch) -> Batch:
     """Mix all cells of a window, differently in every phase: each bit depends on the whole window."""
-    assert latents.shape == (BATCH, 4, 8, 8)
-    assert len(windows) == BATCH
+    assert latents.shape == (len(windows), 4, 8, 8)
+    assert 1 <= len(windows) <= GROUP
     whole = np.cumsum(np.cumsum(latents, axis=3, dtype=np.float32), axis=2, dtype=np.float32)
     return np.tanh(latents + np.float32(0.1 * (phase + 1)) * whole[..., -1:, -1:])
 
@@ -57,9 +57,9 @@ def test_any_box_in_any_order_has_the_same_bits():
 def test_a_window_alone_on_its_canvas_is_not_touched_by_blending():
     bounds = range(-5, 3)
     one = field(Lattice(8, 6, 2, bounds), Lattice(8, 6, 2, bounds))
-    x = NOISE.normals(bounds, bounds)[None].repeat(BATCH, 0)
+    x = NOISE.normals(bounds, bounds)[None].repeat(GROUP, 0)
     for phase in range(PHASES):
-        x = denoise(phase, [Window(0, 0)] * BATCH, x)
+        x = denoise(phase, [Window(0, 0)] * GROUP, x)
     np.testing.assert_array_equal(final((bounds, bounds), one), x[0])
 
 
