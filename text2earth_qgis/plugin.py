@@ -63,6 +63,7 @@ class Text2EarthPlugin:
         self.dock.allow_start(bool(settings.load().python))
         self.dock.options_wanted.connect(self.show_options)
         self.dock.backend_wanted.connect(self._start_backend)
+        self.dock.edit.layer_made.connect(self._iface.setActiveLayer)
         self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.hide()  # QGIS restores its windows after this, and opens the dock if it was open
         self._toggle = QAction(icon("text2earth"), "Text2Earth panel", window)

@@ -22,6 +22,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venv" / "backend" / "bin" / "python"
 SCENE = ROOT / "resources" / "demo" / "scene.tif"
 SCREENS = ROOT / "build" / "screens"
+BUILD = """
+import sys
+from tests.tiny import build_tiny
+build_tiny(sys.argv[1]), build_tiny(sys.argv[2], "inpaint")
+"""
 FOREIGN = ("PYTHON", "QT_", "QGIS", "GDAL_", "PROJ_", "LD_LIBRARY", "LD_PRELOAD")
 
 
@@ -46,16 +51,16 @@ def settle() -> None:
 
 
 class Backend:
-    """A backend process with the tiny model."""
+    """A backend process with tiny models: one that generates, one that edits."""
 
     def __init__(self, folder: Path) -> None:
         variables = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
         variables.update(OMP_NUM_THREADS="1", TEXT2EARTH_THREADS="1")
-        subprocess.run(
-            [PYTHON, "-m", "tests.tiny", folder / "tiny"], check=True, cwd=ROOT, env=variables, timeout=120
-        )
+        command = [PYTHON, "-c", BUILD, folder / "tiny", folder / "data" / "models" / "tiny-inpaint"]
+        subprocess.run(command, check=True, cwd=ROOT, env=variables, timeout=120)
         command = [PYTHON, "-m", "model_backend", "serve", "--port", "0", "--no-token"]
         command += ["--data-dir", folder / "data", "--model", folder / "tiny"]
+        self.folder = folder
         self.lines: list[str] = []
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -147,8 +152,10 @@ def dock(plugin, scene, backend, tmp_path):
 
 def clear(dock) -> None:
     """Bring the form and the list back to what a new user sees."""
+    dock.turn_to(dock.generate)
     dock.request.extent.clear()
     dock.request.recall({})
+    dock.edit.form.recall({})
     for row in list(dock.runs.model.rows):
         dock.runner.forget(row.run.key)
 

@@ -178,13 +178,13 @@ def test_aligning_to_a_layer(dock, scene):
 
 def test_the_footprint_is_that_of_the_plan(dock, scene):
     ask(dock, scene, share=0.31)
-    outline = dock.footprint.geometry().boundingBox()
+    outline = dock.generate.footprint.geometry().boundingBox()
     assert [
         round(v, 6) for v in (outline.xMinimum(), outline.yMinimum(), outline.xMaximum(), outline.yMaximum())
     ] == [round(v, 6) for v in dock.planned.bbox]
     dock.setUserVisible(False)
     settle()
-    assert dock.footprint.geometry().isEmpty()
+    assert dock.generate.footprint.geometry().isEmpty()
     dock.setUserVisible(True)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Optional
 
 from osgeo import gdal
-from qgis.core import QgsLayerMetadata, QgsMapLayer, QgsProject, QgsRasterLayer
+from qgis.core import QgsLayerMetadata, QgsMapLayer, QgsMapLayerStyle, QgsProject, QgsRasterLayer
 
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.schemas import Json
@@ -23,15 +23,39 @@ EDITED = "Edited image: a part of it was made by a generative model and shows no
 _WORDS = 40  # characters of the prompt in a name
 
 
-def add_result(path: str, project: QgsProject, recipe: Optional[Json] = None) -> QgsRasterLayer:
-    """Add a result file to the project's group; without ``recipe`` the file's is taken."""
+def add_result(
+    path: str, project: QgsProject, recipe: Optional[Json] = None, source: Optional[QgsMapLayer] = None
+) -> QgsRasterLayer:
+    """Add a result file to the project's group; without ``recipe`` the file's is taken.
+
+    The result of an edit goes right above its ``source``, in the same style.
+    """
     layer = QgsRasterLayer(str(path), Path(path).stem, "gdal")
     if not layer.isValid():
         raise PluginError(f"{path} is not a raster that QGIS can read.")
-    describe(layer, recipe or recipe_in_file(path))
+    recipe = recipe or recipe_in_file(path)
+    below = project.layerTreeRoot().findLayer(source.id()) if source is not None else None
+    if source is not None and source.bandCount() == layer.bandCount():
+        style = QgsMapLayerStyle()
+        style.readFromLayer(source)
+        style.writeToLayer(layer)
+    describe(layer, recipe)
     project.addMapLayer(layer, False)
-    group_of(project).insertLayer(0, layer)
+    if below is None:
+        group_of(project).insertLayer(0, layer)
+    else:
+        below.parent().insertLayer(below.parent().children().index(below), layer)
     return layer
+
+
+def source_of(run_assembly: Json, project: QgsProject) -> Optional[QgsRasterLayer]:
+    """Return the layer that an edit was made of, if the project still has it."""
+    named = project.mapLayer(run_assembly.get("layer", ""))
+    if isinstance(named, QgsRasterLayer):
+        return named
+    file = run_assembly.get("source", {}).get("source")
+    rasters = (layer for layer in project.mapLayers().values() if isinstance(layer, QgsRasterLayer))
+    return next((layer for layer in rasters if layer.source().split("|")[0] == file), None)
 
 
 def group_of(project: QgsProject):
@@ -49,7 +73,7 @@ def move_to_group(layer: QgsRasterLayer, project: QgsProject) -> None:
     node.parent().removeChildNode(node)
 
 
-def put_above(layer: QgsMapLayer, other: str, project: QgsProject) -> None:
+def put_above(layer: QgsMapLayer, QgsMapLayerStyle, other: str, project: QgsProject) -> None:
     """Move a layer right above another one, named by its id; to our group if that is not in the project."""
     node, below = (project.layerTreeRoot().findLayer(one) for one in (layer.id(), other))
     if node is None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional
 
-from qgis.core import QgsApplication, QgsTask
+from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from text2earth_qgis.core import calls
@@ -21,13 +21,13 @@ from text2earth_qgis.core.jobs import (
     DENOISING,
     Listener,
     fetch,
-    pool_thread_released,
     raise_unless_successful,
     standing,
 )
 from text2earth_qgis.core.schemas import Json, StatusInfo
 from text2earth_qgis.core.settings import Access
 from text2earth_qgis.core.transport import AsyncClient, Pending, open_client
+from text2earth_qgis.core.work import Work
 
 Prepare = Callable[[Listener], tuple[Json, Json]]  # makes a run's inputs and assembly, in a worker
 
@@ -76,7 +76,7 @@ class JobWatcher(QObject):
         self._poll = poll_seconds
         self._client = AsyncClient(access, self)
         self._asked: Optional[Pending] = None
-        self._task: Optional[_Work] = None
+        self._task: Optional[Work] = None
         self._tries = 0
         self._over = False
         self._timer = QTimer(self)
@@ -216,7 +216,7 @@ class JobWatcher(QObject):
             self._task = None
             done(found, error)
 
-        self._task = _Work(title, work, over)
+        self._task = Work(title, work, over)
         self._task.progressChanged.connect(self._heard)
         QgsApplication.taskManager().addTask(self._task)
 
@@ -277,50 +277,3 @@ class JobWatcher(QObject):
         if self._asked is not None:
             self._asked.cancel()
             self._asked = None
-
-
-class _Work(QgsTask):
-    """Does what takes bytes or pixels. Closing QGIS cancels it without a question: nothing is lost."""
-
-    def __init__(
-        self,
-        title: str,
-        work: Callable[[Listener], object],
-        done: Callable[[object, Optional[PluginError]], None],
-    ) -> None:
-        flags = QgsTask.Flag.CanCancel | QgsTask.Flag.CancelWithoutPrompt
-        super().__init__(f"Text2Earth: {title}", flags)
-        self.said = ""
-        self._title, self._work = title, work
-        self._done: Optional[Callable] = done
-        self._found: object = None
-        self._error: Optional[PluginError] = None
-
-    def drop(self) -> None:
-        """Cancel without calling back."""
-        self._done = None
-        self.cancel()
-
-    def run(self) -> bool:
-        """Work; runs in a worker, and so connects nothing and touches no widget."""
-        try:
-            with pool_thread_released():
-                self._found = self._work(Listener(self._count, self._hear, self.isCanceled))
-        except PluginError as error:
-            self._error = None if self.isCanceled() else error
-            return False
-        except Exception as error:  # noqa: BLE001 (the edge of the worker: it would end QGIS)
-            self._error = PluginError(f"Failed while {self._title}: {type(error).__name__}: {error}.")
-            return False
-        return True
-
-    def finished(self, good: bool) -> None:
-        """Call back, in the main thread."""
-        if self._done is not None:
-            self._done(self._found if good else None, self._error)
-
-    def _count(self, share: float) -> None:
-        self.setProgress(100 * share)
-
-    def _hear(self, text: str) -> None:
-        self.said = text

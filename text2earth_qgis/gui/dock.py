@@ -1,7 +1,7 @@
 """The dock: puts the panels together, and runs.
 
-Knows how the parts depend on each other (an edit asks for a plan, a backend that is away stops both); leaves
-what they show to the panels, jobs to the runner and layers to the results.
+Knows how the parts depend on each other (a change asks for a plan, a backend that is away stops both); leaves
+what is asked for to the modes, what is shown to the panels, jobs to the runner and layers to the results.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Optional
 
-from qgis.core import QgsRectangle, QgsSettings
+from qgis.core import QgsProject, QgsSettings
 from qgis.gui import QgsDockWidget, QgsMapCanvas
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QResizeEvent
@@ -21,31 +21,33 @@ from qgis.PyQt.QtWidgets import (
     QScrollArea,
     QSizePolicy,
     QSplitter,
+    QTabBar,
     QVBoxLayout,
     QWidget,
 )
 
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.history import Run
-from text2earth_qgis.core.schemas import GenerateInputs, Plan
+from text2earth_qgis.core.schemas import Plan
 from text2earth_qgis.core.settings import PREFIX
 from text2earth_qgis.core.watcher import Standing
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.connection import Connection
-from text2earth_qgis.gui.footprint import Footprint
-from text2earth_qgis.gui.ground import crs_of
+from text2earth_qgis.gui.edit_mode import EditMode
+from text2earth_qgis.gui.generate_mode import GenerateMode
 from text2earth_qgis.gui.icons import icon
+from text2earth_qgis.gui.mode import Mode
 from text2earth_qgis.gui.notice import Notice
-from text2earth_qgis.gui.panels.plan import PlanPanel, price
-from text2earth_qgis.gui.panels.request import RequestPanel
+from text2earth_qgis.gui.panels.plan import PlanPanel
 from text2earth_qgis.gui.panels.runs import Row, RunsPanel
-from text2earth_qgis.gui.planner import Planner
 from text2earth_qgis.gui.previews import Previews
 from text2earth_qgis.gui.results import Results
 from text2earth_qgis.gui.runner import Runner
 
 TITLE = "Text2Earth"
-REMEMBERED = PREFIX + "gui/request"
+REMEMBERED = PREFIX + "gui/request"  # of the generate mode
+REMEMBERED_EDIT = PREFIX + "gui/edit"
+CHOSEN = PREFIX + "gui/mode"
 DIVIDED = PREFIX + "gui/splitter"
 PLAN_LINES = 9  # kept free for the plan, margins included
 LIST_LEAST = 150  # pixels of the list of runs
@@ -74,33 +76,47 @@ class Dock(QgsDockWidget):
         self.setAllowedAreas(Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea)
         self.connection, self.runner, self.results = parts.connection, parts.runner, parts.results
         self.can_start_backend = False
-        self.planned: Optional[Plan] = None
-        self._refused = False
         self.notice = Notice()
-        self.request = RequestPanel(parts.canvas)
         self.plan = PlanPanel()
+        self.generate = GenerateMode(parts.canvas, self.plan, parts.connection, self)
+        self.edit = EditMode(parts.canvas, QgsProject.instance(), self.plan, parts.connection, self)
+        self.modes: tuple[Mode, ...] = (self.generate, self.edit)
+        self.request = self.generate.request
+        self.tabs = QTabBar()
         self.run_button = QPushButton(icon("run"), "Run")
         self.runs = RunsPanel()
         self._dividing = QTimer(self)  # when the parts have their new sizes
         self._dividing.setSingleShot(True)
         self._dividing.setInterval(0)
         self._dividing.timeout.connect(self._divide)
-        self.planner = Planner(self)
-        self.footprint = Footprint(parts.canvas)
         self.previews = Previews(parts.canvas, lambda: self.connection.client, self)
         self._lay_out()
         self._connect()
         self._recall()
         self.runs.reset([Row(run) for run in self.runner.runs()])
         self._show_connection()
-        self._edited()
+        self._turn()
+
+    @property
+    def planned(self) -> Optional[Plan]:
+        """The backend's plan of what the form to generate says now."""
+        return self.generate.planned
+
+    @property
+    def mode(self) -> Mode:
+        """The mode that is shown."""
+        return self.modes[self.tabs.currentIndex()]
+
+    def turn_to(self, mode: Mode) -> None:
+        """Show another mode."""
+        self.tabs.setCurrentIndex(self.modes.index(mode))
 
     def _lay_out(self) -> None:
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(self.request)
+        scroll.setWidget(self._forms())
         scroll.setMinimumHeight(120)
         foot = QWidget()
         below = QVBoxLayout(foot)
@@ -124,22 +140,33 @@ class Dock(QgsDockWidget):
         margin = QHBoxLayout()
         margin.setContentsMargins(9, 6, 9, 0)
         margin.addWidget(self.notice)
+        layout.addWidget(self.tabs)
         layout.addLayout(margin)
         layout.addWidget(self._splitter, 1)
         self.setWidget(body)
 
+    def _forms(self) -> QWidget:
+        """Return the forms of all modes, one below the other; only one is seen."""
+        forms = QWidget()
+        layout = QVBoxLayout(forms)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self.tabs.setDocumentMode(True)
+        self.tabs.setExpanding(True)
+        self.tabs.setDrawBase(True)
+        self.tabs.setAccessibleName("What to make")
+        for mode in self.modes:
+            layout.addWidget(mode.panel)
+            self.tabs.addTab(mode.title)
+        return forms
+
     def _connect(self) -> None:
-        self.request.changed.connect(self._edited)
-        self.request.submitted.connect(self.run)
-        self.request.unfolded.connect(self._dividing.start)
+        for mode in self.modes:
+            mode.changed.connect(lambda mode=mode: self._edited() if mode is self.mode else None)
+            mode.answered.connect(self._enable)
+            mode.submitted.connect(self.run)
+            mode.unfolded.connect(self._dividing.start)
+        self.tabs.currentChanged.connect(lambda _index: self._turn())
         self.run_button.clicked.connect(lambda _checked=False: self.run())
-        self.planner.planned.connect(self._planned)
-        self.planner.priced.connect(lambda one, all_: self.request.advanced.show_price(price(one, all_)))
-        self.planner.unpriced.connect(
-            lambda error: self.request.advanced.show_price(f"The other canvas: {error}")
-        )
-        self.planner.refused.connect(self._refuse)
-        self.planner.unreachable.connect(self.connection.lost)
         self.connection.changed.connect(self._show_connection)
         self.runner.changed.connect(self._show_standing)
         self.runner.settled.connect(self._show_settled)
@@ -156,27 +183,31 @@ class Dock(QgsDockWidget):
     def shut_down(self) -> None:
         """Undo what was done outside the dock: canvas items, map tool, questions under way."""
         stored = QgsSettings()
-        stored.setValue(REMEMBERED, json.dumps(self.request.memory()))
+        stored.setValue(REMEMBERED, json.dumps(self.generate.memory()))
+        stored.setValue(REMEMBERED_EDIT, json.dumps(self.edit.memory()))
+        stored.setValue(CHOSEN, self.mode.title)
         if self._by_hand:
             stored.setValue(DIVIDED, self._splitter.saveState())
-        self.planner.stop()
         self.previews.clear()
-        self.footprint.remove()
-        self.request.extent.close_tool()
+        for mode in self.modes:
+            mode.close()
 
     def run(self) -> None:
         """Send the request as a job."""
-        inputs = self.request.inputs()
-        if inputs is None or not self.run_button.isEnabled():
+        if not self.run_button.isEnabled():
             return
         try:
-            self.runner.start(inputs)
+            self.mode.run(self.runner)
         except PluginError as error:
             self.results.complain(str(error))
 
     def _recall(self) -> None:
         stored = QgsSettings()
-        self.request.recall(json.loads(stored.value(REMEMBERED, "") or "{}"))
+        self.generate.recall(json.loads(stored.value(REMEMBERED, "") or "{}"))
+        self.edit.recall(json.loads(stored.value(REMEMBERED_EDIT, "") or "{}"))
+        titles = [mode.title for mode in self.modes]
+        chosen = stored.value(CHOSEN, "")
+        self.tabs.setCurrentIndex(titles.index(chosen) if chosen in titles else 0)
         divided = stored.value(DIVIDED)
         self._by_hand = bool(divided)
         if divided:
@@ -193,8 +224,9 @@ class Dock(QgsDockWidget):
             return
         room = self._splitter.height()
         plan = PLAN_LINES * self.fontMetrics().lineSpacing() + self.run_button.sizeHint().height()
-        form = self.request.layout().totalHeightForWidth(self.request.width())
-        top = min(max(form, self.request.sizeHint().height()) + plan, room - LIST_LEAST)
+        panel = self.mode.panel
+        form = panel.layout().totalHeightForWidth(panel.width())
+        top = min(max(form, panel.sizeHint().height()) + plan, room - LIST_LEAST)
         self._splitter.setSizes([top, room - top])
 
     def _divide_by_hand(self, *_place: int) -> None:
@@ -203,51 +235,16 @@ class Dock(QgsDockWidget):
     def _edited(self) -> None:
         """Ask what the request comes to now."""
         self._dividing.start()
-        self.planned, self._refused = None, False
-        missing, ready = self.request.missing(), self.connection.state.ready
-        self._outline()
-        self.request.advanced.show_price("")
-        if missing or not ready:
-            self.planner.stop()
-            self.plan.show_hint(missing) if ready else self.plan.clear()
-        else:
-            self.plan.wait()
-            self.planner.plan(self.connection.client, self.request.inputs(), self.request.wants_price())
-        self._enable()
-
-    def _planned(self, plan: Plan) -> None:
-        self.planned = plan
-        self.plan.show_plan(plan, self.connection.state.url)
-        self._outline()
-
-    def _refuse(self, error: PluginError) -> None:
-        self._refused = True
-        self.plan.show_refusal(str(error))
+        self.mode.ask()
         self._enable()
 
     def _enable(self) -> None:
         """Let Run be pressed, or say why not."""
         state = self.connection.state
-        if not state.asked:
-            reason = "Looking for the backend."
-        elif state.trouble:
-            reason = state.trouble
-        else:
-            reason = self.request.missing() or (
-                "The backend refuses this request; see above." if self._refused else ""
-            )
+        reason = state.trouble if state.asked else "Looking for the backend."
+        reason = reason or self.mode.reason()
         self.run_button.setEnabled(not reason)
-        self.run_button.setToolTip(reason or "Make this image (Ctrl+Enter in the prompt)")
-
-    def _outline(self) -> None:
-        """Show on the canvas where the result will be, while the dock is open."""
-        box, crs = self.request.extent.box()
-        if not self.isVisible() or box.isEmpty():
-            self.footprint.hide()
-        elif self.planned is not None:
-            self.footprint.show(QgsRectangle(*self.planned.bbox), crs_of(self.planned.crs), True)
-        else:
-            self.footprint.show(box, crs, False)
+        self.run_button.setToolTip(reason or self.mode.hint)
 
     def _show_connection(self) -> None:
         state = self.connection.state
@@ -255,8 +252,6 @@ class Dock(QgsDockWidget):
             self._tell_trouble(state.trouble, state.url)
         else:
             self.notice.hide()
-        if state.ready:
-            self.request.advanced.set_models(list(state.models))
         self._edited()
 
     def allow_start(self, possible: bool) -> None:
@@ -296,11 +291,22 @@ class Dock(QgsDockWidget):
         else:
             self.results.offer(run)
 
+    def _turn(self) -> None:
+        """Show the form of the chosen mode, and what belongs to it on the map."""
+        for mode in self.modes:
+            mode.panel.setVisible(mode is self.mode)
+            mode.show(self.isVisible() and mode is self.mode)
+            if mode is not self.mode:
+                mode.stop()
+        self._edited()
+
     def _complain(self, run: Run, sentence: str) -> None:
         self.results.complain(run.message or sentence)
 
     def _use_again(self, run: Run) -> None:
-        self.request.set_inputs(GenerateInputs.from_json(run.inputs), run.recipe.get("seed"))
+        mode = self.edit if run.process == "edit" else self.generate
+        self.turn_to(mode)
+        mode.use_again(run)
 
     def _with_run(self, key: str, action: object) -> None:
         row = self.runs.row(key)
@@ -309,4 +315,5 @@ class Dock(QgsDockWidget):
 
     def _seen(self, visible: bool) -> None:
         self.connection.watch(visible)
-        self._outline()
+        for mode in self.modes:
+            mode.show(visible and mode is self.mode)

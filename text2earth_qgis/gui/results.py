@@ -81,17 +81,22 @@ class Results(QObject):
 
     def _add(self, run: Run) -> Optional[QgsMapLayer]:
         try:
-            layer = layers.add_result(run.target, self._project, run.recipe)
+            source = layers.source_of(run.assembly, self._project)
+            layer = layers.add_result(run.target, self._project, run.recipe, source)
         except PluginError as error:
             self.complain(str(error))
             return None
-        group = layers.group_of(self._project)
-        group.findLayer(layer.id()).setExpanded(False)  # its bands say nothing
-        for opened in (False, True):  # the tree closes a group that was empty when it appeared
-            group.setExpanded(opened)
+        node = self._project.layerTreeRoot().findLayer(layer.id())
+        node.setExpanded(False)  # its bands say nothing
+        if source is None:
+            for opened in (False, True):  # the tree closes a group that was empty when it appeared
+                node.parent().setExpanded(opened)
         return layer
 
     def _announce(self, run: Run) -> None:
+        if run.message:  # there is less than was asked for
+            self.complain(run.message)
+            return
         self._tell(
             f"{_title(run)} is finished.",
             Qgis.MessageLevel.Success,

@@ -18,11 +18,14 @@ from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from text2earth_qgis.core import calls, settings
+from text2earth_qgis.core.edits import Order, prepare, uploads_of
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.history import History, Run
-from text2earth_qgis.core.schemas import GenerateInputs
+from text2earth_qgis.core.jobs import Listener
+from text2earth_qgis.core.schemas import GenerateInputs, Json
+from text2earth_qgis.core.settings import Access, Settings
 from text2earth_qgis.core.transport import AsyncClient
-from text2earth_qgis.core.watcher import JobWatcher, Standing
+from text2earth_qgis.core.watcher import JobWatcher, Prepare, Standing
 
 SHOWN = 200  # runs in the list
 
@@ -61,18 +64,22 @@ class Runner(QObject):
         inputs = replace(inputs, record_prompt=chosen.record_prompt)
         access = settings.access(chosen)
         run = Run(access.url, inputs.to_json(), "", project=self._project.fileName())
-        folder = settings.result_folder(chosen, self._project)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise PluginError(
-                f"Results cannot be saved in {folder}: {error.strerror}. Choose another folder in Settings > "
-                "Options > Text2Earth."
-            ) from error
-        title = inputs.prompt if chosen.record_prompt else "text2earth"
-        run = replace(run, target=str(folder / file_name(title, run.key)))
+        run = replace(run, target=str(self._target(run, chosen, ".tif")))
         self._homes[run.key] = self._generation
         self._watch(run)
+        return run
+
+    def edit(self, order: Order) -> Run:
+        """Send an edit, whose result gets a name here; raises ``PluginError`` if there is no place for it."""
+        chosen = settings.load()
+        access = settings.access(chosen)
+        wishes = {**order.wishes, "record_prompt": chosen.record_prompt}
+        run = Run(access.url, wishes, "", project=order.project, process="edit", state="preparing")
+        target = self._target(run, chosen, ".vrt" if order.result == "vrt" else ".tif")
+        order = replace(order, wishes=wishes, target=target)
+        run = replace(run, target=str(target))
+        self._homes[run.key] = self._generation
+        self._watch(run, _sending(access, order))
         return run
 
     def take_up(self) -> None:
@@ -107,9 +114,7 @@ class Runner(QObject):
             return
         self._history.remove(key)
         if run.job and self._reachable(run):
-            client = AsyncClient(settings.access(settings.load()), self)
-            client.run(calls.delete(run.job), lambda _there: None, lambda _error: None)
-            self._deletions.append(client)
+            self._delete(calls.delete(run.job))
         self.forgotten.emit(key)
 
     def at_home(self, run: Run) -> bool:
@@ -127,15 +132,30 @@ class Runner(QObject):
             client.close()
         self._watchers.clear()
 
-    def _watch(self, run: Run) -> None:
+    def _target(self, run: Run, chosen: Settings, ending: str) -> Path:
+        """Return a name for the result of a run, in a folder that is there."""
+        folder = settings.result_folder(chosen, self._project)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PluginError(
+                f"Results cannot be saved in {folder}: {error.strerror}. Choose another folder in Settings > "
+                "Options > Text2Earth."
+            ) from error
+        title = str(run.inputs["prompt"]) if chosen.record_prompt else "text2earth"
+        return folder / file_name(title, run.key, ending)
+
+    def _watch(self, run: Run, prepare: Optional[Prepare] = None) -> None:
         chosen = settings.load()
-        watcher = JobWatcher(settings.access(chosen), self._history, run, chosen.poll_seconds, self)
+        access = settings.access(chosen)
+        watcher = JobWatcher(access, self._history, run, chosen.poll_seconds, self, prepare)
         self._watchers[run.key] = watcher
         watcher.changed.connect(self._changed)
         watcher.finished.connect(self._finished)
         watcher.failed.connect(self._failed)
         watcher.dismissed.connect(self._settle)
-        self.changed.emit(Standing(run, "Sending" if run.state == "submitting" else "Asking where it stands"))
+        sending = run.state in ("preparing", "submitting")
+        self.changed.emit(Standing(run, "Sending" if sending else "Asking where it stands"))
         watcher.start()
 
     def _changed(self, standing: Standing) -> None:
@@ -150,6 +170,9 @@ class Runner(QObject):
         seed = self._seeds.pop(run.key, None)
         if not run.recipe and seed is not None:  # ended without a recipe, but can be asked for again
             run = self._history.put(replace(run, recipe={"seed": seed}))
+        if run.process == "edit" and not run.open and self._reachable(run):
+            for upload in uploads_of(run.inputs):  # the job needs them no more
+                self._delete(calls.drop_upload(upload))
         self.settled.emit(run)
 
     def _finished(self, run: Run) -> None:
@@ -162,6 +185,12 @@ class Runner(QObject):
         self._settle(run)
         self.failed.emit(run, sentence)
 
+    def _delete(self, call: calls.Call[bool]) -> None:
+        """Tell the backend that something is not needed any more; it finds that out itself in time."""
+        client = AsyncClient(settings.access(settings.load()), self)
+        client.run(call, lambda _there: None, lambda _error: None)
+        self._deletions.append(client)
+
     def _other_project(self) -> None:
         self._generation += 1
 
@@ -170,10 +199,20 @@ class Runner(QObject):
         return urlsplit(run.server)[:2] == urlsplit(settings.access(settings.load()).url)[:2]
 
 
-def file_name(title: str, key: str) -> str:
+def _sending(access: Access, order: Order) -> Prepare:
+    """Return what sends an edit, in a worker."""
+
+    def work(listener: Listener) -> tuple[Json, Json]:
+        ready = prepare(access, order, listener)
+        return ready.inputs.to_json(), ready.assembly.to_json()
+
+    return work
+
+
+def file_name(title: str, key: str, ending: str = ".tif") -> str:
     """Return a readable name in plain ASCII that is not taken: words of the prompt, time, part of the key."""
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
     if len(slug) > 40:
         slug = slug[:40].rsplit("-", 1)[0]
-    return str(Path(f"{slug or 'text2earth'}_{datetime.now():%Y%m%d-%H%M%S}_{key[:6]}.tif"))
+    return str(Path(f"{slug or 'text2earth'}_{datetime.now():%Y%m%d-%H%M%S}_{key[:6]}{ending}"))

@@ -62,6 +62,13 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def size(amount: int) -> str:
+    """Return bytes as people read them: ``40 kB``, ``2.1 MB``."""
+    if amount < 1_000_000:
+        return f"{max(1, round(amount / 1000))} kB"
+    return f"{significant(amount / 1e6, 2)} MB"
+
+
 def ordinal(number: int) -> str:
     """Return ``1st``, ``2nd``, ``3rd``, ``11th``."""
     if 10 <= number % 100 <= 20:

@@ -8,10 +8,18 @@ from __future__ import annotations
 import random
 from typing import Optional, Sequence
 
-from qgis.gui import QgsDoubleSpinBox
+from qgis.gui import QgsCollapsibleGroupBoxBasic, QgsDoubleSpinBox
 from qgis.PyQt.QtCore import QRegularExpression, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QKeyEvent, QRegularExpressionValidator
-from qgis.PyQt.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QPlainTextEdit, QToolButton, QWidget
+from qgis.PyQt.QtWidgets import (
+    QHBoxLayout,
+    QLineEdit,
+    QMenu,
+    QPlainTextEdit,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
@@ -179,3 +187,13 @@ class SeedField(QWidget):
     def set_value(self, seed: Optional[int]) -> None:
         """Set the seed, None for a new one in each run."""
         self._edit.setText("" if seed is None else str(seed))
+
+
+def fold(title: str, content: QWidget) -> QgsCollapsibleGroupBoxBasic:
+    """Return ``content`` in a box of that title, closed."""
+    box = QgsCollapsibleGroupBoxBasic(title)
+    layout = QVBoxLayout(box)
+    layout.setContentsMargins(9, 4, 9, 9)
+    layout.addWidget(content)
+    box.setCollapsed(True)
+    return box

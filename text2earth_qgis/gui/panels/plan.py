@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
+from text2earth_qgis.core.edits import Sight
 from text2earth_qgis.core.schemas import Plan
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
@@ -30,11 +31,20 @@ def plan_lines(plan: Plan) -> tuple[str, str, str]:
     )
 
 
-def destination(url: str) -> str:
+def sight_lines(sight: Sight) -> tuple[str, str]:
+    """Return what raster is edited, and how much of it is sent."""
+    raster, cut = sight.raster, sight.cut
+    return (
+        f"{raster.width:,} × {raster.height:,} px · {words.gsd(*sight.pixel)} per pixel",
+        f"{cut.width:,} × {cut.height:,} px around the mask are used ({words.size(sight.bytes)})",
+    )
+
+
+def destination(url: str, sent: str = "prompt and extent") -> str:
     """Return where the request goes, as a sentence."""
     if words.is_local(url):
         return f"Runs on this computer ({urlsplit(url).netloc}): nothing leaves it."
-    return f"Runs on {urlsplit(url).netloc}: prompt and extent are sent there."
+    return f"Runs on {urlsplit(url).netloc}: {sent} are sent there."
 
 
 def price(extent: Plan, ground: Plan) -> str:
@@ -75,6 +85,15 @@ class PlanPanel(QWidget):
             label.setText(text)
             label.show()
         self._tell(plan.warnings, "warning")
+        self.setEnabled(True)
+
+    def show_sight(self, sight: Sight, url: str) -> None:
+        """Show what an edit would send to the backend at ``url``."""
+        self.clear()
+        sent = "prompt, mask and these pixels"
+        for label, text in zip(self._lines, (*sight_lines(sight), destination(url, sent))):
+            label.setText(text)
+            label.show()
         self.setEnabled(True)
 
     def show_refusal(self, sentence: str) -> None:

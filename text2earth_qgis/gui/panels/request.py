@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from typing import Optional
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRectangle
-from qgis.gui import QgsCollapsibleGroupBoxBasic, QgsExtentWidget, QgsMapCanvas
+from qgis.gui import QgsExtentWidget, QgsMapCanvas
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
@@ -21,7 +21,7 @@ from text2earth_qgis.gui.ground import crs_of
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.map_tools.draw_extent import DrawExtent
 from text2earth_qgis.gui.panels.advanced import AdvancedPanel
-from text2earth_qgis.gui.panels.fields import GsdField, PromptEdit, SeedField
+from text2earth_qgis.gui.panels.fields import GsdField, PromptEdit, SeedField, fold
 
 EXAMPLE = "Such as: a village with red roofs beside a river, farmland around it, a road from north to south"
 AVOID = "What the picture should not show, such as: clouds, blur"
@@ -155,11 +155,11 @@ class RequestPanel(QWidget):
         self.seed = SeedField()
         self.advanced = AdvancedPanel()
         self.advanced.grid_changed.connect(self._follow_model)
-        avoid = _fold("Negative prompt", self.negative)
-        more = _fold("More settings", self.advanced)
+        avoid = fold("Negative prompt", self.negative)
+        more = fold("More settings", self.advanced)
         more.collapsedStateChanged.connect(lambda _closed: self.changed.emit())
-        for fold in (avoid, more):
-            fold.collapsedStateChanged.connect(lambda _closed: self.unfolded.emit())
+        for part in (avoid, more):
+            part.collapsedStateChanged.connect(lambda _closed: self.unfolded.emit())
         self._folds = {"negative": avoid, "more": more}
         title = QLabel("Prompt")
         title.setBuddy(self.prompt)
@@ -256,13 +256,3 @@ class RequestPanel(QWidget):
         self.gsd.set_model_range(finest, coarsest, self.advanced.levels())
         self.gsd.set_automatic(self.advanced.automatic_gsd())
         self._follow_gsd()
-
-
-def _fold(title: str, content: QWidget) -> QgsCollapsibleGroupBoxBasic:
-    """Return ``content`` in a box of that title, closed."""
-    box = QgsCollapsibleGroupBoxBasic(title)
-    layout = QVBoxLayout(box)
-    layout.setContentsMargins(9, 4, 9, 9)
-    layout.addWidget(content)
-    box.setCollapsed(True)
-    return box

@@ -19,8 +19,9 @@ from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
 
 SYMBOLS = {
-    "submitting": "queued", "accepted": "queued", "running": "running", "dismissing": "dismissed",
-    "successful": "fetch", "fetched": "successful", "failed": "failed", "dismissed": "dismissed",
+    "preparing": "queued", "submitting": "queued", "accepted": "queued", "running": "running",
+    "dismissing": "dismissed", "successful": "fetch", "fetched": "successful", "failed": "failed",
+    "dismissed": "dismissed",
 }  # fmt: skip
 PAD = 6
 MOST_LINES = 3  # of a sentence about a failure

@@ -27,6 +27,7 @@ from qgis.PyQt.QtWidgets import (
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.panels.rows import PAD, SYMBOLS, Row, RunDelegate, RunsModel, progress_text, tooltip
 
+AGAIN = ("generate", "edit")  # processes that have a form
 EMPTY = "Your runs appear here. One that finishes while QGIS is closed can be fetched later."
 
 
@@ -216,7 +217,7 @@ class RunsPanel(QWidget):
         return {
             "fetch": bool(state) and row.run.open,
             "show_on_map": state == "fetched" and Path(row.run.target).is_file() if row else False,
-            "use_again": row is not None and row.run.process == "generate",
+            "use_again": row is not None and row.run.process in AGAIN,
             "removed": bool(state),
         }
 

@@ -1,0 +1,237 @@
+"""Editing from the dock: what it asks for and refuses, the mask, and the way from Run to the whole result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Slots, grab, settle, until
+from osgeo import gdal
+from qgis.core import (
+    QgsFeature,
+    QgsGeometry,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsVectorLayer,
+)
+from test_run import SLOT, bar, state, status
+
+LAKE = "a lake"
+TINY = "tiny-inpaint"
+
+
+@pytest.fixture
+def form(dock, scene):
+    """The form of the edit mode, open, its raster chosen, with a model that is quick."""
+    dock.turn_to(dock.edit)
+    form = dock.edit.form
+    form.source.setLayer(scene)
+    form.model.model.setCurrentIndex(form.model.model.findData(TINY))
+    form.model.steps.setValue(2)
+    return form
+
+
+def square(layer, col, row, side):
+    """Return a square of pixels of a raster."""
+    pixel, extent = layer.rasterUnitsPerPixelX(), layer.extent()
+    x, y = extent.xMinimum() + col * pixel, extent.yMaximum() - row * pixel
+    return QgsGeometry.fromRect(QgsRectangle(x, y - side * pixel, x + side * pixel, y))
+
+
+def polygons(shapes, crs, name="lots"):
+    """Add a polygon layer of the user's own."""
+    layer = QgsVectorLayer(f"Polygon?crs={crs.authid()}", name, "memory")
+    for shape in shapes:
+        feature = QgsFeature()
+        feature.setGeometry(shape)
+        layer.dataProvider().addFeatures([feature])
+    layer.updateExtents()
+    QgsProject.instance().addMapLayer(layer)
+    return layer
+
+
+def fill(dock, form, scene, side=64):
+    """Fill in all that is needed, and wait for the look at it."""
+    mask = polygons([square(scene, 200, 150, side)], scene.crs())
+    form.mask.choose(mask)
+    form.prompt.setPlainText(LAKE)
+    until(lambda: dock.edit.sight is not None)
+    return mask
+
+
+def run(dock):
+    dock.run_button.click()
+    return dock.runs.model.rows[0].run.key
+
+
+def pixels(path):
+    dataset = gdal.Open(str(path))
+    return [dataset.GetRasterBand(n + 1).ReadRaster() for n in range(dataset.RasterCount)]
+
+
+def outside(path, col, row, side):
+    """Return all pixels of a file but those of a square, by rows."""
+    dataset = gdal.Open(str(path))
+    width = dataset.RasterXSize
+    found = b""
+    for n in range(dataset.RasterCount):
+        raw = bytearray(dataset.GetRasterBand(n + 1).ReadRaster())
+        for y in range(row, row + side):
+            raw[y * width + col : y * width + col + side] = bytes(side)
+        found += bytes(raw)
+    return found
+
+
+def test_the_modes_show_their_own_fields(dock, scene):
+    assert [dock.tabs.tabText(n) for n in range(2)] == ["Generate", "Edit"]
+    assert dock.request.isVisible()
+    assert not dock.edit.form.isVisible()
+    dock.request.prompt.setPlainText("houses")
+    dock.tabs.setCurrentIndex(1)
+    settle()
+    assert dock.edit.form.isVisible()
+    assert not dock.request.isVisible()
+    assert dock.generate.footprint.geometry().isEmpty()
+    assert dock.edit.form.prompt.text() == ""
+    grab("edit-empty")
+    dock.tabs.setCurrentIndex(0)
+    assert dock.request.prompt.text() == "houses"
+
+
+def test_the_mode_and_its_fields_are_remembered(dock, form, iface, plugin):
+    from qgis import utils
+
+    form.prompt.setPlainText(LAKE)
+    form.grow.setValue(3.0)
+    form.strength.setValue(0.5)
+    form.result.setCurrentIndex(form.result.findData("vrt"))
+    utils.unloadPlugin("text2earth_qgis")
+    assert utils.loadPlugin("text2earth_qgis")
+    assert utils.startPlugin("text2earth_qgis")
+    again = utils.plugins["text2earth_qgis"].dock
+    again.setUserVisible(True)
+    found = again.edit.form
+    assert again.mode is again.edit
+    assert (found.prompt.text(), found.grow.value(), found.strength.value()) == (LAKE, 3.0, 0.5)
+    assert found.result.currentData() == "vrt"
+    found.recall({})
+    again.turn_to(again.generate)
+
+
+def test_each_missing_thing_is_a_sentence(dock, form, scene):
+    def says(*words):
+        settle()
+        assert not dock.run_button.isEnabled()
+        for word in words:
+            assert word in dock.plan.text(), dock.plan.text()
+        assert dock.run_button.toolTip()
+
+    form.source.setLayer(None)
+    says("raster layer to edit")
+    online = QgsRasterLayer("type=xyz&url=http://127.0.0.1:9/{z}/{x}/{y}.png", "tiles", "wms")
+    QgsProject.instance().addMapLayer(online, False)
+    form.source.setLayer(online)
+    says("'tiles' has no raster file", "GeoTIFF")
+    form.source.setLayer(scene)
+    says("Choose a polygon layer as mask")
+    mask = polygons([], scene.crs())
+    form.mask.choose(mask)
+    says("The mask 'lots' is empty")
+    feature = QgsFeature()
+    feature.setGeometry(square(scene, 5000, 5000, 9))
+    mask.dataProvider().addFeatures([feature])
+    form.mask.only.setChecked(True)
+    says("No polygon is selected")
+    form.mask.only.setChecked(False)
+    says("Write in the prompt")
+    form.prompt.setPlainText(LAKE)
+    until(lambda: "lies outside of the raster" in dock.plan.text())
+    says("lies outside")
+    grab("edit-refused")
+    mask.startEditing()
+    mask.changeGeometry(next(mask.getFeatures()).id(), square(scene, 100, 100, 50))
+    until(dock.run_button.isEnabled)
+    form.bands._stretch.setEditText("a lot")
+    says("'a lot' is none of")
+    form.bands._stretch.setCurrentIndex(0)
+    until(dock.run_button.isEnabled)
+    mask.rollBack()
+    until(lambda: "lies outside of the raster" in dock.plan.text())
+
+
+def test_models_that_cannot_edit_are_not_offered(dock, form):
+    ids = [form.model.model.itemData(n) for n in range(form.model.model.count())]
+    assert TINY in ids
+    assert "tiny" not in ids
+    models = list(dock.connection.state.models)
+    form.model.set_models([card for card in models if card["pipeline"] != "inpaint"])
+    assert form.model.card() == {}
+    form.model.set_models(models)
+
+
+def test_what_would_be_used_is_said_before(dock, form, scene):
+    fill(dock, form, scene)
+    text = dock.plan.text()
+    assert f"{scene.width():,} × {scene.height():,} px" in text
+    assert "192 × 192 px around the mask are used" in text
+    assert "nothing leaves it" in text
+    assert dock.run_button.isEnabled()
+    grab("edit-planned")
+
+
+def test_from_run_to_the_whole_result(dock, form, scene, iface, tmp_path, backend):
+    group = QgsProject.instance().layerTreeRoot().addGroup("imagery")
+    node = QgsProject.instance().layerTreeRoot().findLayer(scene.id())
+    group.insertChildNode(0, node.clone())
+    node.parent().removeChildNode(node)
+    renderer = scene.renderer().clone()
+    renderer.setRedBand(4)
+    scene.setRenderer(renderer)
+    before = Path(scene.source()).read_bytes()
+    mask = fill(dock, form, scene)
+    with Slots() as slots:
+        key = run(dock)
+        until(lambda: state(dock, key) == "fetched")
+        until(lambda: len(QgsProject.instance().mapLayers()) == 3)
+    print(f"longest of {slots.count:,} stays {slots.longest * 1000:.1f} ms of CPU, in {slots.where}")
+    assert slots.longest < SLOT
+    done = dock.runs.row(key).run
+    assert Path(done.target).parent == tmp_path
+    assert Path(scene.source()).read_bytes() == before
+    assert not mask.isEditable()
+    names = [mask.name(), f"a lake, seed {done.recipe['seed']}", scene.name()]
+    assert [node.name() for node in group.children()] == names
+    layer = group.children()[1].layer()
+    assert layer.renderer().redBand() == 4
+    assert outside(done.target, 200, 150, 64) == outside(scene.source(), 200, 150, 64)
+    assert pixels(done.target) != pixels(scene.source())
+    assert list(tmp_path.glob("*_patch*")) == []
+    assert "is finished" in bar(iface)[0]
+    until(lambda: not list((backend.folder / "data" / "uploads").glob("*/*")))
+    grab("edit-finished")
+
+
+def test_progress_and_cancel(dock, form, scene, backend):
+    form.model.steps.setValue(200)
+    fill(dock, form, scene, side=150)
+    key = run(dock)
+    assert dock.runs.card(key).phase() == "Sending"
+    until(lambda: state(dock, key) == "running")
+    until(lambda: dock.runs.card(key).progress() > 0)
+    grab("edit-running")
+    done = dock.runs.row(key).run
+    dock.runs.card(key).cancel.click()
+    until(lambda: state(dock, key) == "dismissed")
+    until(lambda: status(backend, done).json().get("status") in (None, "dismissed"))
+    assert len(QgsProject.instance().mapLayers()) == 2
+    until(lambda: not list((backend.folder / "data" / "uploads").glob("*/*")))
+
+
+def test_a_refusal_of_the_backend_is_told_and_listed(dock, form, scene, iface):
+    form.feather.setValue(100_000.0)
+    fill(dock, form, scene)
+    key = run(dock)
+    until(lambda: state(dock, key) == "failed")
+    assert "feather" in dock.runs.row(key).run.message
+    assert "feather" in bar(iface)[0]

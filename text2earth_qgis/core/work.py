@@ -1,0 +1,61 @@
+"""One function done in a worker: whatever takes bytes or pixels and is asked for in the main thread.
+
+Knows neither what is done nor who asked.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Optional
+
+from qgis.core import QgsTask
+
+from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.jobs import Listener, pool_thread_released
+
+
+class Work(QgsTask):
+    """Does what takes bytes or pixels. Closing QGIS cancels it without a question: nothing is lost."""
+
+    def __init__(
+        self,
+        title: str,
+        work: Callable[[Listener], object],
+        done: Callable[[Any, Optional[PluginError]], None],
+    ) -> None:
+        """Do ``work``; ``done`` is called with what it returned, None if it did not, and why it failed."""
+        flags = QgsTask.Flag.CanCancel | QgsTask.Flag.CancelWithoutPrompt
+        super().__init__(f"Text2Earth: {title}", flags)
+        self.said = ""
+        self._title, self._work = title, work
+        self._done: Optional[Callable] = done
+        self._found: object = None
+        self._error: Optional[PluginError] = None
+
+    def drop(self) -> None:
+        """Cancel without calling back."""
+        self._done = None
+        self.cancel()
+
+    def run(self) -> bool:
+        """Work; runs in a worker, and so connects nothing and touches no widget."""
+        try:
+            with pool_thread_released():
+                self._found = self._work(Listener(self._count, self._hear, self.isCanceled))
+        except PluginError as error:
+            self._error = None if self.isCanceled() else error
+            return False
+        except Exception as error:  # noqa: BLE001 (the edge of the worker: it would end QGIS)
+            self._error = PluginError(f"Failed while {self._title}: {type(error).__name__}: {error}.")
+            return False
+        return True
+
+    def finished(self, good: bool) -> None:
+        """Call back, in the main thread."""
+        if self._done is not None:
+            self._done(self._found if good else None, self._error)
+
+    def _count(self, share: float) -> None:
+        self.setProgress(100 * share)
+
+    def _hear(self, text: str) -> None:
+        self.said = text

@@ -1,0 +1,68 @@
+"""Looks over an edit on this computer while the user sets it up: what can be said before anything is sent.
+
+One look at a time, in a worker: a change takes back the look before, and waits a moment for the next change.
+Knows no widget and no network.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Optional
+
+from qgis.core import QgsApplication
+from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
+
+from text2earth_qgis.core.edits import Order, Sight, look_over
+from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.work import Work
+
+PAUSE_MS = 350
+
+
+class Checker(QObject):
+    """Looks over the latest edit only; ``seen`` carries a Sight, ``refused`` a PluginError."""
+
+    seen = pyqtSignal(object)
+    refused = pyqtSignal(object)
+
+    def __init__(self, parent: Optional[QObject] = None) -> None:
+        super().__init__(parent)
+        self._order: Optional[Callable[[], Order]] = None
+        self._window = 0
+        self._work: Optional[Work] = None
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(PAUSE_MS)
+        self._pause.timeout.connect(self._look)
+
+    def check(self, order: Callable[[], Order], window: int) -> None:
+        """Look over what ``order`` returns a moment from now; ``window`` is what the model sees (pixels)."""
+        self.stop()
+        self._order, self._window = order, window
+        self._pause.start()
+
+    def stop(self) -> None:
+        """Take back the look; no signal comes."""
+        self._pause.stop()
+        if self._work is not None:
+            self._work.drop()
+            self._work = None
+
+    def _look(self) -> None:
+        if self._order is None:
+            return
+        try:
+            order, window = self._order(), self._window
+        except PluginError as error:
+            self.refused.emit(error)
+            return
+        self._work = Work(
+            "looking at the mask", lambda listener: look_over(order, window, listener.stop), self._done
+        )
+        QgsApplication.taskManager().addTask(self._work)
+
+    def _done(self, sight: Optional[Sight], error: Optional[PluginError]) -> None:
+        self._work = None
+        if error is not None:
+            self.refused.emit(error)
+        elif sight is not None:
+            self.seen.emit(sight)

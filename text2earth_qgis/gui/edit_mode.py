@@ -1,0 +1,121 @@
+"""Editing a raster inside a mask: the form, a look at what would be sent, and what is on the map."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from qgis.core import QgsCoordinateReferenceSystem, QgsProject
+from qgis.gui import QgsMapCanvas
+from qgis.PyQt.QtCore import QObject, pyqtSignal
+
+from text2earth_qgis.core.edits import Sight
+from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.history import Run
+from text2earth_qgis.core.schemas import Json
+from text2earth_qgis.gui.checker import Checker
+from text2earth_qgis.gui.connection import Connection
+from text2earth_qgis.gui.mode import Mode
+from text2earth_qgis.gui.panels.edit import EditPanel
+from text2earth_qgis.gui.panels.plan import PlanPanel
+from text2earth_qgis.gui.runner import Runner
+from text2earth_qgis.gui.scratch_mask import add_mask
+
+WINDOW = 256  # pixels, of a model that does not say
+
+
+class EditMode(Mode):
+    """The dock's second tab."""
+
+    title = "Edit"
+    hint = "Make this edit (Ctrl+Enter in the prompt)"
+    layer_made = pyqtSignal(object)  # a mask layer, to be drawn on
+
+    def __init__(
+        self,
+        canvas: QgsMapCanvas,
+        project: QgsProject,
+        plan: PlanPanel,
+        connection: Connection,
+        parent: Optional[QObject] = None,
+    ) -> None:
+        self.form = EditPanel(project)
+        super().__init__(self.form, plan, connection, parent)
+        self._canvas, self._project = canvas, project
+        self.sight: Optional[Sight] = None
+        self.checker = Checker(self)
+        self.checker.seen.connect(self._seen)
+        self.checker.refused.connect(self._refused)
+        self.form.changed.connect(self.changed)
+        self.form.submitted.connect(self.submitted)
+        self.form.unfolded.connect(self.unfolded)
+        self.form.mask.wanted.connect(self.new_mask)
+        connection.changed.connect(self._follow_models)
+
+    def show(self, shown: bool) -> None:
+        """Begin with a raster that is seen, if none is chosen yet."""
+        super().show(shown)
+        if shown and self.form.layer() is None:
+            self.form.choose(self._project.layerTreeRoot().checkedLayers())
+
+    def missing(self) -> str:
+        """Return what the user still has to give."""
+        return self.form.missing()
+
+    def reason(self) -> str:
+        """Return why this cannot be run."""
+        return super().reason() or ("" if self.sight else "Looking at raster and mask.")
+
+    def ask(self) -> None:
+        """Look at raster and mask, on this computer."""
+        self.sight, self.refused = None, False
+        missing, ready = self.missing(), self.connection.state.ready
+        if missing or not ready:
+            self.checker.stop()
+            self.plan.show_hint(missing) if ready else self.plan.clear()
+        else:
+            self.plan.wait()
+            self.checker.check(self.form.order, int(self.form.model.card().get("window") or WINDOW))
+
+    def run(self, runner: Runner) -> None:
+        """Send raster and mask, and start the job; raises ``PluginError``."""
+        runner.edit(self.form.order())
+
+    def use_again(self, run: Run) -> None:
+        """Show the settings of an earlier run."""
+
+    def memory(self) -> Json:
+        """Return all but the layers."""
+        return self.form.memory()
+
+    def recall(self, memory: Json) -> None:
+        """Show what ``memory`` returned."""
+        self.form.recall(memory)
+
+    def stop(self) -> None:
+        """Look at nothing any more."""
+        self.checker.stop()
+
+    def close(self) -> None:
+        """Undo what was done outside the dock."""
+        self.checker.stop()
+        self.form.close_layers()
+
+    def new_mask(self) -> None:
+        """Make a mask layer in the raster's CRS, and choose it."""
+        source = self.form.layer()
+        crs = source.crs() if source is not None else QgsCoordinateReferenceSystem()
+        layer = add_mask(self._project, crs if crs.isValid() else self._project.crs())
+        self.form.mask.choose(layer)
+        self.layer_made.emit(layer)
+
+    def _seen(self, sight: Sight) -> None:
+        self.sight = sight
+        self.plan.show_sight(sight, self.connection.state.url)
+        self.answered.emit()
+
+    def _refused(self, error: PluginError) -> None:
+        self._refuse(str(error))
+
+    def _follow_models(self) -> None:
+        if self.connection.state.ready:
+            self.form.model.set_models(list(self.connection.state.models))

@@ -1,0 +1,124 @@
+"""Making imagery of an extent: the form, the backend's plan, and the outline of it on the map."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from qgis.core import QgsRectangle
+from qgis.gui import QgsMapCanvas
+from qgis.PyQt.QtCore import QObject
+
+from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.history import Run
+from text2earth_qgis.core.schemas import GenerateInputs, Json, Plan
+from text2earth_qgis.gui.connection import Connection
+from text2earth_qgis.gui.footprint import Footprint
+from text2earth_qgis.gui.ground import crs_of
+from text2earth_qgis.gui.mode import Mode
+from text2earth_qgis.gui.panels.plan import PlanPanel, price
+from text2earth_qgis.gui.panels.request import RequestPanel
+from text2earth_qgis.gui.planner import Planner
+from text2earth_qgis.gui.runner import Runner
+
+
+class GenerateMode(Mode):
+    """The dock's first tab."""
+
+    title = "Generate"
+    hint = "Make this image (Ctrl+Enter in the prompt)"
+
+    def __init__(
+        self,
+        canvas: QgsMapCanvas,
+        plan: PlanPanel,
+        connection: Connection,
+        parent: Optional[QObject] = None,
+    ) -> None:
+        self.request = RequestPanel(canvas)
+        super().__init__(self.request, plan, connection, parent)
+        self.planned: Optional[Plan] = None
+        self.planner = Planner(self)
+        self.footprint = Footprint(canvas)
+        self.request.changed.connect(self.changed)
+        self.request.submitted.connect(self.submitted)
+        self.request.unfolded.connect(self.unfolded)
+        advanced = self.request.advanced
+        self.planner.planned.connect(self._planned)
+        self.planner.priced.connect(lambda one, all_: advanced.show_price(price(one, all_)))
+        self.planner.unpriced.connect(lambda error: advanced.show_price(f"The other canvas: {error}"))
+        self.planner.refused.connect(self._refused)
+        self.planner.unreachable.connect(connection.lost)
+        connection.changed.connect(self._follow_models)
+
+    def missing(self) -> str:
+        """Return what the user still has to give."""
+        return self.request.missing()
+
+    def show(self, shown: bool) -> None:
+        """Outline the extent while the form is seen."""
+        super().show(shown)
+        self._outline()
+
+    def ask(self) -> None:
+        """Ask the backend for its plan."""
+        self.planned, self.refused = None, False
+        missing, ready = self.missing(), self.connection.state.ready
+        self._outline()
+        self.request.advanced.show_price("")
+        if missing or not ready:
+            self.planner.stop()
+            self.plan.show_hint(missing) if ready else self.plan.clear()
+        else:
+            self.plan.wait()
+            self.planner.plan(self.connection.client, self.request.inputs(), self.request.wants_price())
+
+    def run(self, runner: Runner) -> None:
+        """Send the request as a job; raises ``PluginError``."""
+        inputs = self.request.inputs()
+        if inputs is not None:
+            runner.start(inputs)
+
+    def use_again(self, run: Run) -> None:
+        """Show the settings of an earlier run, with the seed that it took."""
+        self.request.set_inputs(GenerateInputs.from_json(run.inputs), run.recipe.get("seed"))
+
+    def memory(self) -> Json:
+        """Return all but the extent."""
+        return self.request.memory()
+
+    def recall(self, memory: Json) -> None:
+        """Show what ``memory`` returned."""
+        self.request.recall(memory)
+
+    def stop(self) -> None:
+        """Ask nothing any more."""
+        self.planner.stop()
+
+    def close(self) -> None:
+        """Take outline and map tool off the canvas."""
+        self.planner.stop()
+        self.footprint.remove()
+        self.request.extent.close_tool()
+
+    def _planned(self, plan: Plan) -> None:
+        self.planned = plan
+        self.plan.show_plan(plan, self.connection.state.url)
+        self._outline()
+        self.answered.emit()
+
+    def _refused(self, error: PluginError) -> None:
+        self._refuse(str(error))
+
+    def _follow_models(self) -> None:
+        if self.connection.state.ready:
+            self.request.advanced.set_models(list(self.connection.state.models))
+
+    def _outline(self) -> None:
+        """Show on the canvas where the result will be, while the form is seen."""
+        box, crs = self.request.extent.box()
+        if not self.shown or box.isEmpty():
+            self.footprint.hide()
+        elif self.planned is not None:
+            self.footprint.show(QgsRectangle(*self.planned.bbox), crs_of(self.planned.crs), True)
+        else:
+            self.footprint.show(box, crs, False)

@@ -1,0 +1,236 @@
+"""What an edit is: raster, mask, prompt, how it joins its surroundings, and, folded away, the rest.
+
+Turns what the user set into an ``edits.Order`` and back. What can be seen without opening a file is noticed
+here; the rest is for ``edits.look_over`` and the backend to say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Optional
+
+from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsProject, QgsRasterLayer
+from qgis.gui import QgsDoubleSpinBox, QgsMapLayerComboBox
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from text2earth_qgis.core import edits, rasters
+from text2earth_qgis.core.errors import PluginError, RasterRefused
+from text2earth_qgis.core.schemas import EditInputs, Json, Upload
+from text2earth_qgis.gui.panels.bands import BandsPanel
+from text2earth_qgis.gui.panels.fields import PromptEdit, SeedField, fold
+from text2earth_qgis.gui.panels.mask_field import MaskField
+from text2earth_qgis.gui.panels.model import AUTOMATIC, ModelPanel, narrow_combo
+
+EXAMPLE = "What shall be there, such as: a lake with reed beds"
+AVOID = "What shall not be there, such as: boats, clouds"
+RESULTS = {"whole": "Whole raster", "patch": "Edited part only", "vrt": "Edited part over the raster (VRT)"}
+UNABLE = "The backend has no model that can edit. Install an inpainting model there."
+MOST_METRES = 1_000_000.0
+
+
+class EditModelPanel(ModelPanel):
+    """The fields of the model, of models that can edit."""
+
+    def able(self, card: Json) -> bool:
+        """Whether a model can edit."""
+        return card.get("pipeline") == "inpaint"
+
+
+class EditPanel(QWidget):
+    """The form. ``changed`` follows every change, also of the mask; ``submitted`` Ctrl+Enter in a prompt."""
+
+    changed = pyqtSignal()
+    submitted = pyqtSignal()
+    unfolded = pyqtSignal()  # or folded
+
+    def __init__(self, project: QgsProject, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self._project = project
+        self._watched: Optional[QgsMapLayer] = None
+        self.source = QgsMapLayerComboBox()
+        self.source.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
+        self.source.setAllowEmptyLayer(True, "No raster yet")
+        self.source.setCurrentIndex(0)
+        self.source.setMinimumContentsLength(6)
+        self.source.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.source.setToolTip("The raster to edit. It is only read: the result is another file.")
+        self.mask = MaskField()
+        self.prompt = PromptEdit(EXAMPLE, 3)
+        self.negative = PromptEdit(AVOID, 2)
+        self.feather = _spin(
+            -1.0, MOST_METRES, " m", "Fades in over so many metres on the ground, inside the mask."
+        )
+        self.feather.setSpecialValueText(f"{AUTOMATIC} (6 pixels)")
+        self.feather.setClearValue(-1.0, f"{AUTOMATIC} (6 pixels)")
+        self.grow = _spin(
+            0.0, MOST_METRES, " m", "Makes the mask larger by so many metres on the ground first."
+        )
+        self.strength = _spin(
+            0.05, 1.0, "", "1 paints anew. Less keeps more of what is there: 0.5 changes its look only."
+        )
+        self.strength.setSingleStep(0.05)
+        self.strength.setClearValue(1.0)
+        self.seed = SeedField()
+        self.result = narrow_combo()
+        for key, text in RESULTS.items():
+            self.result.addItem(text, key)
+        self.result.setToolTip("What is written. The raster itself stays as it is in every case.")
+        self.bands = BandsPanel()
+        self.model = EditModelPanel()
+        self._lay_out()
+        self.recall({})
+        self._connect()
+
+    def _lay_out(self) -> None:
+        more = QWidget()
+        inner = QVBoxLayout(more)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.addWidget(self.bands)
+        inner.addWidget(self.model)
+        self._folds = {
+            "negative": fold("Negative prompt", self.negative),
+            "more": fold("More settings", more),
+        }
+        top, form = QFormLayout(), QFormLayout()
+        for one in (top, form):
+            one.setContentsMargins(0, 0, 0, 0)
+            one.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        top.addRow("Raster", self.source)
+        top.addRow("Mask", self.mask)
+        for title, widget in (
+            ("Grow", self.grow), ("Feather", self.feather), ("Strength", self.strength), ("Seed", self.seed),
+            ("Result", self.result),
+        ):  # fmt: skip
+            form.addRow(title, widget)
+        title = QLabel("Prompt")
+        title.setBuddy(self.prompt)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(9, 9, 9, 0)
+        layout.addLayout(top)
+        for widget in (title, self.prompt, self._folds["negative"]):
+            layout.addWidget(widget)
+        layout.addLayout(form)
+        layout.addWidget(self._folds["more"])
+        layout.addStretch(1)
+
+    def _connect(self) -> None:
+        for part in self._folds.values():
+            part.collapsedStateChanged.connect(lambda _closed: self.unfolded.emit())
+        for edit in (self.prompt, self.negative):
+            edit.textChanged.connect(self.changed)
+            edit.submitted.connect(self.submitted)
+        for field in (self.mask, self.seed, self.bands, self.model):
+            field.changed.connect(self.changed)
+        self.model.grid_changed.connect(self.changed)
+        for spin in (self.feather, self.grow, self.strength):
+            spin.valueChanged.connect(lambda _value: self.changed.emit())
+        self.result.currentIndexChanged.connect(lambda _index: self.changed.emit())
+        self.source.layerChanged.connect(self._follow)
+
+    def layer(self) -> Optional[QgsRasterLayer]:
+        """Return the raster layer to edit."""
+        layer = self.source.currentLayer()
+        return layer if isinstance(layer, QgsRasterLayer) else None
+
+    def choose(self, layers: list[QgsMapLayer]) -> None:
+        """Take the first of some layers that can be edited."""
+        rasters_there = (one for one in layers if isinstance(one, QgsRasterLayer))
+        self.source.setLayer(next((one for one in rasters_there if one.providerType() == "gdal"), None))
+
+    def missing(self) -> str:
+        """Return what the user still has to give, as a sentence; empty if nothing."""
+        layer = self.layer()
+        if layer is None:
+            return "Choose the raster layer to edit."
+        try:
+            rasters.file_of(layer)
+        except RasterRefused as error:
+            return str(error)
+        sentence = self.mask.missing()
+        if not sentence and not self.prompt.text():
+            sentence = "Write in the prompt what shall be in the mask."
+        if not sentence and not self.model.card():
+            sentence = UNABLE
+        return sentence or self.bands.missing()
+
+    def order(self) -> edits.Order:
+        """Return what is asked for, without a name for the result. Raises ``PluginError``."""
+        layer, shapes = self.layer(), self.mask.shapes()
+        if layer is None or shapes is None:
+            raise PluginError(self.missing())
+        return edits.Order(
+            source=rasters.file_of(layer),
+            look=rasters.look_of(layer),
+            mask=shapes,
+            context=self._project.transformContext(),
+            target=Path(),
+            wishes=self.wishes(),
+            stretch=self.bands.stretch(),
+            result=self.result.currentData(),
+            project=self._project.fileName(),
+            layers=(layer.id(), self.mask.layer().id()),
+        )
+
+    def wishes(self) -> Json:
+        """Return the members of ``EditInputs`` besides source, mask and stretch."""
+        return {
+            "prompt": self.prompt.text(),
+            "negative_prompt": self.negative.text(),
+            "bands": self.bands.bands(),
+            "extra_bands": self.bands.extra.currentData(),
+            "feather": self.feather.value() if self.feather.value() >= 0 else None,
+            "grow": self.grow.value(),
+            "strength": self.strength.value(),
+            "seed": self.seed.value(),
+            **self.model.values(),
+        }
+
+    def set_inputs(self, inputs: EditInputs) -> None:
+        """Show the settings of an earlier run, but for its layers."""
+        self.prompt.setPlainText(inputs.prompt)
+        self.negative.setPlainText(inputs.negative_prompt)
+        self._folds["negative"].setCollapsed(not inputs.negative_prompt)
+        self.feather.setValue(-1.0 if inputs.feather is None else inputs.feather)
+        self.grow.setValue(inputs.grow)
+        self.strength.setValue(inputs.strength)
+        self.seed.set_value(inputs.seed)
+        self.bands.extra.setCurrentIndex(max(0, self.bands.extra.findData(inputs.extra_bands)))
+        self.model.set_values(inputs)
+
+    def memory(self) -> Json:
+        """Return what is worth remembering for the next session: what does not depend on the project."""
+        kept = {name: value for name, value in self.wishes().items() if name != "bands"}
+        return {**kept, "result": self.result.currentData()}
+
+    def recall(self, memory: Json) -> None:
+        """Show what ``memory`` returned."""
+        known = {item.name for item in fields(EditInputs)}
+        kept = {name: value for name, value in memory.items() if name in known and value is not None}
+        none = Upload("")
+        self.set_inputs(EditInputs(**{"prompt": "", "source": none, "mask": none, **kept}))
+        self.result.setCurrentIndex(max(0, self.result.findData(memory.get("result"))))
+
+    def unfold(self, opened: bool) -> None:
+        """Open or close what most runs leave alone."""
+        self._folds["more"].setCollapsed(not opened)
+
+    def close_layers(self) -> None:
+        """Hear of no layer any more."""
+        self.mask.close()
+
+    def _follow(self, _layer: Optional[QgsMapLayer]) -> None:
+        self.bands.set_layer(self.layer())
+        self.changed.emit()
+
+
+def _spin(low: float, high: float, suffix: str, tip: str) -> QgsDoubleSpinBox:
+    spin = QgsDoubleSpinBox()
+    spin.setRange(low, high)
+    spin.setDecimals(2)
+    spin.setSuffix(suffix)
+    spin.setToolTip(tip)
+    spin.setMinimumWidth(60)
+    spin.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    return spin
