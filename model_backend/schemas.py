@@ -138,10 +138,38 @@ class EditInputs(Value):
     record_prompt: bool = Field(True, description="Write the prompts into the files.")
 
 
+class ExtendInputs(Value):
+    """Inputs of the process ``extend``. What is left out, the model card or the backend chooses."""
+
+    prompt: str
+    source: Upload = Field(
+        description="The raster: an upload, a link to a result of an own job, or a GeoTIFF in base64."
+    )
+    extent: Extent = Field(description="The land that the raster is to cover besides what it has.")
+    negative_prompt: str = ""
+    fill_holes: bool = Field(True, description="Make pixels of the raster without a value in the extent too.")
+    bands: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=3)] | None = Field(
+        None, description="The band, or the red, green and blue bands, that the model sees and paints."
+    )
+    stretch: Annotated[list[list[FiniteFloat]], Field(min_length=1, max_length=3)] | None = Field(
+        None, description="Per visible band the values shown black and white; left out: 0 to 255, or 2-98 %."
+    )
+    extra_bands: Literal["match", "drop"] = Field(
+        "match", description="Other bands of new land: borrowed from similar pixels, or left out."
+    )
+    seed: Seed | None = None
+    steps: Annotated[int, Field(ge=1, le=200)] | None = None
+    sampler: Sampler | None = None
+    guidance: Annotated[FiniteFloat, Field(ge=1, le=30)] | None = None
+    model: str | None = Field(None, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
+    variants: Annotated[int, Field(ge=1, le=8)] = 1
+    record_prompt: bool = Field(True, description="Write the prompts into the files.")
+
+
 class PlanInputs(Value):
     """Inputs of the process ``plan``: the inputs of another process."""
 
-    process: Literal["generate", "edit"]
+    process: Literal["generate", "edit", "extend"]
     inputs: dict[str, Any]
 
 
@@ -175,7 +203,10 @@ class OutputGrid(Value):
 
 
 class EditRecipe(Value):
-    """What determines the pixels of an edit besides the model's part; grid and canvas are where it paints."""
+    """What determines the pixels of an edit, or of an extension, besides the model's part.
+
+    Grid and canvas of the recipe are where it paints.
+    """
 
     source: str = Field(description="SHA-256 of the raster, as this backend stored it.")
     mask: str = Field(description="SHA-256 of the mask's box and pixels, grown.")
@@ -201,7 +232,7 @@ class Recipe(Value):
     """All that determines the pixels of one scene. Holds no paths, hosts or tokens."""
 
     engine: int = ENGINE_VERSION
-    process: Literal["generate", "edit"] = "generate"
+    process: Literal["generate", "edit", "extend"] = "generate"
     model: str
     revision: str = Field(description="Pinned revision or weights hash of the model.")
     prompt: str

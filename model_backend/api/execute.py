@@ -27,9 +27,9 @@ from model_backend.jobs.rows import Job, Result, Submission, Wish
 from model_backend.jobs.uploads import Uploads
 from model_backend.jobs.values import JSON, STEPS_PER_SECOND, answer, pause_of, rate_of
 from model_backend.models.registry import Registry
-from model_backend.processes import edit, generate
+from model_backend.processes import edit, extend, generate
 from model_backend.processes.base import Process
-from model_backend.schemas import EditInputs, GenerateInputs, Value
+from model_backend.schemas import EditInputs, ExtendInputs, GenerateInputs, Value
 
 KEY_LENGTH = 255
 
@@ -135,10 +135,13 @@ def _submission(
     if isinstance(inputs, GenerateInputs):
         rate = rate_of(inputs.model, registry, backend.store)
         plan = generate.plan(inputs, registry, backend.settings, rate)
-    elif isinstance(inputs, EditInputs):
+    elif isinstance(inputs, EditInputs | ExtendInputs):
         rate = rate_of(inputs.model, registry, backend.store)
         files = Uploads(backend.settings).files_of(owner, inputs)
-        plan = edit.plan(inputs, files, registry, backend.settings, rate)
+        if isinstance(inputs, EditInputs):
+            plan = edit.plan(inputs, files, registry, backend.settings, rate)
+        else:
+            plan = extend.plan(inputs, files, registry, backend.settings, rate)
     if plan is not None:
         registry.get(plan.recipe.model).require()
         totals = (plan.evaluations // plan.variants,) * plan.variants

@@ -31,7 +31,7 @@ from model_backend.jobs.uploads import Uploads
 
 _RANGE = re.compile(r"bytes (?:(\d{1,15})-(\d{1,15})|\*)/(\d{1,15})")
 _RULE = "bytes FIRST-LAST/LENGTH, or bytes */LENGTH without a body"
-_RASTERS = ("source", "mask")  # inputs of `edit` that may be rasters
+_RASTERS = {"edit": ("source", "mask"), "extend": ("source",)}  # inputs that may be rasters
 
 router = APIRouter()
 
@@ -97,17 +97,16 @@ def remove(upload: str, request: Request, backend: TheBackend) -> Response:
 
 
 def stored(backend: Backend, owner: str, process: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Return the inputs of a request with every raster of an edit as ``{"upload": id}``.
+    """Return the inputs of a request with every raster that they name as ``{"upload": id}``.
 
     Rasters may be uploads, links to uploads and results of the caller's own jobs, ``data:`` URIs, or base64.
     Raises InvalidInput.
     """
-    if process == "plan" and inputs.get("process") == "edit" and isinstance(inputs.get("inputs"), dict):
-        return inputs | {"inputs": stored(backend, owner, "edit", inputs["inputs"])}
-    if process != "edit":
-        return inputs
-    named = {name: _stored(backend, owner, name, inputs[name]) for name in _RASTERS if name in inputs}
-    return inputs | named
+    planned = inputs.get("process")
+    if process == "plan" and isinstance(planned, str) and isinstance(inputs.get("inputs"), dict):
+        return inputs | {"inputs": stored(backend, owner, planned, inputs["inputs"])}
+    names = [name for name in _RASTERS.get(process, ()) if name in inputs]
+    return inputs | {name: _stored(backend, owner, name, inputs[name]) for name in names}
 
 
 def _stored(backend: Backend, owner: str, name: str, value: object) -> object:

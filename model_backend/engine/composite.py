@@ -21,6 +21,7 @@ Floats = NDArray[np.float32]
 REACH = 256  # pixels that a grow or a feather may reach at most: the cost grows with it
 _RING = 2  # pixels over which the tone along the border is averaged, so that noise makes no streaks
 _MANY = 250_000  # pixels of a level from which fewer sweeps do: the start from the coarser level is closer
+_CELL = 8  # pixels of a side of the cells in which unknown land takes a tone
 _SWEEPS = 24  # relaxation sweeps per level of the membrane; see the test against a direct solution
 
 
@@ -58,17 +59,45 @@ def grow(mask: Bools, spacing: tuple[float, float], by: float) -> Bools:
     return distance(~mask, spacing, by * 1.001 + max(spacing)) <= by * (1 + 1e-6)
 
 
+def continued(view: Floats, known: Bools) -> Floats:
+    """Return a picture, (bands, rows, columns), with the tone of the known land carried over the unknown.
+
+    A membrane of cells, not of pixels: it is smooth, and its cost small beside that of painting.
+    """
+    height, width = known.shape
+    pads = ((0, -height % _CELL), (0, -width % _CELL))
+    shape = (height + pads[0][1]) // _CELL, _CELL, (width + pads[1][1]) // _CELL, _CELL
+    count = np.pad(known, pads).reshape(shape).sum((1, 3))
+    fixed = count > 0
+    if not fixed.any() or known.all():
+        return view
+    ring = fixed & _spread(~fixed)
+    membrane = _Membrane(~fixed, ring) if ring.any() else None
+    out = view.copy()
+    for band in out:
+        cells = np.pad(np.where(known, band, 0), pads).reshape(shape).sum((1, 3)) / np.maximum(count, 1)
+        if membrane is not None:
+            cells[~fixed] = membrane.solve(cells[ring])
+        tone = cells.repeat(_CELL, 0).repeat(_CELL, 1)[:height, :width]
+        band[~known] = tone[~known]
+    return out
+
+
 class Join:
     """How generated pixels join the known ones around a mask; made once, used for every band."""
 
-    def __init__(self, mask: Bools, known: Bools, spacing: tuple[float, float], feather: float) -> None:
+    def __init__(
+        self, mask: Bools, known: Bools, spacing: tuple[float, float], feather: float, new_land: bool = False
+    ) -> None:
         """Take the pixels that may change, the pixels with values that stay, and the feather's width.
 
         The border is where the two touch: an edge towards nodata or the end of the raster is not feathered
-        and pulls no tone.
+        and pulls no tone. Of an edit the generated picture is compared with the known pixels where it repeats
+        them; of ``new_land`` just inside the mask, so that the known land goes on there in its own tone.
         """
         known = known & ~mask
         self.mask = mask
+        self._repeated = mask if new_land else known
         self._known = known
         self._ring = known & _spread(mask)
         self.weight = self._weight(spacing, feather)
@@ -112,11 +141,12 @@ class Join:
         return out
 
     def _difference(self, source: NDArray[Any], generated: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return source minus generated on the ring, averaged over the known pixels around each."""
-        with np.errstate(invalid="ignore"):
-            raw = source.astype(np.float64) - generated
-        raw = np.where(self._known, raw, 0.0)
-        total, count = raw, self._known.astype(np.float64)
+        """Return source minus generated on the ring, each averaged over the pixels around."""
+        return self._near(source, self._known) - self._near(generated, self._repeated)
+
+    def _near(self, values: NDArray[Any], where: Bools) -> NDArray[np.float64]:
+        """Return for every pixel of the ring the mean of those around it that are in ``where``."""
+        total, count = np.where(where, values.astype(np.float64), 0.0), where.astype(np.float64)
         for axis in (0, 1):
             total, count = _sum(total, _RING, axis), _sum(count, _RING, axis)
         ring: NDArray[np.float64] = total[self._ring] / count[self._ring]

@@ -1,4 +1,4 @@
-"""The story of an edit: how a claimed block becomes an edited raster.
+"""The story of an edit, or of an extension: how a claimed block becomes a raster with painted pixels.
 
 Plan, files, model, a view of what is there, the repainted view, back onto the raster's grid, joined to what
 stays, other bands, file, rows. Pixels are made in ``engine``, rasters read and written in ``raster``.
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend.engine.composite import Join, cast
+from model_backend import processes
+from model_backend.engine.composite import Join, cast, continued
 from model_backend.jobs.bench import Bench, Names, learn_rate, loaded, origin
 from model_backend.jobs.rows import Claim, Result
 from model_backend.jobs.uploads import Uploads
-from model_backend.processes import edit
+from model_backend.processes import edit, extend
 from model_backend.raster import spectral
 from model_backend.raster.patch import Patch, picture, write_edit
 from model_backend.raster.source import read, read_known
@@ -27,38 +28,48 @@ if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
 
 
 def run(claim: Claim, bench: Bench) -> list[Result]:
-    """Make one variant of an edit."""
+    """Make one variant of an edit or of an extension."""
     assert claim.plan is not None
     plan, watch = claim.plan, bench.watch
-    inputs = edit.PROCESS.parse(claim.inputs)
+    inputs: edit.Painting = processes.get(claim.process).parse(claim.inputs)
     recipe = plan.recipe.model_copy(update={"seed": plan.recipe.seed + claim.number})
     files = Uploads(bench.settings).files_of(bench.store.owner(claim.job), inputs)
     model = loaded(recipe, bench)
-    ready = edit.prepare(inputs, files, model.card, bench.settings)
+    ready = _ready(inputs, files, model, bench)
     which = "" if plan.variants == 1 else f" variant {claim.number + 1} of {plan.variants}"
     watch.say(f"Painting{which}.")
-    work = painter(model, recipe, ready, inputs.strength)
+    work = painter(model, recipe, ready)
     painted = work.view(watch)
     learn_rate(plan, bench)
     watch.say("Writing the file.")
     made = origin(work.profile, recipe, bench, inputs.record_prompt)
     names = Names(claim, bench.folder)
-    bands = write_edit(names.image, ready.source, join(ready, painted, inputs), plan, recipe, made)
+    bands = write_edit(names.image, ready.source, join(ready, painted, recipe), plan, recipe, made)
     watch.picture(picture(names.image, *_shown(ready, recipe)))
-    return names.results("Edited imagery (cloud-optimized GeoTIFF)", recipe, made, bands)
+    title = "Edited imagery" if recipe.process == "edit" else "Extended imagery"
+    return names.results(f"{title} (cloud-optimized GeoTIFF)", recipe, made, bands)
 
 
-def painter(model: Model, recipe: Recipe, ready: edit.Ready, strength: float) -> Edit:
+def _ready(inputs: edit.Painting, files: edit.Files, model: Model, bench: Bench) -> edit.Ready:
+    if isinstance(inputs, EditInputs):
+        return edit.prepare(inputs, files, model.card, bench.settings)
+    return extend.prepare(inputs, files, model.card, bench.settings)
+
+
+def painter(model: Model, recipe: Recipe, ready: edit.Ready) -> Edit:
     """Return the engine's part of an edit: what is there, and what is to be made of it."""
+    assert recipe.edit is not None
     from model_backend.engine.edit import Canvas, Edit
     from model_backend.engine.scene import Request
 
     view, known = ready.work.take(ready.canvas, ready.stretch)
+    if recipe.process == "extend":  # under the noise it begins with lies the tone of the land around
+        view = continued(view, known)
     paint = ready.work.mask(ready.paint, ready.at, ready.canvas)
-    return Edit(model, Request.of(recipe), Canvas(ready.canvas, view, paint, known), strength)
+    return Edit(model, Request.of(recipe), Canvas(ready.canvas, view, paint, known), recipe.edit.strength)
 
 
-def join(ready: edit.Ready, painted: View, inputs: EditInputs) -> Patch:
+def join(ready: edit.Ready, painted: View, recipe: Recipe) -> Patch:
     """Return the raster's new values in the mask, out of a repainted view of the canvas.
 
     The view comes back onto the raster's grid and into its values, takes the tone of the surroundings along
@@ -68,11 +79,12 @@ def join(ready: edit.Ready, painted: View, inputs: EditInputs) -> Patch:
     known = read_known(source, box)
     old = read(source, box, source.roles.visible)
     made = ready.stretch.values(ready.work.back(painted, ready.canvas, box))
-    border = Join(mask, known, ready.spacing, ready.feather)
+    border = Join(mask, known, ready.spacing, ready.feather, new_land=recipe.process == "extend")
     values: dict[int, NDArray[Any]] = {}
     for band, before, after in zip(source.roles.visible, old, made, strict=True):
         values[band] = cast(border.band(np.where(known, before, np.nan), after), source.dtype, source.nodata)
-    if inputs.extra_bands == "match" and source.roles.extra:
+    assert recipe.edit is not None
+    if recipe.edit.extra_bands == "match" and source.roles.extra:
         values |= _borrowed(ready, known, old, values, border)
     return Patch(ready.at, ready.paint, values)
 

@@ -66,6 +66,7 @@ def values(claim: Claim, bench: Bench) -> list[Result]:
 STORIES: dict[str, Callable[[Claim, Bench], list[Result]]] = {
     "generate": generate,
     "edit": edits.run,
+    "extend": edits.run,
     "echo": values,
     "plan": values,
 }

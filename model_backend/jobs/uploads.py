@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from model_backend.errors import InvalidInput, NoSuchUpload, StorageFull
-from model_backend.processes.edit import Files
+from model_backend.processes.edit import Files, Painting
 from model_backend.raster.upload_check import check
 from model_backend.schemas import EditInputs, Upload
 from model_backend.settings import Settings
@@ -118,11 +118,12 @@ class Uploads:
         for ending in (".json", ".part", ".made", ".tif"):
             self._path(owner, upload, ending).unlink(missing_ok=True)
 
-    def files_of(self, owner: str, inputs: EditInputs) -> Files:
-        """Return the stored rasters that an edit names, and keep them a while longer; raises InvalidInput."""
+    def files_of(self, owner: str, inputs: Painting) -> Files:
+        """Return the stored rasters that inputs name, and keep them a while longer; raises InvalidInput."""
         source, digest = self._raster(owner, inputs.source, "source")
-        mask = self._raster(owner, inputs.mask, "mask")[0] if isinstance(inputs.mask, Upload) else None
-        return Files(source, digest, mask)
+        mask = inputs.mask if isinstance(inputs, EditInputs) else None
+        picture = self._raster(owner, mask, "mask")[0] if isinstance(mask, Upload) else None
+        return Files(source, digest, picture)
 
     def _raster(self, owner: str, named: Upload, field: str) -> tuple[Path, str]:
         try:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from model_backend.errors import NoSuchProcess
-from model_backend.processes import echo, edit, generate, plan
+from model_backend.processes import echo, edit, extend, generate, plan
 from model_backend.processes.base import Process
 
-_ALL: dict[str, Process[Any]] = {item.PROCESS.id: item.PROCESS for item in (generate, edit, plan, echo)}
+_ALL: dict[str, Process[Any]] = {
+    item.PROCESS.id: item.PROCESS for item in (generate, edit, extend, plan, echo)
+}
 
 
 def every() -> tuple[Process[Any], ...]:

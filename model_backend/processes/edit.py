@@ -2,7 +2,8 @@
 
 ``prepare`` finds out what an edit comes to on its raster: where the mask lies, on which grid the model works,
 which box of it, which stretch. ``plan`` prices that for the API; the worker prepares again from the same
-inputs and files, and paints. Reads pixels of the box that is worked on and no others; no torch.
+inputs and files, and paints. Reads pixels of the box that is worked on and no others; no torch. What follows
+once the pixels to paint are known (``settle``, ``priced``) serves the process ``extend`` too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +29,24 @@ from model_backend.processes.common import check_prompts, first_seed, licence, o
 from model_backend.raster import mask as masks
 from model_backend.raster import stretch as stretches
 from model_backend.raster.crs import crs_text
+from model_backend.raster.grids import cut, overlap
 from model_backend.raster.grids import grow as widened
 from model_backend.raster.source import Source, describe, read, read_known
 from model_backend.raster.stretch import Stretch
-from model_backend.raster.working import Work, choose, cut, overlap
-from model_backend.schemas import Box, EditInputs, EditRecipe, OutputGrid, Plan, Polygons, Recipe
+from model_backend.raster.working import Work, choose
+from model_backend.schemas import (
+    Box,
+    EditInputs,
+    EditRecipe,
+    ExtendInputs,
+    OutputGrid,
+    Plan,
+    Polygons,
+    Recipe,
+)
 from model_backend.settings import Settings
+
+Painting = EditInputs | ExtendInputs
 
 _FEATHER = 6  # pixels, where the caller does not say
 _MARGIN = 8  # pixels around the mask whose tone is compared
@@ -47,6 +61,19 @@ PROCESS = Process(
     sync=False,
     keywords=("inpainting", "synthetic imagery", "diffusion", "COG"),
 )
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a process that paints names what is painted: its input, a noun, and advice where it is too much."""
+
+    process: Literal["edit", "extend"]
+    field: str
+    noun: str
+    advice: str
+
+
+EDIT = Kind("edit", "mask", "mask", "Edit it in parts.")
 
 
 @dataclass(frozen=True)
@@ -114,20 +141,36 @@ def prepare(inputs: EditInputs, files: Files, card: ModelCard, limits: Settings)
     if near is None:
         detail = "The mask lies outside of the raster. Draw it on the raster, or check `mask.crs`."
         raise InvalidInput("mask", detail, allowed="a mask that touches the raster")
-    _check_pixels(widened(near, margin), limits)
+    check_pixels(widened(near, margin), EDIT, limits)
     at, paint = _tight(
         grow(painted.burn(widened(near, margin)), spacing, inputs.grow), widened(near, margin), source
     )
-    existing = source.box if work.own else None
-    canvas = canvas_around(work.box(widened(at, _MARGIN)), existing, card.engine, card.vae_factor)
-    _check_pixels(canvas, limits)
-    needed = work.needs(canvas)
-    assert needed is not None
-    _check_pixels(needed, limits)
     feather = _FEATHER * min(spacing) if inputs.feather is None else inputs.feather
     _check_reach("feather", feather, spacing)
+    return settle(inputs, EDIT, (work, at, paint, feather), card, limits)
+
+
+def settle(
+    inputs: Painting,
+    kind: Kind,
+    found: tuple[Work, Box, NDArray[np.bool_], float],
+    card: ModelCard,
+    limits: Settings,
+) -> Ready:
+    """Return what painting some pixels comes to: ``found`` are grid, box, pixels to paint in it, feather.
+
+    Raises InvalidInput and TooLarge.
+    """
+    work, at, paint, feather = found
+    source = work.source
+    existing = source.box if work.own else None
+    canvas = canvas_around(work.box(widened(at, _MARGIN)), existing, card.engine, card.vae_factor)
+    check_pixels(canvas, kind, limits)
+    needed = work.needs(canvas)
+    assert needed is not None
+    check_pixels(needed, kind, limits)
     ready = Ready(source, at, paint, work, canvas, _stretch(inputs, source, needed), feather, source.warnings)
-    _check_extra(inputs, ready)
+    _check_extra(inputs, kind, ready)
     return ready
 
 
@@ -137,32 +180,44 @@ def plan(inputs: EditInputs, files: Files, registry: Registry, limits: Settings,
     Raises InvalidInput (a field is wrong), TooLarge (above a limit) and ModelUnavailable.
     """
     check_prompts(inputs.prompt, inputs.negative_prompt, limits)
-    entry = _model(inputs, registry)
+    entry = model_of(inputs, registry)
+    ready = prepare(inputs, files, entry.card, limits)
+    return priced(inputs, EDIT, files, ready, entry, limits, rate, inputs.strength)
+
+
+def priced(
+    inputs: Painting,
+    kind: Kind,
+    files: Files,
+    ready: Ready,
+    entry: Entry,
+    limits: Settings,
+    rate: float | None,
+    strength: float,
+) -> Plan:
+    """Return the plan of what is ready to be painted; raises TooLarge."""
     card = entry.card
-    ready = prepare(inputs, files, card, limits)
-    recipe = _recipe(inputs, files, card, ready)
+    recipe = _recipe(inputs, kind, files, card, ready, strength)
     active = Active(
         Layout(card.engine, card.vae_factor, ready.canvas),
         ready.work.mask(ready.paint, ready.at, ready.canvas),
     )
-    steps = trajectory(
-        entry.schedule, recipe.sampler, recipe.steps, card.engine.boundaries, inputs.strength
-    ).lengths
+    steps = trajectory(entry.schedule, recipe.sampler, recipe.steps, card.engine.boundaries, strength).lengths
     count = active.count(steps, recipe.guidance > 1, card.engine.batch)
     evaluations = count.evaluations * inputs.variants
     if evaluations > limits.max_evaluations:
         rule = f"at most {limits.max_evaluations:,} evaluations"
-        detail = f"The edit takes {evaluations:,} evaluations of the model; this server runs {rule}."
-        raise TooLarge("mask", detail, value=evaluations, allowed=rule)
+        detail = f"The job takes {evaluations:,} evaluations of the model; this server runs {rule}."
+        raise TooLarge(kind.field, detail, value=evaluations, allowed=rule)
     source = ready.source
     return Plan(
         recipe=recipe,
         variants=inputs.variants,
         crs=crs_text(source.crs),
         crs_name=source.crs.name,
-        width=source.width,
-        height=source.height,
-        transform=list(source.transform)[:6],
+        width=source.box.width,
+        height=source.box.height,
+        transform=list(source.placed)[:6],
         bbox=_bounds(source),
         gsd=ready.work.gsd,
         level=ready.work.level,
@@ -174,7 +229,7 @@ def plan(inputs: EditInputs, files: Files, registry: Registry, limits: Settings,
     )
 
 
-def _model(inputs: EditInputs, registry: Registry) -> Entry:
+def model_of(inputs: Painting, registry: Registry) -> Entry:
     """Return the model of a request: as named, else the default, else an installed one that can edit."""
     able = [entry for entry in registry.all() if entry.card.pipeline == "inpaint"]
     allowed = ", ".join(entry.card.id for entry in able)
@@ -187,7 +242,7 @@ def _model(inputs: EditInputs, registry: Registry) -> Entry:
     except ModelUnavailable as error:
         raise InvalidInput("model", str(error), value=inputs.model, allowed=allowed) from None
     if entry.card.pipeline != "inpaint":
-        detail = f"{entry.card.title} cannot edit imagery: it is no inpainting model."
+        detail = f"{entry.card.title} cannot edit or extend imagery: it is no inpainting model."
         raise InvalidInput("model", detail, value=inputs.model, allowed=allowed)
     return entry
 
@@ -221,17 +276,17 @@ def _check_reach(field: str, metres: float, spacing: tuple[float, float]) -> Non
         raise InvalidInput(field, f"`{field}` must be {rule}.", value=metres, allowed=rule)
 
 
-def _check_pixels(box: Box, limits: Settings) -> None:
+def check_pixels(box: Box, kind: Kind, limits: Settings) -> None:
     """Refuse a box of more pixels than this server works on."""
     pixels = box.width * box.height
     if pixels > limits.max_pixels:
         rule = f"at most {limits.max_pixels:,} pixels"
         size = f"{box.width:,} x {box.height:,} = {pixels:,} pixels"
-        detail = f"The mask and its surroundings have {size}; this server edits {rule}. Edit it in parts."
-        raise TooLarge("mask", detail, value=size, allowed=rule)
+        detail = f"The {kind.noun} with its surroundings has {size}; this server takes {rule}. {kind.advice}"
+        raise TooLarge(kind.field, detail, value=size, allowed=rule)
 
 
-def _stretch(inputs: EditInputs, source: Source, box: Box) -> Stretch:
+def _stretch(inputs: Painting, source: Source, box: Box) -> Stretch:
     bands = source.roles.visible
     if inputs.stretch is not None or source.dtype == np.uint8:
         none = np.empty((len(bands), 0, 0), source.dtype)
@@ -239,27 +294,33 @@ def _stretch(inputs: EditInputs, source: Source, box: Box) -> Stretch:
     return stretches.choose(None, read(source, box, bands), read_known(source, box))
 
 
-def _check_extra(inputs: EditInputs, ready: Ready) -> None:
+def _check_extra(inputs: Painting, kind: Kind, ready: Ready) -> None:
     """Refuse to borrow values for other bands where there is nobody to borrow from."""
     if inputs.extra_bands != "match" or not ready.source.roles.extra:
         return
     if not (read_known(ready.source, ready.join) & ~ready.mask).any():
-        detail = "The mask leaves no pixels to borrow other bands' values from. Keep or drop those bands."
-        raise InvalidInput("extra_bands", detail, value="match", allowed="keep or drop")
+        rule = " or ".join(("keep", "drop") if kind is EDIT else ("drop",))
+        detail = (
+            f"The {kind.noun} leaves no pixels to borrow other bands' values from. {rule.capitalize()} those "
+            "bands."
+        )
+        raise InvalidInput("extra_bands", detail, value="match", allowed=rule)
 
 
-def _recipe(inputs: EditInputs, files: Files, card: ModelCard, ready: Ready) -> Recipe:
+def _recipe(
+    inputs: Painting, kind: Kind, files: Files, card: ModelCard, ready: Ready, strength: float
+) -> Recipe:
     """Return the recipe of the first variant, with every default filled in."""
     sampler = inputs.sampler or card.sampler
     source, work = ready.source, ready.work
     warped = OutputGrid(
         crs=crs_text(source.crs),
-        transform=list(source.transform)[:6],
-        width=source.width,
-        height=source.height,
+        transform=list(source.placed)[:6],
+        width=source.box.width,
+        height=source.box.height,
     )
     return Recipe(
-        process="edit",
+        process=kind.process,
         model=card.id,
         revision=card.revision_or_hash,
         prompt=inputs.prompt,
@@ -280,15 +341,15 @@ def _recipe(inputs: EditInputs, files: Files, card: ModelCard, ready: Ready) -> 
             stretch=[list(pair) for pair in ready.stretch.ranges],
             extra_bands=inputs.extra_bands,
             feather=ready.feather,
-            strength=inputs.strength,
+            strength=strength,
         ),
     )
 
 
 def _bounds(source: Source) -> list[float]:
     """Return min x, min y, max x, max y of the raster's corners."""
-    width, height = source.width, source.height
-    x, y = source.transform @ (np.array([0, width, width, 0]), np.array([0, 0, height, height]))
+    width, height = source.box.width, source.box.height
+    x, y = source.placed @ (np.array([0, width, width, 0]), np.array([0, 0, height, height]))
     return [float(value) for value in (x.min(), y.min(), x.max(), y.max())]
 
 

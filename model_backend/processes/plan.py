@@ -7,10 +7,10 @@ from typing import Any
 
 from model_backend.errors import InvalidInput
 from model_backend.models.registry import Registry
-from model_backend.processes import edit, generate
+from model_backend.processes import edit, extend, generate
 from model_backend.processes.base import Process
 from model_backend.processes.describe import model_schema
-from model_backend.schemas import EditInputs, Plan, PlanInputs
+from model_backend.schemas import Plan, PlanInputs
 from model_backend.settings import Settings
 
 PROCESS = Process(
@@ -29,9 +29,9 @@ def run(
     registry: Registry,
     limits: Settings,
     rate: float | None,
-    files: Callable[[EditInputs], edit.Files],
+    files: Callable[[edit.Painting], edit.Files],
 ) -> dict[str, Any]:
-    """Return the outputs by name: ``plan``, a Plan as JSON; ``files`` finds the rasters that an edit names.
+    """Return the outputs by name: ``plan``, a Plan as JSON; ``files`` finds the rasters that are named.
 
     Raises what the other process's own ``plan`` raises, the fields named from the inputs of this process.
     """
@@ -39,6 +39,9 @@ def run(
         if inputs.process == "edit":
             wanted = edit.PROCESS.parse(inputs.inputs)
             plan = edit.plan(wanted, files(wanted), registry, limits, rate)
+        elif inputs.process == "extend":
+            more = extend.PROCESS.parse(inputs.inputs)
+            plan = extend.plan(more, files(more), registry, limits, rate)
         else:
             plan = generate.plan(generate.PROCESS.parse(inputs.inputs), registry, limits, rate)
     except InvalidInput as error:

@@ -73,6 +73,28 @@ def grow(box: Box, pixels: int) -> Box:
     return Box(col=box.col - pixels, row=box.row - pixels, width=box.width + more, height=box.height + more)
 
 
+def overlap(one: Box, other: Box) -> Box | None:
+    """Return the pixels that two boxes share, None if there are none."""
+    col, row = max(one.col, other.col), max(one.row, other.row)
+    width = min(one.col + one.width, other.col + other.width) - col
+    height = min(one.row + one.height, other.row + other.height) - row
+    return Box(col=col, row=row, width=width, height=height) if width > 0 and height > 0 else None
+
+
+def union(one: Box, other: Box) -> Box:
+    """Return the smallest box around two."""
+    col, row = min(one.col, other.col), min(one.row, other.row)
+    right = max(one.col + one.width, other.col + other.width)
+    bottom = max(one.row + one.height, other.row + other.height)
+    return Box(col=col, row=row, width=right - col, height=bottom - row)
+
+
+def cut(box: Box, outer: Box) -> tuple[slice, slice]:
+    """Return rows and columns of a box inside another one's array."""
+    top, left = box.row - outer.row, box.col - outer.col
+    return slice(top, top + box.height), slice(left, left + box.width)
+
+
 def decimal(value: float | Fraction, places: int = 12) -> str:
     """Return ``value`` as a plain decimal string of at most ``places`` decimals, without trailing zeros.
 

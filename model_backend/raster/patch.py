@@ -1,5 +1,7 @@
 """Writing an edit: the source again, with the masked pixels replaced and everything else as it was.
 
+A raster that grew is the source's pixels in a larger grid, the new ones being the mask.
+
 The source is copied block by block (as a file, where all bands stay), the patch is written into the copy, and
 the copy becomes a lossless cloud-optimized GeoTIFF: same grid, CRS, type, nodata, scales, offsets, colour
 meanings, ground control points, masks and metadata. What the file says about itself is added beside what the
@@ -20,7 +22,9 @@ import rasterio
 import rasterio.shutil
 import tifffile
 from numpy.typing import NDArray
+from rasterio.windows import Window
 
+from model_backend.raster.grids import cut, overlap
 from model_backend.raster.provenance import EDITED_SOURCE_TYPE, Provenance, generation_tags, tags, xmp
 from model_backend.raster.source import SEALED, Source, window
 from model_backend.raster.writer import COG_OPTIONS, scratch, write_xmp
@@ -28,7 +32,7 @@ from model_backend.schemas import Box, Plan, Recipe
 
 _PREVIEW = 1024  # pixels of a side of a preview, at most
 _THE_OWNERS = ("TIFFTAG_COPYRIGHT", "TIFFTAG_DATETIME")  # tags that speak of the whole picture
-_BORROWED = "values in the mask are borrowed from known pixels of similar colour, not predicted"
+_BORROWED = "values where it was painted are borrowed from known pixels of similar colour, not predicted"
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,10 @@ def write_edit(
     dropped = recipe.edit is not None and recipe.edit.extra_bands == "drop"
     kept = [b for b in range(1, source.count + 1) if not (dropped and b in source.roles.extra)]
     with rasterio.Env(**SEALED), scratch(path) as (stage, _, part):
-        if len(kept) == source.count:
+        if len(kept) == source.count and source.box == source.held:
             shutil.copyfile(source.path, stage)
         else:
-            _copy_bands(source, stage, kept)
+            _copy(source, stage, kept)
         bands = _apply(stage, source, patch, kept)
         _describe(stage, tags(recipe, plan, provenance) | _about_bands(source, recipe), recipe, provenance)
         _lift_band_tags(stage)
@@ -75,7 +79,8 @@ def picture(path: Path, bands: tuple[int, ...], ranges: tuple[tuple[float, float
 
 
 def _apply(stage: Path, source: Source, patch: Patch, kept: list[int]) -> dict[str, Any]:
-    here = window(patch.at)
+    rows, cols = cut(patch.at, source.box)
+    here = Window.from_slices(rows, cols)
     with rasterio.open(stage, "r+", driver="GTiff") as file:
         for number, band in enumerate(kept, start=1):
             new: Any = patch.values.get(band)
@@ -92,12 +97,19 @@ def _apply(stage: Path, source: Source, patch: Patch, kept: list[int]) -> dict[s
         return {"data_type": str(source.dtype), "bands": [{"name": name} for name in names]}
 
 
-def _copy_bands(source: Source, stage: Path, kept: list[int]) -> None:
-    """Write some bands of the source as a raster of their own, with all that is said about them."""
+def _copy(source: Source, stage: Path, kept: list[int]) -> None:
+    """Write bands of the source as a raster of their own, with all that is said about them.
+
+    Where the raster is larger than the source's file, blocks beyond it are left empty.
+    """
+    whole = source.box
     with rasterio.open(source.path, driver="GTiff") as old:
         profile = old.profile | {"count": len(kept), "interleave": "band", "bigtiff": "IF_SAFER"}
+        profile |= {"width": whole.width, "height": whole.height, "transform": source.placed}
         points, crs = old.gcps
         if points:
+            for point in points:
+                point.row, point.col = point.row - whole.row, point.col - whole.col
             profile |= {"gcps": points, "crs": crs}
             profile.pop("transform")
         with rasterio.open(stage, "w", **profile) as new:
@@ -110,10 +122,20 @@ def _copy_bands(source: Source, stage: Path, kept: list[int]) -> None:
                 new.update_tags(number, **old.tags(band))
                 if old.descriptions[band - 1]:
                     new.set_band_description(number, old.descriptions[band - 1])
-            for _, block in old.block_windows(1):
-                new.write(old.read(kept, window=block), window=block)
+            for _, block in new.block_windows(1):
+                at = Box(
+                    col=whole.col + block.col_off,
+                    row=whole.row + block.row_off,
+                    width=block.width,
+                    height=block.height,
+                )
+                there = overlap(at, source.held)
+                if there is None:
+                    continue
+                here = Window.from_slices(*cut(there, whole))
+                new.write(old.read(kept, window=window(there)), window=here)
                 if source.mask_band:
-                    new.write_mask(old.read_masks(kept[0], window=block), window=block)
+                    new.write_mask(old.read_masks(kept[0], window=window(there)), window=here)
 
 
 def _about_bands(source: Source, recipe: Recipe) -> dict[str, str]:

@@ -53,7 +53,7 @@ def recorded(recipe: Recipe, provenance: Provenance) -> dict[str, Any]:
 def tags(recipe: Recipe, plan: Plan, provenance: Provenance) -> dict[str, str]:
     """Return the tags of GDAL's default domain, which every reader shows."""
     text = f"SYNTHETIC (AI-generated) imagery, not an observation. Made by {provenance.model}."
-    if recipe.process == "edit":
+    if recipe.edit is not None:
         text = f"EDITED: part of this raster is synthetic (AI-generated), made by {provenance.model}."
     return {
         "TIFFTAG_SOFTWARE": provenance.software,
@@ -144,7 +144,7 @@ def stac_item(
 
 
 def _title(recipe: Recipe) -> str:
-    return "Partly synthetic imagery" if recipe.process == "edit" else "Synthetic imagery"
+    return "Partly synthetic imagery" if recipe.edit is not None else "Synthetic imagery"
 
 
 def _bands() -> dict[str, Any]:
@@ -155,7 +155,7 @@ def _bands() -> dict[str, Any]:
 def _properties(plan: Plan, recipe: Recipe, provenance: Provenance) -> dict[str, Any]:
     """Return the properties of the Item; STAC has no field for synthetic imagery, so there are ours."""
     created = provenance.created.strftime("%Y-%m-%dT%H:%M:%SZ")
-    edited = recipe.process == "edit"
+    edited = recipe.edit is not None
     whole, part = "AI-generated, not an observation", "An observation of which a part is AI-generated"
     return {
         "title": f"{_title(recipe)} by {provenance.model}",

@@ -3,7 +3,8 @@
 Only files that this program wrote itself are opened (``upload_check`` made them, or a job of ours): a
 GeoTIFF, with GDAL's one driver for it, no sidecar files and no look at the folder around it. Boxes are
 (col, row, width, height) in pixels of the raster; arrays are (bands, rows, columns) in the raster's own
-type. Knows no model and no mask.
+type. A raster that is to grow has room around the file's pixels, in which nothing is known yet; its boxes may
+begin left of or above the file's first pixel. Knows no model and no mask.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from rasterio.windows import Window
 
 from model_backend.errors import InvalidInput
 from model_backend.raster.crs import parse_crs
+from model_backend.raster.grids import cut, overlap
 from model_backend.schemas import Box
 
 Bools = NDArray[np.bool_]
@@ -49,7 +51,10 @@ class Roles:
 
 @dataclass(frozen=True)
 class Source:
-    """A raster's header, checked: it has a CRS, a grid, and bands of real numbers of one type."""
+    """A raster's header, checked: it has a CRS, a grid, and bands of real numbers of one type.
+
+    ``width`` and ``height`` are the file's; ``room`` is what the raster is to become, None for no more.
+    """
 
     path: Path
     width: int
@@ -62,11 +67,28 @@ class Source:
     roles: Roles
     mask_band: bool
     warnings: tuple[str, ...]
+    room: Box | None = None
+
+    @property
+    def held(self) -> Box:
+        """The pixels that the file has."""
+        return Box(col=0, row=0, width=self.width, height=self.height)
 
     @property
     def box(self) -> Box:
-        """The whole raster."""
-        return Box(col=0, row=0, width=self.width, height=self.height)
+        """The whole raster, with the room around the file's pixels."""
+        return self.room or self.held
+
+    @property
+    def placed(self) -> Affine:
+        """The transform of the whole raster."""
+        return self.transform @ Affine.translation(self.box.col, self.box.row)
+
+    @property
+    def all_known(self) -> bool:
+        """Whether the raster cannot say of a pixel of the file that it has no value."""
+        marked = self.nodata is not None or self.roles.alpha is not None or self.mask_band
+        return not marked and self.dtype.kind != "f"
 
 
 @contextmanager
@@ -103,14 +125,26 @@ def describe(path: Path, bands: Sequence[int] | None = None) -> Source:
 
 
 def read(source: Source, box: Box, bands: Sequence[int]) -> NDArray[Any]:
-    """Return (len(bands), height, width) of a box inside the raster, in its own type."""
+    """Return (len(bands), height, width) of a box inside the raster, in its own type; 0 beyond the file."""
+    here = overlap(box, source.held)
+    if here != box:
+        values: NDArray[Any] = np.zeros((len(bands), box.height, box.width), source.dtype)
+        if here is not None:
+            values[:, *cut(here, box)] = read(source, here, bands)
+        return values
     with sealed(source.path) as dataset:
-        values: NDArray[Any] = dataset.read(list(bands), window=window(box))
+        values = dataset.read(list(bands), window=window(box))
         return values
 
 
 def read_known(source: Source, box: Box) -> Bools:
     """Return which pixels of a box inside the raster have values: neither nodata, transparent nor NaN."""
+    inside = overlap(box, source.held)
+    if inside != box:
+        known = np.zeros((box.height, box.width), np.bool_)
+        if inside is not None:
+            known[cut(inside, box)] = read_known(source, inside)
+        return known
     with sealed(source.path) as dataset:
         here = window(box)
         values = dataset.read(list(source.roles.visible), window=here)

@@ -24,7 +24,7 @@ from model_backend.errors import InvalidInput
 from model_backend.models.card import ModelCard
 from model_backend.raster import ground
 from model_backend.raster.crs import crs_text
-from model_backend.raster.grids import decimal, grow, significant
+from model_backend.raster.grids import cut, decimal, grow, overlap, significant
 from model_backend.raster.levels import fits, level_of, nearest, rule
 from model_backend.raster.source import Source, read, read_known
 from model_backend.raster.stretch import Stretch
@@ -192,20 +192,6 @@ def _ground_steps(source: Source, metric: pyproj.CRS, middle: tuple[float, float
     if not np.isfinite(steps).all() or abs(np.linalg.det(steps)) < 1e-12:
         raise ground.NotDefined("the CRS has no scale there")
     return steps
-
-
-def overlap(one: Box, other: Box) -> Box | None:
-    """Return the pixels that two boxes share, None if there are none."""
-    col, row = max(one.col, other.col), max(one.row, other.row)
-    width = min(one.col + one.width, other.col + other.width) - col
-    height = min(one.row + one.height, other.row + other.height) - row
-    return Box(col=col, row=row, width=width, height=height) if width > 0 and height > 0 else None
-
-
-def cut(box: Box, outer: Box) -> tuple[slice, slice]:
-    """Return rows and columns of a box inside another one's array."""
-    top, left = box.row - outer.row, box.col - outer.col
-    return slice(top, top + box.height), slice(left, left + box.width)
 
 
 def _padded(

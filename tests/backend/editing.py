@@ -15,7 +15,7 @@ from model_backend.engine.edit import View
 from model_backend.jobs import edits
 from model_backend.models.loader import Model
 from model_backend.models.registry import Registry
-from model_backend.processes import edit
+from model_backend.processes import edit, extend
 from model_backend.raster.patch import Patch, write_edit
 from model_backend.raster.provenance import Provenance
 from model_backend.raster.upload_check import rewrite
@@ -36,6 +36,7 @@ class Editor:
 
     def __init__(self, model: Model, folder: Path, work: Path) -> None:
         self._model, self._folder, self._work = model, folder, work
+        self.limits = Settings(model=str(folder))
         self.ready: edit.Ready
 
     def run(
@@ -52,26 +53,42 @@ class Editor:
         self, stored: Path, mask: dict[str, Any], crs: str, paint: Paint | None = None, **inputs: Any
     ) -> tuple[Patch, Plan]:
         """Return what an edit of one of our own files comes to, before it is written."""
-        limits = Settings(model=str(self._folder))
         given = {"prompt": "a lake", "seed": 1, "steps": 1, "feather": 0, **inputs}
         wanted = edit.PROCESS.parse(
             {"source": {"upload": "0" * 32}, "mask": {"geojson": mask, "crs": crs}, **given}
         )
         files = edit.Files(stored, "0" * 64, None)
-        plan = edit.plan(wanted, files, Registry(limits), limits, None)
-        ready = self.ready = edit.prepare(wanted, files, self._model.card, limits)
+        plan = edit.plan(wanted, files, Registry(self.limits), self.limits, None)
+        ready = self.ready = edit.prepare(wanted, files, self._model.card, self.limits)
         if paint is not None:
             view = paint(ready)
         else:
             watch = Watcher()
-            view = edits.painter(self._model, plan.recipe, ready, wanted.strength).view(watch)
+            view = edits.painter(self._model, plan.recipe, ready).view(watch)
             assert watch.steps[-1][0] * self._model.profile.batch * 2 >= plan.evaluations
-        return edits.join(ready, view, wanted), plan
+        return edits.join(ready, view, plan.recipe), plan
+
+    def extend(
+        self, path: Path, bbox: list[float], crs: str, paint: Paint | None = None, **inputs: Any
+    ) -> Path:
+        """Return a file that continues another over more land; ``paint`` stands for the model."""
+        stored, out = self._work / "stored.tif", self._work / "out.tif"
+        rewrite(path, stored, 1 << 30)
+        given = {"prompt": "a lake", "seed": 1, "steps": 1, **inputs}
+        extent = {"bbox": bbox, "crs": crs}
+        wanted = extend.PROCESS.parse({"source": {"upload": "0" * 32}, "extent": extent, **given})
+        files = edit.Files(stored, "0" * 64, None)
+        plan = extend.plan(wanted, files, Registry(self.limits), self.limits, None)
+        ready = self.ready = extend.prepare(wanted, files, self._model.card, self.limits)
+        view = paint(ready) if paint else edits.painter(self._model, plan.recipe, ready).view(Watcher())
+        write_edit(out, ready.source, edits.join(ready, view, plan.recipe), plan, plan.recipe, MADE)
+        return out
 
     @property
     def mask(self) -> NDArray[np.bool_]:
         """The mask of the last edit over the whole raster."""
-        out = np.zeros((self.ready.source.height, self.ready.source.width), np.bool_)
+        box = self.ready.source.box
+        out = np.zeros((box.height, box.width), np.bool_)
         out[edit.cut(self.ready.at, self.ready.source.box)] = self.ready.paint
         return out
 

@@ -10,8 +10,8 @@ from pydantic_core import PydanticUndefined
 from model_backend import schemas as backend
 from text2earth_qgis.core import schemas as plugin
 
-TWINS = ["Extent", "Box", "Align", "GenerateInputs", "Upload", "Polygons", "EditInputs", "PlanInputs"]
-TWINS += ["EchoInputs"]
+TWINS = ["Extent", "Box", "Align", "GenerateInputs", "Upload", "Polygons", "EditInputs", "ExtendInputs"]
+TWINS += ["PlanInputs", "EchoInputs"]
 EXAMPLES = [
     plugin.GenerateInputs(
         prompt="a lake",

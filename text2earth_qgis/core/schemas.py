@@ -129,6 +129,27 @@ class EditInputs(Value):
 
 
 @dataclass(frozen=True)
+class ExtendInputs(Value):
+    """Inputs of the process ``extend``; bands count from 1."""
+
+    prompt: str
+    source: Upload
+    extent: Extent
+    negative_prompt: str = ""
+    fill_holes: bool = True
+    bands: Optional[Sequence[int]] = None
+    stretch: Optional[Sequence[Sequence[float]]] = None
+    extra_bands: str = "match"
+    seed: Optional[int] = None
+    steps: Optional[int] = None
+    sampler: Optional[str] = None
+    guidance: Optional[float] = None
+    model: Optional[str] = None
+    variants: int = 1
+    record_prompt: bool = True
+
+
+@dataclass(frozen=True)
 class PlanInputs(Value):
     """Inputs of the process ``plan``: the inputs of another process."""
 
