@@ -1,5 +1,6 @@
-"""What the tests of the plugin share: clean settings, a plain web server, and a real backend."""
+"""What the tests of the plugin share: clean settings, a plain web server, a real backend, the toolbox."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -7,15 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsSettings
+from qgis.core import (
+    QgsApplication,
+    QgsProcessingAlgRunnerTask,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProject,
+    QgsScopedProxyProgressTask,
+    QgsSettings,
+)
+from qgis.PyQt import sip
 
 from tests.plugin.web import Reply, Web
+from text2earth_qgis.core import settings
 from text2earth_qgis.core.settings import Access
+from text2earth_qgis.core.transport import open_client
+from text2earth_qgis.processing.provider import Text2EarthProvider
 
 ROOT = Path(__file__).resolve().parents[2]
 BACKEND_PYTHON = ROOT / ".venv" / "backend" / "bin" / "python"
 SETTINGS = {"TEXT2EARTH_DEVICE": "cpu", "TEXT2EARTH_THREADS": "1", "TEXT2EARTH_LEASE_SECONDS": "3"}
-INPAINT = "import sys; from tests.tiny import build_tiny; build_tiny(sys.argv[1], 'inpaint')"
+INPAINTING = "import sys; from tests.tiny import build_tiny; build_tiny(sys.argv[1], 'inpaint')"
 FOREIGN = ("PYTHON", "QT_", "QGIS", "GDAL_", "PROJ_", "LD_", "VIRTUAL_ENV", "TEXT2EARTH_")
 
 
@@ -131,10 +144,74 @@ def own_backend(tiny_model, tmp_path):
 
 @pytest.fixture(scope="session")
 def painter(tmp_path_factory):
-    """A backend with an inpainting model, for all tests that edit."""
+    """One backend with an inpainting model for all tests of edits."""
     folder = tmp_path_factory.mktemp("inpaint")
-    command = [BACKEND_PYTHON, "-c", INPAINT, folder / "model"]
+    command = [BACKEND_PYTHON, "-c", INPAINTING, folder / "model"]
     subprocess.run(command, cwd=ROOT, env=clean_environment(), check=True)
     backend = Backend(folder / "data", folder / "model").start()
     yield backend
     backend.stop()
+
+
+def jobs(backend, *states):
+    """Return the backend's jobs in one of these states."""
+    found = open_client(backend.access).fetch_json("jobs?limit=1000")["jobs"]
+    return [job for job in found if job["status"] in states]
+
+
+# ---- the toolbox
+
+
+@pytest.fixture(scope="module")
+def provider(qgis_processing):
+    """Our algorithms, registered."""
+    made = Text2EarthProvider()
+    QgsApplication.processingRegistry().addProvider(made)
+    yield made
+    QgsApplication.processingRegistry().removeProvider(made)
+
+
+@pytest.fixture
+def own_history(monkeypatch, tmp_path):
+    """The list of runs of this test alone."""
+    monkeypatch.setattr(settings, "profile_folder", lambda: tmp_path / "profile")
+
+
+@pytest.fixture
+def project():
+    """The project of QGIS, empty."""
+    made = QgsProject.instance()
+    made.clear()
+    yield made
+    made.clear()
+
+
+def algorithm_of(name):
+    """Return a fresh algorithm of ours."""
+    return QgsApplication.processingRegistry().createAlgorithmById(f"text2earth:{name}")
+
+
+def in_worker(name, parameters, qtbot, during=lambda task: None, project=None):
+    """Run as the toolbox does, in a worker thread; return (good, results, log)."""
+    context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
+    if project is not None:
+        context.setProject(project)
+    algorithm = algorithm_of(name)
+    task = QgsProcessingAlgRunnerTask(algorithm, parameters, context, feedback)
+    ends = []
+    task.executed.connect(lambda good, results: ends.append((good, results)))
+    QgsApplication.taskManager().addTask(task)
+    during(task)
+    qtbot.waitUntil(lambda: bool(ends), timeout=60_000)
+    return (*ends[0], feedback.textLog())
+
+
+def run_batch(dialog):
+    """Run the rows of a batch window.
+
+    QGIS 3.22 leaks the exception of a failed row, with it the batch window's frame, with it its task.
+    """
+    dialog.runAlgorithm()
+    for leaked in gc.get_objects():
+        if isinstance(leaked, QgsScopedProxyProgressTask) and not sip.isdeleted(leaked):
+            sip.delete(leaked)

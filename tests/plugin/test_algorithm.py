@@ -1,14 +1,11 @@
 """text2earth:generate inside QGIS: parameters, worker, model, batch, the layer; with a real backend."""
 
-import gc
 import json
 
 import pytest
 from osgeo import gdal, osr
 from qgis.core import (
-    QgsApplication,
     QgsCoordinateReferenceSystem,
-    QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
@@ -20,47 +17,24 @@ from qgis.core import (
     QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterExtent,
-    QgsProject,
-    QgsScopedProxyProgressTask,
 )
-from qgis.PyQt import sip
 
+from tests.plugin.conftest import algorithm_of, in_worker, jobs, run_batch
 from tests.plugin.web import Reply
 from text2earth_qgis.core import layers, settings, transport
 from text2earth_qgis.core.history import History
-from text2earth_qgis.core.transport import open_client
-from text2earth_qgis.processing.provider import Text2EarthProvider
 
 EXTENT = "500000,500128,5800000,5800128 [EPSG:32633]"
 QUICK = {"PROMPT": "a lake", "EXTENT": EXTENT, "GSD": 1, "STEPS": 2, "SEED": 7}
 SLOW = {**QUICK, "EXTENT": "500000,500256,5800000,5800256 [EPSG:32633]", "STEPS": 200}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def provider(qgis_processing):
-    made = Text2EarthProvider()
-    QgsApplication.processingRegistry().addProvider(made)
-    yield made
-    QgsApplication.processingRegistry().removeProvider(made)
-
-
-@pytest.fixture(autouse=True)
-def _own_history(monkeypatch, tmp_path):
-    monkeypatch.setattr(settings, "profile_folder", lambda: tmp_path / "profile")
-
-
-@pytest.fixture
-def project():
-    made = QgsProject.instance()
-    made.clear()
-    made.setCrs(QgsCoordinateReferenceSystem("EPSG:32633"))
-    yield made
-    made.clear()
+pytestmark = pytest.mark.usefixtures("provider", "own_history")
 
 
 @pytest.fixture
 def algorithm():
-    return QgsApplication.processingRegistry().createAlgorithmById("text2earth:generate")
+    return algorithm_of("generate")
 
 
 def run(parameters, context=None, feedback=None):
@@ -80,7 +54,7 @@ def test_parameters_and_outputs(algorithm):
     plain = [one.name() for one in algorithm.parameterDefinitions() if not one.flags() & advanced]
     assert plain == ["PROMPT", "EXTENT", "GSD", "SEED", "OUTPUT"]
     assert all(one.help() for one in algorithm.parameterDefinitions())
-    assert [one.name() for one in algorithm.outputDefinitions()] == ["OUTPUT", "SEED", "GSD", "RECIPE"]
+    assert [one.name() for one in algorithm.outputDefinitions()] == ["OUTPUT", "SEED", "RECIPE", "GSD"]
     assert "synthetic" in algorithm.shortHelpString()
     assert "iface" not in algorithm.asPythonCommand({}, QgsProcessingContext())
 
@@ -170,8 +144,18 @@ def test_refusals_are_sentences(backend, tmp_path, parameters, sentence):
     assert sentence in str(error.value) + feedback.textLog()
 
 
+def test_what_is_raised_holds_no_other_error(backend, tmp_path):
+    """QGIS 3.22 never frees it, nor the frames of what it came from."""
+    algorithm, context = algorithm_of("generate"), QgsProcessingContext()
+    algorithm.initAlgorithm()
+    with pytest.raises(QgsProcessingException, match="must end in .tif") as error:
+        algorithm.prepareAlgorithm({**QUICK, "OUTPUT": "/x/a.png"}, context, QgsProcessingFeedback())
+    assert error.value.__context__ is None
+
+
 def test_an_extent_without_crs_has_that_of_the_project(backend, tmp_path, project):
     context = QgsProcessingContext()
+    project.setCrs(QgsCoordinateReferenceSystem("EPSG:32633"))
     context.setProject(project)
     parameters = {**QUICK, "EXTENT": "500000,500128,5800000,5800128", "OUTPUT": str(tmp_path / "a.tif")}
     recipe = json.loads(run(parameters, context=context)["RECIPE"])
@@ -196,7 +180,7 @@ def in_toolbox(parameters, project, name="Imagery"):
     context.setProject(project)
     output = QgsProcessingOutputLayerDefinition(parameters["OUTPUT"], project)
     output.destinationName = name
-    algorithm = QgsApplication.processingRegistry().createAlgorithmById("text2earth:generate")
+    algorithm = algorithm_of("generate")
     feedback = QgsProcessingFeedback()
     results, good = algorithm.run({**parameters, "OUTPUT": output}, context, feedback)
     assert good, feedback.textLog()
@@ -219,21 +203,8 @@ def test_the_layer_says_what_it_is(backend, tmp_path, project):
     assert layers.recipe_of(layer) == json.loads(results["RECIPE"])
 
 
-def in_worker(parameters, qtbot, during=lambda task: None):
-    """Run as the toolbox does, in a worker thread; return (good, results, log)."""
-    context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
-    algorithm = QgsApplication.processingRegistry().createAlgorithmById("text2earth:generate")
-    task = QgsProcessingAlgRunnerTask(algorithm, parameters, context, feedback)
-    ends = []
-    task.executed.connect(lambda good, results: ends.append((good, results)))
-    QgsApplication.taskManager().addTask(task)
-    during(task)
-    qtbot.waitUntil(lambda: bool(ends), timeout=60_000)
-    return (*ends[0], feedback.textLog())
-
-
 def test_in_a_worker(backend, tmp_path, qtbot):
-    good, results, log = in_worker({**QUICK, "OUTPUT": str(tmp_path / "a.tif")}, qtbot)
+    good, results, log = in_worker("generate", {**QUICK, "OUTPUT": str(tmp_path / "a.tif")}, qtbot)
     assert good, log
     assert gdal.Open(results["OUTPUT"]).RasterXSize == 128
     assert "128 x 128 px in WGS 84 / UTM zone 33N" in log
@@ -256,15 +227,10 @@ def test_failures_of_backend_and_network_are_sentences(web, monkeypatch, tmp_pat
     web.answer = lambda _request: reply
     monkeypatch.setenv("TEXT2EARTH_BACKEND_URL", web.url)
     monkeypatch.setattr(transport, "TIMEOUT", 0.5)
-    good, _results, log = in_worker({**QUICK, "OUTPUT": str(tmp_path / "a.tif")}, qtbot)
+    good, _results, log = in_worker("generate", {**QUICK, "OUTPUT": str(tmp_path / "a.tif")}, qtbot)
     assert not good
     assert sentence in log
     assert "Traceback" not in log
-
-
-def jobs(backend, *states):
-    found = open_client(backend.access).fetch_json("jobs?limit=1000")["jobs"]
-    return [job for job in found if job["status"] in states]
 
 
 def test_cancel_in_a_worker_deletes_the_job(backend, tmp_path, qtbot):
@@ -272,7 +238,7 @@ def test_cancel_in_a_worker_deletes_the_job(backend, tmp_path, qtbot):
         qtbot.waitUntil(lambda: bool(jobs(backend, "running")), timeout=60_000)
         task.cancel()
 
-    good, _results, log = in_worker({**SLOW, "OUTPUT": str(tmp_path / "a.tif")}, qtbot, cancel)
+    good, _results, log = in_worker("generate", {**SLOW, "OUTPUT": str(tmp_path / "a.tif")}, qtbot, cancel)
     assert not good
     assert "Cancelled" in log
     assert jobs(backend, "running", "accepted") == []
@@ -350,13 +316,6 @@ def test_a_model_s_own_layer_name_is_kept(backend, tmp_path, project):
     assert layers.recipe_of(layer)["seed"] == 7
 
 
-def _end_progress_tasks():
-    """QGIS 3.22 leaks the exception of a failed row, with it the batch window's frame, with it its task."""
-    for leaked in gc.get_objects():
-        if isinstance(leaked, QgsScopedProxyProgressTask) and not sip.isdeleted(leaked):
-            sip.delete(leaked)
-
-
 def test_in_batch(backend, algorithm, tmp_path, project, qgis_iface, qtbot):
     """The real batch window: one row fails, the others are made and loaded under their own names."""
     from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
@@ -377,7 +336,6 @@ def test_in_batch(backend, algorithm, tmp_path, project, qgis_iface, qtbot):
 
     panel.parametersForRow = parameters
     panel.checkLoadLayersOnCompletion.setChecked(True)
-    dialog.runAlgorithm()
-    _end_progress_tasks()
+    run_batch(dialog)
     assert [path.name for path in sorted(tmp_path.glob("*.tif"))] == ["a.tif", "c.tif"]
     assert {one.name() for one in project.mapLayers().values()} == {"a lake, seed 7", "a forest, seed 7"}

@@ -18,7 +18,7 @@ from text2earth_qgis.core.history import History, Run
 from text2earth_qgis.core.schemas import Extent, GenerateInputs
 from text2earth_qgis.core.transport import open_client
 from text2earth_qgis.core.watcher import JobWatcher
-from text2earth_qgis.processing.algorithms import Generate
+from text2earth_qgis.processing.generate import Generate
 
 EXTENT = "500000,500256,5800000,5800256"
 SLOW = {"PROMPT": "a lake", "EXTENT": EXTENT + " [EPSG:32633]", "GSD": 1, "STEPS": 200}

@@ -13,9 +13,7 @@ import numpy as np
 import pytest
 from osgeo import gdal, ogr, osr
 from qgis.core import (
-    QgsApplication,
     QgsCoordinateReferenceSystem,
-    QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
@@ -31,15 +29,13 @@ from qgis.core import (
 )
 
 from tests.plugin import scenes
-from tests.plugin.conftest import ROOT
-from tests.plugin.test_algorithm import _end_progress_tasks
-from text2earth_qgis.core import layers, settings
+from tests.plugin.conftest import ROOT, algorithm_of, in_worker, jobs, run_batch
+from text2earth_qgis.core import layers
 from text2earth_qgis.core.history import History
-from text2earth_qgis.core.transport import open_client
-from text2earth_qgis.processing.provider import Text2EarthProvider
 
 SCENE = ROOT / "resources" / "demo" / "scene.tif"
 QUICK = {"PROMPT": "a lake", "STEPS": 2, "SEED": 7}
+pytestmark = pytest.mark.usefixtures("provider", "own_history")
 
 
 @pytest.fixture
@@ -50,35 +46,9 @@ def backend(painter, monkeypatch):
     assert uploads(painter) == []
 
 
-@pytest.fixture(scope="module", autouse=True)
-def provider(qgis_processing):
-    made = Text2EarthProvider()
-    QgsApplication.processingRegistry().addProvider(made)
-    yield made
-    QgsApplication.processingRegistry().removeProvider(made)
-
-
-@pytest.fixture(autouse=True)
-def _own_history(monkeypatch, tmp_path):
-    monkeypatch.setattr(settings, "profile_folder", lambda: tmp_path / "profile")
-
-
-@pytest.fixture
-def project():
-    made = QgsProject.instance()
-    made.clear()
-    yield made
-    made.clear()
-
-
 def uploads(backend):
     """Return the files of uploads that the backend keeps."""
     return sorted(path.name for path in (backend.data / "uploads").glob("*/*"))
-
-
-def jobs(backend, *states):
-    found = open_client(backend.access).fetch_json("jobs?limit=1000")["jobs"]
-    return [job for job in found if job["status"] in states]
 
 
 def files(folder):
@@ -282,7 +252,7 @@ def test_what_leaves_is_said_before(backend, tmp_path):
 
 def in_worker_at_once(path, mask, target):
     feedback, context = QgsProcessingFeedback(), QgsProcessingContext()
-    algorithm = QgsApplication.processingRegistry().createAlgorithmById("text2earth:edit")
+    algorithm = algorithm_of("edit")
     parameters = {**QUICK, "INPUT": str(path), "MASK": mask, "OUTPUT": str(target)}
     results, good = algorithm.run(parameters, context, feedback)
     return good, results, feedback.textLog()
@@ -500,17 +470,10 @@ def test_in_a_worker(backend, tmp_path, project, qtbot):
     source = QgsRasterLayer(path, "a", "gdal")
     mask = scenes.polygons([scenes.square(path, 60, 50, 30)], "EPSG:32633")
     project.addMapLayers([source, mask])
-    context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
-    context.setProject(project)
-    algorithm = QgsApplication.processingRegistry().createAlgorithmById("text2earth:edit")
     target = tmp_path / "b.tif"
     parameters = {**QUICK, "INPUT": source.id(), "MASK": mask.id(), "OUTPUT": str(target)}
-    task = QgsProcessingAlgRunnerTask(algorithm, parameters, context, feedback)
-    ends = []
-    task.executed.connect(lambda good, results: ends.append(good))
-    QgsApplication.taskManager().addTask(task)
-    qtbot.waitUntil(lambda: bool(ends), timeout=60_000)
-    assert ends == [True], feedback.textLog()
+    good, _results, log = in_worker("edit", parameters, qtbot, project=project)
+    assert good, log
     assert holds(path, target, pixels(path, 60, 50, 30, 30)).mean() > 0.8
     assert not mask.isEditable()
     assert source.source() == path
@@ -519,19 +482,16 @@ def test_in_a_worker(backend, tmp_path, project, qtbot):
 def test_cancel_in_a_worker_deletes_job_and_uploads(backend, tmp_path, qtbot):
     path = scenes.raster(tmp_path / "a.tif", size=(400, 400))
     mask = scenes.polygons([scenes.square(path, 50, 50, 300)], "EPSG:32633")
-    context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
-    algorithm = QgsApplication.processingRegistry().createAlgorithmById("text2earth:edit")
     parameters = {**QUICK, "STEPS": 200, "INPUT": path, "MASK": mask, "OUTPUT": str(tmp_path / "b.tif")}
-    task = QgsProcessingAlgRunnerTask(algorithm, parameters, context, feedback)
-    ends = []
-    task.executed.connect(lambda good, results: ends.append(good))
-    QgsApplication.taskManager().addTask(task)
-    qtbot.waitUntil(lambda: bool(jobs(backend, "running")), timeout=60_000)
-    assert len(uploads(backend)) == 2  # the raster and what is known of it
-    task.cancel()
-    qtbot.waitUntil(lambda: bool(ends), timeout=60_000)
-    assert ends == [False]
-    assert "Cancelled" in feedback.textLog()
+
+    def cancel(task):
+        qtbot.waitUntil(lambda: bool(jobs(backend, "running")), timeout=60_000)
+        assert len(uploads(backend)) == 2  # the raster and what is known of it
+        task.cancel()
+
+    good, _results, log = in_worker("edit", parameters, qtbot, cancel)
+    assert not good
+    assert "Cancelled" in log
     assert jobs(backend, "running", "accepted") == []
     (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
     assert (noted.state, noted.process) == ("dismissed", "edit")
@@ -546,7 +506,7 @@ def test_cancel_while_the_result_is_written(backend, tmp_path):
 
     path = scenes.raster(tmp_path / "a.tif")
     mask = scenes.polygons([scenes.square(path, 50, 40, 20)], "EPSG:32633")
-    algorithm = QgsApplication.processingRegistry().createAlgorithmById("text2earth:edit")
+    algorithm = algorithm_of("edit")
     parameters = {**QUICK, "INPUT": path, "MASK": mask, "OUTPUT": str(tmp_path / "b.tif")}
     before = len(jobs(backend, "successful"))
     feedback = Impatient()
@@ -567,7 +527,7 @@ def test_in_batch(backend, tmp_path, project, qgis_iface, qtbot):
     mask = scenes.polygons([scenes.square(path, 50, 40, 20)], "EPSG:32633")
     none = scenes.polygons([], "EPSG:32633")
     project.addMapLayers([mask, none])
-    algorithm = QgsApplication.processingRegistry().createAlgorithmById("text2earth:edit")
+    algorithm = algorithm_of("edit")
     dialog = BatchAlgorithmDialog(algorithm)  # which becomes its owner
     qtbot.addWidget(dialog)
     rows = [(mask, "b.tif"), (none, "c.tif"), (mask, "d.tif")]
@@ -581,8 +541,7 @@ def test_in_batch(backend, tmp_path, project, qgis_iface, qtbot):
 
     panel.parametersForRow = parameters
     panel.checkLoadLayersOnCompletion.setChecked(True)
-    dialog.runAlgorithm()
-    _end_progress_tasks()
+    run_batch(dialog)
     assert files(tmp_path) == {"a.tif", "b.tif", "d.tif"}
     loaded = [one.name() for one in project.mapLayers().values() if isinstance(one, QgsRasterLayer)]
     assert loaded == ["a lake, seed 7"] * 2
@@ -604,7 +563,7 @@ def test_the_layer_lies_on_its_source_in_its_style(backend, tmp_path, project):
     context.setProject(project)
     output = QgsProcessingOutputLayerDefinition(str(tmp_path / "b.tif"), project)
     output.destinationName = "Edited imagery"
-    algorithm = QgsApplication.processingRegistry().createAlgorithmById("text2earth:edit")
+    algorithm = algorithm_of("edit")
     parameters = {**QUICK, "INPUT": below.id(), "MASK": mask, "OUTPUT": output}
     results, good = algorithm.run(parameters, context, feedback)
     assert good, feedback.textLog()

@@ -99,7 +99,7 @@ def run_job(desk: Desk, run: Run, feedback: QgsProcessingFeedback) -> Done:
             raise
         if run.message:
             raise PluginError(run.message)
-        return Done(run, plan, run.recipe)
+        return Done(run, plan, run.recipe or plan.recipe)
 
 
 def fetch(client: Client, run: Run, listener: Listener) -> Run:

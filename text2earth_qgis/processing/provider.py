@@ -6,8 +6,8 @@ from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from text2earth_qgis.core.paths import resource
-from text2earth_qgis.processing.algorithms import Generate
 from text2earth_qgis.processing.edit import Edit
+from text2earth_qgis.processing.generate import Generate
 
 
 class Text2EarthProvider(QgsProcessingProvider):

@@ -1,0 +1,326 @@
+"""What every algorithm of ours is: shared parameters, backend and history, errors in words, loaded results.
+
+An algorithm says what it is (``About``), declares its own parameters, reads them in the main thread
+(``_read``) and does its work in any thread (``_work``). All run without a window too: in the toolbox, models,
+batch and qgis_process. Every refusal, failure and cancel raises, so that scripts see it. No rule of the
+engine is here: the backend decides and says why.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Callable, Iterable, Mapping, Optional, TypeVar
+
+from qgis.core import (
+    QgsMapLayer,
+    QgsMapLayerStyle,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingLayerPostProcessorInterface,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterString,
+    QgsProject,
+    QgsRasterLayer,
+)
+from qgis.PyQt.QtGui import QIcon
+
+from text2earth_qgis.core import layers, settings
+from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.history import History
+from text2earth_qgis.core.jobs import Desk, Done
+from text2earth_qgis.core.paths import resource
+from text2earth_qgis.core.schemas import Json
+from text2earth_qgis.core.settings import Settings
+
+T = TypeVar("T")
+Parameters = Mapping[str, Any]
+Definitions = Iterable[QgsProcessingParameterDefinition]
+
+SAMPLERS = ["dpm++2m", "euler"]
+INTEGER = QgsProcessingParameterNumber.Type.Integer
+DOUBLE = QgsProcessingParameterNumber.Type.Double
+NUMBERS = ("GSD", "FEATHER", "GROW", "STRENGTH", "SEED", "STEPS", "GUIDANCE")  # named as the backend's inputs
+WHOLE = ("SEED", "STEPS")
+
+BACKEND = (
+    "Set its address in Settings > Options > Text2Earth, or in the environment variables "
+    "TEXT2EARTH_BACKEND_URL and TEXT2EARTH_TOKEN."
+)
+HELP = {
+    "NEGATIVE_PROMPT": "What the image should not show.",
+    "SEED": "Number that chooses one of the possible images. Left empty, one is drawn and reported.",
+    "STEPS": "Denoising steps. Left empty, what suits the model and the sampler.",
+    "SAMPLER": "How the image is denoised. Left empty, what suits the model.",
+    "GUIDANCE": "How closely the image follows the prompt. Left empty, what suits the model.",
+    "MODEL": "Id of a model of the backend. Left empty, its default model.",
+    "OUTPUT": "GeoTIFF to write.",
+}
+
+
+@dataclass(frozen=True)
+class About:
+    """What the toolbox says of an algorithm; ``parameters`` is the help of each one that is not shared."""
+
+    name: str
+    title: str
+    summary: str
+    help: str
+    tags: tuple[str, ...]
+    output: str  # label of the result, its layer's name unless there is a better one
+    no_prompt: str  # what to say of an empty prompt
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Place:
+    """How a loaded result is shown: like and above another layer, else in our group."""
+
+    style: Optional[QgsMapLayerStyle] = None
+    above: str = ""  # id of the layer
+    group: str = layers.GROUP  # name of the group of both
+
+
+def beside(layer: QgsRasterLayer, project: Optional[QgsProject], same_bands: bool = True) -> Place:
+    """Return the place of a result that is ``layer`` made anew: above it, and in its style if that fits."""
+    style = QgsMapLayerStyle()
+    style.readFromLayer(layer)
+    node = project.layerTreeRoot().findLayer(layer.id()) if project else None
+    group = layers.GROUP if node is None else node.parent().name()
+    return Place(style if same_bands else None, layer.id(), group)
+
+
+def told_to_qgis(work: Callable[[], T]) -> T:
+    """Return what ``work`` returns; our errors become the one that QGIS shows.
+
+    It is raised outside the handler: QGIS 3.22 never frees it, and a chained one would keep every frame of
+    the transfer, and all they hold, with it.
+    """
+    try:
+        return work()
+    except PluginError as error:
+        sentence = str(error)
+    raise QgsProcessingException(sentence)
+
+
+class Algorithm(QgsProcessingAlgorithm):
+    """Base of the algorithms: subclasses have an ``about`` and the five methods that raise here."""
+
+    about: About
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._desk: Optional[Desk] = None
+        self._settings: Optional[Settings] = None
+        self._target = ""
+        self._project = ""  # its file
+        self._place = Place()
+
+    # ---- for subclasses
+
+    def _plain(self) -> Definitions:
+        """Return the parameters that everybody sees."""
+        raise NotImplementedError
+
+    def _advanced(self) -> Definitions:
+        """Return the parameters that are folded away, besides those that all algorithms have."""
+        raise NotImplementedError
+
+    def _read(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        """Keep what is asked for; in the main thread, unless in a model. May raise ``PluginError``."""
+        raise NotImplementedError
+
+    def _work(self, feedback: QgsProcessingFeedback) -> Done:
+        """Make the result; runs in a worker, and so connects nothing. May raise ``PluginError``."""
+        raise NotImplementedError
+
+    def _results(self, done: Done) -> dict[str, Any]:
+        """Return the outputs."""
+        return {
+            "OUTPUT": self._target,
+            "SEED": done.plan.seed,
+            "RECIPE": json.dumps(done.recipe, ensure_ascii=False, sort_keys=True),
+        }
+
+    def _wishes(self, parameters: Parameters, context: QgsProcessingContext) -> Json:
+        """Return the inputs that all processes have, and the given numbers: 0 is a seed, empty is none."""
+        known = {one.name() for one in self.parameterDefinitions()}
+        given = [name for name in NUMBERS if name in known and parameters.get(name) not in (None, "")]
+        readers = {name: self.parameterAsInt if name in WHOLE else self.parameterAsDouble for name in given}
+        return {
+            "prompt": self.parameterAsString(parameters, "PROMPT", context),
+            "negative_prompt": self.parameterAsString(parameters, "NEGATIVE_PROMPT", context),
+            "sampler": self.parameterAsEnumString(parameters, "SAMPLER", context) or None,
+            "model": self.parameterAsString(parameters, "MODEL", context) or None,
+            "record_prompt": self._settings.record_prompt,
+            **{name.lower(): readers[name](parameters, name, context) for name in given},
+        }
+
+    # ---- for QGIS
+
+    def name(self) -> str:
+        """Return the second part of the id."""
+        return self.about.name
+
+    def displayName(self) -> str:
+        """Return the name in the toolbox."""
+        return self.about.title
+
+    def shortDescription(self) -> str:
+        """Return one line for tooltips."""
+        return self.about.summary
+
+    def shortHelpString(self) -> str:
+        """Return the help beside the dialog."""
+        return self.about.help
+
+    def tags(self) -> list[str]:
+        """Return what else people may search for."""
+        return ["synthetic", "image", "diffusion", "prompt", "ai", "generative", *self.about.tags]
+
+    def icon(self) -> QIcon:
+        """Return the plugin's icon."""
+        return QIcon(resource("icons", "text2earth.svg"))
+
+    def createInstance(self) -> Algorithm:
+        """Return a fresh copy: one per run."""
+        return type(self)()
+
+    def initAlgorithm(self, configuration: Optional[dict[str, Any]] = None) -> None:
+        """Declare parameters and outputs."""
+        advanced = [negative_prompt(), *self._advanced(), *_sampling()]
+        for parameter in advanced:
+            parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
+        target = QgsProcessingParameterRasterDestination("OUTPUT", self.about.output)
+        helps = {**HELP, **self.about.parameters}
+        for parameter in (*self._plain(), *advanced, target):
+            parameter.setHelp(helps[parameter.name()])
+            self.addParameter(parameter)
+        self.addOutput(QgsProcessingOutputNumber("SEED", "Seed"))
+        self.addOutput(QgsProcessingOutputString("RECIPE", "Recipe (JSON)"))
+
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        """Refuse what needs no backend to be refused."""
+        if not self.parameterAsString(parameters, "PROMPT", context).strip():
+            return False, self.about.no_prompt
+        return super().checkParameterValues(parameters, context)
+
+    def prepareAlgorithm(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> bool:
+        """Read everything that belongs to the main thread: layers, project, settings."""
+        self._settings = settings.load()
+        history = History(settings.profile_folder() / "history.sqlite")
+        self._project = context.project().fileName() if context.project() else ""
+        self._target = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
+
+        def read() -> None:
+            self._desk = Desk(settings.access(self._settings), history, self._settings.poll_seconds)
+            self._read(parameters, context)
+
+        told_to_qgis(read)
+        return True
+
+    def processAlgorithm(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """Do the work and wait for its file; a cancel raises too, else qgis_process would end with 0."""
+        done = told_to_qgis(lambda: self._work(feedback))
+        if context.willLoadLayerOnCompletion(self._target):
+            shown = done.recipe if self._settings.record_prompt else layers.without_prompts(done.recipe)
+            self._dress(context.layerToLoadOnCompletionDetails(self._target), shown)
+        return self._results(done)
+
+    def _dress(self, details: QgsProcessingContext.LayerDetails, recipe: Json) -> None:
+        if details.name in ("", self.about.output):  # else the name is a model's, or the user's own
+            details.name = layers.name(recipe)
+        if hasattr(details, "groupName"):  # QGIS 3.32
+            details.groupName = self._place.group
+        details.setPostProcessor(_Dress(recipe, self._place))
+
+
+class _Dress(QgsProcessingLayerPostProcessorInterface):
+    """Gives the loaded layer its style, its metadata and its place, in the main thread."""
+
+    alive: set[_Dress] = set()  # Processing keeps no reference of its own
+
+    def __init__(self, recipe: Json, place: Place) -> None:
+        super().__init__()
+        self._recipe, self._place = recipe, place
+        self.alive.add(self)
+
+    def postProcessLayer(
+        self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> None:
+        """Describe the layer and move it where it belongs."""
+        self.alive.discard(self)
+        name = layer.name()  # the one given in a model or dialog, or ours
+        if self._place.style is not None:
+            self._place.style.writeToLayer(layer)
+        layers.describe(layer, self._recipe)
+        layer.setName(name)
+        if context.project():
+            layers.put_above(layer, self._place.above, context.project())
+
+
+def number(
+    name: str, label: str, kind: int, limits: tuple[float, float], default: Optional[float] = None
+) -> QgsProcessingParameterNumber:
+    """Return a number that may be left empty."""
+    return QgsProcessingParameterNumber(
+        name, label, kind, defaultValue=default, optional=True, minValue=limits[0], maxValue=limits[1]
+    )
+
+
+def choice(
+    name: str, label: str, options: Iterable[str], default: Optional[str] = None
+) -> QgsProcessingParameterEnum:
+    """Return a choice of words, which scripts give as they are; without a default it may be left empty."""
+    return QgsProcessingParameterEnum(
+        name,
+        label,
+        options=list(options),
+        defaultValue=default,
+        optional=default is None,
+        usesStaticStrings=True,
+    )
+
+
+def suggestions(name: str, label: str, hints: Iterable[str]) -> QgsProcessingParameterString:
+    """Return a text with a drop-down of what is usual; the first is the default."""
+    found = QgsProcessingParameterString(name, label, defaultValue=list(hints)[0])
+    found.setMetadata({"widget_wrapper": {"value_hints": list(hints)}})
+    return found
+
+
+def prompt() -> QgsProcessingParameterString:
+    """Return the parameter PROMPT; its help is each algorithm's own."""
+    return QgsProcessingParameterString("PROMPT", "Prompt", multiLine=True)
+
+
+def negative_prompt() -> QgsProcessingParameterString:
+    """Return the parameter NEGATIVE_PROMPT."""
+    return QgsProcessingParameterString("NEGATIVE_PROMPT", "Negative prompt", optional=True, multiLine=True)
+
+
+def seed() -> QgsProcessingParameterNumber:
+    """Return the parameter SEED."""
+    return number("SEED", "Seed", INTEGER, (0, 2**31 - 1))
+
+
+def _sampling() -> Definitions:
+    return (
+        number("STEPS", "Steps", INTEGER, (1, 200)),
+        choice("SAMPLER", "Sampler", SAMPLERS),
+        number("GUIDANCE", "Guidance", DOUBLE, (1, 30)),
+        QgsProcessingParameterString("MODEL", "Model", optional=True),
+    )
