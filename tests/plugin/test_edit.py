@@ -229,8 +229,8 @@ def test_only_the_surroundings_are_read_and_sent(backend, tmp_path):
 
 
 def test_what_the_plan_works_on_is_sent(backend, tmp_path):
-    """Pixels of 5 cm are painted in pixels of 25: the window around the mask is wider than it seemed."""
-    place = ((500000.0, 0.05, 0.0, 5800000.0, 0.0, -0.05), 32633)
+    """Pixels of 10 cm are painted in pixels of 50: the window around the mask is wider than it seemed."""
+    place = ((500000.0, 0.1, 0.0, 5800000.0, 0.0, -0.1), 32633)
     path = scenes.raster(tmp_path / "a.tif", place=place, size=(900, 800))
     mask = scenes.polygons([scenes.square(path, 500, 400, 40)], "EPSG:32633")
     good, results, log = in_worker_at_once(path, mask, tmp_path / "b.tif")
