@@ -65,6 +65,13 @@ class Align(Value):
     )
 
 
+class Polygons(Value):
+    """Polygons of the ground."""
+
+    geojson: dict[str, Any] = Field(description="GeoJSON: polygons, or features or collections of them.")
+    crs: str = Field("OGC:CRS84", max_length=20_000, description="CRS of the coordinates.")
+
+
 class GenerateInputs(Value):
     """Inputs of the process ``generate``. What is left out, the model card or the backend chooses."""
 
@@ -87,19 +94,17 @@ class GenerateInputs(Value):
     model: str | None = Field(None, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
     variants: Annotated[int, Field(ge=1, le=8)] = 1
     record_prompt: bool = Field(True, description="Write the prompts into the files.")
+    regions: Polygons | None = Field(
+        None,
+        description="A FeatureCollection of polygons with prompts of their own: properties `prompt`, and if "
+        "wanted `negative_prompt` and `priority` (higher covers lower, then later covers earlier).",
+    )
 
 
 class Upload(Value):
     """A raster that was sent to ``/uploads``."""
 
     upload: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-
-
-class Polygons(Value):
-    """Polygons of the ground."""
-
-    geojson: dict[str, Any] = Field(description="GeoJSON: polygons, or features or collections of them.")
-    crs: str = Field("OGC:CRS84", max_length=20_000, description="CRS of the coordinates.")
 
 
 class EditInputs(Value):
@@ -287,6 +292,9 @@ class Plan(Value):
     gsd: GroundSampleDistance
     level: int | None
     windows: int = Field(description="Windows of all phases, one variant.")
+    window_evaluations: float | None = Field(
+        None, description="UNet evaluations of a window per step, mean: more where regions meet."
+    )
     evaluations: int = Field(description="UNet evaluations of samples, all variants.")
     seconds: float | None = Field(description="Estimate from this backend's measured rate.")
     bytes: int = Field(description="Disk reserved: staging, file and previews.")

@@ -43,6 +43,8 @@ class Settings(BaseSettings):
         2_000_000, ge=1, description="UNet evaluations of one job, all variants together."
     )
     max_prompt: int = Field(2_000, ge=1, description="Characters of a prompt.")
+    max_regions: int = Field(2_000, ge=1, description="Polygons of the regions of a scene.")
+    max_region_corners: int = Field(40_000, ge=3, description="Corners of all these polygons together.")
     max_body: int = Field(1_048_576, ge=1024, description="Bytes of a JSON request body.")
     max_upload: int = Field(2_147_483_648, ge=1024, description="Bytes of an uploaded file.")
     max_raster: int = Field(

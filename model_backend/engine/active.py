@@ -111,8 +111,8 @@ class Active:
         """Return what the edit costs; ``steps`` are those of each phase."""
         batch = self.batch(largest_batch)
         calls = -(-len(self.windows) // batch) * sum(steps)
-        evaluations = calls * batch * (2 if guided else 1)
-        return Count(windows=len(self.windows) * len(steps), calls=calls, evaluations=evaluations)
+        halves, windows = 2 if guided else 1, len(self.windows) * len(steps)
+        return Count(windows, calls, evaluations=calls * batch * halves, needed=windows * halves)
 
 
 def to_latents(mask: Bools, factor: int) -> Bools:

@@ -17,12 +17,7 @@ def count(recipe: Recipe, card: ModelCard, schedule: Schedule, batch: int | None
     ``batch`` is the profile's largest window batch where it is known (a GPU's is larger than the card's).
     Raises ValueError if the canvas of the recipe is not made of whole windows or does not hold its grid.
     """
-    counts = count_blocks(recipe, card, schedule, batch)
-    return Count(
-        windows=sum(one.windows for one in counts),
-        calls=sum(one.calls for one in counts),
-        evaluations=sum(one.evaluations for one in counts),
-    )
+    return sum(count_blocks(recipe, card, schedule, batch), Count(0, 0, 0, 0))
 
 
 def count_blocks(
@@ -33,27 +28,12 @@ def count_blocks(
     The last batch of a phase is padded in every block, and padding counts: it is computed. A block that is
     made alone (a second worker, or after a death) costs more: also the windows that earlier blocks made.
     """
-    layout = layout_of(recipe, card)
-    lengths = trajectory(schedule, recipe.sampler, recipe.steps, card.engine.boundaries).lengths
-    blocks = Blocks.of(recipe.grid, card.engine, card.vae_factor)
-    prompts, largest = prompts_of(recipe, layout), batch or card.engine.batch
-    return [prompts.count(windows, lengths, largest) for windows in blocks.fresh(layout, len(lengths))]
-
-
-def mean_evaluations(recipe: Recipe, card: ModelCard) -> float:
-    """Return how many evaluations a window of the grid needs at every step, on average."""
-    layout = layout_of(recipe, card)
-    windows = layout.windows(recipe.grid, 1)[0]
-    return prompts_of(recipe, layout).mean_evaluations(*windows)
-
-
-def layout_of(recipe: Recipe, card: ModelCard) -> Layout:
-    """Return the lattices of a recipe's canvas."""
     canvas = None if recipe.canvas == "ground" else recipe.canvas
-    return Layout.of(card.engine, card.vae_factor, canvas)
-
-
-def prompts_of(recipe: Recipe, layout: Layout) -> PromptField:
-    """Return which prompts of a recipe hold where on a canvas."""
+    layout = Layout.of(card.engine, card.vae_factor, canvas)
+    lengths = trajectory(schedule, recipe.sampler, recipe.steps, card.engine.boundaries).lengths
     base = Prompt(recipe.prompt, recipe.negative_prompt)
-    return PromptField(base, recipe.regions or (), layout, recipe.guidance > 1)
+    prompts = PromptField(base, recipe.regions or (), layout, recipe.guidance > 1)
+    survey = prompts.survey(*layout.windows(recipe.grid, len(lengths))[0])  # later phases need no others
+    blocks = Blocks.of(recipe.grid, card.engine, card.vae_factor)
+    largest = batch or card.engine.batch
+    return [survey.count(windows, lengths, largest) for windows in blocks.fresh(layout, len(lengths))]

@@ -12,7 +12,7 @@ Knows no model, no noise, no CRS, no torch. Rows grow southward, columns eastwar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from typing import Self
 
@@ -137,12 +137,18 @@ class Count:
     """What computing windows costs, exactly.
 
     ``windows`` of all phases; ``calls`` of the UNet; ``evaluations`` of samples in those calls, with both
-    halves of guidance and the padding of the last batch of each phase.
+    halves of guidance and the padding of the last batch of each phase; ``needed`` evaluations of these
+    windows at one step, without padding.
     """
 
     windows: int
     calls: int
     evaluations: int
+    needed: int
+
+    def __add__(self, other: Count) -> Count:
+        """Return what both cost together."""
+        return Count(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -232,7 +238,8 @@ class Layout:
         sizes = [len(rows) * len(cols) for rows, cols in windows]
         batch = self.batch(largest_batch)
         calls = sum(-(-size // batch) * n for size, n in zip(sizes, steps, strict=True))
-        return Count(windows=sum(sizes), calls=calls, evaluations=calls * batch * (2 if guided else 1))
+        halves = 2 if guided else 1
+        return Count(sum(sizes), calls, evaluations=calls * batch * halves, needed=sum(sizes) * halves)
 
     @classmethod
     def of(cls, params: EngineParameters, factor: int, canvas: Box | None) -> Self:

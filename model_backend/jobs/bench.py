@@ -67,13 +67,19 @@ def loaded(recipe: Recipe, bench: Bench) -> Model:
     if not bench.cache.has(recipe.model, recipe.revision):
         bench.watch.say(f"Loading the model {recipe.model}.")
     model = bench.cache.get(recipe.model, recipe.revision)
-    for field, text in (("prompt", recipe.prompt), ("negative prompt", recipe.negative_prompt)):
-        lost = model.tokens_lost(text)
-        if lost:
-            bench.watch.note(
-                f"The {field} is longer than the model reads: its last {lost} tokens were ignored."
-            )
+    lost = {name: tokens for name, text in _prompts(recipe).items() if (tokens := model.tokens_lost(text))}
+    for name, tokens in lost.items():
+        bench.watch.note(f"The {name} is longer than the model reads: its last {tokens} tokens were ignored.")
     return model
+
+
+def _prompts(recipe: Recipe) -> dict[str, str]:
+    """Return the prompts of a recipe by what to call them, each once."""
+    texts = {recipe.negative_prompt: "negative prompt", recipe.prompt: "prompt"}
+    for region in recipe.regions or ():
+        for text in (region.prompt, region.negative_prompt):
+            texts.setdefault(text, f'prompt "{text[:30]}..." of a region')
+    return {name: text for text, name in texts.items()}
 
 
 def learn_rate(plan: Plan, bench: Bench) -> None:

@@ -32,10 +32,15 @@ def outputs() -> dict[str, dict[str, object]]:
 def check_prompts(prompt: str, negative_prompt: str, limits: Settings) -> None:
     """Refuse prompts longer than this server takes."""
     for field, text in (("prompt", prompt), ("negative_prompt", negative_prompt)):
-        if len(text) > limits.max_prompt:
-            rule = f"at most {limits.max_prompt:,} characters"
-            detail = f"`{field}` has {len(text):,} characters; this server takes {rule}."
-            raise TooLarge(field, detail, value=text[:200], allowed=rule)
+        check_length(field, f"`{field}`", text, limits)
+
+
+def check_length(field: str, what: str, text: str, limits: Settings) -> None:
+    """Refuse a prompt longer than this server takes; ``what`` begins the sentence."""
+    if len(text) > limits.max_prompt:
+        rule = f"at most {limits.max_prompt:,} characters"
+        detail = f"{what} has {len(text):,} characters; this server takes {rule}."
+        raise TooLarge(field, detail, value=text[:200], allowed=rule)
 
 
 def first_seed(asked: int | None, variants: int) -> int:
@@ -56,8 +61,17 @@ def licence(card: ModelCard) -> list[str]:
 
 def unknown_words(prompt: str, card: ModelCard) -> list[str]:
     """Return a warning if the model was trained on none of the prompt's words."""
-    said = re.findall(r"[^\W\d_]+", prompt.casefold())
-    if card.words is None or not said or set(said) & {word.casefold() for word in card.words}:
+    if knows(card, prompt):
         return []
-    some = ", ".join(sorted(card.words)[:12])
-    return [f"{card.title} knows none of the words of the prompt. It knows words such as {some}."]
+    return [f"{card.title} knows none of the words of the prompt. {vocabulary(card)}"]
+
+
+def knows(card: ModelCard, prompt: str) -> bool:
+    """Say whether the model was trained on any of the prompt's words, as far as its card tells."""
+    said = re.findall(r"[^\W\d_]+", prompt.casefold())
+    return card.words is None or not said or bool(set(said) & {word.casefold() for word in card.words})
+
+
+def vocabulary(card: ModelCard) -> str:
+    """Return a sentence with words that the model was trained on."""
+    return f"It knows words such as {', '.join(sorted(card.words or ())[:12])}."

@@ -10,6 +10,7 @@ from model_backend.engine import cost, lattice
 from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
 from model_backend.models.card import ModelCard
 from model_backend.models.registry import Entry, Registry
+from model_backend.processes import regions
 from model_backend.processes.base import Process
 from model_backend.processes.common import check_prompts, first_seed, licence, outputs, unknown_words
 from model_backend.raster.frame import Placement, place
@@ -43,7 +44,8 @@ def plan(inputs: GenerateInputs, registry: Registry, limits: Settings, rate: flo
     _check_pixels(placement.grid, "extent.bbox", limits)
     _check_pixels(Box(col=0, row=0, width=placement.width, height=placement.height), "extent.bbox", limits)
     canvas = _canvas(inputs, placement, card, limits)
-    recipe = _recipe(inputs, card, placement, canvas)
+    asked = regions.read(inputs.regions, placement.frame, limits)
+    recipe = _recipe(inputs, card, placement, canvas, asked)
     count = cost.count(recipe, card, entry.schedule)
     evaluations = count.evaluations * inputs.variants
     _check_evaluations(evaluations, inputs, limits)
@@ -60,10 +62,17 @@ def plan(inputs: GenerateInputs, registry: Registry, limits: Settings, rate: flo
         gsd=placement.gsd,
         level=placement.level,
         windows=count.windows,
+        window_evaluations=round(count.needed / count.windows, 3),
         evaluations=evaluations,
         seconds=None if rate is None else round(evaluations * rate, 1),
         bytes=_bytes(placement) * inputs.variants,
-        warnings=[*placement.warnings, *price, *unknown_words(inputs.prompt, card), *licence(card)],
+        warnings=[
+            *placement.warnings,
+            *price,
+            *unknown_words(inputs.prompt, card),
+            *asked.warnings(recipe.grid, card),
+            *licence(card),
+        ],
     )
 
 
@@ -132,7 +141,9 @@ def _contains(outer: Box, inner: Box) -> bool:
     )
 
 
-def _recipe(inputs: GenerateInputs, card: ModelCard, placement: Placement, canvas: Box | None) -> Recipe:
+def _recipe(
+    inputs: GenerateInputs, card: ModelCard, placement: Placement, canvas: Box | None, asked: regions.Asked
+) -> Recipe:
     """Return the recipe of the first variant, with every default filled in."""
     sampler = inputs.sampler or card.sampler
     seed = first_seed(inputs.seed, inputs.variants)
@@ -150,19 +161,25 @@ def _recipe(inputs: GenerateInputs, card: ModelCard, placement: Placement, canva
         sampler=sampler,
         guidance=card.guidance if inputs.guidance is None else inputs.guidance,
         resampled=placement.output,
+        regions=asked.on(canvas, card),
     )
 
 
 def _price(recipe: Recipe, entry: Entry, evaluations: int) -> list[str]:
-    """Return a sentence on what the ground canvas costs here."""
-    if recipe.canvas != "ground":
-        return []
-    whole = lattice.canvas_box(recipe.grid, entry.card.engine, entry.card.vae_factor)
-    usual = cost.count(recipe.model_copy(update={"canvas": whole}), entry.card, entry.schedule).evaluations
-    return [
-        f"The ground canvas takes {evaluations:,} evaluations instead of {usual:,} "
-        f"({evaluations / usual:.1f} times as long); in return, scenes of one recipe join without a seam."
-    ]
+    """Return a sentence on what the ground canvas costs here, and one on what the regions cost."""
+    card, said = entry.card, []
+    if recipe.canvas == "ground":
+        whole = lattice.canvas_box(recipe.grid, card.engine, card.vae_factor)
+        usual = cost.count(recipe.model_copy(update={"canvas": whole}), card, entry.schedule).evaluations
+        said = [
+            f"The ground canvas takes {evaluations:,} evaluations instead of {usual:,} "
+            f"({evaluations / usual:.1f} times as long); in return, scenes of one recipe join without a seam."
+        ]
+    if recipe.regions:
+        plain = cost.count(recipe.model_copy(update={"regions": None}), card, entry.schedule).evaluations
+        if evaluations > plain:
+            said.append(f"The regions take {evaluations:,} evaluations instead of {plain:,}.")
+    return said
 
 
 def _bytes(placement: Placement) -> int:

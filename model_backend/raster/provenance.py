@@ -28,7 +28,8 @@ _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 SOURCE_TYPE = _SOURCE_TYPES + "trainedAlgorithmicMedia"
 EDITED_SOURCE_TYPE = _SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
 _DOMAIN = "GENERATION"
-_PROMPTS = {"prompt", "negative_prompt"}
+_TEXTS = {"prompt": True, "negative_prompt": True}
+_PROMPTS: Any = {**_TEXTS, "regions": {"__all__": _TEXTS}}
 
 
 @dataclass(frozen=True)

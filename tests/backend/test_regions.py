@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import Point, Polygon
 
-from model_backend.engine import cost, regions
+from model_backend.engine import cost, outlines, regions
 from model_backend.engine.active import canvas_around
 from model_backend.engine.edit import Canvas, Edit
 from model_backend.engine.field import Window
@@ -151,7 +151,7 @@ class TestMasks:
             "a star", ring(*zip(100 + radius * np.cos(angles), 100 + radius * np.sin(angles), strict=True))
         )
         whole = field(star)._shares(range(0, 26), range(0, 26))
-        monkeypatch.setattr(regions, "_EDGES", 7)
+        monkeypatch.setattr(outlines, "_TOGETHER", 7)
         parts = field(star)._shares(range(0, 26), range(0, 26))
         np.testing.assert_array_equal(whole[1], parts[1])
         area = Polygon(np.array(star.rings[0]).reshape(-1, 2) / REGION_UNITS).area
@@ -210,11 +210,11 @@ class TestBounds:
         ]
         areas = field(*shapes, canvas=canvas)
         rows, cols = (range(0, 4), range(0, 4)) if canvas else (range(-2, 5), range(-1, 6))
-        found = areas.evaluations(rows, cols)
+        survey = areas.survey(rows, cols)
         alone = field(*shapes, canvas=canvas).needs([Window(row, col) for row in rows for col in cols])
-        assert found.ravel().tolist() == alone.tolist()
-        assert found.max() > 3
-        assert areas.mean_evaluations(rows, cols) == found.mean()
+        assert survey.needs.ravel().tolist() == alone.tolist()
+        assert alone.max() > 3
+        assert survey.count([(rows, cols)], [1], 4).needed == alone.sum()
 
 
 STRIPS = [(0, 0, 20), (1, 20, 14), (2, 34, 11), (3, 45, 10), (4, 55, 9)]
@@ -319,10 +319,11 @@ class TestScenes:
             made = recipe(wanted, canvas or "ground")
             counted = cost.count(made, model.card, model.schedule, model.profile.batch)
             assert watcher.steps[-1] == (counted.calls, counted.calls)
-            assert cost.mean_evaluations(made, model.card) > 2
+            assert counted.needed > 2 * counted.windows
             plain = made.model_copy(update={"regions": None})
-            assert cost.count(plain, model.card, model.schedule).evaluations < counted.evaluations
-            assert cost.mean_evaluations(plain, model.card) == 2
+            cheaper = cost.count(plain, model.card, model.schedule)
+            assert cheaper.evaluations < counted.evaluations
+            assert (cheaper.windows, cheaper.needed) == (counted.windows, 2 * counted.windows)
 
     def test_an_edit_follows_regions_too(self, tmp_path: Path):
         inpaint = load_tiny(build_tiny(tmp_path, "inpaint"), engine=SHORT)

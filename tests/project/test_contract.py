@@ -32,6 +32,7 @@ EXAMPLES = [
         model="text2earth-mini",
         variants=2,
         record_prompt=False,
+        regions=plugin.Polygons({"type": "FeatureCollection", "features": []}, "EPSG:32633"),
     ),
 ]
 

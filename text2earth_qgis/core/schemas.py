@@ -59,6 +59,14 @@ class Align(Value):
 
 
 @dataclass(frozen=True)
+class Polygons(Value):
+    """Polygons of the ground: any GeoJSON that holds polygons, and the CRS of its coordinates."""
+
+    geojson: Json
+    crs: str = "OGC:CRS84"
+
+
+@dataclass(frozen=True)
 class GenerateInputs(Value):
     """Inputs of the process ``generate``."""
 
@@ -77,6 +85,7 @@ class GenerateInputs(Value):
     model: Optional[str] = None
     variants: int = 1
     record_prompt: bool = True
+    regions: Optional[Polygons] = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> GenerateInputs:
@@ -85,6 +94,8 @@ class GenerateInputs(Value):
         members["extent"] = Extent(**members["extent"])
         if members.get("align"):
             members["align"] = Align(**members["align"])
+        if members.get("regions"):
+            members["regions"] = Polygons(**members["regions"])
         if isinstance(members.get("canvas"), dict):
             members["canvas"] = Box(**members["canvas"])
         return cls(**members)
@@ -95,14 +106,6 @@ class Upload(Value):
     """A raster that was sent to ``/uploads``."""
 
     upload: str
-
-
-@dataclass(frozen=True)
-class Polygons(Value):
-    """Polygons of the ground: any GeoJSON that holds polygons, and the CRS of its coordinates."""
-
-    geojson: Json
-    crs: str = "OGC:CRS84"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,156 @@
+"""The outline of a region: from GeoJSON in any CRS to rings of a frame's pixels, in whole sixteenths.
+
+An edge that is straight in the caller's CRS bends in another one: it is cut until it is met within a quarter
+of a pixel. What GEOS finds invalid is refused rather than guessed at. Knows geometries, CRSs and frames; no
+prompts and no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import pi
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from pyproj.exceptions import ProjError
+
+from model_backend.raster import ground
+from model_backend.raster.crs import parse_crs, parse_reference
+from model_backend.schemas import REGION_UNITS, Frame
+
+Floats = NDArray[np.float64]
+
+_BENT = 0.25  # pixels that a cut edge may lie beside its curve
+_ROUNDS = 12  # of cutting every edge in two where it bends
+_MOST_CUT = 100_000  # corners of one polygon, cut
+_FARTHEST = 2**40  # pixels or units; beyond, coordinates have no digits left
+
+
+class Unusable(ValueError):
+    """Why a geometry cannot be a region, as the end of a sentence that begins with the region's name."""
+
+
+def corners(geometry: object) -> int:
+    """Return how many corners a geometry lists, whatever else is wrong with it."""
+    if not isinstance(geometry, list):
+        return sum(map(corners, geometry.values())) if isinstance(geometry, Mapping) else 0
+    if geometry and not isinstance(geometry[0], list | Mapping):
+        return 1
+    return sum(map(corners, geometry))
+
+
+class Surveyor:
+    """Places geometries of one CRS on a frame."""
+
+    def __init__(self, crs: str, frame: Frame) -> None:
+        """Raise InvalidInput if ``crs`` is none."""
+        self._reference = parse_reference(crs, "regions.crs")
+        self._target = parse_crs(frame.crs, "crs")
+        self._same = self._reference.crs.equals(self._target, ignore_axis_order=True)
+        self._size = np.array([float(size) for size in frame.pixel_size]) * (1, -1)
+        self._anchor = np.array(frame.anchor)
+
+    def rings(self, geometry: object) -> list[list[int]]:
+        """Return the rings of a Polygon or MultiPolygon as ``schemas.Region`` has them; raises Unusable."""
+        polygons = [[self._ring(ring) for ring in polygon] for polygon in _polygons(geometry)]
+        polygons = [polygon for polygon in polygons if polygon]
+        if not polygons:
+            raise Unusable("is empty: draw it, or leave it out")
+        _check(polygons)
+        placed = [self._place(ring) for polygon in polygons for ring in polygon]
+        return [np.rint(ring[:-1] * REGION_UNITS).astype(np.int64).ravel().tolist() for ring in placed]
+
+    def _ring(self, ring: object) -> Floats:
+        """Return the corners of a ring, x and y, the first one again at the end."""
+        if not isinstance(ring, list) or not all(_is_point(point) for point in ring):
+            raise Unusable("has coordinates that are not lists of two or more numbers")
+        points = np.array([point[:2] for point in ring], np.float64).reshape(-1, 2)
+        if not np.isfinite(points).all():
+            raise Unusable("has coordinates that are not finite")
+        if np.abs(points).max(initial=0) > _FARTHEST:
+            raise self._outside()
+        if len(points) and (points[0] != points[-1]).any():
+            points = np.concatenate([points, points[:1]])
+        if len(points) < 4:
+            raise Unusable("has a ring of fewer than three corners")
+        return points[:, ::-1] if self._reference.swapped else points
+
+    def _place(self, ring: Floats) -> Floats:
+        """Return a ring in pixels (column, row) of the frame, cut where it bends."""
+        placed = self._pixels(ring)
+        for _ in range(0 if self._same else _ROUNDS):
+            middle = (ring[:-1] + ring[1:]) / 2
+            there = self._pixels(middle)
+            beside = np.abs(there - (placed[:-1] + placed[1:]) / 2).max(1)
+            bent = np.flatnonzero(beside > _BENT)
+            if not len(bent):
+                break
+            ring = np.insert(ring, bent + 1, middle[bent], axis=0)
+            placed = np.insert(placed, bent + 1, there[bent], axis=0)
+            if len(ring) > _MOST_CUT:
+                raise Unusable("is too large: cut it to the surroundings of the extent")
+        return placed
+
+    def _pixels(self, points: Floats) -> Floats:
+        found = points if self._same else self._project(points)
+        pixels: Floats = (found - self._anchor) / self._size
+        if not np.isfinite(pixels).all() or np.abs(pixels).max() > _FARTHEST:
+            raise self._outside()
+        return pixels
+
+    def _project(self, points: Floats) -> Floats:
+        """Return points in the frame's CRS, if they come back from there as they went."""
+        way = ground.transformer(self._reference.crs, self._target)
+        try:
+            found = way.transform(points[:, 0], points[:, 1])
+            back = np.stack(way.transform(*found, direction="INVERSE"), axis=1)
+        except ProjError:
+            raise self._outside() from None
+        off = np.abs(back - points)
+        if self._reference.crs.is_geographic:  # a longitude may come back a full turn later
+            turn = 2 * pi / self._reference.crs.axis_info[0].unit_conversion_factor
+            off[:, 0] = np.minimum(off[:, 0], np.abs(off[:, 0] - turn))
+        if not (off <= 1e-6 * (np.abs(points) + 1)).all():
+            raise self._outside()
+        return np.stack(found, axis=1)
+
+    def _outside(self) -> Unusable:
+        name = self._target.name
+        return Unusable(
+            f"reaches beyond where {name} is defined: check `regions.crs`, or cut it to the extent's "
+            "surroundings"
+        )
+
+
+def _polygons(geometry: object) -> Iterable[list[Any]]:
+    """Return the lists of rings of a geometry."""
+    kind = geometry.get("type") if isinstance(geometry, Mapping) else None
+    if not isinstance(geometry, Mapping) or kind not in ("Polygon", "MultiPolygon"):
+        what = f"is a {kind[:40]}" if isinstance(kind, str) else "has no geometry"
+        raise Unusable(f"{what}; a region is a Polygon or MultiPolygon")
+    member = geometry.get("coordinates")
+    found = [member] if kind == "Polygon" else member
+    if not isinstance(found, list) or not all(isinstance(polygon, list) for polygon in found):
+        raise Unusable("has no list of coordinates")
+    return found
+
+
+def _is_point(point: object) -> bool:
+    return (
+        isinstance(point, list)
+        and len(point) >= 2
+        and all(isinstance(value, int | float) and not isinstance(value, bool) for value in point[:2])
+    )
+
+
+def _check(polygons: list[list[Floats]]) -> None:
+    """Refuse what crosses itself, overlaps itself or has no area."""
+    shapes = [shapely.Polygon(rings[0], rings[1:]) for rings in polygons]
+    shape = shapely.MultiPolygon(shapes) if len(shapes) > 1 else shapes[0]
+    reason = shapely.is_valid_reason(shape)
+    if not shapely.is_valid(shape):
+        raise Unusable(f"is no valid polygon ({reason}): repair its geometry")
+    if not shape.area:
+        raise Unusable("has no area")
