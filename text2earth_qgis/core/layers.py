@@ -73,7 +73,7 @@ def move_to_group(layer: QgsRasterLayer, project: QgsProject) -> None:
     node.parent().removeChildNode(node)
 
 
-def put_above(layer: QgsMapLayer, QgsMapLayerStyle, other: str, project: QgsProject) -> None:
+def put_above(layer: QgsMapLayer, other: str, project: QgsProject) -> None:
     """Move a layer right above another one, named by its id; to our group if that is not in the project."""
     node, below = (project.layerTreeRoot().findLayer(one) for one in (layer.id(), other))
     if node is None:
