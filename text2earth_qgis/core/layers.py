@@ -122,6 +122,9 @@ def summary(recipe: Json) -> str:
         lines.append(f"Prompt: {recipe['prompt']}")
     if recipe.get("negative_prompt"):
         lines.append(f"Without: {recipe['negative_prompt']}")
+    regions = dict.fromkeys(region.get("prompt") for region in recipe.get("regions") or ())
+    if any(regions):
+        lines.append(f"Regions: {', '.join(filter(None, regions))}")
     pairs = (
         ("model", "Model"),
         ("seed", "Seed"),
@@ -135,7 +138,10 @@ def summary(recipe: Json) -> str:
 
 def without_prompts(recipe: Json) -> Json:
     """Return the recipe as it may be stored where the user wants no prompts."""
-    return {key: value for key, value in recipe.items() if key not in ("prompt", "negative_prompt")}
+    kept = {key: value for key, value in recipe.items() if key not in ("prompt", "negative_prompt")}
+    if kept.get("regions"):
+        kept["regions"] = [without_prompts(region) for region in kept["regions"]]
+    return kept
 
 
 def recipe_of(layer: QgsRasterLayer) -> Optional[Json]:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterable, Mapping, Optional, TypeVar
 
 from qgis.core import (
+    QgsFeatureRequest,
     QgsMapLayer,
     QgsMapLayerStyle,
+    QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
@@ -24,6 +26,8 @@ from qgis.core import (
     QgsProcessingOutputString,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
+    QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterField,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterString,
@@ -33,6 +37,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from text2earth_qgis.core import layers, settings
+from text2earth_qgis.core import regions as regions_
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.history import History
 from text2earth_qgis.core.jobs import Desk, Done
@@ -62,6 +67,15 @@ HELP = {
     "GUIDANCE": "How closely the image follows the prompt. Left empty, what suits the model.",
     "MODEL": "Id of a model of the backend. Left empty, its default model.",
     "OUTPUT": "GeoTIFF to write.",
+}
+
+
+REGIONS = {
+    "REGIONS": "Polygons inside which something else is to be seen than the prompt says.",
+    "REGION_PROMPT_FIELD": "Field of the regions that says what each shows, for example: a lake.",
+    "REGION_NEGATIVE_PROMPT_FIELD": "Field of the regions that says what each should not show.",
+    "REGION_PRIORITY_FIELD": "Field of the regions with a number: where regions overlap, the higher one is "
+    "seen, else the later one.",
 }
 
 
@@ -162,6 +176,32 @@ class Algorithm(QgsProcessingAlgorithm):
             "record_prompt": self._settings.record_prompt,
             **{name.lower(): readers[name](parameters, name, context) for name in given},
         }
+
+    def _areas(self, parameters: Parameters, context: QgsProcessingContext) -> Optional[regions_.Layer]:
+        """Return the regions that are asked for; they are read in the worker."""
+        source = self.parameterAsSource(parameters, "REGIONS", context)
+        if source is None:
+            if parameters.get("REGIONS"):
+                raise PluginError(f"{parameters['REGIONS']}, the regions, is no layer that QGIS can read.")
+            return None
+        # The backend refuses what is not valid, and says why.
+        source.setInvalidGeometryCheck(QgsFeatureRequest.InvalidGeometryCheck.GeometryNoCheck)
+        names = {
+            key: self.parameterAsString(parameters, f"REGION_{key}_FIELD", context)
+            for key in ("PROMPT", "NEGATIVE_PROMPT", "PRIORITY")
+        }
+        for name in filter(None, names.values()):
+            if source.fields().indexOf(name) < 0:
+                raise PluginError(f"The regions '{source.sourceName()}' have no field '{name}'.")
+        return regions_.Layer(
+            name=source.sourceName(),
+            source=source,
+            crs=source.sourceCrs(),
+            fields=source.fields(),
+            prompt=names["PROMPT"],
+            negative=names["NEGATIVE_PROMPT"],
+            priority=names["PRIORITY"],
+        )
 
     # ---- for QGIS
 
@@ -300,6 +340,30 @@ def suggestions(name: str, label: str, hints: Iterable[str]) -> QgsProcessingPar
     found = QgsProcessingParameterString(name, label, defaultValue=list(hints)[0])
     found.setMetadata({"widget_wrapper": {"value_hints": list(hints)}})
     return found
+
+
+def regions() -> Definitions:
+    """Return the parameters of regions."""
+    kinds = QgsProcessingParameterField.DataType
+    return (
+        QgsProcessingParameterFeatureSource(
+            "REGIONS", "Regions", [QgsProcessing.SourceType.TypeVectorPolygon], optional=True
+        ),
+        *(
+            QgsProcessingParameterField(
+                f"REGION_{name}_FIELD",
+                label,
+                parentLayerParameterName="REGIONS",
+                type=kind,
+                optional=True,
+            )
+            for name, label, kind in (
+                ("PROMPT", "Prompt field of the regions", kinds.String),
+                ("NEGATIVE_PROMPT", "Negative prompt field of the regions", kinds.String),
+                ("PRIORITY", "Priority field of the regions", kinds.Numeric),
+            )
+        ),
+    )
 
 
 def prompt() -> QgsProcessingParameterString:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, Optional, Union
 
 from qgis.core import (
@@ -15,7 +16,7 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from text2earth_qgis.core import rasters
+from text2earth_qgis.core import rasters, regions
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.history import Run
 from text2earth_qgis.core.jobs import Done, run_job
@@ -44,6 +45,7 @@ ABOUT = base.About(
         "so that areas made at other times with the same parameters join without a seam; this takes longer. "
         "col,row,width,height: the canvas of an earlier image, in pixels, as its recipe has it.",
         "ALIGN_TO": "The image takes CRS, pixel size and pixel edges from this raster file.",
+        **base.REGIONS,
     },
 )
 
@@ -56,6 +58,8 @@ class Generate(base.Algorithm):
     def __init__(self) -> None:
         super().__init__()
         self._inputs: Optional[GenerateInputs] = None
+        self._regions: Optional[regions.Layer] = None
+        self._near: Optional[regions.Near] = None
 
     def initAlgorithm(self, configuration: Optional[dict[str, Any]] = None) -> None:
         """Declare parameters and outputs."""
@@ -75,6 +79,7 @@ class Generate(base.Algorithm):
             QgsProcessingParameterCrs("CRS", "CRS of the image", optional=True),
             QgsProcessingParameterRasterLayer("ALIGN_TO", "Align pixels to", optional=True),
             base.suggestions("CANVAS", "Canvas", ("extent", "ground")),
+            *base.regions(),
         )
 
     def _read(self, parameters: base.Parameters, context: QgsProcessingContext) -> None:
@@ -104,11 +109,19 @@ class Generate(base.Algorithm):
             canvas=_canvas(self.parameterAsString(parameters, "CANVAS", context)),
             **self._wishes(parameters, context),
         )
+        self._regions = self._areas(parameters, context)
+        alone = self._inputs.canvas == "extent"
+        self._near = regions.Near(box, crs, context.transformContext()) if alone else None
 
     def _work(self, feedback: QgsProcessingFeedback) -> Done:
+        inputs = self._inputs
+        if self._regions is not None:
+            found = regions.read(self._regions, self._near, feedback.isCanceled)
+            feedback.pushInfo(f"{len(found.geojson['features'])} regions are sent.")
+            inputs = replace(inputs, regions=found)
         run = Run(
             server=self._desk.access.url,
-            inputs=self._inputs.to_json(),
+            inputs=inputs.to_json(),
             target=self._target,
             project=self._project,
         )
