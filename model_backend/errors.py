@@ -18,7 +18,7 @@ these into ``application/problem+json``, RFC 7807). Messages are sentences that 
     |- ModelUnavailable    503  the model is not installed, or cannot be loaded; says how to get it
     |- StorageFull         507  not enough disk for the job
     `- JobFailed           500  what a failed job answers when its results are asked for
-    Cancelled                   control flow inside the worker, never an HTTP answer
+    Cancelled, Declined         control flow inside the worker, never an HTTP answer
 """
 
 from __future__ import annotations
@@ -164,3 +164,7 @@ class JobFailed(BackendError):
 
 class Cancelled(Exception):
     """The job was dismissed, or its lease was lost: stop at once, keep nothing."""
+
+
+class Declined(Exception):
+    """The scene is being made by another worker on another profile: leave it to that one."""

@@ -142,9 +142,12 @@ def _submission(
             plan = edit.plan(inputs, files, registry, backend.settings, rate)
         else:
             plan = extend.plan(inputs, files, registry, backend.settings, rate)
+    layout = None
     if plan is not None:
         registry.get(plan.recipe.model).require()
-        totals = (plan.evaluations // plan.variants,) * plan.variants
+        totals = (plan.evaluations // plan.variants,)
+        if isinstance(inputs, GenerateInputs):
+            totals, layout = generate.blocks(plan, registry), generate.layout_seconds(plan)
     return Submission(
         owner=owner,
         process=execution.process.id,
@@ -152,6 +155,8 @@ def _submission(
         inputs=inputs.model_dump(mode="json"),
         wish=execution.wish,
         totals=totals,
+        variants=plan.variants if plan else 1,
+        layout=layout,
         plan=plan,
         rate=rate,
         key=key,

@@ -25,7 +25,6 @@ from model_backend.settings import Settings
 
 if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
     from model_backend.models.loader import Model
-    from model_backend.models.profile import Profile
 
 
 class Watch(Protocol):
@@ -88,15 +87,17 @@ def learn_rate(plan: Plan, bench: Bench) -> None:
         bench.cache.measured(plan.recipe.model, bench.watch.seconds * plan.variants / plan.evaluations)
 
 
-def origin(profile: Profile, recipe: Recipe, bench: Bench, record_prompt: bool) -> provenance.Provenance:
-    """Return where the pixels of a recipe come from, as files say it."""
-    card = bench.cache.get(recipe.model, recipe.revision).card
+def origin(
+    profile: str, approximate: bool, recipe: Recipe, bench: Bench, record_prompt: bool
+) -> provenance.Provenance:
+    """Return where the pixels of a recipe come from, as files say it; ``profile`` is its digest."""
+    card = bench.cache.card(recipe.model, recipe.revision)
     return provenance.Provenance(
         model=card.title,
         licence=card.licence,
         attribution=card.attribution,
-        profile=profile.digest,
-        approximate=profile.approximate,
+        profile=profile,
+        approximate=approximate,
         created=datetime.now(UTC),
         record_prompt=record_prompt,
     )
@@ -131,7 +132,7 @@ class Names:
         ]
 
     def _output(self, kind: str) -> str:
-        return kind if self.claim.number == 0 else f"{kind}_{self.claim.number + 1}"
+        return kind if self.claim.variant == 0 else f"{kind}_{self.claim.variant + 1}"
 
     def _dump(self, kind: str, value: dict[str, Any]) -> None:
         path = self.folder / f"{self._output(kind)}.json"

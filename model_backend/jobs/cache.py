@@ -1,7 +1,8 @@
-"""The models a worker keeps loaded: least recently used ones go when the memory budget is spent.
+"""What a worker keeps from block to block: models, and the latents of the scene it is at.
 
-Knows when to load and what to forget; loading itself is ``models.loader``'s. Tells the store what a loaded
-model is like on this device, so that plans know its speed.
+Least recently used models go when the memory budget is spent; of a scene only what its later blocks need is
+kept. Knows when to load and what to forget; loading itself is ``models.loader``'s. Tells the store what a
+loaded model is like on this device, so that plans know its speed.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from typing import TYPE_CHECKING
 
 from model_backend.errors import ModelUnavailable
 from model_backend.jobs.store import Store
+from model_backend.models.card import ModelCard
 from model_backend.models.registry import Entry, Registry
+from model_backend.schemas import Box, Recipe
 from model_backend.settings import Settings
 
 if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
+    from model_backend.engine.scene import Request, Scene
     from model_backend.models.loader import Model
 
 
@@ -25,6 +29,9 @@ class ModelCache:
     def __init__(self, settings: Settings, device: str, store: Store) -> None:
         self._settings, self._device, self._store = settings, device, store
         self._loaded: OrderedDict[str, tuple[Model, int]] = OrderedDict()
+        self._scene: tuple[Request, Scene] | None = None
+        #: The block that the scene goes on with; earlier ones' latents are partly forgotten.
+        self.next_block = 0
 
     def default(self) -> Model:
         """Return the default model, loaded."""
@@ -40,20 +47,48 @@ class ModelCache:
         if self.has(model, revision):
             self._loaded.move_to_end(model)
             return self._loaded[model][0]
-        entry = Registry(self._settings).get(model)
-        if entry.card.revision_or_hash != revision:
-            raise ModelUnavailable(f"The model {model} was replaced since the job was sent; send it again.")
-        return self._load(entry)
+        return self._load(self._entry(model, revision))
+
+    def card(self, model: str, revision: str) -> ModelCard:
+        """Return the card of a model, loaded or not; ModelUnavailable as in ``get``."""
+        if self.has(model, revision):
+            return self._loaded[model][0].card
+        return self._entry(model, revision).card
+
+    def scene(self, recipe: Recipe) -> Scene:
+        """Return the scene of a recipe, with the latents that were kept of it."""
+        model = self.get(recipe.model, recipe.revision)
+        from model_backend.engine.scene import Request, Scene
+
+        request = Request.of(recipe)
+        if self._scene is None or self._scene[0] != request:
+            self._scene, self.next_block = (request, Scene(model, request)), 0
+        return self._scene[1]
+
+    def keep(self, next_block: int, rest: Box | None) -> None:
+        """Keep of the scene what ``rest`` of it needs; None: nothing."""
+        self.next_block = next_block
+        if self._scene is not None and rest is not None:
+            self._scene[1].keep(rest)
+        else:
+            self._scene = None
 
     def measured(self, model: str, rate: float) -> None:
         """Remember the seconds per evaluation that a scene really took."""
         profile = self._loaded[model][0].profile
         self._store.learn(model, self._device, profile.to_dict(), rate)
 
+    def _entry(self, model: str, revision: str) -> Entry:
+        entry = Registry(self._settings).get(model)
+        if entry.card.revision_or_hash != revision:
+            raise ModelUnavailable(f"The model {model} was replaced since the job was sent; send it again.")
+        return entry
+
     def _load(self, entry: Entry) -> Model:
         folder = entry.require()
         from model_backend.models import loader
 
+        self._scene = None  # it may hold a model that is to go
         self._loaded.pop(entry.card.id, None)
         size = _weights(folder)
         self._make_room(size)

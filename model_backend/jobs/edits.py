@@ -42,7 +42,8 @@ def run(claim: Claim, bench: Bench) -> list[Result]:
     painted = work.view(watch)
     learn_rate(plan, bench)
     watch.say("Writing the file.")
-    made = origin(work.profile, recipe, bench, inputs.record_prompt)
+    profile = work.profile
+    made = origin(profile.digest, profile.approximate, recipe, bench, inputs.record_prompt)
     names = Names(claim, bench.folder)
     bands = write_edit(names.image, ready.source, join(ready, painted, recipe), plan, recipe, made)
     watch.picture(picture(names.image, *_shown(ready, recipe)))

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from model_backend.jobs.rows import Claim
+from model_backend.jobs.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,15 @@ class Files:
         folder = self.of(claim.job) / f"{claim.number}-{claim.attempt}"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
+
+    def forget_blocks(self, store: Store) -> None:
+        """Remove the blocks of scenes that have been joined."""
+        blocks = store.joined()
+        for job, number in blocks:
+            for attempt in self.of(job).glob(f"{number}-*"):
+                remove(attempt)
+        if blocks:
+            store.gone(blocks)
 
     def sweep(self, wanted: Callable[[], set[str]]) -> None:
         """Remove the folders of jobs that are not ``wanted``.

@@ -1,8 +1,7 @@
 """The tables of the job store and the values read from them.
 
 Knows SQLite's schema and its migrations; knows nothing of HTTP, processes or models. Times are UNIX seconds,
-durations seconds, ``done`` and ``total`` count steps:
-UNet evaluations as planned, then UNet calls as the engine counts them.
+durations seconds; ``done`` and ``total`` count UNet evaluations as planned, or steps of what makes no scene.
 """
 
 from __future__ import annotations
@@ -82,6 +81,26 @@ MIGRATIONS = (
         PRIMARY KEY (model, device)
     );
     """,
+    """
+    -- part: which block of the variant's scene. Null: the step that joins them once they are all there
+    ALTER TABLE block ADD COLUMN part INTEGER;
+    ALTER TABLE block ADD COLUMN variant INTEGER NOT NULL DEFAULT 0;
+    -- profile: what its bits are conditional on
+    ALTER TABLE block ADD COLUMN profile TEXT;
+    ALTER TABLE block ADD COLUMN approximate INTEGER NOT NULL DEFAULT 0;
+    -- file: its pixels, as a path below the job's folder, until they are joined
+    ALTER TABLE block ADD COLUMN file TEXT;
+    ALTER TABLE block ADD COLUMN sha256 TEXT;
+    -- notes: JSON, sentences that the owner reads at the end
+    ALTER TABLE block ADD COLUMN notes TEXT NOT NULL DEFAULT '[]';
+    UPDATE block SET variant = number, part = 0;
+    -- A scene without blocks cannot go on as one with them.
+    UPDATE job SET status = 'failed', finished = updated,
+        message = 'The backend was renewed while this job waited. Send it again.'
+        WHERE process = 'generate' AND status IN ('accepted', 'running');
+    UPDATE block SET status = 'failed' WHERE status IN ('accepted', 'running')
+        AND (SELECT status FROM job WHERE id = block.job) = 'failed';
+    """,
 )
 
 
@@ -110,14 +129,19 @@ class Wish:
 
 @dataclass(frozen=True)
 class Submission:
-    """A checked request, ready to be queued: one block per entry of ``totals``."""
+    """A checked request, ready to be queued: per variant one block per entry of ``totals``.
+
+    With ``layout``, the seconds that it takes, a step follows that joins the blocks of the variant.
+    """
 
     owner: str
     process: str
     digest: str
     inputs: dict[str, Any]
     wish: Wish
-    totals: tuple[int, ...]  # evaluations of each block
+    totals: tuple[int, ...]  # evaluations of each block of a variant
+    variants: int = 1
+    layout: float | None = None
     plan: Plan | None = None
     rate: float | None = None  # expected seconds per evaluation
     key: str | None = None
@@ -157,14 +181,32 @@ class Job:
 
 @dataclass(frozen=True)
 class Claim:
-    """A block in the hands of one worker; ``attempt`` fences out every earlier claim of it."""
+    """A block in the hands of one worker; ``attempt`` fences out every earlier claim of it.
+
+    ``number`` is its place in the job, ``part`` in its variant; no part: it is to join those of the variant.
+    ``total`` is what was planned for it.
+    """
 
     job: str
     number: int
     attempt: int
+    variant: int
+    part: int | None
+    total: int
     process: str
     inputs: dict[str, Any]
     plan: Plan | None
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A finished block: its pixels in a ``file`` (path below the job's folder), and what they hang on."""
+
+    number: int
+    file: str
+    sha256: str
+    profile: str
+    approximate: bool
 
 
 @dataclass(frozen=True)

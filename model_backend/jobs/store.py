@@ -6,6 +6,7 @@ same file: the API and one worker per device. Rules that keep it right whatever 
 * a state is a row first; whoever acts on it reads the row again;
 * a worker holds a block by a lease and an attempt number, and every write it makes is conditional on both
   and on the job still running: no rows changed means stop (``Cancelled``), nothing to undo;
+* finished blocks of a variant share one profile: who computes on another begins it anew, or leaves it;
 * a job's status is terminal from the moment a user dismisses it; what the worker still does is discarded.
 """
 
@@ -16,14 +17,14 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from model_backend.errors import Cancelled, Conflict, NoSuchJob, StorageFull, TooManyJobs
-from model_backend.jobs.rows import Claim, Filter, Job, Result, Status, Submission, job_of, migrate
+from model_backend.errors import Cancelled, Conflict, Declined, NoSuchJob, StorageFull, TooManyJobs
+from model_backend.jobs.rows import Claim, Filter, Job, Piece, Result, Status, Submission, job_of, migrate
 from model_backend.schemas import Plan
 
 JOBS = """
@@ -40,6 +41,14 @@ FILTER = """
     AND (:longest IS NULL OR coalesce(job.finished, :now) - job.started <= :longest)
 """
 PAGE = " ORDER BY job.seq DESC LIMIT :limit OFFSET :offset"
+# A block that may be claimed; the step that joins a variant's blocks waits for all of them.
+CLAIMABLE = """
+    (block.status = 'accepted' OR block.status = 'running' AND block.lease < :now)
+    AND (block.part IS NOT NULL OR NOT EXISTS (
+        SELECT 1 FROM block AS part WHERE part.job = block.job AND part.variant = block.variant
+        AND part.part IS NOT NULL AND part.status <> 'successful'))
+    AND block.job || '/' || block.variant NOT IN (SELECT value FROM json_each(:shunned))
+"""
 # A claim still holds: used by every write of a worker.
 HOLDS = """
     job = :job AND number = :number AND attempt = :attempt AND status = 'running'
@@ -126,9 +135,18 @@ class Store:
                     s.bytes, s.digest, s.key, now, now,
                 ),
             )  # fmt: skip
+            steps: list[tuple[int | None, int, float | None]] = [
+                (part, max(1, total), s.rate) for part, total in enumerate(s.totals)
+            ]
+            if s.layout is not None:
+                steps.append((None, 1, s.layout))
             db.executemany(
-                "INSERT INTO block (job, number, total, rate) VALUES (?, ?, ?, ?)",
-                [(job, number, max(1, total), s.rate) for number, total in enumerate(s.totals)],
+                "INSERT INTO block (job, number, variant, part, total, rate) VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (job, variant * len(steps) + place, variant, *step)
+                    for variant in range(s.variants)
+                    for place, step in enumerate(steps)
+                ],
             )
         return self.job(s.owner, job)
 
@@ -153,19 +171,30 @@ class Store:
         }  # fmt: skip
         return [job_of(row) for row in self._rows(JOBS.format(where=FILTER) + PAGE, values)]
 
-    def place(self, job: Job) -> tuple[int, float | None]:
-        """Return (place in the queue, seconds until the end); place 0 is running, seconds None is unknown."""
+    def place(self, job: Job, workers: int = 1) -> tuple[int, float | None]:
+        """Return (place in the queue, seconds until the end); place 0 is running, seconds None is unknown.
+
+        Blocks that wait are taken to be as fast as those of their job that were measured.
+        """
         ahead = self._rows("SELECT count(*) FROM job WHERE status = 'accepted' AND seq <= ?", (job.seq,))[0][
             0
         ]
-        left, known, blocks = self._rows(
-            "SELECT total((block.total - done) * rate), count(rate), count(*)"
-            " FROM block JOIN job ON job.id = block.job"
-            " WHERE job.status IN ('accepted', 'running') AND job.seq <= ?"
-            " AND block.status IN ('accepted', 'running')",
+        left, known, blocks, shared = self._rows(
+            """
+            WITH measured AS (SELECT job, avg(rate) AS rate FROM block
+                WHERE done > 0 AND part IS NOT NULL GROUP BY job),
+            open AS (SELECT block.total - block.done AS steps, block.part, CASE block.status = 'accepted'
+                    AND part IS NOT NULL WHEN 1 THEN coalesce(measured.rate, block.rate)
+                    ELSE coalesce(block.rate, measured.rate) END AS rate
+                FROM block JOIN job ON job.id = block.job LEFT JOIN measured ON measured.job = block.job
+                WHERE job.status IN ('accepted', 'running') AND job.seq <= ?
+                AND block.status IN ('accepted', 'running'))
+            SELECT total(steps * rate), count(rate), count(*), count(part) FROM open
+            """,
             (job.seq,),
         )[0]
-        return (ahead if job.status == "accepted" else 0), (left if known == blocks else None)
+        at_once = max(1, min(workers, shared))
+        return (ahead if job.status == "accepted" else 0), (left / at_once if known == blocks else None)
 
     def results(self, owner: str, job: str) -> list[Result]:
         """Return the outputs of an owner's job in order; empty while unfinished or when removed."""
@@ -203,30 +232,111 @@ class Store:
 
     # ---- workers ------------------------------------------------------------------------------------
 
-    def claim(self, worker: str, lease: float, max_crashes: int) -> Claim | None:
-        """Take the first block that is free or whose lease has run out; None when there is none."""
+    def claim(
+        self,
+        worker: str,
+        lease: float,
+        max_crashes: int,
+        last: Claim | None = None,
+        shunned: Collection[str] = (),
+    ) -> Claim | None:
+        """Take a block that is free or whose lease has run out, of the first job that has one; None: none.
+
+        ``last`` is the worker's claim before: the block after it is the cheapest to go on with. ``shunned``
+        variants (``JOB/VARIANT``) are left to others.
+        """
         now = time.time()
+        free = {"now": now, "shunned": json.dumps(list(shunned))}
         with self._write() as db:
             self._tidy(now, max_crashes)
+            job = db.execute(
+                "SELECT id, process, inputs, plan FROM job JOIN block ON job.id = block.job"
+                f" WHERE job.status IN ('accepted', 'running') AND {CLAIMABLE} ORDER BY seq LIMIT 1",
+                free,
+            ).fetchone()
+            if job is None:
+                return None
+            mine = free | {"job": job["id"]}
+            blocks = f"SELECT number FROM block WHERE job = :job AND {CLAIMABLE} ORDER BY number"
+            busy = "SELECT number FROM block WHERE job = :job AND status = 'running' AND lease >= :now"
+            number = choose(
+                [row["number"] for row in db.execute(blocks, mine)],
+                {row["number"] for row in db.execute(busy, {"job": job["id"], "now": now})},
+                last.number if last is not None and last.job == job["id"] else None,
+            )
             row = db.execute(
                 "UPDATE block SET crashes = crashes + (status = 'running'), status = 'running',"
-                " attempt = attempt + 1, worker = :worker, lease = :now + :lease, done = 0"
-                " WHERE (job, number) = (SELECT job, number FROM block JOIN job ON job.id = block.job"
-                "   WHERE job.status IN ('accepted', 'running') AND (block.status = 'accepted'"
-                "   OR block.status = 'running' AND lease < :now) ORDER BY seq, number LIMIT 1)"
-                " RETURNING job, number, attempt",
-                {"worker": worker, "lease": lease, "now": now},
+                " attempt = attempt + 1, worker = ?, lease = ?, done = 0, profile = NULL, file = NULL"
+                " WHERE job = ? AND number = ? RETURNING attempt, variant, part, total",
+                (worker, now + lease, job["id"], number),
             ).fetchone()
-            if row is None:
-                return None
             db.execute(
                 "UPDATE job SET status = 'running', started = coalesce(started, ?), updated = ? WHERE id = ?",
-                (now, now, row["job"]),
+                (now, now, job["id"]),
             )
-            job = db.execute("SELECT process, inputs, plan FROM job WHERE id = ?", (row["job"],)).fetchone()
         plan = Plan.model_validate_json(job["plan"]) if job["plan"] else None
-        inputs = json.loads(job["inputs"])
-        return Claim(row["job"], row["number"], row["attempt"], job["process"], inputs, plan)
+        return Claim(
+            job["id"], number, **row, process=job["process"], inputs=json.loads(job["inputs"]), plan=plan
+        )
+
+    def begin(self, claim: Claim, profile: str, approximate: bool) -> int:
+        """Enter what a block is to be computed on; return how many finished ones another profile made.
+
+        Those are free again: a scene is made on one profile. Raises Declined if another worker is at the
+        variant on another one, and Cancelled when the claim no longer holds.
+        """
+        others = (
+            " WHERE job = :job AND variant = :variant AND number <> :number AND part IS NOT NULL"
+            " AND profile <> :profile AND status"
+        )
+        values = _fence(claim) | {"variant": claim.variant, "profile": profile, "now": time.time()}
+        with self._write() as db:
+            self._touch(claim)
+            if db.execute(f"SELECT 1 FROM block{others} = 'running' AND lease >= :now", values).fetchone():
+                raise Declined
+            db.execute(
+                "UPDATE block SET profile = :profile, approximate = :approximate"
+                " WHERE job = :job AND number = :number",
+                values | {"approximate": approximate},
+            )
+            lost = db.execute(f"SELECT count(*) FROM block{others} = 'successful'", values).fetchone()[0]
+            again = "UPDATE block SET status = 'accepted', done = 0, profile = NULL, file = NULL"
+            db.execute(f"{again}{others} IN ('running', 'successful')", values)
+        return int(lost)
+
+    def keep(self, claim: Claim, file: str, sha256: str) -> None:
+        """Enter where the pixels of a block lie; Cancelled when the claim no longer holds."""
+        with self._write() as db:
+            self._touch(claim)
+            db.execute(
+                "UPDATE block SET file = ?, sha256 = ? WHERE job = ? AND number = ?",
+                (file, sha256, claim.job, claim.number),
+            )
+
+    def pieces(self, claim: Claim) -> list[Piece]:
+        """Return the finished blocks of a claim's variant, in order."""
+        rows = self._rows(
+            "SELECT number, file, sha256, profile, approximate FROM block WHERE job = ? AND variant = ?"
+            " AND part IS NOT NULL AND status = 'successful' ORDER BY part",
+            (claim.job, claim.variant),
+        )
+        return [Piece(**{**row, "approximate": bool(row["approximate"])}) for row in rows]
+
+    def redo(self, claim: Claim, numbers: Sequence[int]) -> None:
+        """Have finished blocks of a job made again, which counts as a death, and put the claim back."""
+        with self._write() as db:
+            self._touch(claim)
+            db.executemany(
+                "UPDATE block SET status = 'accepted', done = 0, crashes = crashes + 1"
+                " WHERE job = ? AND number = ? AND status = 'successful'",
+                [(claim.job, number) for number in numbers],
+            )
+            self._put_back(claim)
+
+    def put_back(self, claim: Claim) -> None:
+        """Give a block back that somebody else is to do."""
+        with self._write():
+            self._put_back(claim)
 
     def say(self, claim: Claim, message: str) -> None:
         """Tell the owner what is being done; Cancelled when the claim no longer holds."""
@@ -237,15 +347,18 @@ class Store:
             )
 
     def progress(self, claim: Claim, done: int, total: int, rate: float | None, lease: float) -> None:
-        """Record a step and extend the lease; Cancelled when the claim no longer holds."""
+        """Record that ``done`` of ``total`` steps, of the block's own, are over, and extend the lease.
+
+        ``rate`` is in seconds per such a step. Raises Cancelled when the claim no longer holds.
+        """
         now = time.time()
         with self._write() as db:
             self._touch(claim)
             db.execute(
-                "UPDATE block SET done = :done, total = :total, lease = :lease,"
-                " rate = coalesce(:rate, rate * total / :total)"  # until measured, the estimate stays
+                "UPDATE block SET done = total * :done / :steps, lease = :lease,"
+                " rate = coalesce(:rate * :steps / total, rate)"  # until measured, the estimate stays
                 " WHERE job = :job AND number = :number",
-                _fence(claim) | {"done": done, "total": total, "rate": rate, "lease": now + lease},
+                _fence(claim) | {"done": done, "steps": total, "rate": rate, "lease": now + lease},
             )
             db.execute("UPDATE job SET updated = ? WHERE id = ?", (now, claim.job))
 
@@ -255,13 +368,14 @@ class Store:
             sql = f"UPDATE block SET lease = :lease WHERE {HOLDS}"
             return db.execute(sql, _fence(claim) | {"lease": time.time() + lease}).rowcount == 1
 
-    def finish(self, claim: Claim, results: Sequence[Result], message: str = "Done.") -> None:
-        """Record a block's results; the last block makes the job successful."""
+    def finish(self, claim: Claim, results: Sequence[Result], notes: Sequence[str] = ()) -> None:
+        """Record a block's results and sentences for the owner; the last block makes the job successful."""
         with self._write() as db:
             self._touch(claim)
             db.execute(
-                "UPDATE block SET status = 'successful', done = total WHERE job = ? AND number = ?",
-                (claim.job, claim.number),
+                "UPDATE block SET status = 'successful', done = total, notes = ?"
+                " WHERE job = ? AND number = ?",
+                (json.dumps(notes), claim.job, claim.number),
             )
             db.executemany(
                 "INSERT INTO result (job, number, output, title, type, file, value, bytes, sha256)"
@@ -274,7 +388,9 @@ class Store:
             )  # fmt: skip
             open_blocks = "SELECT count(*) FROM block WHERE job = ? AND status <> 'successful'"
             if db.execute(open_blocks, (claim.job,)).fetchone()[0] == 0:
-                self._end(claim.job, "successful", message)
+                said = db.execute("SELECT notes FROM block WHERE job = ? ORDER BY number", (claim.job,))
+                all_notes = dict.fromkeys(note for row in said for note in json.loads(row["notes"]))
+                self._end(claim.job, "successful", " ".join(["Done.", *all_notes]))
 
     def fail(self, claim: Claim, sentence: str) -> None:
         """End the job with a sentence for its owner."""
@@ -334,6 +450,20 @@ class Store:
         )
         return {row["id"] for row in rows}
 
+    def joined(self) -> list[tuple[str, int]]:
+        """Return (job, number) of the blocks whose files are still there though they have been joined."""
+        rows = self._rows(
+            "SELECT block.job, block.number FROM block JOIN block AS whole"
+            " ON whole.job = block.job AND whole.variant = block.variant AND whole.part IS NULL"
+            " WHERE block.part IS NOT NULL AND block.file IS NOT NULL AND whole.status = 'successful'"
+        )
+        return [(row["job"], row["number"]) for row in rows]
+
+    def gone(self, blocks: Sequence[tuple[str, int]]) -> None:
+        """Forget the files of blocks."""
+        with self._write() as db:
+            db.executemany("UPDATE block SET file = NULL WHERE job = ? AND number = ?", blocks)
+
     def waiting(self) -> int:
         """Return the number of unfinished jobs of all owners."""
         sql = "SELECT count(*) FROM job WHERE status IN ('accepted', 'running')"
@@ -362,6 +492,14 @@ class Store:
         if self._db.execute(f"SELECT 1 FROM block WHERE {HOLDS}", _fence(claim)).fetchone() is None:
             raise Cancelled
 
+    def _put_back(self, claim: Claim) -> None:
+        self._db.execute(
+            "UPDATE block SET status = 'accepted', profile = NULL"
+            " WHERE job = :job AND number = :number AND attempt = :attempt AND status = 'running'"
+            " AND (SELECT status FROM job WHERE id = :job) = 'running'",
+            _fence(claim),
+        )
+
     def _end(self, job: str, status: Status, message: str, owner: str | None = None) -> None:
         now = time.time()
         ended = self._db.execute(
@@ -388,9 +526,29 @@ class Store:
             self._end(
                 row["job"],
                 "failed",
-                f"The worker died {max_crashes} times at this job; it may need more memory than there is."
+                f"The worker died {max_crashes} times at this job, or what it wrote was damaged;"
+                " it may need more memory than there is."
                 " Try a smaller extent, or ask the administrator for the log.",
             )
+
+
+def choose(free: Sequence[int], busy: Collection[int], last: int | None) -> int:
+    """Return which of the ``free`` blocks of a job (ascending) to take; ``busy`` ones are being made.
+
+    The one after the worker's ``last``, whose latents it holds. Else where the longest run of free blocks
+    begins; if that is where another worker is heading, its middle: what two neighbours both need is computed
+    twice, so workers stay apart.
+    """
+    if last is not None and last + 1 in free:
+        return last + 1
+    runs: list[list[int]] = []
+    for number in free:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    longest = max(runs, key=len)
+    return longest[len(longest) // 2 if longest[0] - 1 in busy else 0]
 
 
 def _fence(claim: Claim) -> dict[str, Any]:

@@ -123,6 +123,7 @@ class Supervisor:
             self._sweep_at = time.monotonic() + SWEEP
             self._store.expire(self._settings.result_hours * 3600)
             self._files.sweep(self._store.keeping_files)
+            self._files.forget_blocks(self._store)
             self._uploads.sweep(self._store.needs_upload)
 
     def _check(self, slot: Slot) -> None:

@@ -7,7 +7,6 @@ place that catches every exception: whatever happens to a job, its owner gets a 
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -23,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model_backend.errors import BackendError, Cancelled, ModelUnavailable
-from model_backend.jobs import scenes
+from model_backend.errors import BackendError, Cancelled, Declined, ModelUnavailable
+from model_backend.jobs import scenes, space
 from model_backend.jobs.bench import Bench
 from model_backend.jobs.cache import ModelCache
 from model_backend.jobs.files import Files
@@ -48,21 +47,16 @@ class Watch:
         self._next_preview = 0.0
         self._rate: float | None = None  # seconds per step, measured
         self._total = 1
-        self._notes = ["Done."]
+        self.notes: list[str] = []  # sentences that the owner reads at the end
 
     @property
     def seconds(self) -> float | None:
         """Return how long all steps took, as far as measured."""
         return None if self._rate is None else self._rate * self._total
 
-    @property
-    def last_words(self) -> str:
-        """Return what the owner reads at the end."""
-        return " ".join(self._notes)
-
     def note(self, sentence: str) -> None:
         """Add a sentence to what the owner reads at the end."""
-        self._notes.append(sentence)
+        self.notes.append(sentence)
 
     def say(self, message: str) -> None:
         """Tell the owner what is being done."""
@@ -130,14 +124,19 @@ class Worker:
         self._files = Files(settings.data_dir)
         self._cache = ModelCache(settings, device, self._store)
         self._work = threading.Event()
+        self._last: Claim | None = None
+        self._shunned: set[str] = set()  # variants that another worker makes on another profile
 
     def run(self) -> None:
         """Work for ever."""
         settings = self._settings
         warm = False
         while True:
-            claim = self._store.claim(self.name, settings.lease_seconds, settings.max_attempts)
+            claim = self._store.claim(
+                self.name, settings.lease_seconds, settings.max_attempts, self._last, self._shunned
+            )
             if claim is not None:
+                self._last = claim
                 self._do(claim)
             elif not warm:
                 warm = True
@@ -173,7 +172,12 @@ class Worker:
             with Heart(store, claim, settings.lease_seconds):
                 bench = Bench(settings, store, self._cache, watch, self._files.attempt(claim))
                 results = scenes.STORIES[claim.process](claim, bench)
-                store.finish(claim, results, watch.last_words)
+                store.finish(claim, results, watch.notes)
+            self._files.forget_blocks(store)
+            return
+        except Declined:
+            self._shunned.add(f"{claim.job}/{claim.variant}")
+            store.put_back(claim)
             return
         except Cancelled:
             log.info("job %s: stopped", claim.job)
@@ -182,6 +186,7 @@ class Worker:
         except Exception as error:
             log.exception("job %s failed", claim.job)
             self._fail(claim, _sentence(error))
+        self._cache.keep(0, None)
         store.drop(claim)
         self._files.sweep(store.keeping_files)
 
@@ -196,8 +201,8 @@ def _sentence(error: Exception) -> str:
     """Say to a job's owner what an unforeseen error means for them."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "The device ran out of memory. Try a smaller extent, or fewer jobs at a time."
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "The disk of the backend is full. Remove finished jobs, then try again."
+    if isinstance(error, OSError) and (said := space.sentence(error)):
+        return said
     return (
         f"The backend failed with an unforeseen {type(error).__name__}."
         " Its log has the details under the id of this job."

@@ -92,7 +92,7 @@ def xmp(provenance: Provenance, source_type: str = SOURCE_TYPE) -> bytes:
     """Return the XMP packet (ISO 16684-1) with IPTC's DigitalSourceType."""
     created, rights = provenance.created.isoformat(timespec="seconds"), escape(provenance.licence)
     maker = escape(f"{provenance.software}, {provenance.model}")
-    return f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+    return f"""<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
   <rdf:Description rdf:about=""

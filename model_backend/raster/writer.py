@@ -1,14 +1,17 @@
-"""From pixels to a cloud-optimized GeoTIFF.
+"""From blocks of pixels to a cloud-optimized GeoTIFF.
 
-Pixels go by windows into a tiled staging file, are resampled once where the file's CRS is not the frame's,
-get their tags there, and are copied by GDAL's COG driver (given an array, it would hold all in memory). The
-finished file appears under its name at once or not at all. Knows recipes and files; knows no model.
+A block is a small tiled GeoTIFF, written once (``write_block``). ``write_scene`` joins the blocks of a scene:
+GDAL reads them through a virtual raster that carries the tags, resamples once where the file's CRS is not the
+frame's, and its COG driver lays the result out with overviews, never holding more than a cache of it. Every
+file appears under its name at once or not at all. Knows recipes and files; knows no model.
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,14 +22,15 @@ import rasterio.shutil
 import tifffile
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from model_backend.raster.crs import for_gdal
 from model_backend.raster.grids import PixelGrid
+from model_backend.raster.mosaic import Mosaic
 from model_backend.raster.provenance import Provenance, generation_tags, tags, xmp
-from model_backend.schemas import OutputGrid, Plan, Recipe
+from model_backend.schemas import Box, Frame, OutputGrid, Plan, Recipe
 
 Pixels = NDArray[np.uint8]
 
@@ -44,6 +48,8 @@ _STAGING = {
     "zstd_level": 1,
     "bigtiff": "IF_SAFER",
 }
+# What GDAL may hold while it lays a file out, whatever its size: tiles, and blocks that are open.
+_MEMORY = {"GDAL_CACHEMAX": 64 << 20, "GDAL_MAX_DATASET_POOL_SIZE": 16}
 COG_OPTIONS = {
     "driver": "COG",
     "compress": "DEFLATE",  # the one codec that every GDAL has
@@ -57,23 +63,47 @@ COG_OPTIONS = {
 }
 
 
-def write_scene(path: Path, pixels: Pixels, plan: Plan, recipe: Recipe, provenance: Provenance) -> None:
-    """Write ``pixels``, (3, rows, columns) of ``recipe.grid``, as the GeoTIFF of ``plan``.
+def write_block(path: Path, pixels: Pixels, box: Box, frame: Frame) -> str:
+    """Write the pixels of a box of a frame, (3, rows, columns); return the SHA-256 of the file.
 
-    Raises ValueError if the pixels are not those of the grid, or the grid does not cover the file.
+    Raises ValueError if the pixels are not those of the box, OSError if they cannot be written.
+    """
+    if pixels.shape != (3, box.height, box.width) or pixels.dtype != np.uint8:
+        raise ValueError(f"{pixels.shape} {pixels.dtype} are not the pixels of {box}")
+    with rasterio.Env(GDAL_PAM_ENABLED="NO"), rasterio.MemoryFile() as memory:
+        with memory.open(**_STAGING, **_place(box, frame)) as file:
+            file.write(pixels)
+        content = memory.read()
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(content)  # by Python: GDAL does not always say that the disk was full
+    os.replace(part, path)
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_scene(
+    path: Path, blocks: Sequence[tuple[Box, Path]], plan: Plan, recipe: Recipe, provenance: Provenance
+) -> None:
+    """Join ``blocks``, the parts of ``recipe.grid`` as ``write_block`` wrote them, as ``plan`` says.
+
+    Raises ValueError if the blocks are not the grid, or the grid does not cover the file.
     """
     grid = recipe.grid
-    if pixels.shape != (3, grid.height, grid.width) or pixels.dtype != np.uint8:
-        raise ValueError(f"{pixels.shape} {pixels.dtype} are not the pixels of {grid}")
+    if sum(box.width * box.height for box, _ in blocks) != grid.width * grid.height:
+        raise ValueError(f"the blocks do not make up {grid}")
     # PAM off: what a GeoTIFF cannot hold must not hide in a file beside it.
-    with rasterio.Env(GDAL_PAM_ENABLED="NO", GDAL_CACHEMAX=128 << 20), scratch(path) as (made, warped, part):
-        _stage(made, pixels, recipe)
-        stage = made
+    with rasterio.Env(GDAL_PAM_ENABLED="NO", **_MEMORY), scratch(path) as (view, warped, part):
+        place = _place(grid, recipe.frame)
+        whole = Mosaic(place, [(_moved(box, grid), file) for box, file in blocks])
         if recipe.resampled is not None:
-            _warp(made, warped, recipe.resampled)
-            stage = warped
-        _describe(stage, plan, recipe, provenance)
-        rasterio.shutil.copy(stage, part, **COG_OPTIONS)
+            whole.write(view)
+            _warp(view, warped, recipe.resampled)
+            place = _output(recipe.resampled)
+            size = Box(col=0, row=0, width=place["width"], height=place["height"])
+            whole = Mosaic(place, [(size, warped)])
+        about = {"": tags(recipe, plan, provenance), "GENERATION": generation_tags(recipe, provenance)}
+        whole.write(view, about, xmp(provenance).decode())
+        rasterio.shutil.copy(view, part, **COG_OPTIONS)
+        _check_whole(part)
         os.replace(part, path)
 
 
@@ -95,44 +125,48 @@ def _windows(width: int, height: int) -> Iterator[Window]:
             yield Window(col, row, min(_TILE, width - col), min(_TILE, height - row))
 
 
-def _stage(path: Path, pixels: Pixels, recipe: Recipe) -> None:
-    """Write the pixels of the frame, uncropped, into a tiled GeoTIFF."""
-    frame = recipe.frame
+def _place(box: Box, frame: Frame) -> dict[str, Any]:
+    """Return size and place of a box of a frame, as rasterio takes them."""
     grid = PixelGrid((frame.pixel_size[0], frame.pixel_size[1]), (frame.anchor[0], frame.anchor[1]))
-    size = {"width": recipe.grid.width, "height": recipe.grid.height}
-    place = {"crs": for_gdal(frame.crs), "transform": Affine(*grid.transform(recipe.grid))}
-    with rasterio.open(path, "w", **_STAGING, **size, **place) as file:
-        for window in _windows(**size):
-            rows, cols = window.toslices()
-            file.write(pixels[:, rows, cols], window=window)
+    size = {"width": box.width, "height": box.height}
+    return {**size, "crs": for_gdal(frame.crs), "transform": Affine(*grid.transform(box))}
+
+
+def _output(output: OutputGrid) -> dict[str, Any]:
+    """Return size and place of a file in a CRS other than the frame's."""
+    size = {"width": output.width, "height": output.height}
+    return {**size, "crs": for_gdal(output.crs), "transform": Affine(*output.transform)}
 
 
 def _warp(source: Path, target: Path, output: OutputGrid) -> None:
     """Resample once into the file's own grid: cubic, as bilinear blurs what is nearly at the same scale."""
-    size = {"width": output.width, "height": output.height}
-    place = {"crs": for_gdal(output.crs), "transform": Affine(*output.transform)}
+    place = _output(output)
     how: dict[str, Any] = {"resampling": Resampling.cubic, "add_alpha": True, "tolerance": 0.01}
     with (
-        rasterio.open(source) as made,
-        WarpedVRT(made, **size, **place, **how) as view,
-        rasterio.open(target, "w", **_STAGING, **size, **place) as file,
+        rasterio.open(source, driver="VRT") as made,
+        WarpedVRT(made, **place, **how) as view,
+        rasterio.open(target, "w", **_STAGING, **place) as file,
     ):
-        for window in _windows(**size):
+        for window in _windows(output.width, output.height):
             block = view.read(window=window)
             if block[3].min() < 255:
                 raise ValueError("the grid of the recipe does not cover the file")
             file.write(block[:3], window=window)
 
 
-def _describe(stage: Path, plan: Plan, recipe: Recipe, provenance: Provenance) -> None:
-    """Write bands, tags and XMP into the staging file: edits would break the layout of a COG."""
-    with rasterio.open(stage, "r+") as file:
-        file.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-        file.descriptions = ("Red", "Green", "Blue")
-        file.update_tags(**tags(recipe, plan, provenance))
-        file.update_tags(ns="GENERATION", **generation_tags(recipe, provenance))
-        file.update_tags(ns="xml:XMP", xmp="-")
-    write_xmp(stage, xmp(provenance))
+def _moved(box: Box, origin: Box) -> Box:
+    """Return a box counted from the corner of another."""
+    return box.model_copy(update={"col": box.col - origin.col, "row": box.row - origin.row})
+
+
+def _check_whole(path: Path) -> None:
+    """Raise OSError if the last bytes of a TIFF are missing: GDAL closes a file on a full disk in silence."""
+    size = path.stat().st_size
+    with tifffile.TiffFile(path) as file:
+        for page in file.pages:
+            tiles = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+            if not all(length for _, length in tiles) or max(map(sum, tiles)) > size:
+                raise OSError(errno.ENOSPC, "the file was cut short")
 
 
 def write_xmp(stage: Path, packet: bytes) -> None:

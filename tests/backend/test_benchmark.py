@@ -30,9 +30,9 @@ from model_backend.models.card import EngineParameters, read_card
 from model_backend.models.registry import Registry
 from model_backend.processes import generate
 from model_backend.raster.provenance import Provenance
-from model_backend.raster.writer import write_scene
 from model_backend.schemas import Box
 from model_backend.settings import Settings
+from tests.backend.test_writer import write_pixels
 from tests.tiny import build_tiny
 
 CPU = torch.device("cpu")
@@ -278,7 +278,7 @@ class TestReport:
         assert isinstance(canvas, Box)
         made = Provenance("Tiny", "none", "", "profile", False, datetime(2026, 1, 2, tzinfo=UTC))
         pixels = np.random.default_rng(0).integers(0, 256, (3, grid.height, grid.width), np.uint8)
-        write_scene(tmp_path / "scene.tif", pixels, plan, plan.recipe, made)
+        write_pixels(tmp_path / "scene.tif", pixels, plan, plan.recipe, made)
         out = tmp_path / "report.json"
         assert main(["metrics", str(tmp_path / "scene.tif"), "--card", str(tiny), "--out", str(out)]) == 0
         report = json.loads(out.read_text(encoding="utf-8"))

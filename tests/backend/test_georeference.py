@@ -21,9 +21,9 @@ from rio_cogeo import cog_validate
 from model_backend.models.registry import Registry
 from model_backend.processes import generate
 from model_backend.raster.provenance import Provenance
-from model_backend.raster.writer import write_scene
 from model_backend.schemas import Plan
 from model_backend.settings import Settings
+from tests.backend.test_writer import write_pixels
 
 GSD = 1.0
 MADE = Provenance("Tiny", "none", "", "profile", False, datetime(2026, 1, 2, tzinfo=UTC))
@@ -127,7 +127,7 @@ def test_file(
     plan = planned(backend, lon, lat, crs)
     grid, path = plan.recipe.grid, tmp_path / "scene.tif"
     pixels = np.random.default_rng(0).integers(0, 256, (3, grid.height, grid.width), dtype=np.uint8)
-    write_scene(path, pixels, plan, plan.recipe, MADE)
+    write_pixels(path, pixels, plan, plan.recipe, MADE)
     assert cog_validate(path, quiet=True) == (True, [], [])
     with rasterio.open(path) as file:
         assert file.crs == rasterio.crs.CRS.from_user_input(crs)
@@ -194,7 +194,7 @@ def test_resampling_puts_content_on_its_place(
     px = float(frame.pixel_size[0])
     cols, rows = np.meshgrid(grid.col + np.arange(grid.width) + 0.5, grid.row + np.arange(grid.height) + 0.5)
     path = tmp_path / "scene.tif"
-    write_scene(path, np.rint(wave(cols * px, -rows * px)).astype(np.uint8), plan, plan.recipe, MADE)
+    write_pixels(path, np.rint(wave(cols * px, -rows * px)).astype(np.uint8), plan, plan.recipe, MADE)
     with rasterio.open(path) as file:
         found = file.read().astype(float)
         cols, rows = np.meshgrid(np.arange(file.width) + 0.5, np.arange(file.height) + 0.5)

@@ -22,10 +22,9 @@ from shapely.geometry import box, shape
 
 from model_backend.raster.footprint import footprint
 from model_backend.raster.provenance import SOURCE_TYPE, Provenance, read_recipe, stac_item
-from model_backend.raster.writer import write_scene
 from model_backend.schemas import Plan, Recipe
 from tests.backend.test_crs import LAEA
-from tests.backend.test_writer import noise, plan_of
+from tests.backend.test_writer import noise, plan_of, write_pixels
 
 MADE = Provenance(
     model="Tiny & Sons <1>",
@@ -41,7 +40,7 @@ SECRET = 'Geheimnis; "Fluß" <b> \u6c34'
 def written(tmp_path: Path, provenance: Provenance, prompt: str = SECRET) -> tuple[Path, Plan]:
     """Write a small scene."""
     path, plan = tmp_path / "scene.tif", plan_of(40, 30, prompt=prompt)
-    write_scene(path, noise(40, 30), plan, plan.recipe, provenance)
+    write_pixels(path, noise(40, 30), plan, plan.recipe, provenance)
     return path, plan
 
 

@@ -71,7 +71,7 @@ def test_a_killed_worker_is_replaced_and_the_job_ends_the_same(mortal: Server, u
         victim.send_signal(signal.SIGKILL)
         assert finished(client, job)["status"] == "successful"
         assert mortal.worker().pid != victim.pid
-        assert attempts(mortal, job) == ["0-2"], "what the first attempt left is gone"
+        assert attempts(mortal, job) == ["1-1"], "what the block and its first attempt left is gone"
         assert np.array_equal(pixels(client, job), undisturbed)
 
 

@@ -56,7 +56,7 @@ def test_a_long_load_keeps_its_lease_and_says_so(
     until(lambda: "Loading the model good" in client.get(f"/jobs/{job}").json()["message"])
     assert finished(client, job)["status"] == "successful"
     folder = several.data_dir / "jobs" / job
-    assert [path.name for path in folder.iterdir() if path.is_dir()] == ["0-1"], "nobody else took it"
+    assert [path.name for path in folder.iterdir() if path.is_dir()] == ["1-1"], "nobody else took it"
     assert not list(folder.rglob("*.part")), "nothing half-written is left"
 
 

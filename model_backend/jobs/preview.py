@@ -1,0 +1,78 @@
+"""The preview of a scene in blocks: thumbnails of those that are finished, and of those being made.
+
+Every block keeps its thumbnail beside its pixels, so that whoever works on the scene, after whatever death,
+sees what all have made. Knows boxes and a job's folder; does not know how often a picture may be written
+(that is the watch's).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from model_backend.engine.blocks import Blocks
+
+SIDE = 1024  # pixels, at most
+_NAME = "thumb.jpg"
+_NOTHING = 128  # grey, where nothing is made yet
+
+
+class Preview:
+    """What is to be seen of a scene, ``first`` being the number of its first block in the job."""
+
+    def __init__(self, folder: Path, blocks: Blocks, first: int) -> None:
+        self._folder, self._blocks, self._first = folder, blocks, first
+        grid = blocks.grid
+        self._scale = min(1.0, SIDE / max(grid.width, grid.height))
+        size = (self._along(grid.height), self._along(grid.width))
+        self._picture = np.full((*size, 3), _NOTHING, np.uint8)
+        self._seen: dict[str, int] = {}  # time of the thumbnail last painted, by attempt
+
+    def keep(self, attempt: Path, rgb: NDArray[np.uint8]) -> None:
+        """Make ``rgb`` (height, width, 3), all of a block, its thumbnail."""
+        number = int(attempt.name.partition("-")[0])
+        _, _, width, height = self._place(number)
+        image = Image.fromarray(rgb).resize((width, height), Image.Resampling.BOX, reducing_gap=2.0)
+        part = attempt / f"{_NAME}.part"
+        image.save(part, "JPEG", quality=90)
+        try:
+            os.replace(part, attempt / _NAME)
+        except PermissionError:  # Windows, while another worker reads it: the next one will do
+            part.unlink()
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Return the scene as far as it is made, (height, width, 3)."""
+        for attempt in os.scandir(self._folder):
+            number, _, which = attempt.name.partition("-")
+            if which.isdecimal() and 0 <= int(number) - self._first < len(self._blocks):
+                self._paint(attempt.path, int(number))
+        return self._picture
+
+    def _paint(self, attempt: str, number: int) -> None:
+        path = os.path.join(attempt, _NAME)
+        try:
+            changed = os.stat(path).st_mtime_ns
+            if self._seen.get(attempt) == changed:
+                return
+            with Image.open(path) as image:
+                left, top, width, height = self._place(number)
+                pixels = np.asarray(image.convert("RGB").resize((width, height)))
+        except FileNotFoundError:  # not yet, or not any more
+            return
+        self._picture[top : top + height, left : left + width] = pixels
+        self._seen[attempt] = changed
+
+    def _place(self, number: int) -> tuple[int, int, int, int]:
+        """Return left, top, width and height of a block in the picture."""
+        box, grid = self._blocks[number - self._first], self._blocks.grid
+        left, top = int((box.col - grid.col) * self._scale), int((box.row - grid.row) * self._scale)
+        right = self._along(box.col - grid.col + box.width)
+        below = self._along(box.row - grid.row + box.height)
+        return left, top, right - left, below - top
+
+    def _along(self, pixels: int) -> int:
+        return max(1, round(pixels * self._scale))
