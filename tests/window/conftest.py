@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsProject, QgsRasterLayer, QgsRectangle
+from qgis.core import QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
 from qgis.PyQt.QtCore import QElapsedTimer, QEvent, QEventLoop, QTimer
 from qgis.PyQt.QtWidgets import QApplication
 from qgis.utils import iface as the_iface
@@ -127,6 +127,9 @@ def scene(iface) -> Iterator[QgsRasterLayer]:
     settle()
     yield layer
     iface.messageBar().clearWidgets()
+    for drawn in project.mapLayers().values():
+        if isinstance(drawn, QgsVectorLayer) and drawn.isEditable():
+            drawn.rollBack()  # else QGIS asks
     project.setDirty(False)
     iface.newProject(False)
 

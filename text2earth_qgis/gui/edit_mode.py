@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from qgis.core import QgsCoordinateReferenceSystem, QgsProject
+from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsGeometry, QgsProject
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
@@ -14,11 +14,12 @@ from text2earth_qgis.core.history import Run
 from text2earth_qgis.core.schemas import Json
 from text2earth_qgis.gui.checker import Checker
 from text2earth_qgis.gui.connection import Connection
+from text2earth_qgis.gui.map_tools.brush import Brush
 from text2earth_qgis.gui.mode import Mode
 from text2earth_qgis.gui.panels.edit import EditPanel
 from text2earth_qgis.gui.panels.plan import PlanPanel
 from text2earth_qgis.gui.runner import Runner
-from text2earth_qgis.gui.scratch_mask import add_mask
+from text2earth_qgis.gui.scratch_mask import add_mask, is_mask, paint
 
 WINDOW = 256  # pixels, of a model that does not say
 
@@ -49,12 +50,23 @@ class EditMode(Mode):
         self.form.submitted.connect(self.submitted)
         self.form.unfolded.connect(self.unfolded)
         self.form.mask.wanted.connect(self.new_mask)
+        self.form.mask.changed.connect(self._follow_mask)
+        self.brush = Brush(canvas, project)
+        self.form.brush.wanted.connect(self._take_brush)
+        self.form.brush.sized.connect(self.brush.set_size)
+        self.form.brush.tell()
+        self.brush.resized.connect(self.form.brush.show_size)
+        self.brush.left.connect(lambda: self.form.brush.show_active(False))
+        self.brush.stroked.connect(self._paint)
+        self.brush.undone.connect(self._undo)
         connection.changed.connect(self._follow_models)
 
     def show(self, shown: bool) -> None:
         """Begin with a raster that is seen, if none is chosen yet."""
         super().show(shown)
-        if shown and self.form.layer() is None:
+        if not shown:
+            self.brush.leave()
+        elif self.form.layer() is None:
             self.form.choose(self._project.layerTreeRoot().checkedLayers())
 
     def missing(self) -> str:
@@ -98,6 +110,8 @@ class EditMode(Mode):
     def close(self) -> None:
         """Undo what was done outside the dock."""
         self.checker.stop()
+        self.brush.leave()
+        self.brush.deleteLater()
         self.form.close_layers()
 
     def new_mask(self) -> None:
@@ -107,6 +121,34 @@ class EditMode(Mode):
         layer = add_mask(self._project, crs if crs.isValid() else self._project.crs())
         self.form.mask.choose(layer)
         self.layer_made.emit(layer)
+
+    def _take_brush(self, wanted: bool) -> None:
+        """Paint on the chosen mask; on a new one if it is a layer of the user's own."""
+        if not wanted:
+            self.brush.leave()
+            return
+        if not is_mask(self.form.mask.layer()):
+            self.new_mask()
+        self.brush.begin()
+        self.form.brush.show_active(True)
+
+    def _paint(self, stroke: QgsGeometry, erase: bool) -> None:
+        layer, crs = self.form.mask.layer(), self._canvas.mapSettings().destinationCrs()
+        try:
+            paint(layer, stroke, QgsCoordinateTransform(crs, layer.crs(), self._project), erase)
+        except PluginError as error:
+            self._refuse(str(error))
+
+    def _undo(self, again: bool) -> None:
+        stack = self.form.mask.layer().undoStack()
+        if stack is not None:
+            stack.redo() if again else stack.undo()
+            self.form.mask.layer().triggerRepaint()
+
+    def _follow_mask(self) -> None:
+        """Put the brush away where there is nothing to paint on."""
+        if not is_mask(self.form.mask.layer()):
+            self.brush.leave()
 
     def _seen(self, sight: Sight) -> None:
         self.sight = sight

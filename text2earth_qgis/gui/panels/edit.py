@@ -19,6 +19,7 @@ from text2earth_qgis.core import edits, rasters
 from text2earth_qgis.core.errors import PluginError, RasterRefused
 from text2earth_qgis.core.schemas import EditInputs, Json, Upload
 from text2earth_qgis.gui.panels.bands import BandsPanel
+from text2earth_qgis.gui.panels.brush_bar import BrushBar
 from text2earth_qgis.gui.panels.fields import PromptEdit, SeedField, fold
 from text2earth_qgis.gui.panels.mask_field import MaskField
 from text2earth_qgis.gui.panels.model import AUTOMATIC, ModelPanel, narrow_combo
@@ -57,6 +58,8 @@ class EditPanel(QWidget):
         self.source.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.source.setToolTip("The raster to edit. It is only read: the result is another file.")
         self.mask = MaskField()
+        self.brush = BrushBar()
+        self.mask.box.addWidget(self.brush)
         self.prompt = PromptEdit(EXAMPLE, 3)
         self.negative = PromptEdit(AVOID, 2)
         self.feather = _spin(
@@ -202,7 +205,7 @@ class EditPanel(QWidget):
     def memory(self) -> Json:
         """Return what is worth remembering for the next session: what does not depend on the project."""
         kept = {name: value for name, value in self.wishes().items() if name != "bands"}
-        return {**kept, "result": self.result.currentData()}
+        return {**kept, **self.brush.memory(), "result": self.result.currentData()}
 
     def recall(self, memory: Json) -> None:
         """Show what ``memory`` returned."""
@@ -211,6 +214,7 @@ class EditPanel(QWidget):
         none = Upload("")
         self.set_inputs(EditInputs(**{"prompt": "", "source": none, "mask": none, **kept}))
         self.result.setCurrentIndex(max(0, self.result.findData(memory.get("result"))))
+        self.brush.recall(memory)
 
     def unfold(self, opened: bool) -> None:
         """Open or close what most runs leave alone."""
