@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Optional
 
 from osgeo import gdal
 from qgis.core import QgsCoordinateReferenceSystem
@@ -28,7 +28,8 @@ class Assembly:
     """What a result is made of: ``source`` as it was at ``stamp``, and the part that is fetched to ``part``.
 
     The part has the source's pixels of ``at`` and its ``bands``; those in ``changed`` are new. ``layer`` and
-    ``mask`` are the ids of the layers in the project of the user, empty where there are none.
+    ``mask`` are the ids of the layers in the project of the user, empty where there are none. ``whole`` are
+    the pixels of a result that is larger than the source.
     """
 
     source: RasterFile
@@ -40,6 +41,7 @@ class Assembly:
     bands: tuple[int, ...]
     layer: str = ""
     mask: str = ""
+    whole: Optional[Box] = None
 
     def to_json(self) -> Json:
         """Return what ``from_json`` reads."""
@@ -61,6 +63,7 @@ class Assembly:
             "bands": list(self.bands),
             "layer": self.layer,
             "mask": self.mask,
+            "whole": self.whole.to_json() if self.whole else None,
         }
 
     @classmethod
@@ -77,6 +80,7 @@ class Assembly:
                 "at": Box(**data["at"]),
                 "changed": Box(**data["changed"]),
                 "bands": tuple(data["bands"]),
+                "whole": Box(**data["whole"]) if data.get("whole") else None,
             }
         )
 
@@ -90,7 +94,7 @@ class Assembly:
         source = self.source.open()
         if stamp_of(source) != self.stamp:
             raise RasterRefused(f"'{self.source.name}' has changed since a part of it was sent.")
-        made = patch.Patch(self.part, self.at, self.changed, self.bands)
+        made = patch.Patch(self.part, self.at, self.changed, self.bands, self.whole)
         patch.check_patch(source, made)
         if self.result == "vrt":
             patch.write_vrt(source, self.source, made, target)

@@ -1,8 +1,9 @@
 """An edit, from the user's raster and mask to a job's inputs, and for callers that wait to the result.
 
 Finds where the mask lies, cuts the raster around it, sends both, and asks the backend's ``plan`` whether what
-was sent is all it works on. Only what needs the main thread is in ``Order`` already; all this runs in any
-thread. What becomes of the part that comes back is ``assembly``'s. No rule of the engine is here.
+was sent is all it works on. An extension is the same, with new land (``land``) in place of a mask. Only what
+needs the main thread is in ``Order`` already; all this runs in any thread. What becomes of the part that
+comes back is ``assembly``'s. No rule of the engine is here.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
 from osgeo import gdal
 from qgis.core import QgsCoordinateTransformContext, QgsProcessingFeedback, QgsProcessingMultiStepFeedback
@@ -30,8 +31,9 @@ from text2earth_qgis.core.jobs import (
     shares,
     stoppable,
 )
+from text2earth_qgis.core.land import Land, Plot, plot_of
 from text2earth_qgis.core.rasters import Look
-from text2earth_qgis.core.schemas import Box, EditInputs, Json, Upload
+from text2earth_qgis.core.schemas import Box, EditInputs, ExtendInputs, Json, Upload
 from text2earth_qgis.core.settings import Access
 from text2earth_qgis.core.transport import open_client
 
@@ -41,7 +43,7 @@ WINDOW = 256  # pixels, of a backend that does not say its models' windows
 
 @dataclass(frozen=True)
 class Order:
-    """An edit as asked for: ``wishes`` are the members of ``EditInputs`` besides source, mask, stretch.
+    """An edit or extension as asked for: ``wishes`` are the inputs besides source, mask or land, stretch.
 
     ``stretch`` is displayed, 2-98 % or numbers (see ``cuts``), ``result`` one of ``assembly.RESULTS``.
     ``layers`` are the ids of the source's and the mask's layer in the project, to find them again.
@@ -49,7 +51,7 @@ class Order:
 
     source: RasterFile
     look: Look
-    mask: masks.Mask
+    mask: Union[masks.Mask, Land]
     context: QgsCoordinateTransformContext
     target: Path
     wishes: Json
@@ -57,6 +59,11 @@ class Order:
     result: str = "whole"
     project: str = ""
     layers: tuple[str, str] = ("", "")
+
+    @property
+    def process(self) -> str:
+        """The process that does it."""
+        return "extend" if isinstance(self.mask, Land) else "edit"
 
     def check(self) -> None:
         """Refuse a name that does not fit the result. Raises ``PluginError``."""
@@ -79,7 +86,7 @@ class Order:
 class Ready:
     """An edit whose files are on the backend: what is left is to run it and to put the part in its place."""
 
-    inputs: EditInputs
+    inputs: Union[EditInputs, ExtendInputs]
     assembly: Assembly
 
 
@@ -121,7 +128,7 @@ class _Outbox:
 
 
 def run_edit(desk: Desk, order: Order, feedback: QgsProcessingFeedback) -> Done:
-    """Make an edit, write it to ``order.target`` and return.
+    """Make an edit or extension, write it to ``order.target`` and return.
 
     Raises a ``PluginError``: ``Cancelled`` after job and uploads were deleted on the backend.
     """
@@ -135,7 +142,7 @@ def run_edit(desk: Desk, order: Order, feedback: QgsProcessingFeedback) -> Done:
             inputs=ready.inputs.to_json(),
             target=str(order.target),
             project=order.project,
-            process="edit",
+            process=order.process,
             assembly=ready.assembly.to_json(),
         )
         try:
@@ -202,7 +209,12 @@ def _send(order: Order, source: gdal.Dataset, outbox: _Outbox, folder: Path) -> 
     """Send the mask and as much of the raster as the backend works on."""
     grid, client, listener = datasets.grid_of(source, order.source), outbox.client, outbox.listener
     place = masks.Place(grid, order.context, float(order.wishes.get("grow") or 0.0))
-    mask, box = _mask(order, place, outbox, folder)
+    plot: Optional[Plot] = None
+    if isinstance(order.mask, Land):
+        plot = plot_of(order.mask, source, grid, order.context, listener.stop)
+        box = plot.box
+    else:
+        mask, box = _mask(order, place, outbox, folder)
     window = _window(client, order.wishes.get("model"))
     stamp = stamp_of(source)
     cut: Optional[Box] = cuts.around_mask(box, window, place.reach, grid.box)
@@ -214,29 +226,36 @@ def _send(order: Order, source: gdal.Dataset, outbox: _Outbox, folder: Path) -> 
             cuts.write(source, order.source, cut, path, listener.stop)
         bands, stretch = _shown(order, source, path)
         listener.say(
-            f"{cut.width} x {cut.height} of {grid.width} x {grid.height} pixels of '{order.source.name}' and "
-            f"the mask are sent to {calls.site(client.base_url)} ({path.stat().st_size / 1e6:.1f} MB)."
+            f"{cut.width} x {cut.height} of {grid.width} x {grid.height} pixels of '{order.source.name}' "
+            f"{'and the mask ' if plot is None else ''}are sent to {calls.site(client.base_url)} "
+            f"({path.stat().st_size / 1e6:.1f} MB)."
         )
         wishes = {**order.wishes, "bands": bands or None, "stretch": stretch}
-        inputs = EditInputs(source=outbox.send(path), mask=mask, **wishes)
+        sent = outbox.send(path)
+        if plot is None:
+            inputs = EditInputs(source=sent, mask=mask, **wishes)
+        else:
+            inputs = ExtendInputs(source=sent, extent=plot.extent, fill_holes=plot.fill_holes, **wishes)
         with pool_thread_released():
-            recipe = client.plan("edit", inputs.to_json()).recipe
+            recipe = client.plan(order.process, inputs.to_json()).recipe
         wanted = cuts.needed(recipe, cut, grid, order.context)
         if cuts.reaches(cut, wanted, grid.box) or turn == ROUNDS - 1:
             break
         cut = cuts.wider(cut, wanted, window, grid.box)
         path.unlink()
     painted = cuts.located(recipe, recipe["grid"], cut, grid, order.context)
+    at = cut if plot is None else datasets.union(cut, plot.box)
     assembly = Assembly(
         source=order.source,
         stamp=stamp,
         part=order.part(),
         result=order.result,
-        at=cut,
-        changed=datasets.overlap(painted, cut) or cut,
+        at=at,
+        changed=datasets.overlap(painted, at) or at,
         bands=_bands(source, recipe["edit"]),
         layer=order.layers[0],
         mask=order.layers[1],
+        whole=None if plot is None else plot.whole,
     )
     return Ready(replace(inputs, seed=int(recipe["seed"])), assembly)
 

@@ -101,7 +101,7 @@ def describe(layer: QgsRasterLayer, recipe: Json) -> None:
 
 def credit(recipe: Json) -> str:
     """Return what viewers of the layer have to be told."""
-    return EDITED if recipe.get("process") == "edit" else CREDIT
+    return EDITED if recipe.get("edit") else CREDIT
 
 
 def name(recipe: Json) -> str:

@@ -37,13 +37,15 @@ NO_SIDECAR = {"GDAL_PAM_ENABLED": "NO", "GDAL_TIFF_INTERNAL_MASK": "YES"}
 class Patch:
     """What came back: a file with the source's pixels of ``at``, of which those in ``changed`` are new.
 
-    ``bands`` are the source's bands that it has, counted from 1; boxes are pixels of the source.
+    ``bands`` are the source's bands that it has, counted from 1; boxes are pixels of the source. ``whole``
+    are those of a result that is larger than the source: ``changed`` then has all that lie beyond it.
     """
 
     path: Path
     at: Box
     changed: Box
     bands: tuple[int, ...]
+    whole: Optional[Box] = None
 
     @property
     def inside(self) -> Box:
@@ -80,7 +82,7 @@ def write_whole(
     with _in_its_place(target) as part, datasets.quiet(f"{target} cannot be written", **NO_SIDECAR):
         stage = part.with_name(part.name + ".stage") if cloud else part
         try:
-            _copy(source, patch.bands, stage, watch)
+            _copy(source, patch, stage, watch)
             _paint(stage, source, file, patch)
             if cloud:
                 _as_cog(stage, source, part, watch)
@@ -127,12 +129,11 @@ def _in_its_place(target: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def _copy(source: gdal.Dataset, bands: tuple[int, ...], path: Path, watch: tuple[Progress, Stop]) -> None:
-    progress, stop = watch
-    if len(bands) < source.RasterCount:
-        view = datasets.some(gdal.Translate("", source, format="VRT", bandList=list(bands)))
-    else:
-        view = source
+def _copy(source: gdal.Dataset, patch: Patch, path: Path, watch: tuple[Progress, Stop]) -> None:
+    (progress, stop), bands, whole = watch, patch.bands, patch.whole
+    view, window = source, [whole.col, whole.row, whole.width, whole.height] if whole else None
+    if len(bands) < source.RasterCount or window:
+        view = datasets.some(gdal.Translate("", source, format="VRT", bandList=list(bands), srcWin=window))
     made = gdal.GetDriverByName("GTiff").CreateCopy(
         str(path), view, 0, layout(source, len(bands)), datasets.tell(progress, stop)
     )
@@ -181,9 +182,10 @@ def _paint(path: Path, source: gdal.Dataset, file: RasterFile, patch: Patch) -> 
     made = datasets.some(gdal.OpenEx(str(path), gdal.OF_RASTER | gdal.OF_UPDATE))
     pixel = len(patch.bands) * gdal.GetDataTypeSize(new.GetRasterBand(1).DataType) // 8
     masked = made.GetRasterBand(1).GetMaskFlags() == gdal.GMF_PER_DATASET
+    left, top = (patch.whole.col, patch.whole.row) if patch.whole else (0, 0)
     for strip in datasets.strips(patch.inside, patch.changed.width * pixel):
         size = strip.width, strip.height
-        there = strip.col + patch.at.col, strip.row + patch.at.row
+        there = strip.col + patch.at.col - left, strip.row + patch.at.row - top
         pixels = datasets.some(new.ReadRaster(strip.col, strip.row, *size))
         datasets.some(made.WriteRaster(*there, *size, pixels))
         if masked:

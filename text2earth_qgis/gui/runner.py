@@ -170,7 +170,7 @@ class Runner(QObject):
         seed = self._seeds.pop(run.key, None)
         if not run.recipe and seed is not None:  # ended without a recipe, but can be asked for again
             run = self._history.put(replace(run, recipe={"seed": seed}))
-        if run.process == "edit" and not run.open and self._reachable(run):
+        if not run.open and self._reachable(run):
             for upload in uploads_of(run.inputs):  # the job needs them no more
                 self._delete(calls.drop_upload(upload))
         self.settled.emit(run)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterable, Mapping, Optional, TypeVar
 
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
     QgsFeatureRequest,
     QgsMapLayer,
     QgsMapLayerStyle,
@@ -24,6 +25,7 @@ from qgis.core import (
     QgsProcessingLayerPostProcessorInterface,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
+    QgsProcessingParameterBand,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterFeatureSource,
@@ -33,6 +35,7 @@ from qgis.core import (
     QgsProcessingParameterString,
     QgsProject,
     QgsRasterLayer,
+    QgsRectangle,
 )
 from qgis.PyQt.QtGui import QIcon
 
@@ -203,6 +206,27 @@ class Algorithm(QgsProcessingAlgorithm):
             priority=names["PRIORITY"],
         )
 
+    def _extent(
+        self, parameters: Parameters, context: QgsProcessingContext
+    ) -> tuple[QgsRectangle, QgsCoordinateReferenceSystem]:
+        """Return the parameter EXTENT and its CRS. Raises ``PluginError``."""
+        box = self.parameterAsExtent(parameters, "EXTENT", context)
+        crs = self.parameterAsExtentCrs(parameters, "EXTENT", context)
+        if not crs.isValid():
+            raise PluginError(
+                "The extent has no CRS. Add it in brackets: EXTENT=xmin,xmax,ymin,ymax [EPSG:32633]."
+            )
+        if box.isNull():
+            raise PluginError("The extent is empty. Give it as xmin,xmax,ymin,ymax [EPSG:32633].")
+        return box, crs
+
+    def _source(self, parameters: Parameters, context: QgsProcessingContext) -> QgsRasterLayer:
+        """Return the raster that the parameter INPUT names. Raises ``PluginError``."""
+        source = self.parameterAsRasterLayer(parameters, "INPUT", context)
+        if source is None:
+            raise PluginError(f"{parameters.get('INPUT')} is not a raster that QGIS can read.")
+        return source
+
     # ---- for QGIS
 
     def name(self) -> str:
@@ -364,6 +388,19 @@ def regions() -> Definitions:
             )
         ),
     )
+
+
+def view(other_bands: Iterable[str]) -> tuple[QgsProcessingParameterDefinition, ...]:
+    """Return what says how the model sees the raster INPUT, and what becomes of its other bands."""
+    bands = QgsProcessingParameterBand(
+        "RGB_BANDS",
+        "Red, green and blue band",
+        parentLayerParameterName="INPUT",
+        optional=True,
+        allowMultiple=True,
+    )
+    stretch = suggestions("STRETCH", "Stretch", ("displayed", "2-98 %"))
+    return bands, stretch, choice("EXTRA_BANDS", "Other bands", other_bands, "match")
 
 
 def prompt() -> QgsProcessingParameterString:

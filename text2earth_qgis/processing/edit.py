@@ -13,7 +13,6 @@ from qgis.core import (
     QgsProcessing,
     QgsProcessingContext,
     QgsProcessingFeedback,
-    QgsProcessingParameterBand,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterMapLayer,
     QgsProcessingParameterRasterLayer,
@@ -27,8 +26,6 @@ from text2earth_qgis.core.assembly import RESULTS
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.jobs import Done
 from text2earth_qgis.processing import base
-
-EXTRA_BANDS = ("match", "keep", "drop")
 
 ABOUT = base.About(
     name="edit",
@@ -88,26 +85,15 @@ class Edit(base.Algorithm):
         )
 
     def _advanced(self) -> base.Definitions:
-        bands = QgsProcessingParameterBand(
-            "RGB_BANDS",
-            "Red, green and blue band",
-            parentLayerParameterName="INPUT",
-            optional=True,
-            allowMultiple=True,
-        )
         return (
             base.number("FEATHER", "Feather (m)", base.DOUBLE, (0, 1_000_000)),
             base.number("GROW", "Grow the mask by (m)", base.DOUBLE, (0, 1_000_000), 0),
             base.number("STRENGTH", "Strength", base.DOUBLE, (0.01, 1), 1),
-            bands,
-            base.suggestions("STRETCH", "Stretch", ("displayed", "2-98 %")),
-            base.choice("EXTRA_BANDS", "Other bands", EXTRA_BANDS, "match"),
+            *base.view(("match", "keep", "drop")),
         )
 
     def _read(self, parameters: base.Parameters, context: QgsProcessingContext) -> None:
-        source = self.parameterAsRasterLayer(parameters, "INPUT", context)
-        if source is None:
-            raise PluginError(f"{parameters.get('INPUT')} is not a raster that QGIS can read.")
+        source = self._source(parameters, context)
         wishes = {
             **self._wishes(parameters, context),
             "bands": self.parameterAsInts(parameters, "RGB_BANDS", context),

@@ -85,14 +85,7 @@ class Generate(base.Algorithm):
     def _read(self, parameters: base.Parameters, context: QgsProcessingContext) -> None:
         if not self._target.lower().endswith((".tif", ".tiff")):
             raise PluginError(f"{self._target}: the result is a GeoTIFF, its name must end in .tif.")
-        box = self.parameterAsExtent(parameters, "EXTENT", context)
-        crs = self.parameterAsExtentCrs(parameters, "EXTENT", context)
-        if not crs.isValid():
-            raise PluginError(
-                "The extent has no CRS. Add it in brackets: EXTENT=xmin,xmax,ymin,ymax [EPSG:32633]."
-            )
-        if box.isNull():
-            raise PluginError("The extent is empty. Give it as xmin,xmax,ymin,ymax [EPSG:32633].")
+        box, crs = self._extent(parameters, context)
         named = parameters.get("CRS")  # an invalid CRS object is how the dialog says: none chosen
         wanted = self.parameterAsCrs(parameters, "CRS", context) if named else QgsCoordinateReferenceSystem()
         if isinstance(named, str) and named and not wanted.isValid():

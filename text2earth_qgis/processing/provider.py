@@ -7,6 +7,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from text2earth_qgis.core.paths import resource
 from text2earth_qgis.processing.edit import Edit
+from text2earth_qgis.processing.extend import Extend
 from text2earth_qgis.processing.generate import Generate
 
 
@@ -29,6 +30,7 @@ class Text2EarthProvider(QgsProcessingProvider):
         """Add the algorithms."""
         self.addAlgorithm(Generate())
         self.addAlgorithm(Edit())
+        self.addAlgorithm(Extend())
 
     def defaultRasterFileExtension(self) -> str:
         """Return the extension of outputs without one."""

@@ -1,0 +1,99 @@
+"""``text2earth:extend`` for the Processing framework: parameters -> ``edits.Order`` with land -> raster.
+
+Works as ``text2earth:edit`` does; in place of a mask it paints what lies around the raster.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterRasterLayer,
+)
+
+from text2earth_qgis.core import edits, rasters
+from text2earth_qgis.core.jobs import Done
+from text2earth_qgis.core.land import Land
+from text2earth_qgis.processing import base
+
+ABOUT = base.About(
+    name="extend",
+    title="Extend imagery",
+    summary="Continues a raster over more land from a prompt; the pixels that it has stay to the byte.",
+    help="Makes a raster larger: the land around it is painted from a prompt so that it continues what is "
+    "there. Every pixel that the raster has stays as it is in every band, to the byte; CRS, pixel grid, "
+    "type, nodata and metadata stay too. The result is a new file. What is painted is synthetic: it shows "
+    "nothing that was observed, and the file says so.\n\n"
+    "The result covers the smallest box of the raster's pixels around the raster and the extent, and all of "
+    "it is painted that the raster does not have. Only the part of the raster near the new land is sent to "
+    f"the Text2Earth backend. {base.BACKEND}\n\n"
+    "The raster must be a file that QGIS reads through GDAL. Save an online layer as GeoTIFF first.",
+    tags=("outpainting", "outpaint", "expand", "uncrop", "fill nodata"),
+    output="Extended imagery",
+    no_prompt="The prompt is empty. Describe the land that shall be around the raster.",
+    parameters={
+        "INPUT": "Raster file to extend. It is only read.",
+        "EXTENT": "Land that the result covers besides the raster; it has to touch the raster. In "
+        "qgis_process it needs its CRS: xmin,xmax,ymin,ymax [EPSG:32633].",
+        "PROMPT": "What the new land shows, for example: grassland.",
+        "FILL_HOLES": "Paint pixels of the raster that have no value, too, if they lie in the extent.",
+        "RGB_BANDS": "One band or three that the model sees and paints. Left empty, those displayed.",
+        "STRETCH": "Values that the model sees as black and white. displayed: as the layer is shown. "
+        "2-98 %: of what is near the new land. Or min,max for all bands, or min,max;min,max;min,max.",
+        "EXTRA_BANDS": "Other bands of the new land. match: values of known pixels of similar colour. drop: "
+        "the result has no such bands.",
+        "GUIDANCE": "How closely the new land follows the prompt. Left empty, what suits the model.",
+        "MODEL": "Id of an inpainting model of the backend. Left empty, its default model.",
+    },
+)
+
+
+class Extend(base.Algorithm):
+    """Extend a raster over more land."""
+
+    about = ABOUT
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._order: Optional[edits.Order] = None
+
+    def _plain(self) -> base.Definitions:
+        return (
+            QgsProcessingParameterRasterLayer("INPUT", "Raster to extend"),
+            QgsProcessingParameterExtent("EXTENT", "Extent"),
+            base.prompt(),
+            QgsProcessingParameterBoolean("FILL_HOLES", "Fill holes of the raster in the extent", True),
+            base.seed(),
+        )
+
+    def _advanced(self) -> base.Definitions:
+        return base.view(("match", "drop"))
+
+    def _read(self, parameters: base.Parameters, context: QgsProcessingContext) -> None:
+        source = self._source(parameters, context)
+        wishes = {
+            **self._wishes(parameters, context),
+            "bands": self.parameterAsInts(parameters, "RGB_BANDS", context),
+            "extra_bands": self.parameterAsEnumString(parameters, "EXTRA_BANDS", context),
+        }
+        self._place = base.beside(source, context.project(), same_bands=wishes["extra_bands"] != "drop")
+        holes = self.parameterAsBool(parameters, "FILL_HOLES", context)
+        self._order = edits.Order(
+            source=rasters.file_of(source),
+            look=rasters.look_of(source),
+            mask=Land(*self._extent(parameters, context), fill_holes=holes),
+            context=context.transformContext(),
+            target=Path(self._target),
+            wishes=wishes,
+            stretch=self.parameterAsString(parameters, "STRETCH", context),
+            project=self._project,
+            layers=(source.id(), ""),
+        )
+
+    def _work(self, feedback: QgsProcessingFeedback) -> Done:
+        return edits.run_edit(self._desk, self._order, feedback)
