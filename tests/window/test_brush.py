@@ -200,8 +200,14 @@ def test_rotated_and_reprojected(form, canvas, crs, rotation):
     QgsProject.instance().setCrs(QgsCoordinateReferenceSystem(crs))
     canvas.setRotation(rotation)
     canvas.zoomToFullExtent()
+    QgsProject.instance().layerTreeRoot().setItemVisibilityCheckedRecursive(False)
+    until(lambda: not canvas.isDrawing())
     settle()
-    drag(canvas, A, B)
+    drag(canvas, A, B, release=False)
+    image = canvas.grab().toImage()
+    tinted = [QPoint(x, 250 + y) for x in (190, 310, 430) for y in (-12, 0, 12)]
+    assert all(image.pixelColor(spot).blue() < 200 for spot in tinted)  # the map is white here
+    send(canvas.viewport(), QEvent.Type.MouseButtonRelease, B, LEFT, NONE, PLAIN)
     assert form.mask.layer().crs().authid() == "EPSG:26914"
     assert alike(painted(form, canvas), capsule(A, B)) > 0.96
     canvas.setRotation(0)

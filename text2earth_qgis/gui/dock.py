@@ -287,6 +287,7 @@ class Dock(QgsDockWidget):
 
     def _add(self, run: Run) -> None:
         if self.runner.at_home(run):
+            self.edit.uncover()
             self.results.add(run)
         else:
             self.results.offer(run)

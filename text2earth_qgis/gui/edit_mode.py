@@ -15,6 +15,7 @@ from text2earth_qgis.core.schemas import Json
 from text2earth_qgis.gui.checker import Checker
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.map_tools.brush import Brush
+from text2earth_qgis.gui.mask_preview import MaskPreview
 from text2earth_qgis.gui.mode import Mode
 from text2earth_qgis.gui.panels.edit import EditPanel
 from text2earth_qgis.gui.panels.plan import PlanPanel
@@ -43,10 +44,12 @@ class EditMode(Mode):
         super().__init__(self.form, plan, connection, parent)
         self._canvas, self._project = canvas, project
         self.sight: Optional[Sight] = None
+        self.preview = MaskPreview(canvas, project, self)
         self.checker = Checker(self)
         self.checker.seen.connect(self._seen)
         self.checker.refused.connect(self._refused)
         self.form.changed.connect(self.changed)
+        self.form.changed.connect(self._tint)
         self.form.submitted.connect(self.submitted)
         self.form.unfolded.connect(self.unfolded)
         self.form.mask.wanted.connect(self.new_mask)
@@ -68,6 +71,7 @@ class EditMode(Mode):
             self.brush.leave()
         elif self.form.layer() is None:
             self.form.choose(self._project.layerTreeRoot().checkedLayers())
+        self._tint()
 
     def missing(self) -> str:
         """Return what the user still has to give."""
@@ -112,6 +116,7 @@ class EditMode(Mode):
         self.checker.stop()
         self.brush.leave()
         self.brush.deleteLater()
+        self.preview.close()
         self.form.close_layers()
 
     def new_mask(self) -> None:
@@ -121,6 +126,17 @@ class EditMode(Mode):
         layer = add_mask(self._project, crs if crs.isValid() else self._project.crs())
         self.form.mask.choose(layer)
         self.layer_made.emit(layer)
+
+    def uncover(self) -> None:
+        """Take the tint off the map, until something changes: there is a result to be seen."""
+        self.preview.hide()
+
+    def _tint(self) -> None:
+        """Show on the map what the edit will cover, while the form is seen."""
+        if self.shown:
+            self.preview.show(self.form.tint)
+        else:
+            self.preview.hide()
 
     def _take_brush(self, wanted: bool) -> None:
         """Paint on the chosen mask; on a new one if it is a layer of the user's own."""

@@ -29,7 +29,7 @@ from text2earth_qgis.core.errors import PluginError
 NAME = "Mask"
 MARK = "text2earth/mask"  # custom property
 LOOK = {
-    "color": "201,138,31,45",
+    "color": "201,138,31,25",
     "outline_color": "201,138,31,255",
     "outline_width": "0.5",
     "joinstyle": "round",

@@ -191,8 +191,8 @@ class _Trace(QgsMapCanvasItem):
         self.update()
 
     def boundingRect(self) -> QRectF:
-        """Return the whole viewport in item coordinates."""
-        return QRectF(self._canvas.viewport().rect()).translated(-self.pos())
+        """Return the whole viewport in item coordinates, which QGIS turns with the map."""
+        return self.mapRectFromScene(QRectF(self._canvas.viewport().rect()))
 
     def paint(self, painter: Optional[QPainter], *_: object) -> None:
         """Draw stroke and circle."""
@@ -214,4 +214,4 @@ class _Trace(QgsMapCanvasItem):
             painter.drawEllipse(self._place(self.pointer), radius, radius)
 
     def _place(self, point: QgsPointXY) -> QPointF:
-        return self.toCanvasCoordinates(point) - self.pos()
+        return self.mapFromScene(self.toCanvasCoordinates(point))

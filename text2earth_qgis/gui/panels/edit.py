@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Optional
 
-from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsProject, QgsRasterLayer
+from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsProject, QgsRasterLayer, QgsRectangle
 from qgis.gui import QgsDoubleSpinBox, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
@@ -18,6 +18,8 @@ from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, Q
 from text2earth_qgis.core import edits, rasters
 from text2earth_qgis.core.errors import PluginError, RasterRefused
 from text2earth_qgis.core.schemas import EditInputs, Json, Upload
+from text2earth_qgis.gui import ground
+from text2earth_qgis.gui.mask_preview import Wish
 from text2earth_qgis.gui.panels.bands import BandsPanel
 from text2earth_qgis.gui.panels.brush_bar import BrushBar
 from text2earth_qgis.gui.panels.fields import PromptEdit, SeedField, fold
@@ -28,6 +30,7 @@ EXAMPLE = "What shall be there, such as: a lake with reed beds"
 AVOID = "What shall not be there, such as: boats, clouds"
 RESULTS = {"whole": "Whole raster", "patch": "Edited part only", "vrt": "Edited part over the raster (VRT)"}
 UNABLE = "The backend has no model that can edit. Install an inpainting model there."
+FEATHER = 6  # pixels, where the user does not say
 MOST_METRES = 1_000_000.0
 
 
@@ -65,8 +68,8 @@ class EditPanel(QWidget):
         self.feather = _spin(
             -1.0, MOST_METRES, " m", "Fades in over so many metres on the ground, inside the mask."
         )
-        self.feather.setSpecialValueText(f"{AUTOMATIC} (6 pixels)")
-        self.feather.setClearValue(-1.0, f"{AUTOMATIC} (6 pixels)")
+        self.feather.setSpecialValueText(f"{AUTOMATIC} ({FEATHER} pixels)")
+        self.feather.setClearValue(-1.0, f"{AUTOMATIC} ({FEATHER} pixels)")
         self.grow = _spin(
             0.0, MOST_METRES, " m", "Makes the mask larger by so many metres on the ground first."
         )
@@ -175,6 +178,19 @@ class EditPanel(QWidget):
             project=self._project.fileName(),
             layers=(layer.id(), self.mask.layer().id()),
         )
+
+    def tint(self) -> Optional[Wish]:
+        """Return what is to be seen on the map of the edit, None as long as raster or mask are missing."""
+        layer, shapes = self.layer(), self.mask.shapes()
+        if layer is None or shapes is None or not layer.crs().isValid() or self.mask.missing():
+            return None
+        pixel = QgsRectangle.fromCenterAndSize(
+            layer.extent().center(), layer.rasterUnitsPerPixelX(), layer.rasterUnitsPerPixelY()
+        )
+        size = ground.size(pixel, layer.crs(), self._project.transformContext())
+        usual = FEATHER * min(size) if size else 0.0
+        feather = self.feather.value() if self.feather.value() >= 0 else usual
+        return Wish(shapes, self.grow.value(), feather, layer.extent(), layer.crs())
 
     def wishes(self) -> Json:
         """Return the members of ``EditInputs`` besides source, mask and stretch."""
