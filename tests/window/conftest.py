@@ -127,6 +127,7 @@ def scene(iface) -> Iterator[QgsRasterLayer]:
     settle()
     yield layer
     iface.messageBar().clearWidgets()
+    project.layerTreeRoot().setItemVisibilityChecked(True)
     for drawn in project.mapLayers().values():
         if isinstance(drawn, QgsVectorLayer) and drawn.isEditable():
             drawn.rollBack()  # else QGIS asks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -235,3 +236,81 @@ def test_a_refusal_of_the_backend_is_told_and_listed(dock, form, scene, iface):
     until(lambda: state(dock, key) == "failed")
     assert "feather" in dock.runs.row(key).run.message
     assert "feather" in bar(iface)[0]
+
+
+def test_an_edit_again_has_the_same_mask_and_settings(dock, form, scene):
+    mask = fill(dock, form, scene, side=40)
+    form.grow.setValue(5.0)
+    form.strength.setValue(0.8)
+    form.negative.setPlainText("boats")
+    form.seed.set_value(5)
+    until(lambda: dock.edit.sight is not None)
+    key = run(dock)
+    until(lambda: state(dock, key) == "fetched")
+    dock.turn_to(dock.generate)
+    form.recall({})
+    form.source.setLayer(None)
+    dock.runs.choose(key)
+    dock.runs.buttons["use_again"].click()
+    assert dock.mode is dock.edit
+    assert (form.layer(), form.mask.layer()) == (scene, mask)
+    assert (form.prompt.text(), form.negative.text()) == (LAKE, "boats")
+    assert (form.grow.value(), form.strength.value(), form.seed.value()) == (5.0, 0.8, None)
+    assert (form.model.model.currentData(), form.model.steps.value()) == (TINY, 2)
+    QgsProject.instance().removeMapLayer(mask.id())
+    dock.runs.buttons["use_again"].click()
+    again = form.mask.layer()
+    assert is_scratch(again)
+    shape = next(again.getFeatures()).geometry()
+    assert shape.symDifference(square(scene, 200, 150, 40)).area() < 1e-3
+    until(lambda: dock.edit.sight is not None)
+
+
+def is_scratch(layer):
+    from text2earth_qgis.gui.scratch_mask import is_mask
+
+    return is_mask(layer) and layer.isEditable()
+
+
+@pytest.mark.parametrize("spoilt", [False, True], ids=["as it was", "changed"])
+def test_an_edit_that_outlived_qgis_is_put_together(
+    dock, form, scene, plugin, backend, iface, tmp_path, spoilt
+):
+    """What a start of QGIS finds: a job that went on, sent from this project by a QGIS that is gone."""
+    from text2earth_qgis.core import edits, settings
+    from text2earth_qgis.core.history import History, Run
+    from text2earth_qgis.core.jobs import Listener
+    from text2earth_qgis.core.transport import open_client
+
+    path = tmp_path / "aerial.tif"
+    path.write_bytes(Path(scene.source()).read_bytes())
+    source = QgsRasterLayer(str(path), "aerial")
+    QgsProject.instance().addMapLayer(source)
+    assert QgsProject.instance().write(str(tmp_path / "p.qgz"))
+    fill(dock, form, scene)
+    form.source.setLayer(source)
+    access = settings.access(settings.load())
+    order = replace(form.order(), target=tmp_path / "out.tif")
+    ready = edits.prepare(access, order, Listener(lambda _s: None, lambda _t: None, lambda: False))
+    left = Run(
+        access.url, ready.inputs.to_json(), str(order.target), project=order.project,
+        process="edit", assembly=ready.assembly.to_json(),
+    )  # fmt: skip
+    job = open_client(access).execute("edit", left.inputs, left.key)
+    history = History(settings.profile_folder() / "history.sqlite")
+    history.put(replace(left, job=job.job, state=job.status))
+    if spoilt:
+        with path.open("ab") as file:
+            file.write(b"0")
+    plugin._runner.take_up()
+    until(lambda: dock.runs.row(left.key) and state(dock, left.key) == "fetched")
+    until(lambda: len(QgsProject.instance().mapLayers()) == 4)
+    done = dock.runs.row(left.key).run
+    if spoilt:
+        assert Path(done.target).name == "out_patch.tif"
+        assert "has changed since" in bar(iface)[0]
+    else:
+        assert done.target == str(order.target)
+        assert outside(done.target, 200, 150, 64) == outside(path, 200, 150, 64)
+        assert not (tmp_path / "out_patch.tif").exists()
+    until(lambda: not list((backend.folder / "data" / "uploads").glob("*/*")))

@@ -11,6 +11,7 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 from text2earth_qgis.core.edits import Sight
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.history import Run
+from text2earth_qgis.core.layers import source_of
 from text2earth_qgis.core.schemas import Json
 from text2earth_qgis.gui.checker import Checker
 from text2earth_qgis.gui.connection import Connection
@@ -20,7 +21,7 @@ from text2earth_qgis.gui.mode import Mode
 from text2earth_qgis.gui.panels.edit import EditPanel
 from text2earth_qgis.gui.panels.plan import PlanPanel
 from text2earth_qgis.gui.runner import Runner
-from text2earth_qgis.gui.scratch_mask import add_mask, is_mask, paint
+from text2earth_qgis.gui.scratch_mask import add_mask, is_mask, paint, restore_mask
 
 WINDOW = 256  # pixels, of a model that does not say
 
@@ -97,7 +98,18 @@ class EditMode(Mode):
         runner.edit(self.form.order())
 
     def use_again(self, run: Run) -> None:
-        """Show the settings of an earlier run."""
+        """Show raster, mask and settings of an earlier run; the seed is left open, for another picture."""
+        self.form.recall(
+            {**self.form.memory(), **run.inputs, "seed": None, "result": run.assembly.get("result")}
+        )
+        source = source_of(run.assembly, self._project)
+        if source is not None:
+            self.form.source.setLayer(source)
+        mask = self._project.mapLayer(run.assembly.get("mask", ""))
+        if mask is None:
+            mask = restore_mask(self._project, run.inputs.get("mask") or {})
+        if mask is not None:
+            self.form.mask.choose(mask)
 
     def memory(self) -> Json:
         """Return all but the layers."""

@@ -41,7 +41,7 @@ class Results(QObject):
         """Say that a result of another project is there, and let the user add it here."""
         home = f"“{Path(run.project).stem}”" if run.project else "an unsaved project"
         self._tell(
-            f"{_title(run)} of {home} is finished.",
+            f"{_title(run)} of {home} is finished. {run.message}".strip(),
             Qgis.MessageLevel.Info,
             ("Add to this project", lambda: self.show(run)),
         )

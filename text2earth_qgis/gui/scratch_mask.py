@@ -6,8 +6,10 @@ stack takes back. Knows no widget.
 
 from __future__ import annotations
 
+import json
 from typing import Optional
 
+from osgeo import ogr
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
@@ -25,6 +27,8 @@ from qgis.core import (
 )
 
 from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.schemas import Json
+from text2earth_qgis.gui.ground import crs_of
 
 NAME = "Mask"
 MARK = "text2earth/mask"  # custom property
@@ -57,6 +61,21 @@ def add_mask(
     project.layerTreeRoot().insertLayer(0, layer).setExpanded(False)
     layer.startEditing()
     return layer
+
+
+def restore_mask(project: QgsProject, mask: Json) -> Optional[QgsVectorLayer]:
+    """Put a mask as it travelled into the project as a new one; None if it was no polygons."""
+    shapes = mask.get("geojson", {}).get("geometries") or []
+    found = [ogr.CreateGeometryFromJson(json.dumps(shape)) for shape in shapes]
+    crs = crs_of(str(mask.get("crs") or ""))
+    if not found or None in found or not crs.isValid():
+        return None
+    geometries = []
+    for shape in found:
+        geometry = QgsGeometry()
+        geometry.fromWkb(bytes(shape.ExportToWkb()))
+        geometries.append(_polygons(geometry))
+    return add_mask(project, crs, geometries)
 
 
 def is_mask(layer: Optional[QgsMapLayer]) -> bool:
