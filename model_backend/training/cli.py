@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 def add_parser(subparsers: Subparsers) -> None:
     """Add ``train-mini`` and ``evaluate`` to the backend's command line; each sets ``run``."""
     train = subparsers.add_parser("train-mini", help="train the bundled model text2earth-mini")
-    train.add_argument("--stage", choices=("autoencoder", "diffusion", "export"), required=True)
+    train.add_argument("--stage", choices=("autoencoder", "decoder", "diffusion", "export"), required=True)
     train.add_argument("--data", type=Path, required=True, help="folder of the parquet files")
     train.add_argument("--work", type=Path, default=Path(".scratch/mini"), help="checkpoints, logs, sheets")
     train.add_argument("--minutes", type=float, default=10, help="training time, all resumes together")
     train.add_argument(
-        "--batch", type=int, help="windows per step; default: 16 and 32, 8 times that on a GPU"
+        "--batch", type=int, help="windows per step; default: 16, 16 and 32, 8 times that on a GPU"
     )
     train.add_argument("--processes", type=int, help="one thread each; default: cores of a CPU, 1 on a GPU")
     train.add_argument("--out", type=Path, help="model folder that the stage `export` writes")
@@ -43,6 +43,8 @@ def _train(arguments: argparse.Namespace) -> int:
 
     if arguments.stage == "export":
         return _export(arguments)
+    if arguments.stage == "decoder":
+        return _sharpen(arguments)
     count = arguments.processes or (1 if torch.cuda.is_available() else os.cpu_count() or 1)
     if count == 1:
         _work(0, 1, None, arguments)
@@ -72,6 +74,20 @@ def _work(rank: int, size: int, meeting: Path | None, arguments: argparse.Namesp
         second = diffusion.Options()
         second = replace(second, batch=arguments.batch or times * second.batch)
         diffusion.Stage(arguments.work, second, budget, team).run(chips)
+
+
+def _sharpen(arguments: argparse.Namespace) -> int:
+    """Train the decoder in this process: it and its critic take turns, which a team would have to share."""
+    from dataclasses import replace
+
+    from model_backend.training import data, decoder, loop
+
+    options = decoder.Options()
+    times = 8 if loop.device().type == "cuda" else 1
+    options = replace(options, batch=arguments.batch or times * options.batch)
+    chips = data.load(arguments.data, arguments.work / "cache")
+    decoder.Stage(arguments.work, options, loop.Budget(arguments.minutes)).run(chips)
+    return 0
 
 
 def _export(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Stage 2: the text encoder and the 9-channel UNet, trained together on latents of the frozen autoencoder.
+"""Stage 3: the text encoder and the 9-channel UNet, trained together on latents of the frozen autoencoder.
 
 Text2Earth's structure, smaller: stock ``CLIPTextModel`` and ``UNet2DConditionModel``, the level through
 ``class_embed_type="timestep"``, text through cross-attention, mask and masked latents as extra channels.

@@ -15,6 +15,7 @@ import diffusers
 import numpy as np
 import torch
 import torch.nn.functional as F
+from diffusers import AutoencoderTiny
 from torch import Tensor
 
 from model_backend.models.card import EngineParameters, ModelCard
@@ -43,6 +44,8 @@ def write(work: Path, out: Path, chips: dict[int, data.Chips], defaults: Default
     """Write the averaged model of the run in ``work`` to ``out``, replacing weights, configs and card."""
     source = work / "model"
     parts = sample.load(source, torch.device("cpu"))
+    sharp = AutoencoderTiny.from_pretrained(work / "vae")  # its decoder may be younger than the run's copy
+    parts.vae.decoder.load_state_dict(sharp.decoder.state_dict())
     for name in ("unet", "text_encoder", "vae", "tokenizer", "scheduler"):
         shutil.rmtree(out / name, ignore_errors=True)
     parts.unet.half().save_pretrained(out / "unet", max_shard_size=_SHARD)

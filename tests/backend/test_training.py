@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from diffusers import AutoencoderTiny
 from PIL import Image
 from transformers import CLIPTokenizer
 
@@ -18,6 +20,7 @@ from model_backend.training import (
     captions,
     classifier,
     data,
+    decoder,
     diffusion,
     evaluate,
     export,
@@ -193,6 +196,36 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(chips, tmp_path):
         resumed.step(sampler)
     assert same(whole.model, resumed.model)
     assert same(whole.averaged(), resumed.averaged())
+
+
+def test_the_decoder_resumes_exactly_and_leaves_the_encoder_alone(chips, trained, tmp_path):
+    shutil.copytree(trained / "vae", tmp_path / "vae")
+    before = AutoencoderTiny.from_pretrained(tmp_path / "vae")
+    sampler = data.Sampler({level: some.split()[0] for level, some in chips.items()})
+
+    def stage():
+        return decoder.Stage(tmp_path, decoder.Options(batch=2, warmup=1), loop.Budget(None, 10))
+
+    whole = stage()
+    whole.step(sampler)
+    whole.save()
+    whole.step(sampler)
+    resumed = stage()
+    resumed.step(sampler)
+    assert same(whole.vae, resumed.vae)
+    assert same(whole.critic, resumed.critic)
+    resumed.save()
+    after = AutoencoderTiny.from_pretrained(tmp_path / "vae")
+    assert same(before.encoder, after.encoder)
+    assert not same(before.decoder, after.decoder)
+
+
+def test_detail_is_asked_for_in_amount_not_in_place():
+    rng = torch.Generator().manual_seed(0)
+    real, other = torch.randn(2, 4, 3, 64, 64, generator=rng)
+    blurred = torch.nn.functional.avg_pool2d(real, 3, 1, 1)
+    assert decoder.detail_loss(other, real) < 0.3 * decoder.detail_loss(blurred, real)
+    assert decoder.detail_loss(real, real) == 0
 
 
 def test_diffusion_resumes_exactly_and_learns_from_text(chips, trained, tmp_path):
