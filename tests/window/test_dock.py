@@ -260,6 +260,12 @@ def test_nothing_is_cut_off(dock, scene, iface, width):
     settle()
     assert abs(dock.width() - width) <= 4
     grab(f"width-{width}")
+    texts_fit(dock)
+    dock.request.unfold(False)
+
+
+def texts_fit(dock):
+    """Check that no text that is seen in the dock is cut off."""
     inside = dock.widget().rect()
     for widget in dock.findChildren((QLabel, QAbstractButton)):
         if not widget.isVisible() or not widget.text() or "…" in widget.text():
@@ -270,4 +276,3 @@ def test_nothing_is_cut_off(dock, scene, iface, width):
         wraps = isinstance(widget, QLabel) and widget.wordWrap()
         longest = max(widget.text().split(), key=len) if wraps else widget.text()
         assert QFontMetrics(widget.font()).horizontalAdvance(longest) <= widget.width() + 1, widget.text()
-    dock.request.unfold(False)

@@ -16,6 +16,8 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtCore import Qt
+from test_dock import texts_fit
 from test_run import SLOT, bar, state, status
 
 LAKE = "a lake"
@@ -159,6 +161,20 @@ def test_each_missing_thing_is_a_sentence(dock, form, scene):
     until(dock.run_button.isEnabled)
     mask.rollBack()
     until(lambda: "lies outside of the raster" in dock.plan.text())
+
+
+@pytest.mark.parametrize("width", [300, 420])
+def test_nothing_is_cut_off(dock, form, scene, iface, width):
+    fill(dock, form, scene)
+    form.unfold(True)
+    form.bands.which.setCurrentIndex(1)
+    iface.mainWindow().resizeDocks([dock], [width], Qt.Orientation.Horizontal)
+    settle()
+    assert abs(dock.width() - width) <= 4
+    grab(f"edit-width-{width}")
+    texts_fit(dock)
+    form.unfold(False)
+    iface.mainWindow().resizeDocks([dock], [420], Qt.Orientation.Horizontal)
 
 
 def test_models_that_cannot_edit_are_not_offered(dock, form):

@@ -10,6 +10,9 @@ from qgis.PyQt.QtCore import QEventLoop, QTimer
 from qgis.utils import iface
 from story import fill, tell, until
 
+from text2earth_qgis.gui.map_tools.brush import stroke
+
+PATH = ((180, 180), (230, 240), (300, 230))
 OUT, NAME = Path(os.environ["STORY_SCREEN"]).parent, os.environ["STORY_LOOK"]
 
 
@@ -44,6 +47,34 @@ def work() -> None:
     dock.request.recall({})
     dock.runner.forget(key)
     grab("empty")
+    edit(dock)
+
+
+def edit(dock) -> None:
+    """Paint a mask, look at the edit, and run it."""
+    dock.turn_to(dock.edit)
+    form = dock.edit.form
+    form.model.model.setCurrentIndex(form.model.model.findData("tiny-inpaint"))
+    form.model.steps.setValue(30)
+    grab("edit-empty")
+    form.brush.button.click()
+    canvas = iface.mapCanvas()
+    path = [canvas.getCoordinateTransform().toMapCoordinates(x, y) for x, y in PATH]
+    dock.edit.brush.stroked.emit(stroke(path, 25 * canvas.mapUnitsPerPixel()), False)
+    dock.edit.brush.leave()
+    form.prompt.setPlainText("a lake with reed beds")
+    form.feather.setValue(60.0)
+    until(lambda: dock.edit.sight is not None)
+    until(lambda: not dock.edit.preview.picture().isNull())
+    grab("edit-planned")
+    dock.run_button.click()
+    key = dock.runs.model.rows[0].run.key
+    until(lambda: dock.runs.row(key).run.state == "running", 60)
+    grab("edit-running")
+    until(lambda: dock.runs.row(key).run.state == "fetched", 120)
+    form.unfold(True)
+    form.bands.which.setCurrentIndex(1)
+    grab("edit-finished")
 
 
 tell(work)
