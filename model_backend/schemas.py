@@ -72,6 +72,32 @@ class Polygons(Value):
     crs: str = Field("OGC:CRS84", max_length=20_000, description="CRS of the coordinates.")
 
 
+class Frame(Value):
+    """CRS + pixel size + anchor: the endless pixel grid of the ground.
+
+    Pixel (col, row) covers x in [x0 + col*px, x0 + (col+1)*px) and y in (y0 - (row+1)*py, y0 - row*py].
+    """
+
+    crs: str = Field(max_length=20_000, description="Authority code, else WKT2.")
+    pixel_size: Annotated[list[PixelSize], Field(min_length=2, max_length=2)]
+    anchor: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
+
+
+class Joins(Value):
+    """The scene that a new one continues, as its file tells: the two agree where they overlap.
+
+    They also share all that the recipe says (prompts, seed, steps, model, canvas, ...), as inputs of the same
+    names.
+    """
+
+    frame: Frame
+    level: int | None = Field(None, ge=0, le=30, description="Resolution class of the recipe.")
+    engine: int = Field(ge=1, description="Engine version of the recipe.")
+    profile: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        None, description="What the file says it was computed on."
+    )
+
+
 class GenerateInputs(Value):
     """Inputs of the process ``generate``. What is left out, the model card or the backend chooses."""
 
@@ -99,6 +125,7 @@ class GenerateInputs(Value):
         description="A FeatureCollection of polygons with prompts of their own: properties `prompt`, and if "
         "wanted `negative_prompt` and `priority` (higher covers lower, then later covers earlier).",
     )
+    joins: Joins | None = Field(None, description="An earlier scene that this one continues.")
 
 
 class Upload(Value):
@@ -183,17 +210,6 @@ class EchoInputs(Value):
 
     message: str = Field("", max_length=10_000)
     pause: Annotated[int, Field(ge=0, le=60)] = 0
-
-
-class Frame(Value):
-    """CRS + pixel size + anchor: the endless pixel grid of the ground.
-
-    Pixel (col, row) covers x in [x0 + col*px, x0 + (col+1)*px) and y in (y0 - (row+1)*py, y0 - row*py].
-    """
-
-    crs: str = Field(description="Authority code, else WKT2.")
-    pixel_size: Annotated[list[PixelSize], Field(min_length=2, max_length=2)]
-    anchor: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
 
 
 class OutputGrid(Value):

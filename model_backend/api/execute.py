@@ -25,7 +25,7 @@ from model_backend.api.wire import digest, loads
 from model_backend.errors import BackendError, InvalidInput
 from model_backend.jobs.rows import Job, Result, Submission, Wish
 from model_backend.jobs.uploads import Uploads
-from model_backend.jobs.values import JSON, STEPS_PER_SECOND, answer, pause_of, rate_of
+from model_backend.jobs.values import JSON, STEPS_PER_SECOND, answer, known_of, pause_of
 from model_backend.models.registry import Registry
 from model_backend.processes import edit, extend, generate
 from model_backend.processes.base import Process
@@ -133,10 +133,10 @@ def _submission(
     plan = None
     registry = Registry(backend.settings)
     if isinstance(inputs, GenerateInputs):
-        rate = rate_of(inputs.model, registry, backend.store)
-        plan = generate.plan(inputs, registry, backend.settings, rate)
+        profile, rate = known_of(inputs.model, registry, backend.store)
+        plan = generate.plan(inputs, registry, backend.settings, rate, profile)
     elif isinstance(inputs, EditInputs | ExtendInputs):
-        rate = rate_of(inputs.model, registry, backend.store)
+        rate = known_of(inputs.model, registry, backend.store)[1]
         files = Uploads(backend.settings).files_of(owner, inputs)
         if isinstance(inputs, EditInputs):
             plan = edit.plan(inputs, files, registry, backend.settings, rate)

@@ -32,16 +32,18 @@ def answer(inputs: Value, settings: Settings, store: Store, owner: str) -> list[
         return _results(echo.PROCESS, echo.run(inputs))
     assert isinstance(inputs, PlanInputs)
     registry = Registry(settings)
-    rate = rate_of(inputs.inputs.get("model"), registry, store)
+    profile, rate = known_of(inputs.inputs.get("model"), registry, store)
     uploads = Uploads(settings)
-    outputs = plan.run(inputs, registry, settings, rate, lambda wanted: uploads.files_of(owner, wanted))
+    outputs = plan.run(
+        inputs, registry, settings, rate, lambda wanted: uploads.files_of(owner, wanted), profile
+    )
     return _results(plan.PROCESS, outputs)
 
 
-def rate_of(model: object, registry: Registry, store: Store) -> float | None:
-    """Return the measured seconds per evaluation of a model (None: the default one), if it ever ran here."""
+def known_of(model: object, registry: Registry, store: Store) -> tuple[dict[str, Any] | None, float | None]:
+    """Return profile and seconds per evaluation of a model (None: the default one), if it ever ran here."""
     known = store.profile(model if isinstance(model, str) else registry.default().card.id)
-    return known[1] if known else None
+    return known or (None, None)
 
 
 def _results(process: Process[Any], values: dict[str, object]) -> list[Result]:

@@ -8,9 +8,7 @@ where it does not, the profile is ``approximate`` and says so. Imports torch; kn
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import json
 import platform
 import time
 from collections.abc import Callable
@@ -21,6 +19,7 @@ from typing import Any
 import torch
 
 from model_backend.errors import ModelUnavailable
+from model_backend.models.identity import digest
 
 _LIBRARIES = ("torch", "diffusers", "transformers", "numpy")
 
@@ -43,9 +42,7 @@ class Profile:
     @property
     def digest(self) -> str:
         """SHA-256 over the members that bits depend on."""
-        members = asdict(self)
-        del members["approximate"], members["seconds_per_evaluation"]
-        return hashlib.sha256(json.dumps(members, sort_keys=True).encode()).hexdigest()
+        return digest(asdict(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Return all members and the digest, ready for JSON."""

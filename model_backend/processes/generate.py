@@ -6,9 +6,15 @@ the worker works from what it answers, the plugin shows it. Pure arithmetic: not
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from model_backend import ENGINE_VERSION
 from model_backend.engine import cost, lattice
 from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
 from model_backend.models.card import ModelCard
+from model_backend.models.identity import digest
 from model_backend.models.registry import Entry, Registry
 from model_backend.processes import regions
 from model_backend.processes.base import Process
@@ -35,15 +41,22 @@ PROCESS = Process(
 )
 
 
-def plan(inputs: GenerateInputs, registry: Registry, limits: Settings, rate: float | None) -> Plan:
+def plan(
+    inputs: GenerateInputs,
+    registry: Registry,
+    limits: Settings,
+    rate: float | None,
+    profile: Mapping[str, Any] | None = None,
+) -> Plan:
     """Return what ``inputs`` come to; ``rate`` is the measured seconds per UNet evaluation, if any.
 
+    ``profile`` is that of the model as last loaded here, if it ever was.
     Raises InvalidInput (a field is wrong), TooLarge (above a limit) and ModelUnavailable.
     """
     check_prompts(inputs.prompt, inputs.negative_prompt, limits)
     entry = _model(inputs, registry)
     card = entry.card
-    placement = place(inputs, card)
+    placement = _placement(inputs, card)
     _check_pixels(placement.grid, "extent.bbox", limits)
     _check_pixels(Box(col=0, row=0, width=placement.width, height=placement.height), "extent.bbox", limits)
     canvas = _canvas(inputs, placement, card, limits)
@@ -72,6 +85,7 @@ def plan(inputs: GenerateInputs, registry: Registry, limits: Settings, rate: flo
         warnings=[
             *placement.warnings,
             *price,
+            *_apart(inputs, card, canvas, profile),
             *unknown_words(inputs.prompt, card),
             *asked.warnings(recipe.grid, card),
             *licence(card),
@@ -99,6 +113,41 @@ def block_bytes(box: Box) -> int:
 def file_bytes(plan: Plan) -> int:
     """Return the disk that the file of a variant needs at most while it is made."""
     return _file_bytes(plan.width, plan.height, resampled=plan.recipe.resampled is not None)
+
+
+def _placement(inputs: GenerateInputs, card: ModelCard) -> Placement:
+    """Return where a scene lies; one that continues another keeps its level."""
+    placement, joins = place(inputs, card), inputs.joins
+    if joins is None or joins.level == placement.level:
+        return placement
+    if joins.level not in (card.levels or (None,)):
+        rule = ", ".join(map(str, card.levels)) if card.levels else "null"
+        detail = f"{card.title} does not have the level of the scene to continue; it has {rule}."
+        raise InvalidInput("joins.level", detail, value=joins.level, allowed=rule)
+    return replace(placement, level=joins.level)
+
+
+def _apart(
+    inputs: GenerateInputs, card: ModelCard, canvas: Box | None, profile: Mapping[str, Any] | None
+) -> list[str]:
+    """Return a warning if the scene to continue was made in a way that gives other bits."""
+    joins = inputs.joins
+    if joins is None:
+        return []
+    if joins.engine != ENGINE_VERSION:
+        return [
+            f"The scene to continue was made by version {joins.engine} of the engine, this is version "
+            f"{ENGINE_VERSION}: the new scene will be similar, but the two will not join."
+        ]
+    if profile is None or joins.profile is None:
+        return []
+    batch = lattice.Layout(card.engine, card.vae_factor, canvas).batch(int(profile["batch"]))
+    if digest({**profile, "batch": batch}) == joins.profile:
+        return []
+    return [
+        "The scene to continue was computed on other hardware, software or weights: where the two meet, "
+        "pixels may differ a little."
+    ]
 
 
 def _model(inputs: GenerateInputs, registry: Registry) -> Entry:
@@ -148,7 +197,10 @@ def _canvas(inputs: GenerateInputs, placement: Placement, card: ModelCard, limit
         grid = placement.grid
         right, below = grid.col + grid.width, grid.row + grid.height
         rule = f"a box around columns {grid.col} to {right} and rows {grid.row} to {below}"
-        detail = "The canvas does not contain the extent: draw it inside the layer it shall agree with."
+        detail = (
+            "The canvas does not contain the extent: draw it inside the layer it shall agree with. Beyond, "
+            "extend that layer; only scenes on the ground canvas have no end."
+        )
         raise InvalidInput("canvas", detail, value=canvas.model_dump(), allowed=rule)
     if lattice.canvas_box(canvas, card.engine, card.vae_factor) != canvas:
         detail = "The canvas does not consist of whole windows of this model: it belongs to another model."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from model_backend.errors import InvalidInput
@@ -30,6 +30,7 @@ def run(
     limits: Settings,
     rate: float | None,
     files: Callable[[edit.Painting], edit.Files],
+    profile: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the outputs by name: ``plan``, a Plan as JSON; ``files`` finds the rasters that are named.
 
@@ -43,7 +44,7 @@ def run(
             more = extend.PROCESS.parse(inputs.inputs)
             plan = extend.plan(more, files(more), registry, limits, rate)
         else:
-            plan = generate.plan(generate.PROCESS.parse(inputs.inputs), registry, limits, rate)
+            plan = generate.plan(generate.PROCESS.parse(inputs.inputs), registry, limits, rate, profile)
     except InvalidInput as error:
         error.field = f"inputs.{error.field}"
         raise

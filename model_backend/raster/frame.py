@@ -104,6 +104,14 @@ def place(inputs: GenerateInputs, card: ModelCard) -> Placement:
     if target.is_projected and scale.most <= _EVEN * scale.least:
         pixels = _direct(target, scale, wish)
         return _placement(target, pixels, bounds, card, warnings)
+    if inputs.joins is not None:
+        detail = (
+            "The pixels of the scene to continue are not square on the ground here. Start another scene, "
+            "without `joins`."
+        )
+        raise InvalidInput(
+            "extent.bbox", detail, value=inputs.extent.bbox, allowed="an extent near the scene"
+        )
     return _resampled(target, bounds, area, wish, card, warnings)
 
 
@@ -158,12 +166,20 @@ def _defined(compute: Callable[[], R], field: str, value: object, crs: pyproj.CR
 def _target(inputs: GenerateInputs, area: _Area) -> tuple[pyproj.CRS, str, tuple[str, ...]]:
     """Return the CRS of the file, the field it comes from, and what to say about it."""
     asked = parse_crs(inputs.crs, "crs") if inputs.crs is not None else None
-    if inputs.align is not None:
-        aligned = parse_crs(inputs.align.crs, "align.crs")
+    if inputs.align is not None and inputs.joins is not None:
+        detail = "A scene that continues another one has its pixels: leave `align` out."
+        raise InvalidInput("align", detail, allowed="nothing beside `joins`")
+    for field, grid in (
+        ("align", inputs.align),
+        ("joins.frame", inputs.joins.frame if inputs.joins else None),
+    ):
+        if grid is None:
+            continue
+        aligned = parse_crs(grid.crs, f"{field}.crs")
         if asked is not None and not asked.equals(aligned, ignore_axis_order=True):
-            detail = "`crs` and `align.crs` differ; a raster that lies on the pixels of another has its CRS."
+            detail = f"`crs` and `{field}.crs` differ; a raster on the pixels of another has its CRS."
             raise InvalidInput("crs", detail, value=crs_text(asked)[:200], allowed=crs_text(aligned)[:200])
-        return aligned, "align.crs", ()
+        return aligned, f"{field}.crs", ()
     if asked is not None:
         return asked, "crs", ()
     project = parse_any(inputs.project_crs, "project_crs").crs if inputs.project_crs is not None else None
@@ -226,29 +242,33 @@ def _check_stretch(crs: pyproj.CRS, metres: float, field: str) -> None:
 
 def _wish(inputs: GenerateInputs, card: ModelCard, target: pyproj.CRS, centre: tuple[float, float]) -> _Wish:
     """Return the pixels asked for, refused if they are out of the model's range."""
-    if inputs.align is None:
+    shared = inputs.align or (inputs.joins.frame if inputs.joins else None)
+    if shared is None:
         default = nearest(2.0 ** (17 - max(card.levels)) if card.levels else 1.0, card)
         gsd = default if inputs.gsd is None else inputs.gsd
         return _Wish(checked(gsd, card, "gsd"), None, card)
-    grid = _aligned(inputs.align)
-    scale = _pixel_scale(target, centre, grid, "align.pixel_size")
+    field = "align" if inputs.align else "joins.frame"
+    grid = _shared(shared, field)
+    scale = _pixel_scale(target, centre, grid, f"{field}.pixel_size")
     if inputs.gsd is not None and abs(inputs.gsd / scale.mean - 1) > _TRUE:
-        rule = f"nothing, or the {scale.mean:.4g} m of the raster to align to"
+        rule = f"nothing, or the {scale.mean:.4g} m of the raster whose pixels are shared"
         raise InvalidInput("gsd", f"`gsd` must be {rule}.", value=inputs.gsd, allowed=rule)
-    return _Wish(checked(scale.mean, card, "align.pixel_size"), grid, card)
+    return _Wish(checked(scale.mean, card, f"{field}.pixel_size"), grid, card)
 
 
-def _aligned(align: Align) -> PixelGrid:
-    """Return the pixel grid of the raster to align to."""
-    if not all(Fraction(size) > 0 for size in align.pixel_size):
-        detail = "The pixels of the raster to align to have no size."
-        raise InvalidInput("align.pixel_size", detail, value=align.pixel_size, allowed="sizes above 0")
-    if max(abs(value) for value in align.anchor) > _FARTHEST:
+def _shared(grid: Align | Frame, field: str) -> PixelGrid:
+    """Return the pixel grid of a raster to align to, or of a scene to continue."""
+    if not all(Fraction(size) > 0 for size in grid.pixel_size):
+        detail = f"The pixels of `{field}` have no size."
+        raise InvalidInput(f"{field}.pixel_size", detail, value=grid.pixel_size, allowed="sizes above 0")
+    if max(abs(value) for value in grid.anchor) > _FARTHEST:
         rule = f"coordinates within ±{_FARTHEST:.0e}"
-        detail = f"The corner of the raster to align to must have {rule}."
-        raise InvalidInput("align.anchor", detail, value=align.anchor, allowed=rule)
-    width, height = align.pixel_size
-    return PixelGrid((width, height), common_anchor(align.anchor, align.pixel_size))
+        detail = f"The corner in `{field}` must have {rule}."
+        raise InvalidInput(f"{field}.anchor", detail, value=grid.anchor, allowed=rule)
+    (width, height), (x, y) = grid.pixel_size, grid.anchor
+    if isinstance(grid, Frame):  # as it is, since boxes and noise count from there
+        return PixelGrid((width, height), (x, y))
+    return PixelGrid((width, height), common_anchor(grid.anchor, grid.pixel_size))
 
 
 def _direct(crs: pyproj.CRS, scale: ground.Scale, wish: _Wish) -> _Pixels:

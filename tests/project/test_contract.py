@@ -11,7 +11,7 @@ from model_backend import schemas as backend
 from text2earth_qgis.core import schemas as plugin
 
 TWINS = ["Extent", "Box", "Align", "GenerateInputs", "Upload", "Polygons", "EditInputs", "ExtendInputs"]
-TWINS += ["PlanInputs", "EchoInputs"]
+TWINS += ["PlanInputs", "EchoInputs", "Frame", "Joins"]
 EXAMPLES = [
     plugin.GenerateInputs(
         prompt="a lake",
@@ -19,6 +19,12 @@ EXAMPLES = [
         gsd=1.0,
         seed=7,
         canvas="ground",
+        joins=plugin.Joins(
+            frame=plugin.Frame(crs="EPSG:32633", pixel_size=["1", "1"], anchor=[0.0, 0.0]),
+            engine=1,
+            level=17,
+            profile="0" * 64,
+        ),
     ),
     plugin.GenerateInputs(
         prompt="été à Zürich 湖",

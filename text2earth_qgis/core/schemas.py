@@ -67,6 +67,25 @@ class Polygons(Value):
 
 
 @dataclass(frozen=True)
+class Frame(Value):
+    """CRS, decimal pixel sizes and an anchor (x, y): the endless pixel grid of the ground."""
+
+    crs: str
+    pixel_size: Sequence[str]
+    anchor: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Joins(Value):
+    """The scene that a new one continues: frame and level of its recipe, and what it was made with."""
+
+    frame: Frame
+    engine: int
+    level: Optional[int] = None
+    profile: Optional[str] = None
+
+
+@dataclass(frozen=True)
 class GenerateInputs(Value):
     """Inputs of the process ``generate``."""
 
@@ -86,6 +105,7 @@ class GenerateInputs(Value):
     variants: int = 1
     record_prompt: bool = True
     regions: Optional[Polygons] = None
+    joins: Optional[Joins] = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> GenerateInputs:
@@ -96,6 +116,8 @@ class GenerateInputs(Value):
             members["align"] = Align(**members["align"])
         if members.get("regions"):
             members["regions"] = Polygons(**members["regions"])
+        if members.get("joins"):
+            members["joins"] = Joins(**{**members["joins"], "frame": Frame(**members["joins"]["frame"])})
         if isinstance(members.get("canvas"), dict):
             members["canvas"] = Box(**members["canvas"])
         return cls(**members)
