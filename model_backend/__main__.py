@@ -36,6 +36,12 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--port", type=int, help="port to listen on (8765); 0 takes a free one")
     parser.add_argument("--data-dir", type=Path, help="folder of job store, results, models and token")
     parser.add_argument("--model", help="default model: an id of `models list`, or a model folder")
+    parser.add_argument(
+        "--devices",
+        dest="device",
+        metavar="DEVICE,...",
+        help="auto, cpu, cuda, cuda:N or mps; a worker for each, all of which work on one scene (auto)",
+    )
     token = parser.add_mutually_exclusive_group()
     token.add_argument("--token-file", type=Path, help="file with one token per line (DATA_DIR/token)")
     token.add_argument("--no-token", action="store_true", default=None, help="ask nobody (loopback only)")

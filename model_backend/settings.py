@@ -35,8 +35,10 @@ class Settings(BaseSettings):
     model: str = Field(
         "text2earth-mini", description="Default model: an id of `models list`, or a model folder."
     )
-    device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:N` or `mps`.")
-    threads: int = Field(0, ge=0, description="CPU threads of the worker; 0 means all cores.")
+    device: str = Field(
+        "auto", description="`auto`, `cpu`, `cuda`, `cuda:N` or `mps`; several with commas, a worker each."
+    )
+    threads: int = Field(0, ge=0, description="CPU threads, shared out among workers; 0 means all cores.")
     model_memory_gb: float = Field(16.0, gt=0, description="Memory budget of models kept loaded by a worker.")
     max_pixels: int = Field(16_777_216, ge=1, description="Pixels of one scene, its canvas included.")
     max_evaluations: int = Field(

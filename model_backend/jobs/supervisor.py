@@ -142,7 +142,9 @@ class Supervisor:
         order = {
             "worker": slot.name,
             "device": slot.device,
-            "settings": self._settings.model_dump(mode="json"),
+            "settings": self._settings.model_copy(update={"threads": self._threads()}).model_dump(
+                mode="json"
+            ),
         }
         process = subprocess.Popen(
             [sys.executable, "-m", "model_backend.jobs.worker"],
@@ -158,6 +160,14 @@ class Supervisor:
         with self._lock:
             slot.process, slot.born = process, time.monotonic()
         threading.Thread(target=self._await, args=(process,), daemon=True).start()
+
+    def _threads(self) -> int:
+        """Return the CPU threads of each worker; 0 leaves it to torch, which takes what there is."""
+        workers = len(self._slots)
+        if workers == 1:
+            return self._settings.threads
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return max(1, (self._settings.threads or cores) // workers)
 
     def _await(self, process: subprocess.Popen[bytes]) -> None:
         process.wait()

@@ -25,13 +25,14 @@ class Reaper:
     """Starts and kills workers of a data directory."""
 
     def __init__(self, settings: Settings) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.backend.mortal"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(settings.data_dir / "workers.log").open("a"),
-            text=True,
-        )
+        with (settings.data_dir / "workers.log").open("a") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.backend.mortal"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         self._ask(settings.model_dump(mode="json"))
 
     def start(self, name: str, device: str = "cpu", threads: int = 1) -> int:
@@ -44,9 +45,7 @@ class Reaper:
 
     def close(self) -> None:
         """End, and take every worker along."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(10)
+        self._process.communicate(timeout=10)
 
     def _ask(self, order: dict[str, Any]) -> Any:
         assert self._process.stdin is not None
@@ -81,11 +80,12 @@ def _kill(pid: int) -> None:
     os.waitpid(pid, 0)
 
 
-if __name__ == "__main__":
-    _serve()
-
-
 def settings_of(folder: Path, model: Path, **more: Any) -> Settings:
     """Return settings of a data directory in ``folder``, for workers that die often."""
     folder.mkdir(parents=True, exist_ok=True)
-    return Settings(data_dir=folder, model=str(model), lease_seconds=60, max_attempts=1000, threads=1, **more)
+    settings = {"lease_seconds": 60, "max_attempts": 1000, "threads": 1} | more
+    return Settings(data_dir=folder, model=str(model), **settings)
+
+
+if __name__ == "__main__":
+    _serve()

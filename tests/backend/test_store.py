@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from model_backend.errors import Cancelled, Conflict, NoSuchJob, TooManyJobs
+from model_backend.errors import Cancelled, Conflict, Declined, NoSuchJob, TooManyJobs
 from model_backend.jobs.files import Files
+from model_backend.jobs.journal import choose
 from model_backend.jobs.rows import MIGRATIONS, Filter, Job, Result, Submission, Wish
 from model_backend.jobs.store import Store
 
@@ -194,6 +195,123 @@ def test_position_and_eta_count_what_is_ahead(store: Store) -> None:
     assert store.place(second) == (1, 42.0)
     unknown = put(store, rate=None)
     assert store.place(unknown) == (3, None)
+
+
+def test_a_scene_is_joined_when_its_blocks_are_there(store: Store) -> None:
+    """Blocks and joining steps of two variants; a block that is made again holds its joining step up."""
+    job = put(store, blocks=(4, 4), variants=2, layout=1.5)
+    order = []
+    while claim := store.claim("w", LEASE, 3):
+        order.append((claim.variant, claim.part))
+        if claim.part is not None:
+            assert store.begin(claim, "profile", False) == 0
+            store.keep(claim, f"{claim.number}-1/block.tif", str(claim.part))
+        elif len(order) == 3:
+            pieces = store.pieces(claim)
+            assert [(piece.number, piece.sha256) for piece in pieces] == [(0, "0"), (1, "1")]
+            store.redo(claim, [1])
+            with pytest.raises(Cancelled):
+                store.finish(claim, [])
+            continue
+        store.finish(claim, [], ["Said once."])
+    assert order == [(0, 0), (0, 1), (0, None), (0, 1), (0, None), (1, 0), (1, 1), (1, None)]
+    assert (store.job("ada", job.id).status, store.job("ada", job.id).message) == (
+        "successful",
+        "Done. Said once.",
+    )
+    assert store.joined() == [(job.id, 0), (job.id, 1), (job.id, 3), (job.id, 4)]
+    store.gone(store.joined())
+    assert store.joined() == []
+
+
+def test_which_block_a_worker_takes() -> None:
+    """Its next one, else the first; away from other workers."""
+    assert choose([0, 1, 2, 3], set(), None) == 0
+    assert choose([3, 4, 5], {2}, 2) == 3
+    assert choose([1, 2, 3, 4], {0}, None) == 3
+    assert choose([1, 5, 6, 7, 8], set(), None) == 1
+    assert choose([1, 5, 6, 7, 8], {2}, None) == 5
+    assert choose([5], {4}, None) == 5
+    assert choose([1, 6, 7, 8], {0, 5}, 9) == 7
+
+
+def test_a_variant_is_made_on_one_profile(store: Store) -> None:
+    put(store, blocks=(1, 1, 1), layout=1.0)
+    first = store.claim("one", LEASE, 3)
+    assert first is not None
+    store.begin(first, "p", False)
+    other = store.claim("two", LEASE, 3)
+    assert other is not None
+    with pytest.raises(Declined):
+        store.begin(other, "q", False)
+    store.put_back(other)
+    assert store.claim("two", LEASE, 3, shunned=[f"{other.job}/{other.variant}"]) is None
+    store.finish(first, [])
+    other = store.claim("two", LEASE, 3)
+    assert other is not None
+    assert store.begin(other, "q", False) == 1, "nobody is at it on the other profile any more"
+    again = store.claim("one", LEASE, 3)
+    assert again is not None
+    with pytest.raises(Declined):
+        store.begin(again, "p", False)
+
+
+def test_a_worker_that_comes_back_late_spoils_nothing(store: Store) -> None:
+    """Its lease ran out, nobody took its block, but the scene was begun on another profile since."""
+    put(store, blocks=(1, 1), layout=1.0)
+    late = store.claim("late", -1.0, 9)
+    assert late is not None
+    store.begin(late, "p", False)
+    taken = [store.claim("new", LEASE, 9, shunned=[]) for _ in range(2)]
+    assert [claim.number for claim in taken if claim] == [0, 1]
+    for claim in taken:
+        assert claim is not None
+        store.begin(claim, "q", False)
+        store.finish(claim, [])
+    assert not store.beat(late, LEASE)
+    with pytest.raises(Cancelled):
+        store.keep(late, "x", "y")
+
+
+def test_waiting_blocks_take_as_long_as_measured_ones_and_workers_share_them(store: Store) -> None:
+    job = put(store, blocks=(10, 10, 10), rate=None, layout=3.0)
+    assert store.place(job) == (1, None)
+    claim = store.claim("w", LEASE, 3)
+    assert claim is not None
+    store.progress(claim, 1, 4, 20.0, LEASE)  # four calls for the ten that were planned
+    half = store.job("ada", job.id)
+    assert (half.done, half.total) == (2, 31)
+    assert store.place(half) == (0, (8 + 20) * 8.0 + 3.0)
+    assert store.place(half, workers=2) == (0, ((8 + 20) * 8.0 + 3.0) / 2)
+    assert store.place(half, workers=50) == (0, ((8 + 20) * 8.0 + 3.0) / 3)
+    store.progress(claim, 0, 0, None, LEASE)  # a block whose windows are there already takes no call
+
+
+def test_a_store_of_the_first_kind_is_brought_up(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite"
+    with sqlite3.connect(path) as db:
+        for statement in MIGRATIONS[0].split(";\n"):
+            db.execute(statement)
+        db.execute("PRAGMA user_version = 1")
+        for seq, (process, status) in enumerate((("generate", "running"), ("edit", "accepted")), 1):
+            db.execute(
+                "INSERT INTO job"
+                " (seq, id, owner, process, status, inputs, wish, bytes, digest, created, updated)"
+                " VALUES (?, ?, 'ada', ?, ?, '{}', '{}', 0, 'd', 1, 2)",
+                (seq, str(seq), process, status),
+            )
+            db.executemany(
+                "INSERT INTO block (job, number, status, total) VALUES (?, ?, 'accepted', 5)",
+                [(str(seq), 0), (str(seq), 1)],
+            )
+    db.close()
+    store = Store(path)
+    old = store.job("ada", "1")
+    assert (old.status, "Send it again." in old.message) == ("failed", True)
+    claim = store.claim("w", LEASE, 3)
+    assert claim is not None
+    assert (claim.job, claim.variant, claim.part) == ("2", 0, 0)
+    store.close()
 
 
 def test_filters(store: Store) -> None:

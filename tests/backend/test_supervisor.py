@@ -39,8 +39,12 @@ def test_a_submit_wakes_an_idle_worker(idle: Server) -> None:
     assert (started - accepted) % 60 < 1, "at once, not at the next poll"
 
 
-def test_every_device_has_a_worker(start: Callable[..., Server]) -> None:
-    server = start(*NO_MODEL, device="cpu,cpu")
+def test_every_device_has_a_worker_and_they_share_the_threads(start: Callable[..., Server]) -> None:
+    server = start("--devices", "cpu, cpu", threads=6)
+    store = Store(server.data_dir / "jobs.sqlite")
+    profile, _ = until(lambda: store.profile("tiny"))
+    assert profile["threads"] == 3
+    store.close()
     with server.client() as client:
         jobs = [submit(client, "echo", {"pause": 30}) for _ in range(2)]
         for job in jobs:
