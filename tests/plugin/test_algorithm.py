@@ -47,8 +47,8 @@ def run(parameters, context=None, feedback=None):
 def test_parameters_and_outputs(algorithm):
     names = [one.name() for one in algorithm.parameterDefinitions()]
     assert names == [
-        *("PROMPT", "EXTENT", "GSD", "SEED", "NEGATIVE_PROMPT", "CRS", "ALIGN_TO", "CANVAS", "REGIONS"),
-        *("REGION_PROMPT_FIELD", "REGION_NEGATIVE_PROMPT_FIELD", "REGION_PRIORITY_FIELD", "STEPS"),
+        *("PROMPT", "EXTENT", "GSD", "SEED", "NEGATIVE_PROMPT", "CRS", "ALIGN_TO", "CANVAS", "CONTINUE"),
+        *("REGIONS", "REGION_PROMPT_FIELD", "REGION_NEGATIVE_PROMPT_FIELD", "REGION_PRIORITY_FIELD", "STEPS"),
         *("SAMPLER", "GUIDANCE", "MODEL", "OUTPUT"),
     ]
     advanced = QgsProcessingParameterDefinition.Flag.FlagAdvanced

@@ -154,6 +154,11 @@ def recipe_of(layer: QgsRasterLayer) -> Optional[Json]:
     return recipe_in_file(layer.source().split("|")[0]) or None
 
 
+def profile_of(layer: QgsRasterLayer) -> Optional[str]:
+    """Return what the file of a layer says it was computed on, None if it does not."""
+    return _tag(layer.source().split("|")[0], "PROFILE", "GENERATION") or None
+
+
 def recipe_in_file(path: str) -> Json:
     """Return the recipe in the tags of a result file, {} if it has none."""
     text = _tag(path, "RECIPE", "GENERATION")

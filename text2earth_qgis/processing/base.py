@@ -403,9 +403,9 @@ def view(other_bands: Iterable[str]) -> tuple[QgsProcessingParameterDefinition, 
     return bands, stretch, choice("EXTRA_BANDS", "Other bands", other_bands, "match")
 
 
-def prompt() -> QgsProcessingParameterString:
+def prompt(optional: bool = False) -> QgsProcessingParameterString:
     """Return the parameter PROMPT; its help is each algorithm's own."""
-    return QgsProcessingParameterString("PROMPT", "Prompt", multiLine=True)
+    return QgsProcessingParameterString("PROMPT", "Prompt", multiLine=True, optional=optional)
 
 
 def negative_prompt() -> QgsProcessingParameterString:

@@ -8,6 +8,7 @@ from typing import Any, Optional, Union
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
+    QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
@@ -16,11 +17,11 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from text2earth_qgis.core import rasters, regions
+from text2earth_qgis.core import joins, layers, rasters, regions
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.history import Run
 from text2earth_qgis.core.jobs import Done, run_job
-from text2earth_qgis.core.schemas import Box, GenerateInputs
+from text2earth_qgis.core.schemas import Box, GenerateInputs, Json
 from text2earth_qgis.processing import base
 
 ABOUT = base.About(
@@ -44,6 +45,9 @@ ABOUT = base.About(
         "CANVAS": "extent: the area is made as one picture. ground: the picture is part of an endless one, "
         "so that areas made at other times with the same parameters join without a seam; this takes longer. "
         "col,row,width,height: the canvas of an earlier image, in pixels, as its recipe has it.",
+        "CONTINUE": "A layer that this algorithm made. The new image has its prompts, seed, model and pixels "
+        "unless they are given, and agrees with it where they overlap: anywhere if its canvas is the ground, "
+        "else inside of that layer's canvas. CANVAS is not looked at.",
         "ALIGN_TO": "The image takes CRS, pixel size and pixel edges from this raster file.",
         **base.REGIONS,
     },
@@ -68,7 +72,7 @@ class Generate(base.Algorithm):
 
     def _plain(self) -> base.Definitions:
         return (
-            base.prompt(),
+            base.prompt(optional=True),  # a scene that is continued has one
             QgsProcessingParameterExtent("EXTENT", "Extent"),
             base.number("GSD", "Ground sample distance (m per pixel)", base.DOUBLE, (0.01, 100_000)),
             base.seed(),
@@ -79,6 +83,7 @@ class Generate(base.Algorithm):
             QgsProcessingParameterCrs("CRS", "CRS of the image", optional=True),
             QgsProcessingParameterRasterLayer("ALIGN_TO", "Align pixels to", optional=True),
             base.suggestions("CANVAS", "Canvas", ("extent", "ground")),
+            QgsProcessingParameterRasterLayer("CONTINUE", "Scene to continue", optional=True),
             *base.regions(),
         )
 
@@ -94,17 +99,42 @@ class Generate(base.Algorithm):
         if parameters.get("ALIGN_TO") and layer is None:
             raise PluginError(f"{parameters['ALIGN_TO']}, to align to, is not a raster that QGIS can read.")
         project = context.project().crs() if context.project() else QgsCoordinateReferenceSystem()
+        self._regions = self._areas(parameters, context)
+        wishes = self._wishes(parameters, context)
+        given = {key: value for key, value in wishes.items() if value not in (None, "")}
         self._inputs = GenerateInputs(
             extent=rasters.extent_of(box, crs),
             crs=rasters.crs_text(wanted) if wanted.isValid() else None,
             project_crs=rasters.crs_text(project) if project.isValid() else None,
             align=rasters.align_to(layer) if layer else None,
-            canvas=_canvas(self.parameterAsString(parameters, "CANVAS", context)),
-            **self._wishes(parameters, context),
+            **{**self._continued(parameters, context), **given},
         )
-        self._regions = self._areas(parameters, context)
         alone = self._inputs.canvas == "extent"
         self._near = regions.Near(box, crs, context.transformContext()) if alone else None
+
+    def _continued(self, parameters: base.Parameters, context: QgsProcessingContext) -> Json:
+        """Return the inputs that the scene to continue gives; without one, the canvas alone."""
+        if not parameters.get("CONTINUE"):
+            return {"canvas": _canvas(self.parameterAsString(parameters, "CANVAS", context))}
+        layer = self.parameterAsRasterLayer(parameters, "CONTINUE", context)
+        if layer is None:
+            raise PluginError(f"{parameters['CONTINUE']}, to continue, is not a raster that QGIS can read.")
+        found = joins.inputs_of(layer)
+        if not found.get("prompt") and not self.parameterAsString(parameters, "PROMPT", context).strip():
+            raise PluginError(
+                f"The prompt of '{layer.name()}' was not recorded. Give the same one as PROMPT."
+            )
+        if (layers.recipe_of(layer) or {}).get("regions") and self._regions is None:
+            raise PluginError(f"'{layer.name()}' was made with regions. Give the same ones as REGIONS.")
+        return found
+
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        """Refuse an empty prompt, unless a scene that is continued has one."""
+        if parameters.get("CONTINUE"):
+            return QgsProcessingAlgorithm.checkParameterValues(self, parameters, context)
+        return super().checkParameterValues(parameters, context)
 
     def _work(self, feedback: QgsProcessingFeedback) -> Done:
         inputs = self._inputs
