@@ -1,8 +1,9 @@
 """The main job, from start to end, as a user meets it: ``make demo``.
 
-Starts a backend of its own, runs ``text2earth:generate`` through the real qgis_process for a UTM and a
-Web-Mercator extent and ``text2earth:edit`` on a real aerial scene, opens a real QGIS window with the dock
-and a result over that scene, and leaves GeoTIFFs, contact sheets and a screenshot in demo/.
+Starts a backend of its own and calls it through the real qgis_process: ``text2earth:generate`` for a UTM and
+a Web-Mercator extent and for a scene of regions, ``text2earth:edit`` and ``text2earth:extend`` on a real
+aerial scene. Opens a real QGIS window with the dock and a result over that scene, and leaves GeoTIFFs, sheets
+and a screenshot in demo/.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ from rasterio.features import rasterize
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo"
 LAKE = (489377.0, 5206898.0, 190.0, 140.0)  # middle and half axes, metres, EPSG:26914: in a field
+REGIONS = (  # prompt, middle and half axes in metres from the middle of the scene
+    ("a forest", (1900.0, 2100.0, 1900.0, 1500.0)),
+    ("a residential area", (-1700.0, -300.0, 1500.0, 1300.0)),
+    ("a lake", (1300.0, -1500.0, 1300.0, 800.0)),
+    ("a pasture", (-1500.0, 2500.0, 1700.0, 900.0)),
+)
+NEW_LAND = 960.0  # metres added to the east of the real scene
 MINI = ROOT / "resources" / "models" / "text2earth-mini"
 NAIP = (
     ROOT.parent / "shared" / "data" / "imagery" / "naip_20180716.tif",
@@ -168,21 +176,78 @@ def generate(scene: Scene, environment: dict[str, str]) -> Made:
     return Made(scene.prompt, target, seconds)
 
 
-def edit(background: Path, environment: dict[str, str]) -> tuple[Made, Path]:
-    """Put a lake into a field of the real scene; return the result and its mask."""
-    x, y, a, b = LAKE
-    shore = [
+def blob(x: float, y: float, a: float, b: float) -> list[tuple[float, float]]:
+    """Return the outline of something grown: an uneven ellipse around (x, y) with half axes a and b."""
+    return [
         (x + a * r * math.cos(t), y + b * r * math.sin(t))
         for t in (math.tau * k / 60 for k in range(61))
         for r in (1 + 0.12 * math.sin(3 * t + 1) + 0.08 * math.cos(5 * t),)
     ]
-    mask = DEMO / "lake.geojson"
+
+
+def write_polygons(path: Path, outlines: dict[str, list[tuple[float, float]]]) -> Path:
+    """Write outlines in EPSG:26914 as GeoJSON, their names in the field ``prompt``."""
     crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::26914"}}
-    shape = {"type": "Polygon", "coordinates": [shore]}
-    features = [{"type": "Feature", "properties": {}, "geometry": shape}]
-    mask.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": features}))
-    target = DEMO / "edit.tif"
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"prompt": prompt},
+            "geometry": {"type": "Polygon", "coordinates": [outline]},
+        }
+        for prompt, outline in outlines.items()
+    ]
+    path.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": features}))
+    return path
+
+
+def regional(background: Path, environment: dict[str, str]) -> tuple[Made, Path]:
+    """Make fields with a forest, a town, a lake and a pasture in them; return the result and its regions."""
+    with rasterio.open(background) as source:
+        x, y = source.transform * (source.width / 2, source.height / 2)
+    x, y = round(x / 8) * 8.0, round(y / 8) * 8.0
+    outlines = {prompt: blob(x + at[0], y + at[1], at[2], at[3]) for prompt, at in REGIONS}
+    regions = write_polygons(DEMO / "regions.geojson", outlines)
+    target = DEMO / "regions.tif"
+    prompt, half = "annual crops", 4096
+    seconds = run(
+        "text2earth:generate",
+        environment,
+        PROMPT=prompt,
+        EXTENT=f"{x - half},{x + half},{y - half},{y + half} [EPSG:26914]",
+        GSD=8,
+        CRS="EPSG:26914",
+        REGIONS=regions,
+        REGION_PROMPT_FIELD="prompt",
+        SEED=3,
+        OUTPUT=target,
+    )
+    return Made(", ".join((prompt, *outlines)), target, seconds), regions
+
+
+def extend(background: Path, environment: dict[str, str]) -> Made:
+    """Continue the real scene eastward."""
+    with rasterio.open(background) as source:
+        west, south, east, north = source.bounds
+        crs = source.crs.to_string()
+    target = DEMO / "extended.tif"
+    prompt = "a pasture"
+    seconds = run(
+        "text2earth:extend",
+        environment,
+        INPUT=background,
+        EXTENT=f"{west},{east + NEW_LAND},{south},{north} [{crs}]",
+        PROMPT=prompt,
+        SEED=5,
+        OUTPUT=target,
+    )
+    return Made(prompt, target, seconds)
+
+
+def edit(background: Path, environment: dict[str, str]) -> tuple[Made, Path]:
+    """Put a lake into a field of the real scene; return the result and its mask."""
     prompt = "a lake"
+    mask = write_polygons(DEMO / "lake.geojson", {prompt: blob(*LAKE)})
+    target = DEMO / "edit.tif"
     seconds = run(
         "text2earth:edit", environment, INPUT=background, MASK=mask, PROMPT=prompt, SEED=5, OUTPUT=target
     )
@@ -236,6 +301,47 @@ def contact_sheet(made: list[Made], path: Path) -> None:
     sheet.save(path)
 
 
+def regions_sheet(made: Made, regions: Path, path: Path) -> None:
+    """Draw a scene of regions at 1:1, beside a small one with their outlines and what they say."""
+    with rasterio.open(made.path) as source:
+        scene = Image.fromarray(source.read().transpose(1, 2, 0)[:, :, :3])
+        inverse = ~source.transform
+    small = scene.resize((scene.width // 2, scene.height // 2), Image.Resampling.LANCZOS)
+    pen = ImageDraw.Draw(small)
+    for feature in json.loads(regions.read_text())["features"]:
+        outline = [inverse * (x, y) for x, y in feature["geometry"]["coordinates"][0]]
+        pen.line([(col / 2, row / 2) for col, row in outline], fill="white", width=2)
+        col, row = np.mean(outline, axis=0) / 2
+        pen.text((col, row), feature["properties"]["prompt"], fill="white", anchor="mm")
+    sheet = Image.new("RGB", (scene.width + small.width + 60, scene.height + 40), "white")
+    sheet.paste(small, (20, 20))
+    sheet.paste(scene, (small.width + 40, 20))
+    sheet.save(path)
+
+
+def extension_sheet(before: Path, after: Path, path: Path) -> None:
+    """Draw the extended scene, marks above and below where the real one ends.
+
+    Raises SystemExit if a pixel of the real scene changed.
+    """
+    with rasterio.open(before) as old, rasterio.open(after) as new:
+        col, row = (round(value) for value in ~new.transform * (old.transform * (0, 0)))
+        was, now = old.read(), new.read()
+        border = col + old.width
+    if not np.array_equal(was, now[:, row : row + was.shape[1], col : col + was.shape[2]]):
+        raise SystemExit("The extension changed pixels of the scene it extends.")
+    image = Image.fromarray(now[:3].transpose(1, 2, 0))
+    sheet = Image.new("RGB", (2 * image.width + 40, 2 * image.height + 60), "white")
+    sheet.paste(image.resize((2 * image.width, 2 * image.height), Image.Resampling.NEAREST), (20, 30))
+    pen = ImageDraw.Draw(sheet)
+    x = 20 + 2 * border
+    pen.line([(x, 4), (x, 26)], fill="red", width=2)
+    pen.line([(x, sheet.height - 26), (x, sheet.height - 4)], fill="red", width=2)
+    pen.text((x - 8, 15), "real", fill="black", anchor="rm")
+    pen.text((x + 8, 15), "generated", fill="black", anchor="lm")
+    sheet.save(path)
+
+
 def describe(made: Made) -> str:
     """Return CRS, size, GSD, seed and time of a result in a line."""
     with rasterio.open(made.path) as source:
@@ -275,11 +381,17 @@ def main() -> None:
             contact_sheet(made, DEMO / "contact_sheet.png")
             edited, mask = edit(background, environment)
             changed = edit_sheet(background, mask, edited.path, DEMO / "edit_sheet.png")
+            of_regions, regions = regional(background, environment)
+            regions_sheet(of_regions, regions, DEMO / "regions_sheet.png")
+            extended = extend(background, environment)
+            extension_sheet(background, extended.path, DEMO / "extension_sheet.png")
             grabbed = screenshot(environment, made[0], background)
-    for one in (*made, edited):
+    for one in (*made, of_regions, edited, extended):
         print(f"{one.path.relative_to(ROOT)}  {describe(one)}")
     print(f"demo/contact_sheet.png  {'' if trained else 'NOISE: random weights'}")
     print(f"demo/edit_sheet.png  {changed} pixels changed, none outside the mask")
+    print("demo/regions_sheet.png")
+    print("demo/extension_sheet.png  the real part unchanged")
     print(grabbed.relative_to(ROOT))
 
 
