@@ -53,11 +53,16 @@ def _preview(url: str, job: Job) -> dict[str, Any]:
     # A preview shows the pixels of the frame; a resampled file may be in another CRS.
     assert job.plan is not None
     frame, grid = job.plan.recipe.frame, job.plan.recipe.grid
+    link = {"href": url + "/preview", "rel": "preview", "type": "image/jpeg", "title": "Preview"}
+    _, turned, _, turned_too, height_of_row, _ = job.plan.transform
+    own = job.plan.recipe.resampled is None
+    if own and (turned or turned_too or height_of_row > 0):  # the rows of an edited raster are no box's
+        return link
     (width, height), (x, y) = (Decimal(size) for size in frame.pixel_size), map(Decimal, frame.anchor)
     left, top = x + grid.col * width, y - grid.row * height
     bbox = [float(v) for v in (left, top - grid.height * height, left + grid.width * width, top)]
     where = {"crs": frame.crs, "bbox": bbox}
-    return {"href": url + "/preview", "rel": "preview", "type": "image/jpeg", "title": "Preview"} | where
+    return link | where
 
 
 def poll_headers(info: dict[str, Any]) -> dict[str, str]:

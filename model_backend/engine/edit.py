@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,6 +22,7 @@ from model_backend.engine.field import Batch, Latents, Window
 from model_backend.engine.guidance import Guidance, finite
 from model_backend.engine.lattice import Layout, overlap
 from model_backend.engine.noise import Noise
+from model_backend.engine.progress import PREVIEW_SIDE, Progress, Watch
 from model_backend.engine.sampler import Step, advance, clean, trajectory
 from model_backend.engine.scene import Request
 from model_backend.engine.tone import even
@@ -33,25 +32,6 @@ from model_backend.schemas import Box
 
 View = NDArray[np.float32]
 Slices = tuple[slice, slice]
-
-
-class Watch(Protocol):
-    """Who follows an edit; may raise `model_backend.errors.Cancelled` to stop it at once."""
-
-    def step(self, done: int, total: int) -> None:
-        """Hear that ``done`` of ``total`` UNet calls are over, and after every decoded tile."""
-
-
-class _Count:
-    """Counts UNet calls for a watch."""
-
-    def __init__(self, watch: Watch, total: int) -> None:
-        self._watch, self._done, self._total = watch, 0, total
-
-    def add(self, calls: int) -> None:
-        """Tell the watch of so many more calls; of none, to give it a chance to stop."""
-        self._done += calls
-        self._watch.step(self._done, self._total)
 
 
 @dataclass(frozen=True)
@@ -66,6 +46,34 @@ class Canvas:
     view: View
     paint: Bools
     known: Bools
+
+
+class _Onlooker:
+    """Shows a watch a box of the canvas: what is there, and in the mask what is made of it so far."""
+
+    def __init__(self, watch: Watch, canvas: Canvas, shown: Box) -> None:
+        self.step = watch.step
+        self._watch = watch
+        self._size = canvas.view.shape[1:]
+        self._rows = shown.row - canvas.box.row + _spread(shown.height)
+        self._cols = shown.col - canvas.box.col + _spread(shown.width)
+        rows, cols = self._rows[:, None], self._cols
+        self._around = np.rint(255 * canvas.view[:, rows, cols]).astype(np.uint8).transpose(1, 2, 0)
+        self._paint = canvas.paint[rows, cols][..., None]
+
+    def preview(self, rgb: NDArray[np.uint8]) -> None:
+        """Take an impression of the whole canvas, and pass on what belongs into the mask."""
+        rows, cols = (
+            at * have // of
+            for at, have, of in zip((self._rows, self._cols), rgb.shape, self._size, strict=False)
+        )
+        self._watch.preview(np.where(self._paint, rgb[np.ix_(rows, cols)], self._around))
+
+
+def _spread(side: int) -> NDArray[np.int64]:
+    """Return the pixels of a side that a preview shows, evenly spread."""
+    count = min(side, PREVIEW_SIDE)
+    return ((np.arange(count) + 0.5) * (side / count)).astype(np.int64)
 
 
 class Edit:
@@ -106,21 +114,26 @@ class Edit:
         assert self._layout.cols.bounds is not None
         return self._layout.cols.bounds
 
-    def view(self, watch: Watch) -> View:
-        """Return the canvas, (3, height, width) in 0..1, with the mask painted anew."""
+    def view(self, watch: Watch, shown: Box | None = None) -> View:
+        """Return the canvas, (3, height, width) in 0..1, with the mask painted anew.
+
+        The watch's previews are of ``shown``, a box inside the canvas.
+        """
         windows = self._active.windows
         calls = self._batching.calls(self._prompts.needs(windows)) * sum(self._trajectory.lengths)
         done: dict[Window, Latents] = {}
-        count = _Count(watch, calls)
+        onlooker = _Onlooker(watch, self._canvas, shown or self._canvas.box)
+        progress = Progress(onlooker, self._layout, self._model.card, self._canvas.box)
+        progress.expect(calls)
         for phase, steps in enumerate(self._trajectory.phases):
             results: dict[Window, Latents] = {}
             for first in range(0, len(windows), self._batching.windows):
                 some = windows[first : first + self._batching.windows]
                 self._look_at(some)
                 x = np.stack([self._begin(phase, steps[0], window, done) for window in some])
-                results |= zip(some, self._denoise(steps, some, x, count), strict=True)
+                results |= zip(some, self._denoise(steps, some, x, progress), strict=True)
             done = results
-        return self._decode(done, count)
+        return self._decode(done, progress)
 
     def _begin(self, phase: int, step: Step, window: Window, done: dict[Window, Latents]) -> Latents:
         """Return a window's latents at the beginning of a phase, which ``step`` is the first of."""
@@ -160,7 +173,7 @@ class Edit:
 
     @torch.inference_mode()
     def _denoise(
-        self, steps: Sequence[Step], windows: Sequence[Window], latents: Batch, count: _Count
+        self, steps: Sequence[Step], windows: Sequence[Window], latents: Batch, progress: Progress
     ) -> Batch:
         """Take a group of windows through the steps of a phase."""
         x = torch.from_numpy(latents).to(self._model.device)
@@ -170,8 +183,9 @@ class Edit:
         guided = self._guidance.over(mixtures, self._batching.samples)
         before = None
         for step in steps:
-            output = guided.predict(x, step.timestep, seen, partial(count.add, 1))
+            output = guided.predict(x, step.timestep, seen, progress.called)
             x0 = clean(x, output, step, self._model.schedule.prediction)
+            progress.stepped(windows, x0.float().cpu().numpy())
             x, before = advance(x, x0, before, step), x0
         return finite(x, self.profile)
 
@@ -198,7 +212,7 @@ class Edit:
         latents: Latents = self._model.encode(torch.from_numpy(pixels)[None])[0].cpu().numpy()
         return latents
 
-    def _decode(self, done: dict[Window, Latents], count: _Count) -> View:
+    def _decode(self, done: dict[Window, Latents], progress: Progress) -> View:
         """Return the picture: tiles with free latents decoded, the source's view elsewhere."""
         factor = self._layout.factor
         tiles = self._layout.tile_rows, self._layout.tile_cols
@@ -218,7 +232,7 @@ class Edit:
                 weight = np.outer(tiles[0].weight(i), tiles[1].weight(j))
                 image[:, *there] += self._tile(done, *latents) * weight
                 painted[there] += weight
-                count.add(0)
+                progress.decoded()
         return image + (1 - painted) * self._canvas.view
 
     def _tile(self, done: dict[Window, Latents], rows: range, cols: range) -> View:

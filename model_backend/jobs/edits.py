@@ -18,6 +18,7 @@ from model_backend.jobs.rows import Claim, Result
 from model_backend.jobs.uploads import Uploads
 from model_backend.processes import edit, extend
 from model_backend.raster import spectral
+from model_backend.raster.grids import overlap
 from model_backend.raster.patch import Patch, picture, write_edit
 from model_backend.raster.source import read, read_known
 from model_backend.schemas import EditInputs, Recipe
@@ -39,7 +40,7 @@ def run(claim: Claim, bench: Bench) -> list[Result]:
     which = "" if plan.variants == 1 else f" variant {claim.number + 1} of {plan.variants}"
     watch.say(f"Painting{which}.")
     work = painter(model, recipe, ready)
-    painted = work.view(watch)
+    painted = work.view(watch, overlap(recipe.grid, ready.canvas))
     learn_rate(plan, bench)
     watch.say("Writing the file.")
     profile = work.profile

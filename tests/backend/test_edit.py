@@ -30,9 +30,13 @@ class Steps:
 
     def __init__(self) -> None:
         self.heard: list[tuple[int, int]] = []
+        self.seen: list[np.ndarray] = []
 
     def step(self, done: int, total: int) -> None:
         self.heard.append((done, total))
+
+    def preview(self, rgb: np.ndarray) -> None:
+        self.seen.append(rgb)
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +149,19 @@ def test_only_windows_that_touch_the_mask_are_computed(model: Model) -> None:
     assert watch.heard[-1] == (6, 6) == (counted.calls, counted.calls)
     # Beyond the only decode tile with free latents the picture is the source's own view.
     assert np.array_equal(view[:, -40:, -40:], place.view[:, -40:, -40:])
+
+
+def test_previews_show_what_is_there_around_what_is_made(model: Model) -> None:
+    place = canvas(8 * 20, 8 * 14, (slice(40, 60), slice(32, 80)), at=(500, 300))
+    watch = Steps()
+    Edit(model, request(), place).view(watch, Box(col=330, row=530, width=52, height=31))
+    there = np.s_[30:61, 30:82]
+    paint, old = place.paint[there], np.rint(255 * place.view[:, *there]).transpose(1, 2, 0)
+    assert len(watch.seen) >= 1
+    for seen in watch.seen:
+        assert seen.shape == (31, 52, 3)
+        assert np.array_equal(seen[~paint], old[~paint])
+        assert (seen[paint] != old[paint]).any(1).mean() > 0.5
 
 
 def test_an_edit_hardly_depends_on_what_it_hides(model: Model) -> None:

@@ -229,13 +229,16 @@ def test_from_run_to_the_whole_result(dock, form, scene, iface, tmp_path, backen
     grab("edit-finished")
 
 
-def test_progress_and_cancel(dock, form, scene, backend):
+def test_progress_preview_and_cancel(dock, form, scene, backend):
     form.model.steps.setValue(200)
     fill(dock, form, scene, side=150)
     key = run(dock)
     assert dock.runs.card(key).phase() == "Sending"
     until(lambda: state(dock, key) == "running")
-    until(lambda: dock.runs.card(key).progress() > 0)
+    until(lambda: dock.previews.items())
+    seen = dock.previews.items()[0]._extent
+    shape = square(scene, 200, 150, 150).boundingBox()
+    assert (seen.xMinimum(), seen.yMaximum()) == pytest.approx((shape.xMinimum(), shape.yMaximum()))
     grab("edit-running")
     done = dock.runs.row(key).run
     dock.runs.card(key).cancel.click()
