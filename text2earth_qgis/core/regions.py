@@ -112,6 +112,7 @@ def read(layer: Layer, near: Optional[Near], stop: Callable[[], bool]) -> Polygo
         where = " near the extent" if near else ""
         which = "selected polygon" if layer.ids is not None else "polygon"
         raise RasterRefused(f"The regions '{layer.name}' have no {which}{where}.")
+    features.sort(key=lambda one: one["id"])  # a selection comes in any order; the later one is seen
     return Polygons({"type": "FeatureCollection", "features": features}, crs_text(layer.crs))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Optional
 
 from qgis.core import QgsRectangle
@@ -10,7 +11,7 @@ from qgis.PyQt.QtCore import QObject
 
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.history import Run
-from text2earth_qgis.core.schemas import GenerateInputs, Json, Plan
+from text2earth_qgis.core.schemas import GenerateInputs, Json, Plan, Polygons
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.footprint import Footprint
 from text2earth_qgis.gui.ground import crs_of
@@ -18,6 +19,7 @@ from text2earth_qgis.gui.mode import Mode
 from text2earth_qgis.gui.panels.plan import PlanPanel, price
 from text2earth_qgis.gui.panels.request import RequestPanel
 from text2earth_qgis.gui.planner import Planner
+from text2earth_qgis.gui.region_reader import RegionReader
 from text2earth_qgis.gui.runner import Runner
 
 
@@ -37,6 +39,11 @@ class GenerateMode(Mode):
         self.request = RequestPanel(canvas)
         super().__init__(self.request, plan, connection, parent)
         self.planned: Optional[Plan] = None
+        self.regions: Optional[Polygons] = None  # as read from the chosen layer
+        self._read_for: object = None  # what they were read for
+        self.reader = RegionReader(self)
+        self.reader.found.connect(self._read)
+        self.reader.refused.connect(self._refused)
         self.planner = Planner(self)
         self.footprint = Footprint(canvas)
         self.request.changed.connect(self.changed)
@@ -65,16 +72,28 @@ class GenerateMode(Mode):
         missing, ready = self.missing(), self.connection.state.ready
         self._outline()
         self.request.advanced.show_price("")
+        self.stop()
         if missing or not ready:
-            self.planner.stop()
             self.plan.show_hint(missing) if ready else self.plan.clear()
+            return
+        self.plan.wait()
+        if not self._reads():
+            self.request.regions.show_found(self.request.regions.kept())
+            self._plan()
+        elif self.regions is not None and self._read_for == self.request.region_choice():
+            self._plan()
         else:
-            self.plan.wait()
-            self.planner.plan(self.connection.client, self.request.inputs(), self.request.wants_price())
+            self.regions, self._read_for = None, self.request.region_choice()
+            self.reader.read(self.request.wanted_regions)
+
+    def reason(self) -> str:
+        """Return why this cannot be run."""
+        reading = self._reads() and self.regions is None
+        return super().reason() or ("Reading the regions." if reading else "")
 
     def run(self, runner: Runner) -> None:
         """Send the request as a job; raises ``PluginError``."""
-        inputs = self.request.inputs()
+        inputs = self._inputs()
         if inputs is not None:
             runner.start(inputs)
 
@@ -92,17 +111,39 @@ class GenerateMode(Mode):
 
     def stop(self) -> None:
         """Ask nothing any more."""
+        self.reader.stop()
         self.planner.stop()
 
     def close(self) -> None:
         """Take outline and map tool off the canvas."""
-        self.planner.stop()
+        self.stop()
+        self.request.regions.close_layers()
         self.footprint.remove()
         self.request.extent.close_tool()
 
+    def _reads(self) -> bool:
+        """Whether regions come from a layer."""
+        return self.request.regions.areas.layer() is not None
+
+    def _inputs(self) -> Optional[GenerateInputs]:
+        """Return what is asked for, with its regions."""
+        inputs = self.request.inputs()
+        found = self.regions if self._reads() else self.request.regions.kept()
+        return inputs if inputs is None else replace(inputs, regions=found)
+
+    def _read(self, found: Polygons) -> None:
+        self.regions = found
+        self.request.regions.show_found(found)
+        self._plan()
+        self.answered.emit()
+
+    def _plan(self) -> None:
+        self.planner.plan(self.connection.client, self._inputs(), self.request.wants_price())
+
     def _planned(self, plan: Plan) -> None:
         self.planned = plan
-        self.plan.show_plan(plan, self.connection.state.url)
+        sent = "prompts, extent and regions" if plan.recipe.get("regions") else "prompt and extent"
+        self.plan.show_plan(plan, self.connection.state.url, sent)
         self._outline()
         self.answered.emit()
 

@@ -40,7 +40,7 @@ def sight_lines(sight: Sight) -> tuple[str, str]:
     )
 
 
-def destination(url: str, sent: str = "prompt and extent") -> str:
+def destination(url: str, sent: str) -> str:
     """Return where the request goes, as a sentence."""
     if words.is_local(url):
         return f"Runs on this computer ({urlsplit(url).netloc}): nothing leaves it."
@@ -78,10 +78,10 @@ class PlanPanel(QWidget):
             label.hide()
         layout.addLayout(self._warnings)
 
-    def show_plan(self, plan: Plan, url: str) -> None:
-        """Show what the backend at ``url`` answered."""
+    def show_plan(self, plan: Plan, url: str, sent: str) -> None:
+        """Show what the backend at ``url`` answered, to which that much is sent."""
         self.clear()
-        for label, text in zip(self._lines, (*plan_lines(plan), destination(url))):
+        for label, text in zip(self._lines, (*plan_lines(plan), destination(url, sent))):
             label.setText(text)
             label.show()
         self._tell(plan.warnings, "warning")

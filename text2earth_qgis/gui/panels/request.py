@@ -14,6 +14,7 @@ from qgis.gui import QgsExtentWidget, QgsMapCanvas
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
+from text2earth_qgis.core import regions
 from text2earth_qgis.core.rasters import crs_text, extent_of
 from text2earth_qgis.core.schemas import Extent, GenerateInputs, Json
 from text2earth_qgis.gui import ground, words
@@ -22,6 +23,7 @@ from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.map_tools.draw_extent import DrawExtent
 from text2earth_qgis.gui.panels.advanced import AdvancedPanel
 from text2earth_qgis.gui.panels.fields import GsdField, PromptEdit, SeedField, fold
+from text2earth_qgis.gui.panels.regions import RegionsPanel
 
 EXAMPLE = "Such as: a village with red roofs beside a river, farmland around it, a road from north to south"
 AVOID = "What the picture should not show, such as: clouds, blur"
@@ -155,12 +157,15 @@ class RequestPanel(QWidget):
         self.seed = SeedField()
         self.advanced = AdvancedPanel()
         self.advanced.grid_changed.connect(self._follow_model)
+        self.regions = RegionsPanel()
         avoid = fold("Negative prompt", self.negative)
+        lots = fold("Regions", self.regions)
+        self.regions.titled.connect(lots.setTitle)
         more = fold("More settings", self.advanced)
         more.collapsedStateChanged.connect(lambda _closed: self.changed.emit())
-        for part in (avoid, more):
+        for part in (avoid, lots, more):
             part.collapsedStateChanged.connect(lambda _closed: self.unfolded.emit())
-        self._folds = {"negative": avoid, "more": more}
+        self._folds = {"negative": avoid, "regions": lots, "more": more}
         title = QLabel("Prompt")
         title.setBuddy(self.prompt)
         form = QFormLayout()
@@ -171,7 +176,7 @@ class RequestPanel(QWidget):
         form.addRow("Seed", self.seed)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(9, 9, 9, 0)
-        for widget in (title, self.prompt, avoid):
+        for widget in (title, self.prompt, avoid, lots):
             layout.addWidget(widget)
         layout.addLayout(form)
         layout.addWidget(more)
@@ -179,7 +184,7 @@ class RequestPanel(QWidget):
         for edit in (self.prompt, self.negative):
             edit.textChanged.connect(self.changed)
             edit.submitted.connect(self.submitted)
-        for field in (self.extent, self.seed, self.advanced):
+        for field in (self.extent, self.seed, self.regions, self.advanced):
             field.changed.connect(self.changed)
         self.gsd.changed.connect(self._follow_gsd)
 
@@ -191,7 +196,7 @@ class RequestPanel(QWidget):
             return "Write in the prompt what the picture should show."
         if self.extent.value() is None:
             return "Choose an extent, or draw one on the map."
-        return self.advanced.refusal
+        return self.regions.missing() or self.advanced.refusal
 
     def inputs(self) -> Optional[GenerateInputs]:
         """Return what is asked for, None as long as something is missing."""
@@ -209,6 +214,18 @@ class RequestPanel(QWidget):
         )
         return replace(inputs, **self.advanced.values())
 
+    def region_choice(self) -> object:
+        """Return what the regions of the layer depend on, to be compared."""
+        return self.regions.revision, self.extent.value(), self.advanced.canvas.currentData()
+
+    def wanted_regions(self) -> Optional[tuple[regions.Layer, Optional[regions.Near]]]:
+        """Return the layer of the regions that are to be read, and near what; None if there is none."""
+        layer = self.regions.chosen()
+        if layer is None:
+            return None
+        near = regions.Near(*self.extent.box(), QgsProject.instance().transformContext())
+        return layer, near if self.advanced.canvas.currentData() == "extent" else None
+
     def set_inputs(self, inputs: GenerateInputs, seed: Optional[int]) -> None:
         """Show the settings of an earlier run, with the seed that it took."""
         self.extent.set_value(inputs.extent)
@@ -218,6 +235,8 @@ class RequestPanel(QWidget):
         self.prompt.setPlainText(inputs.prompt)
         self.negative.setPlainText(inputs.negative_prompt)
         self._folds["negative"].setCollapsed(not inputs.negative_prompt)
+        self.regions.keep(inputs.regions)
+        self._folds["regions"].setCollapsed(inputs.regions is None)
         self.gsd.set_value(inputs.gsd)
         self.seed.set_value(inputs.seed)
         self.advanced.set_values(inputs)
@@ -230,10 +249,12 @@ class RequestPanel(QWidget):
             "gsd": self.gsd.value(),
             "seed": self.seed.value(),
             **self.advanced.memory(),
+            "region_fields": self.regions.memory(),
         }
 
     def recall(self, memory: Json) -> None:
         """Show what ``memory`` returned."""
+        self.regions.recall(memory.get("region_fields") or {})
         nowhere = Extent([0.0, 0.0, 0.0, 0.0])
         known = {item.name for item in fields(GenerateInputs)}
         kept = {name: value for name, value in memory.items() if name in known and value is not None}

@@ -1,0 +1,85 @@
+"""The choice of a polygon layer of the project, or of the features selected in it.
+
+Says by ``changed`` whenever other polygons are meant, also because they were edited. Reads layers and writes
+none; what the polygons are for, its users know.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsVectorLayer
+from qgis.gui import QgsMapLayerComboBox
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import QCheckBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+
+
+class PolygonField(QWidget):
+    """Layer and "selected only"."""
+
+    changed = pyqtSignal()
+
+    def __init__(self, no_layer: str, tip: str, parent: Optional[QWidget] = None) -> None:
+        """Call the choice of none ``no_layer``."""
+        super().__init__(parent)
+        self._watched: Optional[QgsVectorLayer] = None
+        self.layers = QgsMapLayerComboBox()
+        self.layers.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
+        self.layers.setAllowEmptyLayer(True, no_layer)
+        self.layers.setCurrentIndex(0)
+        self.layers.setMinimumContentsLength(6)
+        self.layers.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.layers.setToolTip(tip)
+        self.only = QCheckBox("Selected features only")
+        self.only.toggled.connect(lambda _checked: self.changed.emit())
+        self.row = QHBoxLayout()
+        self.row.setContentsMargins(0, 0, 0, 0)
+        self.row.addWidget(self.layers, 1)
+        self.box = QVBoxLayout(self)
+        self.box.setContentsMargins(0, 0, 0, 0)
+        self.box.setSpacing(3)
+        self.box.addLayout(self.row)
+        self.box.addWidget(self.only)
+        self.setFocusProxy(self.layers)
+        self.layers.currentIndexChanged.connect(self._follow)
+
+    def layer(self) -> Optional[QgsVectorLayer]:
+        """Return the chosen layer."""
+        layer = self.layers.currentLayer()
+        return layer if isinstance(layer, QgsVectorLayer) else None
+
+    def ids(self) -> Optional[frozenset[int]]:
+        """Return the ids of the selected features, None if all are meant."""
+        layer = self.layer()
+        return frozenset(layer.selectedFeatureIds()) if layer is not None and self.only.isChecked() else None
+
+    def choose(self, layer: Optional[QgsMapLayer]) -> None:
+        """Take a layer of the project, all of it; None takes none."""
+        self.only.setChecked(False)
+        if layer is None:
+            self.layers.setCurrentIndex(0)
+        else:
+            self.layers.setLayer(layer)
+
+    def close(self) -> None:
+        """Hear of no layer any more."""
+        self._watch(None)
+
+    def _follow(self, _index: int) -> None:
+        self._watch(self.layer())
+        self.changed.emit()
+
+    def _watch(self, layer: Optional[QgsVectorLayer]) -> None:
+        for before, method in ((self._watched, "disconnect"), (layer, "connect")):
+            if before is None or sip.isdeleted(before):
+                continue
+            for signal in (
+                before.layerModified, before.afterRollBack, before.dataChanged, before.crsChanged,
+                before.selectionChanged,
+            ):  # fmt: skip
+                getattr(signal, method)(self._touched)
+        self._watched = layer
+
+    def _touched(self, *_what: object) -> None:
+        self.changed.emit()
