@@ -9,6 +9,8 @@ from pathlib import Path
 import requests
 from conftest import ROOT, SCREENS
 
+from text2earth_qgis.core.history import History
+
 STORIES = Path(__file__).parent / "stories"
 
 
@@ -45,6 +47,17 @@ def test_a_job_outlives_qgis_and_is_fetched_at_the_next_start(backend, tmp_path)
     opened = tell("reopen", tmp_path, TEXT2EARTH_BACKEND_URL=backend.url)
     assert opened.returncode == 0, opened.stderr
     assert len(list((tmp_path / "results").glob("*.tif"))) == 1
+
+
+def test_what_the_toolbox_runs_outlives_qgis_too(backend, tmp_path):
+    closed = tell("close_toolbox", tmp_path, TEXT2EARTH_BACKEND_URL=backend.url)
+    assert closed.returncode == 0, closed.stderr
+    job = (tmp_path / "job").read_text()
+    left = requests.get(f"{backend.url}/jobs/{job}", timeout=10).json()
+    assert left["status"] in ("accepted", "running", "successful")
+    (history,) = (tmp_path / "profile").rglob("history.sqlite")
+    (run,) = History(history).unfinished()
+    assert (run.job, run.target) == (job, str(tmp_path / "results" / "a.tif"))
 
 
 def test_the_dock_is_readable_in_a_dark_theme_on_a_dense_screen(backend, tmp_path):
