@@ -14,7 +14,7 @@ PLUGIN = ROOT / "text2earth_qgis"
 MODULES = sorted(PLUGIN.rglob("*.py"))
 LIBRARIES = (qgis.core, qgis.gui, QtCore, QtGui, QtWidgets, QtNetwork)
 # Where worker threads run; a Python callable connected to a signal there corrupts memory in PyQt 5.
-WORKERS = ("core/client.py", "core/calls.py", "core/jobs.py", "processing/")
+WORKERS = ("core/client.py", "core/calls.py", "core/jobs.py", "core/online.py", "processing/")
 WORKERS += ("core/datasets.py", "core/masks.py", "core/cuts.py", "core/patch.py", "core/edits.py")
 NOT_IN_322 = (  # of Qgis
     *("LayerFilter", "LayerType", "WkbType", "GeometryType", "DistanceUnit", "RenderUnit", "ProjectFlag"),

@@ -190,6 +190,18 @@ def look_over(order: Order, window: int, stop: Stop) -> Sight:
     return Sight(cut, grid.box, masks.ground_pixel(grid, order.context), cut.width * cut.height * pixel)
 
 
+def painters(client: Client, model: Optional[str]) -> list[Json]:
+    """Return the cards of the models that an edit may be made by."""
+    with pool_thread_released():
+        cards = [card for card in client.models() if card.get("pipeline") == "inpaint"]
+    return [card for card in cards if (card.get("id") == model if model else card.get("installed"))]
+
+
+def window_of(cards: list[Json]) -> int:
+    """Return the pixels of a side of what models see at once: a first guess of what they need."""
+    return max((int(card.get("window") or WINDOW) for card in cards), default=WINDOW)
+
+
 def uploads_of(inputs: Json) -> list[str]:
     """Return the ids of the uploads that the inputs of a job name."""
     named = (inputs.get(name) for name in ("source", "mask"))
@@ -215,7 +227,7 @@ def _send(order: Order, source: gdal.Dataset, outbox: _Outbox, folder: Path) -> 
         box = plot.box
     else:
         mask, box = _mask(order, place, outbox, folder)
-    window = _window(client, order.wishes.get("model"))
+    window = window_of(painters(client, order.wishes.get("model")))
     stamp = stamp_of(source)
     cut: Optional[Box] = cuts.around_mask(box, window, place.reach, grid.box)
     if cut is None:
@@ -267,14 +279,6 @@ def _mask(order: Order, place: masks.Place, outbox: _Outbox, folder: Path) -> tu
     path = folder / "mask.tif"
     box = masks.picture_of(order.mask, place, path, outbox.listener.stop)
     return outbox.send(path), box
-
-
-def _window(client: Client, model: Optional[str]) -> int:
-    """Return the pixels of a side of what the model sees at once: a first guess of what it needs."""
-    with pool_thread_released():
-        cards = [card for card in client.models() if card.get("pipeline") == "inpaint"]
-    named = [card for card in cards if (card.get("id") == model if model else card.get("installed"))]
-    return max((int(card.get("window") or WINDOW) for card in named), default=WINDOW)
 
 
 def _shown(order: Order, source: gdal.Dataset, cut: Path) -> tuple[tuple[int, ...], Optional[cuts.Ranges]]:

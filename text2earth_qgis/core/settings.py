@@ -19,6 +19,7 @@ from qgis.core import QgsApplication, QgsProject, QgsSettings
 from qgis.PyQt.QtCore import QStandardPaths
 
 PREFIX = "text2earth/"
+ONLINE_HOSTS = PREFIX + "online_hosts"  # separated by blanks
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -114,3 +115,17 @@ def result_folder(settings: Settings, project: QgsProject) -> Path:
         return Path(home, "text2earth")
     documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
     return Path(documents, "Text2Earth")
+
+
+def sends_imagery_of(host: str) -> bool:
+    """Say whether the user allowed imagery of an online layer's host to be sent to the backend."""
+    return host in _online_hosts()
+
+
+def send_imagery_of(host: str) -> None:
+    """Remember that imagery of a host may be sent to the backend."""
+    QgsSettings().setValue(ONLINE_HOSTS, " ".join(sorted({*_online_hosts(), host})))
+
+
+def _online_hosts() -> list[str]:
+    return str(QgsSettings().value(ONLINE_HOSTS, "", type=str)).split()

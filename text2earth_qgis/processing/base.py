@@ -15,14 +15,11 @@ from typing import Any, Callable, Iterable, Mapping, Optional, TypeVar
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsFeatureRequest,
-    QgsMapLayer,
-    QgsMapLayerStyle,
     QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
-    QgsProcessingLayerPostProcessorInterface,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterBand,
@@ -33,7 +30,6 @@ from qgis.core import (
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterString,
-    QgsProject,
     QgsRasterLayer,
     QgsRectangle,
 )
@@ -47,6 +43,7 @@ from text2earth_qgis.core.jobs import Desk, Done
 from text2earth_qgis.core.paths import resource
 from text2earth_qgis.core.schemas import Json
 from text2earth_qgis.core.settings import Settings
+from text2earth_qgis.processing.dress import Dress, Place
 
 T = TypeVar("T")
 Parameters = Mapping[str, Any]
@@ -94,24 +91,6 @@ class About:
     output: str  # label of the result, its layer's name unless there is a better one
     no_prompt: str  # what to say of an empty prompt
     parameters: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Place:
-    """How a loaded result is shown: like and above another layer, else in our group."""
-
-    style: Optional[QgsMapLayerStyle] = None
-    above: str = ""  # id of the layer
-    group: str = layers.GROUP  # name of the group of both
-
-
-def beside(layer: QgsRasterLayer, project: Optional[QgsProject], same_bands: bool = True) -> Place:
-    """Return the place of a result that is ``layer`` made anew: above it, and in its style if that fits."""
-    style = QgsMapLayerStyle()
-    style.readFromLayer(layer)
-    node = project.layerTreeRoot().findLayer(layer.id()) if project else None
-    group = layers.GROUP if node is None else node.parent().name()
-    return Place(style if same_bands else None, layer.id(), group)
 
 
 def told_to_qgis(work: Callable[[], T]) -> T:
@@ -309,31 +288,7 @@ class Algorithm(QgsProcessingAlgorithm):
             details.name = layers.name(recipe)
         if hasattr(details, "groupName"):  # QGIS 3.32
             details.groupName = self._place.group
-        details.setPostProcessor(_Dress(recipe, self._place))
-
-
-class _Dress(QgsProcessingLayerPostProcessorInterface):
-    """Gives the loaded layer its style, its metadata and its place, in the main thread."""
-
-    alive: set[_Dress] = set()  # Processing keeps no reference of its own
-
-    def __init__(self, recipe: Json, place: Place) -> None:
-        super().__init__()
-        self._recipe, self._place = recipe, place
-        self.alive.add(self)
-
-    def postProcessLayer(
-        self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> None:
-        """Describe the layer and move it where it belongs."""
-        self.alive.discard(self)
-        name = layer.name()  # the one given in a model or dialog, or ours
-        if self._place.style is not None:
-            self._place.style.writeToLayer(layer)
-        layers.describe(layer, self._recipe)
-        layer.setName(name)
-        if context.project():
-            layers.put_above(layer, self._place.above, context.project())
+        details.setPostProcessor(Dress(recipe, self._place))
 
 
 def number(

@@ -7,12 +7,14 @@ result is another file.
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Optional
 
 from qgis.core import (
     QgsProcessing,
     QgsProcessingContext,
     QgsProcessingFeedback,
+    QgsProcessingMultiStepFeedback,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterMapLayer,
     QgsProcessingParameterRasterLayer,
@@ -21,11 +23,13 @@ from qgis.core import (
     QgsVectorLayerFeatureSource,
 )
 
-from text2earth_qgis.core import edits, masks, rasters
+from text2earth_qgis.core import edits, masks, online, rasters
 from text2earth_qgis.core.assembly import RESULTS
+from text2earth_qgis.core.datasets import RasterFile
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.jobs import Done
+from text2earth_qgis.core.jobs import Done, Listener, stoppable
 from text2earth_qgis.processing import base
+from text2earth_qgis.processing.dress import beside
 
 ABOUT = base.About(
     name="edit",
@@ -37,12 +41,13 @@ ABOUT = base.About(
     "observed, and the file says so.\n\n"
     "Only the mask and the part of the raster around it are sent to the Text2Earth backend. "
     f"{base.BACKEND}\n\n"
-    "The raster must be a file that QGIS reads through GDAL. Save an online layer as GeoTIFF first.",
+    "An online layer (XYZ, WMS, ...) is fetched around the mask, in pixels that suit the model, and the "
+    "result is an image of that part alone. Its attribution stays with it.",
     tags=("inpainting", "inpaint", "mask"),
     output="Edited imagery",
     no_prompt="The prompt is empty. Describe what shall be in the mask.",
     parameters={
-        "INPUT": "Raster file to edit. It is only read.",
+        "INPUT": "Raster to edit: a file or an online layer. It is only read.",
         "MASK": "Where the raster may change: polygons, or a raster that is above zero there, in any CRS.",
         "SELECTED_ONLY": "Take only the selected polygons of the mask.",
         "PROMPT": "What shall be there, for example: a lake.",
@@ -59,6 +64,10 @@ ABOUT = base.About(
         "a file that shows the patch, saved beside it, over the raster.",
         "GUIDANCE": "How closely the edit follows the prompt. Left empty, what suits the model.",
         "MODEL": "Id of an inpainting model of the backend. Left empty, its default model.",
+        "SEND_ONLINE": "Allow imagery of an online layer to be sent to the backend. Check its terms first; "
+        "this is remembered for the server it comes from.",
+        "GSD": "Only for online layers: metres on the ground per pixel. The zoom level nearest to it is "
+        "taken. Left empty, the finest that the model makes.",
         "OUTPUT": "GeoTIFF to write; for the result vrt, a name that ends in .vrt.",
     },
 )
@@ -72,6 +81,9 @@ class Edit(base.Algorithm):
     def __init__(self) -> None:
         super().__init__()
         self._order: Optional[edits.Order] = None
+        self._online: Optional[online.Online] = None
+        self._folder: Optional[TemporaryDirectory[str]] = None  # of what is fetched of it
+        self._gsd: Optional[float] = None
 
     def _plain(self) -> base.Definitions:
         kinds = [QgsProcessing.SourceType.TypeVectorPolygon, QgsProcessing.SourceType.TypeRaster]
@@ -90,6 +102,10 @@ class Edit(base.Algorithm):
             base.number("GROW", "Grow the mask by (m)", base.DOUBLE, (0, 1_000_000), 0),
             base.number("STRENGTH", "Strength", base.DOUBLE, (0.01, 1), 1),
             *base.view(("match", "keep", "drop")),
+            QgsProcessingParameterBoolean(
+                "SEND_ONLINE", "Send imagery of this online layer to the backend", False
+            ),
+            base.number("GSD", "Ground sample distance of an online layer (m)", base.DOUBLE, (0.01, 100_000)),
         )
 
     def _read(self, parameters: base.Parameters, context: QgsProcessingContext) -> None:
@@ -99,10 +115,12 @@ class Edit(base.Algorithm):
             "bands": self.parameterAsInts(parameters, "RGB_BANDS", context),
             "extra_bands": self.parameterAsEnumString(parameters, "EXTRA_BANDS", context),
         }
-        self._place = base.beside(source, context.project(), same_bands=wishes["extra_bands"] != "drop")
+        self._gsd = wishes.pop("gsd", None)
+        same_bands = wishes["extra_bands"] != "drop" and not online.is_online(source)
+        self._place = beside(source, context.project(), same_bands)
         self._order = edits.Order(
-            source=rasters.file_of(source),
-            look=rasters.look_of(source),
+            source=self._file(source, parameters, context),
+            look=rasters.look_of(source) if self._online is None else rasters.Look((1, 2, 3)),
             mask=self._mask(parameters, context),
             context=context.transformContext(),
             target=Path(self._target),
@@ -112,6 +130,20 @@ class Edit(base.Algorithm):
             project=self._project,
             layers=(source.id(), ""),
         )
+
+    def _file(
+        self, source: QgsRasterLayer, parameters: base.Parameters, context: QgsProcessingContext
+    ) -> RasterFile:
+        """Return the file that is edited; that of an online layer is still to be made."""
+        if not online.is_online(source):
+            return rasters.file_of(source)
+        if self.parameterAsEnumString(parameters, "RESULT", context) == "vrt":
+            raise PluginError("An online layer has no file that a VRT could show. Choose another result.")
+        self._online = online.online_of(source)
+        allow = self.parameterAsBool(parameters, "SEND_ONLINE", context)
+        online.check_allowed(self._online, self._desk.access, allow)
+        self._folder = TemporaryDirectory(prefix="text2earth-")
+        return online.file_for(self._online, Path(self._folder.name))
 
     def _mask(self, parameters: base.Parameters, context: QgsProcessingContext) -> masks.Mask:
         layer = self.parameterAsLayer(parameters, "MASK", context)
@@ -124,4 +156,12 @@ class Edit(base.Algorithm):
         raise PluginError(f"{parameters.get('MASK')}, the mask, is neither a polygon layer nor a raster.")
 
     def _work(self, feedback: QgsProcessingFeedback) -> Done:
-        return edits.run_edit(self._desk, self._order, feedback)
+        if self._online is None:
+            return edits.run_edit(self._desk, self._order, feedback)
+        with self._folder:
+            steps = QgsProcessingMultiStepFeedback(2, feedback)
+            with stoppable(steps) as stop:
+                tell = Listener(lambda share: steps.setProgress(100 * share), steps.pushInfo, stop.isCanceled)
+                online.fetch(self._desk.access, self._online, self._order, self._gsd, tell)
+            steps.setCurrentStep(1)
+            return edits.run_edit(self._desk, self._order, steps)

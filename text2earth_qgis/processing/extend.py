@@ -20,6 +20,7 @@ from text2earth_qgis.core import edits, rasters
 from text2earth_qgis.core.jobs import Done
 from text2earth_qgis.core.land import Land
 from text2earth_qgis.processing import base
+from text2earth_qgis.processing.dress import beside
 
 ABOUT = base.About(
     name="extend",
@@ -81,7 +82,7 @@ class Extend(base.Algorithm):
             "bands": self.parameterAsInts(parameters, "RGB_BANDS", context),
             "extra_bands": self.parameterAsEnumString(parameters, "EXTRA_BANDS", context),
         }
-        self._place = base.beside(source, context.project(), same_bands=wishes["extra_bands"] != "drop")
+        self._place = beside(source, context.project(), same_bands=wishes["extra_bands"] != "drop")
         holes = self.parameterAsBool(parameters, "FILL_HOLES", context)
         self._order = edits.Order(
             source=rasters.file_of(source),
