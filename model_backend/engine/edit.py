@@ -11,7 +11,7 @@ of pixels, no CRS and no files.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from model_backend.engine.scene import Request
 from model_backend.engine.tone import even
 from model_backend.models.card import NO_LEVEL
 from model_backend.models.loader import Model
+from model_backend.models.profile import Profile
 from model_backend.schemas import Box
 
 View = NDArray[np.float32]
@@ -94,8 +95,7 @@ class Edit:
         self._guidance = Guidance(model, self._prompts.prompts, request.level, request.guidance)
         batch = self._active.batch(model.profile.batch)
         self._batching = self._prompts.batching(batch)
-        #: What the bits of this edit are conditional on.
-        self.profile = model.profile_for(batch, self._guidance.guided)
+        self._profile = model.profile_for(batch, self._guidance.guided)
         noise = Noise(request.seed, request.level or NO_LEVEL, request.frame_hash)
         self._noise = even(noise, card.engine.window, self._rows, self._cols)[: card.latent_channels]
         self._hidden = to_latents(canvas.paint | ~canvas.known, card.vae_factor)
@@ -103,6 +103,12 @@ class Edit:
         self._loose = self._active.free | to_latents(~canvas.known, card.vae_factor)
         self._encoded: dict[Window, Latents] = {}
         self._contexts: dict[Window, Latents] = {}
+
+    @property
+    def profile(self) -> Profile:
+        """What the bits of this edit are conditional on."""
+        short = self._guidance.approximate
+        return replace(self._profile, approximate=self._profile.approximate or short)
 
     @property
     def _rows(self) -> range:
@@ -187,7 +193,7 @@ class Edit:
             x0 = clean(x, output, step, self._model.schedule.prediction)
             progress.stepped(windows, x0.float().cpu().numpy())
             x, before = advance(x, x0, before, step), x0
-        return finite(x, self.profile)
+        return finite(x, self._profile)
 
     def _look_at(self, windows: Sequence[Window]) -> None:
         """Encode windows, as they are and with what is hidden greyed out, where that was not done yet."""

@@ -8,6 +8,7 @@ model and which prompts a window follows; not where windows lie.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -34,6 +35,12 @@ class Guidance:
         self._negatives = tuple(dict.fromkeys(prompt.negative for prompt in prompts)) if self.guided else ()
         #: Embeddings (texts, tokens, dim): of the negative prompts, then of the prompts.
         self.embeds = model.embed([*self._negatives, *(prompt.text for prompt in prompts)])
+        self._freed, self._halvings = False, 0
+
+    @property
+    def approximate(self) -> bool:
+        """Whether memory ran short, so that evaluations were made in smaller calls than the profile says."""
+        return self._halvings > 0
 
     def free(self, prompt: int) -> int:
         """Return which embedding the unconditional half of a prompt takes."""
@@ -42,6 +49,38 @@ class Guidance:
     def told(self, prompt: int) -> int:
         """Return which embedding a prompt takes."""
         return len(self._negatives) + prompt
+
+    def evaluate(
+        self, x: Tensor, timestep: float, embeds: Tensor, levels: Tensor, context: Tensor | None
+    ) -> Tensor:
+        """Return what the model predicts, as `Model.denoise` does, also where its memory runs short.
+
+        The first time, what the device holds in reserve is freed and the call tried again; after that, calls
+        are halved for good, which may change last bits. Raises torch.OutOfMemoryError where one sample is too
+        much.
+        """
+        while True:
+            size = max(1, len(x) >> self._halvings)
+            cuts = [slice(first, first + size) for first in range(0, len(x), size)]
+            with contextlib.suppress(torch.OutOfMemoryError):
+                return torch.cat(
+                    [
+                        self.model.denoise(
+                            x[cut],
+                            timestep,
+                            embeds[cut],
+                            levels[cut],
+                            None if context is None else context[cut],
+                        )
+                        for cut in cuts
+                    ]
+                )
+            if self._freed and size == 1:
+                raise torch.OutOfMemoryError(f"one sample is too much for {self.model.device}")
+            self._halvings += self._freed
+            self._freed = True
+            if self.model.device.type == "cuda":
+                torch.cuda.empty_cache()
 
     def over(self, mixtures: Sequence[Mixture], samples: int) -> Guided:
         """Return the predictions for windows with these mixtures, made ``samples`` evaluations at a time."""
@@ -87,13 +126,13 @@ class Guided:
         ``context`` (windows, 1 + c, h, w) is what an inpainting model sees besides; None: nothing is known.
         ``called`` is called after every UNet call, and may raise.
         """
-        model, parts = self._guidance.model, []
+        parts = []
         for first in range(0, len(self._windows), self._samples):
             part = slice(first, first + self._samples)
             windows = self._windows[part]
             seen = None if context is None else context[windows]
             embeds, levels = self._guidance.embeds[self._texts[part]], self._levels[part]
-            parts.append(model.denoise(x[windows], timestep, embeds, levels, seen))
+            parts.append(self._guidance.evaluate(x[windows], timestep, embeds, levels, seen))
             called()
         outputs = torch.cat(parts)
         guided = outputs[self._told]

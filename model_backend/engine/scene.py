@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
 
@@ -40,6 +40,7 @@ from model_backend.engine.sampler import advance, clean, trajectory
 from model_backend.engine.tone import even
 from model_backend.models.card import NO_LEVEL
 from model_backend.models.loader import Model
+from model_backend.models.profile import Profile
 from model_backend.schemas import Box, Recipe, Region, Sampler
 
 __all__ = ["Request", "Scene", "Watch"]
@@ -98,8 +99,7 @@ class Scene:
         self._guidance = Guidance(model, self._prompts.prompts, request.level, request.guidance)
         batch = self._layout.batch(model.profile.batch)
         self._batching = self._prompts.batching(batch)
-        #: What the bits of this scene are conditional on: the model's profile with this canvas's batch.
-        self.profile = model.profile_for(batch, self._guidance.guided)
+        self._profile = model.profile_for(batch, self._guidance.guided)
         self._noise = Noise(request.seed, request.level or NO_LEVEL, request.frame_hash)
         self._field = Field(
             Plane(
@@ -111,6 +111,12 @@ class Scene:
                 start=self._start,
             )
         )
+
+    @property
+    def profile(self) -> Profile:
+        """What the bits of this scene are conditional on: the model's profile with this canvas's batch."""
+        short = self._guidance.approximate
+        return replace(self._profile, approximate=self._profile.approximate or short)
 
     def pixels(self, box: Box, watch: Watch) -> Rgb:
         """Return a box of the scene, (3, height, width) uint8, rows southward.
@@ -154,7 +160,7 @@ class Scene:
             x0 = clean(x, output, step, self._model.schedule.prediction)
             x, before = advance(x, x0, before, step), x0
             progress.stepped(windows, x0.cpu().numpy())
-        return finite(x, self.profile)
+        return finite(x, self._profile)
 
     def _tile(self, progress: Progress, rows: range, cols: range) -> NDArray[np.float32]:
         latents = torch.from_numpy(self._field.read(rows, cols))[None]

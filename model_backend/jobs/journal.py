@@ -145,13 +145,13 @@ class Journal:
             db.execute(f"{again}{others} IN ('running', 'successful')", values)
         return int(lost)
 
-    def keep(self, claim: Claim, file: str, sha256: str) -> None:
-        """Enter where the pixels of a block lie; Cancelled when the claim no longer holds."""
+    def keep(self, claim: Claim, file: str, sha256: str, approximate: bool) -> None:
+        """Enter where the pixels of a block lie and how they came out; Cancelled when the claim is lost."""
         with self._write() as db:
             self._touch(claim)
             db.execute(
-                "UPDATE block SET file = ?, sha256 = ? WHERE job = ? AND number = ?",
-                (file, sha256, claim.job, claim.number),
+                "UPDATE block SET file = ?, sha256 = ?, approximate = ? WHERE job = ? AND number = ?",
+                (file, sha256, approximate, claim.job, claim.number),
             )
 
     def pieces(self, claim: Claim) -> list[Piece]:

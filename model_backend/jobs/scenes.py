@@ -67,7 +67,8 @@ def _make(claim: Claim, recipe: Recipe, blocks: Blocks, bench: Bench) -> None:
     digest = writer.write_block(file, pixels, box, recipe.frame)
     preview.keep(bench.folder, pixels.transpose(1, 2, 0))
     watch.picture(preview.picture())
-    bench.store.keep(claim, file.relative_to(bench.folder.parent).as_posix(), digest)
+    where = file.relative_to(bench.folder.parent).as_posix()
+    bench.store.keep(claim, where, digest, scene.profile.approximate)
     if goes_on and watch.seconds is not None:  # else it took more evaluations than were planned
         bench.cache.measured(recipe.model, watch.seconds / claim.total)
     bench.cache.keep(claim.part + 1, blocks.rest(claim.part + 1))
@@ -84,9 +85,8 @@ def _join(claim: Claim, recipe: Recipe, blocks: Blocks, bench: Bench) -> list[Re
         bench.store.redo(claim, lost)
         raise Cancelled
     bench.watch.picture(Preview(folder, blocks, pieces[0].number).picture())
-    made = origin(
-        pieces[0].profile, pieces[0].approximate, recipe, bench, bool(claim.inputs["record_prompt"])
-    )
+    approximate = any(piece.approximate for piece in pieces)
+    made = origin(pieces[0].profile, approximate, recipe, bench, bool(claim.inputs["record_prompt"]))
     names = Names(claim, bench.folder)
     space.take(bench.folder, file_bytes(claim.plan))
     files = [(box, folder / piece.file) for box, piece in zip(blocks, pieces, strict=True)]

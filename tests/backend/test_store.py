@@ -205,7 +205,7 @@ def test_a_scene_is_joined_when_its_blocks_are_there(store: Store) -> None:
         order.append((claim.variant, claim.part))
         if claim.part is not None:
             assert store.begin(claim, "profile", False) == 0
-            store.keep(claim, f"{claim.number}-1/block.tif", str(claim.part))
+            store.keep(claim, f"{claim.number}-1/block.tif", str(claim.part), False)
         elif len(order) == 3:
             pieces = store.pieces(claim)
             assert [(piece.number, piece.sha256) for piece in pieces] == [(0, "0"), (1, "1")]
@@ -270,7 +270,7 @@ def test_a_worker_that_comes_back_late_spoils_nothing(store: Store) -> None:
         store.finish(claim, [])
     assert not store.beat(late, LEASE)
     with pytest.raises(Cancelled):
-        store.keep(late, "x", "y")
+        store.keep(late, "x", "y", False)
 
 
 def test_waiting_blocks_take_as_long_as_measured_ones_and_workers_share_them(store: Store) -> None:
