@@ -124,7 +124,7 @@ def test_strokes_unite_and_shift_takes_away(form, canvas):
     assert painted(form, canvas).area() < 1000
 
 
-def test_each_stroke_is_one_step_back(form, canvas):
+def test_each_stroke_is_one_step_back(dock, form, canvas):
     layer = form.mask.layer()
     drag(canvas, A, B)
     first = painted(form, canvas).area()
@@ -136,6 +136,7 @@ def test_each_stroke_is_one_step_back(form, canvas):
     assert painted(form, canvas).area() == pytest.approx(first)
     QTest.keyClick(canvas, Qt.Key.Key_Z, CTRL)
     assert layer.featureCount() == 0
+    assert "is empty" in dock.plan.text()
     layer.undoStack().redo()
     assert painted(form, canvas).area() == pytest.approx(first)
 

@@ -78,10 +78,6 @@ class EditMode(Mode):
         """Return what the user still has to give."""
         return self.form.missing()
 
-    def reason(self) -> str:
-        """Return why this cannot be run."""
-        return super().reason() or ("" if self.sight else "Looking at raster and mask.")
-
     def ask(self) -> None:
         """Look at raster and mask, on this computer."""
         self.sight, self.refused = None, False
