@@ -120,7 +120,7 @@ class Journal:
             job["id"], number, **row, process=job["process"], inputs=json.loads(job["inputs"]), plan=plan
         )
 
-    def begin(self, claim: Claim, profile: str, approximate: bool) -> int:
+    def begin(self, claim: Claim, profile: str) -> int:
         """Enter what a block is to be computed on; return how many finished ones another profile made.
 
         Those are free again: a scene is made on one profile. Raises Declined if another worker is at the
@@ -135,11 +135,7 @@ class Journal:
             self._touch(claim)
             if db.execute(f"SELECT 1 FROM block{others} = 'running' AND lease >= :now", values).fetchone():
                 raise Declined
-            db.execute(
-                "UPDATE block SET profile = :profile, approximate = :approximate"
-                " WHERE job = :job AND number = :number",
-                values | {"approximate": approximate},
-            )
+            db.execute("UPDATE block SET profile = :profile WHERE job = :job AND number = :number", values)
             lost = db.execute(f"SELECT count(*) FROM block{others} = 'successful'", values).fetchone()[0]
             again = "UPDATE block SET status = 'accepted', done = 0, profile = NULL, file = NULL"
             db.execute(f"{again}{others} IN ('running', 'successful')", values)

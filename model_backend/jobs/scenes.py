@@ -50,7 +50,7 @@ def _make(claim: Claim, recipe: Recipe, blocks: Blocks, bench: Bench) -> None:
     loaded(recipe, bench)
     scene = bench.cache.scene(recipe)
     goes_on = claim.part == bench.cache.next_block
-    again = bench.store.begin(claim, scene.profile.digest, scene.profile.approximate)
+    again = bench.store.begin(claim, scene.profile.digest)
     if again:
         watch.note(
             "The device or its software changed on the way, so the image was begun anew"

@@ -204,7 +204,7 @@ def test_a_scene_is_joined_when_its_blocks_are_there(store: Store) -> None:
     while claim := store.claim("w", LEASE, 3):
         order.append((claim.variant, claim.part))
         if claim.part is not None:
-            assert store.begin(claim, "profile", False) == 0
+            assert store.begin(claim, "profile") == 0
             store.keep(claim, f"{claim.number}-1/block.tif", str(claim.part), False)
         elif len(order) == 3:
             pieces = store.pieces(claim)
@@ -239,21 +239,21 @@ def test_a_variant_is_made_on_one_profile(store: Store) -> None:
     put(store, blocks=(1, 1, 1), layout=1.0)
     first = store.claim("one", LEASE, 3)
     assert first is not None
-    store.begin(first, "p", False)
+    store.begin(first, "p")
     other = store.claim("two", LEASE, 3)
     assert other is not None
     with pytest.raises(Declined):
-        store.begin(other, "q", False)
+        store.begin(other, "q")
     store.put_back(other)
     assert store.claim("two", LEASE, 3, shunned=[f"{other.job}/{other.variant}"]) is None
     store.finish(first, [])
     other = store.claim("two", LEASE, 3)
     assert other is not None
-    assert store.begin(other, "q", False) == 1, "nobody is at it on the other profile any more"
+    assert store.begin(other, "q") == 1, "nobody is at it on the other profile any more"
     again = store.claim("one", LEASE, 3)
     assert again is not None
     with pytest.raises(Declined):
-        store.begin(again, "p", False)
+        store.begin(again, "p")
 
 
 def test_a_worker_that_comes_back_late_spoils_nothing(store: Store) -> None:
@@ -261,12 +261,12 @@ def test_a_worker_that_comes_back_late_spoils_nothing(store: Store) -> None:
     put(store, blocks=(1, 1), layout=1.0)
     late = store.claim("late", -1.0, 9)
     assert late is not None
-    store.begin(late, "p", False)
+    store.begin(late, "p")
     taken = [store.claim("new", LEASE, 9, shunned=[]) for _ in range(2)]
     assert [claim.number for claim in taken if claim] == [0, 1]
     for claim in taken:
         assert claim is not None
-        store.begin(claim, "q", False)
+        store.begin(claim, "q")
         store.finish(claim, [])
     assert not store.beat(late, LEASE)
     with pytest.raises(Cancelled):
