@@ -12,8 +12,10 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tiny models are slower on more threads
 
+from model_backend.models.loader import Model
+from tests.backend.editing import Editor
 from tests.backend.serving import Server
-from tests.tiny import build_tiny
+from tests.tiny import build_tiny, load_tiny
 
 # A default model that is not there: workers that only echo need not import torch.
 NO_MODEL = ("--model", "text2earth")
@@ -24,6 +26,25 @@ UTM = {"bbox": [500000, 5200000, 500064, 5200064], "crs": "EPSG:32632"}
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny random model."""
     return build_tiny(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def inpaint_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny random inpainting model."""
+    return build_tiny(tmp_path_factory.mktemp("models") / "tiny-inpaint", "inpaint", vae="tiny")
+
+
+@pytest.fixture(scope="session")
+def inpaint_model(inpaint_folder: Path) -> Model:
+    """That model, loaded."""
+    loaded: Model = load_tiny(inpaint_folder)
+    return loaded
+
+
+@pytest.fixture
+def editor(inpaint_model: Model, inpaint_folder: Path, tmp_path: Path) -> Editor:
+    """Edits files with that model."""
+    return Editor(inpaint_model, inpaint_folder, tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -11,66 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.enums import ColorInterp
 
 from model_backend.engine.edit import View
 from model_backend.errors import InvalidInput
-from model_backend.models.loader import Model
 from model_backend.processes import edit
-from tests.backend.editing import Editor, differences, facts, polygon
-from tests.tiny import build_tiny, load_tiny
-
-GRIDS = {
-    "utm": ("EPSG:32632", Affine(1, 0, 500000, 0, -1, 5200000)),
-    "degrees": ("EPSG:4326", Affine(2e-5, 0, 8.0, 0, -2e-5, 60.0)),  # 1.1 m by 2.2 m
-    "mercator": ("EPSG:3857", Affine(2, 0, 890555, 0, -2, 8399737)),  # 1 m on the ground at 60 N
-    "feet": ("EPSG:2263", Affine(3, 0, 983000, 0, -3, 210000)),  # New York, US survey feet
-    "rotated": ("EPSG:32632", Affine(1, 0, 500000, 0, -1, 5200000) @ Affine.rotation(30)),
-}
-NODATA = {"uint8": 0, "uint16": 65535, "int16": -32768, "float32": -9999.0}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_tiny(tmp_path_factory.mktemp("matrix") / "tiny-inpaint", "inpaint", vae="tiny")
-
-
-@pytest.fixture(scope="module")
-def model(folder: Path) -> Model:
-    loaded: Model = load_tiny(folder)
-    return loaded
-
-
-@pytest.fixture
-def editor(model: Model, folder: Path, tmp_path: Path) -> Editor:
-    return Editor(model, folder, tmp_path)
-
-
-def write(path: Path, dtype: str, bands: int, grid: str, nodata: float | None) -> Path:
-    """A scene with structure, holes of nodata, and everything that a header can say."""
-    crs, transform = GRIDS[grid]
-    height, width = 72, 90
-    row, col = np.mgrid[:height, :width]
-    chance = np.random.default_rng(bands)
-    wave = (
-        0.5 + 0.3 * np.sin(row / 9) * np.cos(col / 7) + 0.05 * chance.standard_normal((bands, height, width))
-    )
-    top = {"uint8": 250, "uint16": 12000, "int16": 9000, "float32": 0.4}[dtype]
-    pixels = (wave.clip(0.02, 1) * top).astype(dtype)
-    if nodata is not None:
-        pixels[:, 20:40, 45:72] = nodata
-    profile = {"driver": "GTiff", "height": height, "width": width, "count": bands, "dtype": dtype}
-    with rasterio.open(path, "w", **profile, crs=crs, transform=transform, nodata=nodata) as file:
-        file.write(pixels)
-        file.scales = [0.5 + band for band in range(bands)]
-        file.offsets = [float(band) for band in range(bands)]
-        file.descriptions = [f"band of {band}" for band in range(bands)]
-        file.update_tags(SENSOR="a camera", TIFFTAG_IMAGEDESCRIPTION="the field behind the house")
-        file.update_tags(1, WAVELENGTH="red", STATISTICS_MEAN="5")
-    return path
+from tests.backend.editing import GRIDS, NODATA, Editor, differences, facts, polygon, rich_scene
 
 
 @pytest.mark.parametrize(
@@ -83,7 +31,7 @@ def write(path: Path, dtype: str, bands: int, grid: str, nodata: float | None) -
 def test_nothing_changes_outside_the_mask(
     editor: Editor, tmp_path: Path, dtype: str, bands: int, grid: str, nodata: bool
 ) -> None:
-    path = write(tmp_path / "scene.tif", dtype, bands, grid, NODATA[dtype] if nodata else None)
+    path = rich_scene(tmp_path / "scene.tif", dtype, bands, grid, NODATA[dtype] if nodata else None)
     mask, crs = polygon(path, [(30, 12), (66, 20), (58, 50), (34, 44)])
     out = editor.run(path, mask, crs)
     changed = differences(path, out)
@@ -145,7 +93,7 @@ def test_200_random_masks(
 ) -> None:
     path = tmp_path / "scene.tif"
     if not path.exists():
-        write(path, "uint16", 4, "utm", None)
+        rich_scene(path, "uint16", 4, "utm", None)
     rings = []
     for corners, holed in parts:
         ring = polygon(path, corners)[0]["coordinates"][0]
@@ -173,7 +121,7 @@ def test_200_random_masks(
 def test_an_edit_that_paints_what_is_there_changes_nothing(
     editor: Editor, tmp_path: Path, dtype: str, grid: str
 ) -> None:
-    path = write(tmp_path / "scene.tif", dtype, 3, grid, None)
+    path = rich_scene(tmp_path / "scene.tif", dtype, 3, grid, None)
     mask, crs = polygon(path, [(30, 12), (66, 20), (58, 50), (34, 44)])
     with rasterio.open(path) as file:
         ends = [[float(band.min()), float(band.max())] for band in file.read()]

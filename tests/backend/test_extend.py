@@ -18,32 +18,14 @@ from model_backend.engine import metrics
 from model_backend.engine.composite import continued
 from model_backend.errors import InvalidInput, TooLarge
 from model_backend.models.card import read_card
-from model_backend.models.loader import Model, load
-from tests.backend.editing import Editor
+from model_backend.models.loader import load
+from tests.backend.editing import NODATA, Editor, rich_scene
 from tests.backend.serving import Server, execute, finished, submit
-from tests.backend.test_edit_matrix import NODATA, write
-from tests.tiny import build_tiny, load_tiny
 
 ROOT = Path(__file__).resolve().parents[2]
 MINI = ROOT / "resources" / "models" / "text2earth-mini"
 SCENE = ROOT / "resources" / "demo" / "scene.tif"  # NAIP, 5 m, red, green, blue, near infrared
 HEADER = ("crs", "count", "dtypes", "nodatavals", "scales", "offsets", "units", "descriptions", "colorinterp")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_tiny(tmp_path_factory.mktemp("extend") / "tiny-inpaint", "inpaint", vae="tiny")
-
-
-@pytest.fixture(scope="module")
-def model(folder: Path) -> Model:
-    loaded: Model = load_tiny(folder)
-    return loaded
-
-
-@pytest.fixture
-def editor(model: Model, folder: Path, tmp_path: Path) -> Editor:
-    return Editor(model, folder, tmp_path)
 
 
 def around(path: Path, left: float, top: float, right: float, bottom: float) -> tuple[list[float], str]:
@@ -91,7 +73,7 @@ def holds(editor: Editor, path: Path, out: Path, holes: bool = True) -> NDArray[
 def test_what_there_is_stays(
     editor: Editor, tmp_path: Path, dtype: str, grid: str, bands: int, nodata: bool
 ) -> None:
-    path = write(tmp_path / "scene.tif", dtype, bands, grid, NODATA[dtype] if nodata else None)
+    path = rich_scene(tmp_path / "scene.tif", dtype, bands, grid, NODATA[dtype] if nodata else None)
     out = editor.extend(path, *around(path, 21, 0, 10, 34))
     pixels = holds(editor, path, out)
     assert pixels.shape == (bands, 72 + 34, 90 + 31)
@@ -99,7 +81,7 @@ def test_what_there_is_stays(
 
 
 def test_holes_are_an_option(editor: Editor, tmp_path: Path) -> None:
-    path = write(tmp_path / "scene.tif", "uint8", 3, "utm", 0)
+    path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "utm", 0)
     out = editor.extend(path, *around(path, 0, 0, 30, 0), fill_holes=False)
     holds(editor, path, out, holes=False)
     assert (~known(out)).sum() == (~known(path)).sum() > 0
@@ -110,7 +92,7 @@ def test_holes_are_an_option(editor: Editor, tmp_path: Path) -> None:
 
 
 def test_a_rotated_grid_grows_around_the_extent(editor: Editor, tmp_path: Path) -> None:
-    path = write(tmp_path / "scene.tif", "uint8", 3, "rotated", None)
+    path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "rotated", None)
     with rasterio.open(path) as file:
         x, y = file.transform @ (100, 36)
     out = editor.extend(path, [x - 10, y - 10, x + 10, y + 10], "EPSG:32632")
@@ -136,7 +118,7 @@ def test_control_points_move_along(editor: Editor, tmp_path: Path) -> None:
 
 def test_the_same_land_whatever_the_extent(editor: Editor, tmp_path: Path) -> None:
     """Pixels keep their numbers, so the noise of a place is the same however far one extends."""
-    path = write(tmp_path / "scene.tif", "uint8", 3, "utm", None)
+    path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "utm", None)
     recipes = []
     for more in (10, 40):
         editor.extend(path, *around(path, more, 0, 0, 0))
@@ -146,7 +128,7 @@ def test_the_same_land_whatever_the_extent(editor: Editor, tmp_path: Path) -> No
 
 
 def test_inside_the_raster(editor: Editor, tmp_path: Path) -> None:
-    path = write(tmp_path / "scene.tif", "uint8", 3, "utm", None)
+    path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "utm", None)
     with pytest.raises(InvalidInput, match="Every pixel of the extent has a value already"):
         editor.extend(path, *around(path, -10, -10, -10, -10))
     with pytest.raises(InvalidInput, match=r"is one of the raster's: there is nothing to make"):
@@ -171,7 +153,7 @@ UTM = "EPSG:32632"
 def test_refusals(
     editor: Editor, tmp_path: Path, bbox: list[float], crs: str, field: str, sentence: str
 ) -> None:
-    path = write(tmp_path / "scene.tif", "uint8", 3, "utm", None)
+    path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "utm", None)
     editor.limits = editor.limits.model_copy(update={"max_pixels": 50_000})
     with pytest.raises((InvalidInput, TooLarge)) as caught:
         editor.extend(path, bbox, crs)
@@ -180,7 +162,7 @@ def test_refusals(
 
 
 def test_an_extent_in_another_crs_and_axis_order(editor: Editor, tmp_path: Path) -> None:
-    path = write(tmp_path / "scene.tif", "uint8", 3, "degrees", None)
+    path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "degrees", None)
     (west, south, east, north), _ = around(path, 0, 0, 20, 0)
     uri = "http://www.opengis.net/def/crs/EPSG/0/4326"
     out = editor.extend(path, [south, west, north, east], uri)
@@ -221,14 +203,14 @@ def test_unknown_land_takes_the_tone_around() -> None:
 
 
 @pytest.fixture(scope="module")
-def painter(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[Server]:
-    one = Server(tmp_path_factory.mktemp("server") / "data", "--model", str(folder)).start()
+def painter(tmp_path_factory: pytest.TempPathFactory, inpaint_folder: Path) -> Iterator[Server]:
+    one = Server(tmp_path_factory.mktemp("server") / "data", "--model", str(inpaint_folder)).start()
     yield one
     one.stop()
 
 
 def test_a_job_and_its_plan(painter: Server, tmp_path: Path) -> None:
-    path = write(tmp_path / "scene.tif", "uint16", 4, "utm", None)
+    path = rich_scene(tmp_path / "scene.tif", "uint16", 4, "utm", None)
     bbox, crs = around(path, 0, 24, 0, 0)
     source = base64.b64encode(path.read_bytes()).decode()
     inputs = {

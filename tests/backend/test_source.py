@@ -22,27 +22,11 @@ from model_backend.processes import edit
 from model_backend.raster.source import describe, read_known
 from model_backend.raster.working import choose
 from model_backend.schemas import Box
-from tests.backend.editing import Editor, differences, facts, polygon, rings
-from tests.tiny import build_tiny, load_tiny, tiny_card
+from tests.backend.editing import Editor, differences, facts, polygon, rings, write
+from tests.tiny import tiny_card
 
 PLACE = Affine(1, 0, 500000, 0, -1, 5200000)
 CORNERS = [(30.0, 12.0), (66.0, 20.0), (58.0, 50.0), (34.0, 44.0)]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_tiny(tmp_path_factory.mktemp("sources") / "tiny-inpaint", "inpaint", vae="tiny")
-
-
-@pytest.fixture(scope="module")
-def model(folder: Path) -> Model:
-    loaded: Model = load_tiny(folder)
-    return loaded
-
-
-@pytest.fixture
-def editor(model: Model, folder: Path, tmp_path: Path) -> Editor:
-    return Editor(model, folder, tmp_path)
 
 
 def scene(bands: int = 3, dtype: str = "uint8", size: tuple[int, int] = (72, 90)) -> NDArray[Any]:
@@ -50,14 +34,6 @@ def scene(bands: int = 3, dtype: str = "uint8", size: tuple[int, int] = (72, 90)
     chance = np.random.default_rng(0)
     wave = 120 + 60 * np.sin(row / 9) * np.cos(col / 7) + chance.normal(0, 4, (bands, *size))
     return wave.clip(1, 254).astype(dtype)
-
-
-def write(path: Path, pixels: NDArray[Any], **profile: Any) -> Path:
-    count, height, width = pixels.shape
-    size = {"driver": "GTiff", "count": count, "height": height, "width": width, "dtype": pixels.dtype}
-    with rasterio.open(path, "w", **{**size, "crs": "EPSG:32632", "transform": PLACE, **profile}) as file:
-        file.write(pixels)
-    return path
 
 
 def grey(ready: edit.Ready) -> View:
@@ -267,7 +243,7 @@ def test_no_step_in_tone_at_the_border(
 # ---- cost ----------------------------------------------------------------------------------------------
 
 
-def test_the_cost_is_that_of_the_mask(editor: Editor, tmp_path: Path, model: Model) -> None:
+def test_the_cost_is_that_of_the_mask(editor: Editor, tmp_path: Path, inpaint_model: Model) -> None:
     """64 m in a raster of 30,000 x 30,000 pixels against one of 1,000 x 1,000; reading and writing apart."""
 
     def seconds(side: int) -> float:
@@ -315,7 +291,7 @@ def test_pixels_out_of_the_models_range(
     ("metres", "own"), [(0.4, True), (1.3, True), (2.0, False), (5.0, False), (8.0, True)]
 )
 def test_between_levels_the_nearest_one_paints(
-    tmp_path: Path, folder: Path, metres: float, own: bool
+    tmp_path: Path, inpaint_folder: Path, metres: float, own: bool
 ) -> None:
     """A model of 0.5, 1 and 8 m: a raster of 5 m is worked on at 8 m, not taken for one of 8 m."""
     card = tiny_card("inpaint").model_copy(update={"levels": (14, 17, 18)})
