@@ -14,6 +14,9 @@ from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QLabel, QPushButton
 from test_dock import PROMPT, ask
 
+from text2earth_qgis.core.schemas import Extent
+from text2earth_qgis.gui.panels.advanced import CONTINUED
+
 SLOT = 0.050  # seconds of processor time that one slot of ours may take
 LONG = 200  # steps
 
@@ -241,3 +244,33 @@ def test_show_and_remove(dock, scene, iface, backend):
     assert dock.runs.row(key) is None
     assert Path(run.target).is_file()
     until(lambda: status(backend, run).status_code == 404)
+
+
+def test_a_scene_goes_on(dock, scene):
+    """From the list of runs: the form takes all but the extent from a scene, whose canvas is shared."""
+    key = start(dock, scene, steps=2)
+    until(lambda: state(dock, key) == "fetched")
+    first = dock.runs.row(key).run
+    dock.request.prompt.setPlainText("something else")
+    dock.runs.choose(key)
+    dock.runs.continued.emit(key)
+    advanced = dock.request.advanced
+    assert advanced.canvas.currentText() == CONTINUED
+    assert dock.request.prompt.text() == first.inputs["prompt"]
+    assert dock.request.seed.value() == first.recipe["seed"]
+    assert dock.request.extent.value().bbox == pytest.approx(first.inputs["extent"]["bbox"])
+    until(lambda: dock.run_button.isEnabled())
+    grab("continue_a_scene")
+    west, south, east, north = first.inputs["extent"]["bbox"]
+    middle = [west, south, (west + east) / 2, (south + north) / 2]
+    dock.request.extent.set_value(Extent(middle, first.inputs["extent"]["crs"]))
+    until(lambda: dock.run_button.isEnabled())
+    dock.run_button.click()
+    second = dock.runs.model.rows[0].run.key
+    until(lambda: state(dock, second) == "fetched")
+    recipe = dock.runs.row(second).run.recipe
+    for name in ("canvas", "frame", "seed", "prompt", "steps"):
+        assert recipe[name] == first.recipe[name]
+    assert "joins" not in dock.generate.memory()
+    advanced.canvas.setCurrentIndex(0)
+    assert advanced.values()["joins"] is None

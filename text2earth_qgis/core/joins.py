@@ -31,7 +31,7 @@ def inputs_of(layer: QgsRasterLayer) -> Json:
             f"'{layer.name()}' cannot be continued: it has no recipe of Text2Earth. Choose a layer that "
             "Generate imagery made."
         )
-    return continued(recipe, layer.name(), layers.profile_of(layer))
+    return continued(recipe, layer.name(), layers.profile_in_file(layer.source().split("|")[0]))
 
 
 def continued(recipe: Json, name: str, profile: Optional[str] = None) -> Json:

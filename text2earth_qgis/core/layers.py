@@ -154,9 +154,9 @@ def recipe_of(layer: QgsRasterLayer) -> Optional[Json]:
     return recipe_in_file(layer.source().split("|")[0]) or None
 
 
-def profile_of(layer: QgsRasterLayer) -> Optional[str]:
-    """Return what the file of a layer says it was computed on, None if it does not."""
-    return _tag(layer.source().split("|")[0], "PROFILE", "GENERATION") or None
+def profile_in_file(path: str) -> Optional[str]:
+    """Return what a result file says it was computed on, None if it does not."""
+    return _tag(path, "PROFILE", "GENERATION") or None
 
 
 def recipe_in_file(path: str) -> Json:

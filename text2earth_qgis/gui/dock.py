@@ -178,6 +178,7 @@ class Dock(QgsDockWidget):
         self.runs.removed.connect(self.runner.forget)
         self.runs.show_on_map.connect(lambda key: self._with_run(key, self.results.show))
         self.runs.use_again.connect(lambda key: self._with_run(key, self._use_again))
+        self.runs.continued.connect(lambda key: self._with_run(key, self._continue))
         self.visibilityChanged.connect(self._seen)
 
     def shut_down(self) -> None:
@@ -308,6 +309,14 @@ class Dock(QgsDockWidget):
         mode = self.edit if run.process == "edit" else self.generate
         self.turn_to(mode)
         mode.use_again(run)
+
+    def _continue(self, run: Run) -> None:
+        try:
+            self.generate.continue_scene(run)
+        except PluginError as error:
+            self.results.complain(str(error))
+            return
+        self.turn_to(self.generate)
 
     def _with_run(self, key: str, action: object) -> None:
         row = self.runs.row(key)

@@ -9,8 +9,10 @@ from qgis.core import QgsRectangle
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject
 
+from text2earth_qgis.core import layers
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.history import Run
+from text2earth_qgis.core.joins import continued
 from text2earth_qgis.core.schemas import GenerateInputs, Json, Plan, Polygons
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.footprint import Footprint
@@ -100,6 +102,18 @@ class GenerateMode(Mode):
     def use_again(self, run: Run) -> None:
         """Show the settings of an earlier run, with the seed that it took."""
         self.request.set_inputs(GenerateInputs.from_json(run.inputs), run.recipe.get("seed"))
+
+    def continue_scene(self, run: Run) -> None:
+        """Show the settings and the canvas of a run, for a scene that goes on; may raise ``PluginError``."""
+        profile = layers.profile_in_file(run.target)
+        inputs = GenerateInputs.from_json(run.inputs)  # which has prompts that a recipe may lack
+        found = continued({**run.recipe, "prompt": inputs.prompt}, inputs.prompt, profile)
+        own = {
+            "extent": inputs.extent,
+            "negative_prompt": inputs.negative_prompt,
+            "regions": inputs.regions,
+        }
+        self.request.continue_scene(GenerateInputs(**{**found, **own}))
 
     def memory(self) -> Json:
         """Return all but the extent."""

@@ -14,11 +14,12 @@ from qgis.PyQt.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.rasters import align_to, crs_text
-from text2earth_qgis.core.schemas import Align, GenerateInputs, Json
+from text2earth_qgis.core.schemas import Align, Box, GenerateInputs, Joins, Json
 from text2earth_qgis.gui.ground import crs_of
 from text2earth_qgis.gui.panels.model import AUTOMATIC, ModelPanel, narrow_combo
 
 EARLIER = "As in the earlier run"
+CONTINUED = "The earlier scene's"
 
 
 class AdvancedPanel(ModelPanel):
@@ -27,6 +28,7 @@ class AdvancedPanel(ModelPanel):
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
         self._align: Optional[Align] = None
+        self._joins: Optional[Joins] = None  # of the scene to continue, whose canvas is offered
         self.refusal = ""  # why the chosen layer cannot be aligned to, as a sentence
         self.canvas = narrow_combo()
         self.canvas.addItem("This extent alone", "extent")
@@ -56,7 +58,7 @@ class AdvancedPanel(ModelPanel):
         rows = (("Canvas", self.canvas), ("", self.price), ("CRS", self.crs), ("Align to", self.align))
         for place, (title, widget) in enumerate(rows, 1):  # below the model
             self.form.insertRow(place, title, widget)
-        self.canvas.currentIndexChanged.connect(lambda _index: self.changed.emit())
+        self.canvas.currentIndexChanged.connect(lambda _index: self.grid_changed.emit())
         self.crs.crsChanged.connect(lambda _crs: self.changed.emit())
         self.align.layerChanged.connect(self._follow_layer)
 
@@ -71,14 +73,18 @@ class AdvancedPanel(ModelPanel):
 
     def automatic_gsd(self) -> str:
         """Return what an automatic GSD comes to, in words."""
+        if self.canvas.currentText() == CONTINUED:
+            return "As the scene"
         return "As the layer" if self._align else AUTOMATIC
 
     def values(self) -> Json:
         """Return the members of ``GenerateInputs`` that these fields set."""
-        crs = self.crs.crs()
+        crs, canvas = self.crs.crs(), self.canvas.currentData()
+        continued = self.canvas.currentText() == CONTINUED
         return {
             **super().values(),
-            "canvas": self.canvas.currentData(),
+            "canvas": Box(**canvas) if isinstance(canvas, dict) else canvas,
+            "joins": self._joins if continued else None,
             "crs": crs_text(crs) if crs.isValid() else None,
             "align": self._align,
         }
@@ -86,13 +92,19 @@ class AdvancedPanel(ModelPanel):
     def set_values(self, inputs: GenerateInputs) -> None:
         """Show the settings of an earlier run."""
         super().set_values(inputs)
-        self.canvas.setCurrentIndex(1 if inputs.canvas == "ground" else 0)
+        self._joins = inputs.joins
+        self.canvas.removeItem(2)
+        if inputs.joins is not None:
+            canvas = inputs.canvas
+            self.canvas.addItem(CONTINUED, canvas.to_json() if isinstance(canvas, Box) else canvas)
+        self.canvas.setCurrentIndex(2 if inputs.joins else 1 if inputs.canvas == "ground" else 0)
         self.crs.setCrs(crs_of(inputs.crs) if inputs.crs else QgsCoordinateReferenceSystem())
         self._show_align(inputs.align)
 
     def memory(self) -> Json:
         """Return what is worth remembering for the next session: what does not depend on the project."""
-        return {name: value for name, value in self.values().items() if name not in ("crs", "align")}
+        kept = {name: value for name, value in self.values().items() if name not in ("crs", "align", "joins")}
+        return {**kept, "canvas": kept["canvas"] if isinstance(kept["canvas"], str) else "extent"}
 
     def show_price(self, text: str) -> None:
         """Say what the canvases cost."""

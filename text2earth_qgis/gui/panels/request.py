@@ -231,6 +231,11 @@ class RequestPanel(QWidget):
         self.extent.set_value(inputs.extent)
         self._show(inputs if seed is None else replace(inputs, seed=seed))
 
+    def continue_scene(self, inputs: GenerateInputs) -> None:
+        """Show the settings of a scene that goes on in the chosen extent, and where that is set."""
+        self._show(inputs)
+        self._folds["more"].setCollapsed(False)
+
     def _show(self, inputs: GenerateInputs) -> None:
         self.prompt.setPlainText(inputs.prompt)
         self.negative.setPlainText(inputs.negative_prompt)

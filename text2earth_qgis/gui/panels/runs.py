@@ -28,6 +28,7 @@ from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.panels.rows import PAD, SYMBOLS, Row, RunDelegate, RunsModel, progress_text, tooltip
 
 AGAIN = ("generate", "edit")  # processes that have a form
+CONTINUE = "Continue this scene"
 EMPTY = "Your runs appear here. One that finishes while QGIS is closed can be fetched later."
 
 
@@ -111,6 +112,11 @@ class _View(QListView):
             painter.drawText(QRectF(self.viewport().rect().adjusted(12, 12, -12, -12)), EMPTY, option)
 
 
+def can_continue(row: Row) -> bool:
+    """Say whether another scene can go on where that of a run ends."""
+    return row.run.state == "fetched" and row.run.process == "generate" and "frame" in row.run.recipe
+
+
 class RunsPanel(QWidget):
     """Title, buttons for the chosen run, list."""
 
@@ -118,6 +124,7 @@ class RunsPanel(QWidget):
     fetch = pyqtSignal(str)
     show_on_map = pyqtSignal(str)
     use_again = pyqtSignal(str)
+    continued = pyqtSignal(str)
     removed = pyqtSignal(str)
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
@@ -246,6 +253,8 @@ class RunsPanel(QWidget):
         for what, button in self.buttons.items():
             if allowed[what]:
                 menu.addAction(button.icon(), button.toolTip(), lambda what=what: self._tell(what))
+        if can_continue(row):
+            menu.addAction(CONTINUE, lambda: self.continued.emit(row.run.key))
         if row.seed is not None:
             menu.addAction(
                 f"Copy the seed {row.seed}", lambda: QApplication.clipboard().setText(str(row.seed))
