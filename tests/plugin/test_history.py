@@ -97,6 +97,18 @@ def test_schema_version(history):
         history.runs()
 
 
+def test_a_list_of_an_earlier_version_is_kept(history):
+    first = history.put(run(process="edit", state="running", job="abc"))
+    with sqlite3.connect(history.path) as database:
+        database.execute("ALTER TABLE run DROP COLUMN assembly")
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    (found,) = History(history.path).unfinished()
+    assert (found.key, found.job, found.assembly) == (first.key, "abc", {})
+    history.put(dataclasses.replace(found, assembly={"result": "whole"}))
+    assert history.get(first.key).assembly == {"result": "whole"}
+
+
 def test_a_broken_file_is_told(history):
     history.path.parent.mkdir()
     history.path.write_bytes(b"no database" * 1000)

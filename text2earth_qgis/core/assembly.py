@@ -100,7 +100,7 @@ class Assembly:
             patch.write_vrt(source, self.source, made, target)
             return
         patch.write_whole(source, self.source, made, target, (progress, stop))
-        self.part.unlink()
+        self.part.unlink(missing_ok=True)
 
 
 def stamp_of(dataset: gdal.Dataset) -> str:

@@ -119,7 +119,7 @@ def fetch(client: Client, run: Run, listener: Listener) -> Run:
     try:
         assembly.finish(Path(run.target), listener.part(0.5, 1).progress, listener.stop)
     except Cancelled:
-        assembly.part.unlink()
+        assembly.part.unlink(missing_ok=True)
         raise
     except PluginError as error:
         return replace(

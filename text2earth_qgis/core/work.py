@@ -21,9 +21,15 @@ class Work(QgsTask):
         title: str,
         work: Callable[[Listener], object],
         done: Callable[[Any, Optional[PluginError]], None],
+        quiet: bool = False,
     ) -> None:
-        """Do ``work``; ``done`` is called with what it returned, None if it did not, and why it failed."""
+        """Do ``work``; ``done`` is called with what it returned, None if it did not, and why it failed.
+
+        A ``quiet`` one is not listed among the tasks of QGIS, where that is possible (3.26).
+        """
         flags = QgsTask.Flag.CanCancel | QgsTask.Flag.CancelWithoutPrompt
+        if quiet and hasattr(QgsTask.Flag, "Hidden"):
+            flags |= getattr(QgsTask.Flag, "Hidden")  # noqa: B009 (QGIS 3.22 has none)
         super().__init__(f"Text2Earth: {title}", flags)
         self.said = ""
         self._title, self._work = title, work

@@ -56,7 +56,7 @@ class Checker(QObject):
             self.refused.emit(error)
             return
         self._work = Work(
-            "looking at the mask", lambda listener: look_over(order, window, listener.stop), self._done
+            "looking at the mask", lambda listener: look_over(order, window, listener.stop), self._done, True
         )
         QgsApplication.taskManager().addTask(self._work)
 

@@ -136,7 +136,9 @@ class MaskPreview(QObject):
             self._item.show_image(QImage(), QgsRectangle())
             return
         self._stale = False
-        self._work = Work("showing a mask", lambda listener: render(wish, view, listener.stop), self._drawn)
+        self._work = Work(
+            "showing a mask", lambda listener: render(wish, view, listener.stop), self._drawn, True
+        )
         QgsApplication.taskManager().addTask(self._work)
 
     def _drawn(self, made: Optional[tuple[QImage, QgsRectangle]], _error: Optional[PluginError]) -> None:

@@ -89,8 +89,8 @@ def paint(layer: QgsVectorLayer, stroke: QgsGeometry, way: QgsCoordinateTransfor
     ``way`` leads from the stroke's CRS to the layer's. Raises ``PluginError`` if it does not get there.
     """
     placed = _placed(stroke, way)
-    if not layer.isEditable():
-        layer.startEditing()
+    if not layer.isEditable() and not layer.startEditing():
+        raise PluginError(f"The mask '{layer.name()}' cannot be changed. Make a new mask layer.")
     near = layer.getFeatures(QgsFeatureRequest(placed.boundingBox()))
     touched = [feature for feature in near if feature.geometry().intersects(placed)]
     if erase and not touched:
@@ -101,6 +101,8 @@ def paint(layer: QgsVectorLayer, stroke: QgsGeometry, way: QgsCoordinateTransfor
             _change(layer, feature, _sound(feature.geometry()).difference(placed))
     else:
         whole = QgsGeometry.unaryUnion([placed, *(_sound(feature.geometry()) for feature in touched)])
+        if whole.isEmpty():  # shapes that cannot be united: the stroke stands beside them
+            touched, whole = [], placed
         if touched:
             _change(layer, touched[0], whole)
             layer.deleteFeatures([feature.id() for feature in touched[1:]])
