@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 
 from model_backend import ENGINE_VERSION
 from model_backend.engine import lattice
@@ -17,6 +19,7 @@ from model_backend.models.registry import Registry
 from model_backend.processes import generate
 from model_backend.schemas import Plan, Recipe
 from model_backend.settings import Settings
+from tests.backend.serving import Server, finished, submit
 from tests.tiny import Watcher, build_tiny, load_tiny
 
 METRES = {"bbox": [500_000.3, 5_200_000.0, 500_064.3, 5_200_064.0], "crs": "EPSG:32632"}
@@ -26,6 +29,13 @@ MERCATOR = {"bbox": [1_000_000.0, 6_000_000.0, 1_000_100.0, 6_000_100.0], "crs":
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_tiny(tmp_path_factory.mktemp("joins") / "tiny", vae="tiny")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    one = Server(tmp_path_factory.mktemp("server") / "data", "--model", str(folder)).start()
+    yield one
+    one.stop()
 
 
 def planned(folder: Path, inputs: dict[str, Any], profile: dict[str, Any] | None = None) -> Plan:
@@ -152,3 +162,22 @@ def test_members_that_mean_nothing(folder: Path) -> None:
         with pytest.raises(InvalidInput) as caught:
             planned(folder, joins(first, **changes) | {"extent": METRES})
         assert caught.value.field == field
+
+
+@pytest.mark.parametrize("canvas", ["extent", "ground"])
+def test_what_a_file_says_is_what_the_plan_compares(server: Server, tmp_path: Path, canvas: str) -> None:
+    inputs = {"prompt": "a lake", "extent": METRES, "gsd": 1.0, "steps": 2, "seed": 7, "canvas": canvas}
+    with server.client() as client:
+        job = submit(client, "generate", inputs)
+        assert finished(client, job)["status"] == "successful"
+        made = tmp_path / "made.tif"
+        made.write_bytes(client.get(f"/jobs/{job}/results/image.tif").content)
+        with rasterio.open(made) as file:
+            tags = file.tags(ns="GENERATION")
+        recipe = Recipe.model_validate_json(tags["RECIPE"])
+        for profile, warned in ((tags["PROFILE"], False), ("0" * 64, True)):
+            asked = {"prompt": "a lake", "extent": METRES, "seed": 7} | joins(recipe, profile)
+            body = {"inputs": {"process": "generate", "inputs": asked}}
+            plan = client.post("/processes/plan/execution", json=body).raise_for_status().json()
+            assert any("scene to continue" in line for line in plan["warnings"]) is warned
+            assert plan["recipe"]["frame"] == recipe.frame.model_dump()
