@@ -40,7 +40,10 @@ class Settings(BaseSettings):
     )
     threads: int = Field(0, ge=0, description="CPU threads, shared out among workers; 0 means all cores.")
     model_memory_gb: float = Field(16.0, gt=0, description="Memory budget of models kept loaded by a worker.")
-    max_pixels: int = Field(16_777_216, ge=1, description="Pixels of one scene, its canvas included.")
+    max_pixels: int = Field(67_108_864, ge=1, description="Pixels of one scene, its canvas included.")
+    max_edit_pixels: int = Field(
+        16_777_216, ge=1, description="Pixels of the canvas of an edit or extension: it is held in memory."
+    )
     max_evaluations: int = Field(
         2_000_000, ge=1, description="UNet evaluations of one job, all variants together."
     )

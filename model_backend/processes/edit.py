@@ -279,8 +279,8 @@ def _check_reach(field: str, metres: float, spacing: tuple[float, float]) -> Non
 def check_pixels(box: Box, kind: Kind, limits: Settings) -> None:
     """Refuse a box of more pixels than this server works on."""
     pixels = box.width * box.height
-    if pixels > limits.max_pixels:
-        rule = f"at most {limits.max_pixels:,} pixels"
+    if pixels > limits.max_edit_pixels:
+        rule = f"at most {limits.max_edit_pixels:,} pixels"
         size = f"{box.width:,} x {box.height:,} = {pixels:,} pixels"
         detail = f"The {kind.noun} with its surroundings has {size}; this server takes {rule}. {kind.advice}"
         raise TooLarge(kind.field, detail, value=size, allowed=rule)

@@ -154,7 +154,7 @@ def test_refusals(
     editor: Editor, tmp_path: Path, bbox: list[float], crs: str, field: str, sentence: str
 ) -> None:
     path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "utm", None)
-    editor.limits = editor.limits.model_copy(update={"max_pixels": 50_000})
+    editor.limits = editor.limits.model_copy(update={"max_edit_pixels": 50_000})
     with pytest.raises((InvalidInput, TooLarge)) as caught:
         editor.extend(path, bbox, crs)
     assert caught.value.field == field
