@@ -196,6 +196,11 @@ class ExtendInputs(Value):
     model: str | None = Field(None, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
     variants: Annotated[int, Field(ge=1, le=8)] = 1
     record_prompt: bool = Field(True, description="Write the prompts into the files.")
+    regions: Polygons | None = Field(
+        None,
+        description="A FeatureCollection of polygons with prompts of their own: properties `prompt`, and if "
+        "wanted `negative_prompt` and `priority` (higher covers lower, then later covers earlier).",
+    )
 
 
 class PlanInputs(Value):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from model_backend.engine.field import Window
 from model_backend.engine.lattice import Count, Layout
+from model_backend.engine.regions import PromptField
 from model_backend.models.card import EngineParameters
 from model_backend.schemas import Box
 
@@ -107,12 +108,18 @@ class Active:
         calls = -(-len(self.windows) // largest)
         return -(-len(self.windows) // calls)
 
-    def count(self, steps: Sequence[int], guided: bool, largest_batch: int) -> Count:
+    def count(self, prompts: PromptField, steps: Sequence[int], largest_batch: int) -> Count:
         """Return what the edit costs; ``steps`` are those of each phase."""
-        batch = self.batch(largest_batch)
-        calls = -(-len(self.windows) // batch) * sum(steps)
-        halves, windows = 2 if guided else 1, len(self.windows) * len(steps)
-        return Count(windows, calls, evaluations=calls * batch * halves, needed=windows * halves)
+        rows, cols = range(self.layout.rows.pieces or 0), range(self.layout.cols.pieces or 0)
+        needs = prompts.survey(rows, cols).needed(self.windows)
+        batching = prompts.batching(self.batch(largest_batch))
+        calls = batching.calls(needs) * sum(steps)
+        return Count(
+            windows=len(self.windows) * len(steps),
+            calls=calls,
+            evaluations=calls * batching.samples,
+            needed=int(needs.sum()) * len(steps),
+        )
 
 
 def to_latents(mask: Bools, factor: int) -> Bools:

@@ -31,9 +31,14 @@ def count_blocks(
     canvas = None if recipe.canvas == "ground" else recipe.canvas
     layout = Layout.of(card.engine, card.vae_factor, canvas)
     lengths = trajectory(schedule, recipe.sampler, recipe.steps, card.engine.boundaries).lengths
-    base = Prompt(recipe.prompt, recipe.negative_prompt)
-    prompts = PromptField(base, recipe.regions or (), layout, recipe.guidance > 1)
+    prompts = prompts_of(recipe, layout)
     survey = prompts.survey(*layout.windows(recipe.grid, len(lengths))[0])  # later phases need no others
     blocks = Blocks.of(recipe.grid, card.engine, card.vae_factor)
     largest = batch or card.engine.batch
     return [survey.count(windows, lengths, largest) for windows in blocks.fresh(layout, len(lengths))]
+
+
+def prompts_of(recipe: Recipe, layout: Layout) -> PromptField:
+    """Return which prompts of a recipe hold where on a canvas."""
+    base = Prompt(recipe.prompt, recipe.negative_prompt)
+    return PromptField(base, recipe.regions or (), layout, recipe.guidance > 1)

@@ -96,6 +96,8 @@ class PromptField:
 
     def needs(self, windows: Sequence[Window]) -> Ints:
         """Return the evaluations that each of some windows needs at every step."""
+        if not self._outlines:
+            return np.full(len(windows), self._cost((0,)), np.int64)
         return np.array([self._needed(window) for window in windows], np.int64)
 
     def survey(self, rows: range, cols: range) -> Survey:
@@ -200,6 +202,13 @@ class Survey:
             evaluations=calls * batching.samples,
             needed=sum(int(some.sum()) for some in needs),
         )
+
+    def needed(self, windows: Sequence[Window]) -> Ints:
+        """Return what each of some windows needs."""
+        if self.needs is None:
+            return self.field.needs(windows)
+        places = [(window.row - self.rows.start, window.col - self.cols.start) for window in windows]
+        return np.array([self.needs[place] for place in places], np.int64)
 
     def _of(self, rows: range, cols: range) -> Ints:
         """Return what windows need, in lattice order."""

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from model_backend.engine import cost
 from model_backend.engine.active import Active, canvas_around
 from model_backend.engine.composite import REACH, grow
 from model_backend.engine.lattice import Layout
@@ -24,6 +25,7 @@ from model_backend.engine.sampler import trajectory
 from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
 from model_backend.models.card import ModelCard
 from model_backend.models.registry import Entry, Registry
+from model_backend.processes import regions
 from model_backend.processes.base import Process
 from model_backend.processes.common import check_prompts, first_seed, licence, outputs, unknown_words
 from model_backend.raster import mask as masks
@@ -197,13 +199,14 @@ def priced(
 ) -> Plan:
     """Return the plan of what is ready to be painted; raises TooLarge."""
     card = entry.card
-    recipe = _recipe(inputs, kind, files, card, ready, strength)
-    active = Active(
-        Layout(card.engine, card.vae_factor, ready.canvas),
-        ready.work.mask(ready.paint, ready.at, ready.canvas),
+    asked = regions.read(getattr(inputs, "regions", None), ready.work, limits)
+    recipe = _recipe(inputs, kind, files, card, ready, strength).model_copy(
+        update={"regions": asked.on(ready.canvas, card)}
     )
+    layout = Layout(card.engine, card.vae_factor, ready.canvas)
+    active = Active(layout, ready.work.mask(ready.paint, ready.at, ready.canvas))
     steps = trajectory(entry.schedule, recipe.sampler, recipe.steps, card.engine.boundaries, strength).lengths
-    count = active.count(steps, recipe.guidance > 1, card.engine.batch)
+    count = active.count(cost.prompts_of(recipe, layout), steps, card.engine.batch)
     evaluations = count.evaluations * inputs.variants
     if evaluations > limits.max_evaluations:
         rule = f"at most {limits.max_evaluations:,} evaluations"
@@ -222,10 +225,17 @@ def priced(
         gsd=ready.work.gsd,
         level=ready.work.level,
         windows=count.windows,
+        window_evaluations=round(count.needed / count.windows, 3),
         evaluations=evaluations,
         seconds=None if rate is None else round(evaluations * rate, 1),
         bytes=_bytes(ready) * inputs.variants,
-        warnings=[*ready.warnings, *ready.work.warnings, *unknown_words(inputs.prompt, card), *licence(card)],
+        warnings=[
+            *ready.warnings,
+            *ready.work.warnings,
+            *unknown_words(inputs.prompt, card),
+            *asked.warnings(recipe.grid, card),
+            *licence(card),
+        ],
     )
 
 

@@ -17,6 +17,7 @@ from model_backend.errors import InvalidInput, TooLarge
 from model_backend.models.card import ModelCard
 from model_backend.processes.common import check_length, knows, vocabulary
 from model_backend.raster.regions import Surveyor, Unusable, corners
+from model_backend.raster.working import Work
 from model_backend.schemas import REGION_UNITS, Box, Frame, Polygons, Region
 from model_backend.settings import Settings
 
@@ -97,15 +98,15 @@ class Asked:
         return [sentence for sentence in said if sentence]
 
 
-def read(given: Polygons | None, frame: Frame, limits: Settings) -> Asked:
-    """Return the regions that a request asks for.
+def read(given: Polygons | None, where: Frame | Work, limits: Settings) -> Asked:
+    """Return the regions that a request asks for, on a frame or on the grid that is worked on.
 
     Raises InvalidInput that names the feature and what is wrong with it, and TooLarge.
     """
     if given is None:
         return Asked()
     features = _features(given.geojson, limits)
-    surveyor = Surveyor(given.crs, frame)
+    surveyor = Surveyor(given.crs, where)
     found = [_region(number, feature, surveyor, limits) for number, feature in enumerate(features)]
     prompts = {(named.region.prompt, named.region.negative_prompt) for _, named in found}
     if len(prompts) > MOST_PROMPTS:

@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import shapely
+from affine import Affine
 from numpy.typing import NDArray
 from pyproj.exceptions import ProjError
 
 from model_backend.raster import ground
 from model_backend.raster.crs import parse_crs, parse_reference
+from model_backend.raster.working import Work
 from model_backend.schemas import REGION_UNITS, Frame
 
 Floats = NDArray[np.float64]
@@ -42,15 +44,18 @@ def corners(geometry: object) -> int:
 
 
 class Surveyor:
-    """Places geometries of one CRS on a frame."""
+    """Places geometries of one CRS on a frame, or on the grid that an edit works on."""
 
-    def __init__(self, crs: str, frame: Frame) -> None:
+    def __init__(self, crs: str, where: Frame | Work) -> None:
         """Raise InvalidInput if ``crs`` is none."""
         self._reference = parse_reference(crs, "regions.crs")
-        self._target = parse_crs(frame.crs, "crs")
+        if isinstance(where, Work):
+            self._target, self._transform = where.crs, where.transform
+        else:
+            (width, height), (x, y) = map(float, where.pixel_size), where.anchor
+            self._target = parse_crs(where.crs, "crs")
+            self._transform = Affine(width, 0, x, 0, -height, y)
         self._same = self._reference.crs.equals(self._target, ignore_axis_order=True)
-        self._size = np.array([float(size) for size in frame.pixel_size]) * (1, -1)
-        self._anchor = np.array(frame.anchor)
 
     def rings(self, geometry: object) -> list[list[int]]:
         """Return the rings of a Polygon or MultiPolygon as ``schemas.Region`` has them; raises Unusable."""
@@ -95,7 +100,7 @@ class Surveyor:
 
     def _pixels(self, points: Floats) -> Floats:
         found = points if self._same else self._project(points)
-        pixels: Floats = (found - self._anchor) / self._size
+        pixels: Floats = np.stack(~self._transform @ (found[:, 0], found[:, 1]), axis=1)
         if not np.isfinite(pixels).all() or np.abs(pixels).max() > _FARTHEST:
             raise self._outside()
         return pixels

@@ -144,7 +144,7 @@ def test_only_windows_that_touch_the_mask_are_computed(model: Model) -> None:
     place = canvas(8 * 50, 8 * 50, (slice(8, 16), slice(8, 16)))
     edit, watch = Edit(model, request(), place), Steps()
     view = edit.view(watch)
-    counted = edit._active.count(edit._trajectory.lengths, True, model.profile.batch)
+    counted = edit._active.count(edit._prompts, edit._trajectory.lengths, model.profile.batch)
     assert counted.windows == 3  # one window, three phases
     assert watch.heard[-1] == (6, 6) == (counted.calls, counted.calls)
     # Beyond the only decode tile with free latents the picture is the source's own view.

@@ -267,3 +267,25 @@ def test_the_old_border_does_not_show(tmp_path: Path) -> None:
         assert abs(compare(after[:3], "cols", line).z) < 3
     near, beside = after[:3, :, 448:480].mean((1, 2)), after[:3, :, 416:448].mean((1, 2))
     assert np.abs(near - beside).max() < 0.06 * 255
+
+
+@pytest.mark.parametrize("grid", ["utm", "rotated", "degrees"])
+def test_regions_say_what_new_land_shows(editor: Editor, tmp_path: Path, grid: str) -> None:
+    """A region on the right changes the new land there, on any grid, and nothing on the left."""
+    path = rich_scene(tmp_path / "scene.tif", "uint8", 3, grid, None)
+    box = around(path, 96, 0, 96, 0)
+    with rasterio.open(path) as file:
+        corners = [(file.width, -200), (file.width + 300, -200), (file.width + 300, 300), (file.width, 300)]
+        ring = [list(file.transform @ corner) for corner in [*corners, corners[0]]]
+        crs = file.crs.to_string()
+    feature = {
+        "type": "Feature",
+        "properties": {"prompt": "houses and the road"},
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }
+    regions = {"geojson": {"type": "FeatureCollection", "features": [feature]}, "crs": crs}
+    plain = holds(editor, path, editor.extend(path, *box)).astype(int)
+    made = holds(editor, path, editor.extend(path, *box, regions=regions)).astype(int)
+    change = np.abs(made - plain).mean((0, 1))
+    assert change[-60:].mean() > 3
+    assert change[-60:].mean() > 5 * change[:60].mean()

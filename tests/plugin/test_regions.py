@@ -193,3 +193,23 @@ class TestAlgorithm:
             self.run(self.asked(layer, tmp_path, **more), feedback=feedback)
         assert sentence in str(error.value) + feedback.textLog()
         assert len(jobs(backend, "successful", "failed", "running", "accepted")) == before
+
+
+@pytest.mark.usefixtures("provider", "own_history")
+def test_an_extension_with_regions(painter, monkeypatch, project, tmp_path):
+    import processing
+
+    for name, value in painter.environment.items():
+        monkeypatch.setenv(name, value)
+    path = str(tmp_path / "a.tif")
+    dataset = gdal.GetDriverByName("GTiff").Create(path, 64, 64, 3)
+    dataset.SetGeoTransform((500000, 1, 0, 5800064, 0, -1))
+    dataset.SetProjection(QgsCoordinateReferenceSystem("EPSG:32633").toWkt())
+    dataset = None
+    layer = polygons((square(64, 0, 64), "a lake"), (square(9000, 0, 60), "far"))
+    project.addMapLayer(layer)
+    asked = {"INPUT": path, "EXTENT": EXTENT, "PROMPT": "a forest", "STEPS": 2, "SEED": 1}
+    fields = {"REGIONS": layer, "REGION_PROMPT_FIELD": "prompt"}
+    target = str(tmp_path / "b.tif")
+    results = processing.run("text2earth:extend", {**asked, **fields, "OUTPUT": target})
+    assert [one["prompt"] for one in json.loads(results["RECIPE"])["regions"]] == ["a lake"]

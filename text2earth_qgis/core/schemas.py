@@ -172,6 +172,7 @@ class ExtendInputs(Value):
     model: Optional[str] = None
     variants: int = 1
     record_prompt: bool = True
+    regions: Optional[Polygons] = None
 
 
 @dataclass(frozen=True)

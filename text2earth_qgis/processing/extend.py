@@ -5,6 +5,7 @@ Works as ``text2earth:edit`` does; in place of a mask it paints what lies around
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
@@ -16,7 +17,7 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from text2earth_qgis.core import edits, rasters
+from text2earth_qgis.core import edits, rasters, regions
 from text2earth_qgis.core.jobs import Done
 from text2earth_qgis.core.land import Land
 from text2earth_qgis.processing import base
@@ -50,6 +51,7 @@ ABOUT = base.About(
         "the result has no such bands.",
         "GUIDANCE": "How closely the new land follows the prompt. Left empty, what suits the model.",
         "MODEL": "Id of an inpainting model of the backend. Left empty, its default model.",
+        **base.REGIONS,
     },
 )
 
@@ -62,6 +64,8 @@ class Extend(base.Algorithm):
     def __init__(self) -> None:
         super().__init__()
         self._order: Optional[edits.Order] = None
+        self._regions: Optional[regions.Layer] = None
+        self._near: Optional[regions.Near] = None
 
     def _plain(self) -> base.Definitions:
         return (
@@ -73,7 +77,7 @@ class Extend(base.Algorithm):
         )
 
     def _advanced(self) -> base.Definitions:
-        return base.view(("match", "drop"))
+        return (*base.view(("match", "drop")), *base.regions())
 
     def _read(self, parameters: base.Parameters, context: QgsProcessingContext) -> None:
         source = self._source(parameters, context)
@@ -95,6 +99,13 @@ class Extend(base.Algorithm):
             project=self._project,
             layers=(source.id(), ""),
         )
+        self._regions = self._areas(parameters, context)
+        self._near = regions.Near(*self._extent(parameters, context), context.transformContext())
 
     def _work(self, feedback: QgsProcessingFeedback) -> Done:
-        return edits.run_edit(self._desk, self._order, feedback)
+        order = self._order
+        if self._regions is not None:
+            found = regions.read(self._regions, self._near, feedback.isCanceled)
+            feedback.pushInfo(f"{len(found.geojson['features'])} regions are sent.")
+            order = replace(order, wishes={**order.wishes, "regions": found})
+        return edits.run_edit(self._desk, order, feedback)
