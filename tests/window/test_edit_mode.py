@@ -21,6 +21,7 @@ from test_dock import texts_fit
 from test_run import SLOT, bar, state, status
 
 LAKE = "a lake"
+TIP = Qt.ItemDataRole.ToolTipRole
 TINY = "tiny-inpaint"
 
 
@@ -224,6 +225,7 @@ def test_from_run_to_the_whole_result(dock, form, scene, iface, tmp_path, backen
     assert outside(done.target, 200, 150, 64) == outside(scene.source(), 200, 150, 64)
     assert pixels(done.target) != pixels(scene.source())
     assert list(tmp_path.glob("*_patch*")) == []
+    assert f"Raster: {scene.name()}" in dock.runs.model.data(dock.runs.model.index(0), TIP)
     assert "is finished" in bar(iface)[0]
     until(lambda: not list((backend.folder / "data" / "uploads").glob("*/*")))
     grab("edit-finished")

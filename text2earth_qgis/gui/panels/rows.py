@@ -70,11 +70,19 @@ def detail(run: Run) -> str:
     if run.state == "dismissed":
         return f"{when} · cancelled"
     parts, grid = [when], run.recipe.get("resampled") or run.recipe.get("grid")
-    if grid:
+    edited = edited_raster(run)
+    if edited:
+        parts.append(edited)
+    elif grid:
         parts.append(f"{grid['width']:,} × {grid['height']:,} px")
     if run.recipe.get("seed") is not None:
         parts.append(f"seed {run.recipe['seed']}")
     return " · ".join(parts)
+
+
+def edited_raster(run: Run) -> str:
+    """Return the name of the raster that a run edits, empty if it edits none."""
+    return str(run.assembly.get("source", {}).get("name") or "")
 
 
 def tooltip(run: Run) -> str:
@@ -85,6 +93,8 @@ def tooltip(run: Run) -> str:
     for name in ("model", "seed", "level", "steps", "sampler", "guidance"):
         if run.recipe.get(name) is not None:
             lines.append(f"{name.capitalize()}: {run.recipe[name]}")
+    if edited_raster(run):
+        lines.append(f"Raster: {edited_raster(run)}")
     lines.append(f"Backend: {run.server}")
     if run.state == "fetched":
         lines.append(f"File: {run.target}")
