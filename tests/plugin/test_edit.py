@@ -182,6 +182,18 @@ def _corners(path, part):
     return (round(col), round(row)), (part.RasterXSize, part.RasterYSize)
 
 
+def test_names_and_bands_as_scripts_give_them(backend, tmp_path, monkeypatch):
+    """A relative name means the same file when the list of runs is read at another place."""
+    path = scenes.raster(tmp_path / "a.tif", bands=4)
+    mask = scenes.polygons([scenes.square(path, 50, 40, 20)], "EPSG:32633")
+    monkeypatch.chdir(tmp_path)
+    result = edit("a.tif", mask, "b.tif", RGB_BANDS="3,1;2", RESULT="patch")
+    assert json.loads(result["RECIPE"])["edit"]["bands"] == [3, 1, 2]
+    (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
+    assert noted.target == str(tmp_path / "b.tif")
+    assert noted.assembly["source"]["source"] == path
+
+
 def test_dropped_and_kept_bands(backend, tmp_path):
     path = scenes.raster(tmp_path / "a.tif", bands=5, alpha=True, size=(200, 200))
     mask = scenes.polygons([scenes.square(path, 80, 80, 30)], "EPSG:32633")
@@ -435,6 +447,7 @@ def test_grow_reaches_from_outside(backend, tmp_path):
         ({"RESULT": "vrt"}, "its name must end in .vrt"),
         ({"OUTPUT": "/x/a.png"}, "must end in .tif"),
         ({"RGB_BANDS": [1, 9]}, "bands"),
+        ({"RGB_BANDS": "red"}, "The bands 'red' are not numbers"),
         ({"FEATHER": 5000}, "feather"),
         ({"INPUT": "/x/nothing.tif"}, "INPUT|nothing.tif"),
         ({"MASK": "/x/nothing.gpkg"}, "MASK|nothing.gpkg"),

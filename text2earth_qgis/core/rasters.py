@@ -6,6 +6,7 @@ for rotated and south-up rasters. Knows no network.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite
@@ -94,9 +95,10 @@ def file_of(layer: QgsRasterLayer) -> RasterFile:
             "(Export > Save As)."
         )
     parts = QgsProviderRegistry.instance().decodeUri("gdal", layer.source())
+    source = layer.source().split("|")[0]
     return RasterFile(
         name=layer.name(),
-        source=layer.source().split("|")[0],
+        source=os.path.abspath(source) if os.path.isfile(source) else source,  # not all are names of files
         options=tuple(parts.get("openOptions") or ()),
         crs=layer.crs(),
         assigned=layer.crs() != layer.dataProvider().crs(),

@@ -9,6 +9,8 @@ engine is here: the backend decides and says why.
 from __future__ import annotations
 
 import json
+import os
+import re
 from dataclasses import dataclass
 from typing import Any, Callable, Iterable, Mapping, Optional, TypeVar
 
@@ -66,6 +68,7 @@ HELP = {
     "SAMPLER": "How the image is denoised. Left empty, what suits the model.",
     "GUIDANCE": "How closely the image follows the prompt. Left empty, what suits the model.",
     "MODEL": "Id of a model of the backend. Left empty, its default model.",
+    "RGB_BANDS": "One band or three that the model sees and paints. Left empty, those displayed.",
     "OUTPUT": "GeoTIFF to write.",
 }
 
@@ -115,7 +118,8 @@ class Algorithm(QgsProcessingAlgorithm):
         super().__init__()
         self._desk: Optional[Desk] = None
         self._settings: Optional[Settings] = None
-        self._target = ""
+        self._output = ""  # as QGIS names it
+        self._target = ""  # the same file, wherever the list of runs is read
         self._project = ""  # its file
         self._place = Place()
 
@@ -140,7 +144,7 @@ class Algorithm(QgsProcessingAlgorithm):
     def _results(self, done: Done) -> dict[str, Any]:
         """Return the outputs."""
         return {
-            "OUTPUT": self._target,
+            "OUTPUT": self._output,
             "SEED": done.plan.seed,
             "RECIPE": json.dumps(done.recipe, ensure_ascii=False, sort_keys=True),
         }
@@ -199,6 +203,15 @@ class Algorithm(QgsProcessingAlgorithm):
             raise PluginError("The extent is empty. Give it as xmin,xmax,ymin,ymax [EPSG:32633].")
         return box, crs
 
+    def _bands(self, parameters: Parameters, context: QgsProcessingContext) -> list[int]:
+        """Return the numbers of RGB_BANDS; a text may have them between any signs."""
+        given = parameters.get("RGB_BANDS")
+        if not isinstance(given, str):
+            return self.parameterAsInts(parameters, "RGB_BANDS", context)
+        if not re.fullmatch(r"[\d;,\s]*", given):
+            raise PluginError(f"The bands '{given}' are not numbers. Give one or three, for example 4;1;2.")
+        return [int(number) for number in re.findall(r"\d+", given)]
+
     def _source(self, parameters: Parameters, context: QgsProcessingContext) -> QgsRasterLayer:
         """Return the raster that the parameter INPUT names. Raises ``PluginError``."""
         source = self.parameterAsRasterLayer(parameters, "INPUT", context)
@@ -244,7 +257,8 @@ class Algorithm(QgsProcessingAlgorithm):
         target = QgsProcessingParameterRasterDestination("OUTPUT", self.about.output)
         helps = {**HELP, **self.about.parameters}
         for parameter in (*self._plain(), *advanced, target):
-            parameter.setHelp(helps[parameter.name()])
+            words = isinstance(parameter, QgsProcessingParameterEnum)  # qgis_process speaks of numbers
+            parameter.setHelp(helps[parameter.name()] + (" Scripts give the word." if words else ""))
             self.addParameter(parameter)
         self.addOutput(QgsProcessingOutputNumber("SEED", "Seed"))
         self.addOutput(QgsProcessingOutputString("RECIPE", "Recipe (JSON)"))
@@ -264,7 +278,8 @@ class Algorithm(QgsProcessingAlgorithm):
         self._settings = settings.load()
         history = History(settings.profile_folder() / "history.sqlite")
         self._project = context.project().fileName() if context.project() else ""
-        self._target = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
+        self._output = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
+        self._target = os.path.abspath(self._output)
 
         def read() -> None:
             self._desk = Desk(settings.access(self._settings), history, self._settings.poll_seconds)
@@ -278,9 +293,9 @@ class Algorithm(QgsProcessingAlgorithm):
     ) -> dict[str, Any]:
         """Do the work and wait for its file; a cancel raises too, else qgis_process would end with 0."""
         done = told_to_qgis(lambda: self._work(feedback))
-        if context.willLoadLayerOnCompletion(self._target):
+        if context.willLoadLayerOnCompletion(self._output):
             shown = done.recipe if self._settings.record_prompt else layers.without_prompts(done.recipe)
-            self._dress(context.layerToLoadOnCompletionDetails(self._target), shown)
+            self._dress(context.layerToLoadOnCompletionDetails(self._output), shown)
         return self._results(done)
 
     def _dress(self, details: QgsProcessingContext.LayerDetails, recipe: Json) -> None:

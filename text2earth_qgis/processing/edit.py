@@ -55,7 +55,6 @@ ABOUT = base.About(
         "FEATHER": "Metres on the ground over which the edit fades in, inside the mask; if empty, 6 pixels.",
         "GROW": "Metres on the ground by which the mask grows first.",
         "STRENGTH": "1 paints anew; less keeps more of what is there.",
-        "RGB_BANDS": "One band or three that the model sees and paints. Left empty, those displayed.",
         "STRETCH": "Values that the model sees as black and white. displayed: as the layer is shown. "
         "2-98 %: of what is around the mask. Or min,max for all bands, or min,max;min,max;min,max.",
         "EXTRA_BANDS": "Other bands in the mask. match: values of known pixels of similar colour. keep: as "
@@ -112,7 +111,7 @@ class Edit(base.Algorithm):
         source = self._source(parameters, context)
         wishes = {
             **self._wishes(parameters, context),
-            "bands": self.parameterAsInts(parameters, "RGB_BANDS", context),
+            "bands": self._bands(parameters, context),
             "extra_bands": self.parameterAsEnumString(parameters, "EXTRA_BANDS", context),
         }
         self._gsd = wishes.pop("gsd", None)

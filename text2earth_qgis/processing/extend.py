@@ -44,7 +44,6 @@ ABOUT = base.About(
         "qgis_process it needs its CRS: xmin,xmax,ymin,ymax [EPSG:32633].",
         "PROMPT": "What the new land shows, for example: grassland.",
         "FILL_HOLES": "Paint pixels of the raster that have no value, too, if they lie in the extent.",
-        "RGB_BANDS": "One band or three that the model sees and paints. Left empty, those displayed.",
         "STRETCH": "Values that the model sees as black and white. displayed: as the layer is shown. "
         "2-98 %: of what is near the new land. Or min,max for all bands, or min,max;min,max;min,max.",
         "EXTRA_BANDS": "Other bands of the new land. match: values of known pixels of similar colour. drop: "
@@ -83,7 +82,7 @@ class Extend(base.Algorithm):
         source = self._source(parameters, context)
         wishes = {
             **self._wishes(parameters, context),
-            "bands": self.parameterAsInts(parameters, "RGB_BANDS", context),
+            "bands": self._bands(parameters, context),
             "extra_bands": self.parameterAsEnumString(parameters, "EXTRA_BANDS", context),
         }
         self._place = beside(source, context.project(), same_bands=wishes["extra_bands"] != "drop")
