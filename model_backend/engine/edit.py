@@ -239,7 +239,10 @@ class Edit:
                 image[:, *there] += self._tile(done, *latents) * weight
                 painted[there] += weight
                 progress.decoded()
-        return image + (1 - painted) * self._canvas.view
+        rest = 1 - painted
+        for band, view in zip(image, self._canvas.view, strict=True):
+            band += rest * view
+        return image
 
     def _tile(self, done: dict[Window, Latents], rows: range, cols: range) -> View:
         """Decode a box of latents: what was painted, and the source's own around it."""

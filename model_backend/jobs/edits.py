@@ -6,6 +6,7 @@ stays, other bands, file, rows. Pixels are made in ``engine``, rasters read and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from model_backend import processes
 from model_backend.engine.composite import Join, cast, continued
-from model_backend.jobs.bench import Bench, Names, learn_rate, loaded, origin
+from model_backend.jobs.bench import Bench, Names, Watch, learn_rate, loaded, origin
 from model_backend.jobs.rows import Claim, Result
 from model_backend.jobs.uploads import Uploads
 from model_backend.processes import edit, extend
@@ -42,11 +43,12 @@ def run(claim: Claim, bench: Bench) -> list[Result]:
     work = painter(model, recipe, ready)
     painted = work.view(watch, overlap(recipe.grid, ready.canvas))
     learn_rate(plan, bench)
+    patch = join(ready, painted, recipe, watch)
     watch.say("Writing the file.")
     profile = work.profile
     made = origin(profile.digest, profile.approximate, recipe, bench, inputs.record_prompt)
     names = Names(claim, bench.folder)
-    bands = write_edit(names.image, ready.source, join(ready, painted, recipe), plan, recipe, made)
+    bands = write_edit(names.image, ready.source, patch, plan, recipe, made)
     watch.picture(picture(names.image, *_shown(ready, recipe)))
     title = "Edited imagery" if recipe.process == "edit" else "Extended imagery"
     return names.results(f"{title} (cloud-optimized GeoTIFF)", recipe, made, bands)
@@ -71,44 +73,46 @@ def painter(model: Model, recipe: Recipe, ready: edit.Ready) -> Edit:
     return Edit(model, Request.of(recipe), Canvas(ready.canvas, view, paint, known), recipe.edit.strength)
 
 
-def join(ready: edit.Ready, painted: View, recipe: Recipe) -> Patch:
+def join(ready: edit.Ready, painted: View, recipe: Recipe, watch: Watch) -> Patch:
     """Return the raster's new values in the mask, out of a repainted view of the canvas.
 
     The view comes back onto the raster's grid and into its values, takes the tone of the surroundings along
-    the mask's border, and is feathered inside it.
+    the mask's border, and is feathered inside it; band by band, so that memory stays at some 60 bytes per
+    pixel of the mask's box.
     """
-    source, box, mask = ready.source, ready.join, ready.mask
+    source, box = ready.source, ready.join
+    watch.say("Joining it to its surroundings.")
     known = read_known(source, box)
-    old = read(source, box, source.roles.visible)
-    made = ready.stretch.values(ready.work.back(painted, ready.canvas, box))
-    border = Join(mask, known, ready.spacing, ready.feather, new_land=recipe.process == "extend")
+    border = Join(ready.mask, known, ready.spacing, ready.feather, new_land=recipe.process == "extend")
+    view = ready.work.back(painted, ready.canvas, box)
     values: dict[int, NDArray[Any]] = {}
-    for band, before, after in zip(source.roles.visible, old, made, strict=True):
-        values[band] = cast(border.band(np.where(known, before, np.nan), after), source.dtype, source.nodata)
+    for number, band in enumerate(source.roles.visible):
+        watch.say("Joining it to its surroundings.")
+        made = border.band(read(source, box, [band])[0], ready.stretch.band(view, number))
+        values[band] = cast(made, source.dtype, source.nodata)
     assert recipe.edit is not None
     if recipe.edit.extra_bands == "match" and source.roles.extra:
-        values |= _borrowed(ready, known, old, values, border)
+        watch.say("Matching the other bands.")
+        values |= _borrowed(ready, known, values, border)
     return Patch(ready.at, ready.paint, values)
 
 
 def _borrowed(
-    ready: edit.Ready,
-    known: NDArray[np.bool_],
-    old: NDArray[Any],
-    painted: dict[int, NDArray[Any]],
-    border: Join,
+    ready: edit.Ready, known: NDArray[np.bool_], painted: dict[int, NDArray[Any]], border: Join
 ) -> dict[int, NDArray[Any]]:
     """Return values for the bands that the model does not see, feathered like the others."""
-    source, mask = ready.source, ready.mask
-    lenders = known & ~mask
-    view = ready.stretch.view(old)[:, lenders]
-    new = np.stack([painted[band] for band in source.roles.visible])
-    wanted = ready.stretch.view(new[:, None])[:, 0]
-    others = read(source, ready.join, source.roles.extra)
-    lent = spectral.borrow(wanted, view, others[:, lenders])
+    source, box, roles = ready.source, ready.join, ready.source.roles
+    rows, cols = spectral.samples(known & ~border.mask)
+
+    def colours(bands: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+        return ready.stretch.view(np.stack(bands)[:, None])[:, 0]
+
+    near = colours([read(source, box, [band])[0, rows, cols] for band in roles.visible])
+    others = np.stack([read(source, box, [band])[0, rows, cols] for band in roles.extra])
+    lent = spectral.borrow([painted[band] for band in roles.visible], colours, near, others)
     values = {}
-    for band, before, after in zip(source.roles.extra, others, lent, strict=True):
-        blended = border.feathered(np.where(known, before, np.nan), after)
+    for band, after in zip(roles.extra, lent, strict=True):
+        blended = border.feathered(read(source, box, [band])[0], after)
         values[band] = cast(blended, source.dtype, source.nodata)
     return values
 

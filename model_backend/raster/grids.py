@@ -8,7 +8,7 @@ Knows no CRS.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -93,6 +93,14 @@ def cut(box: Box, outer: Box) -> tuple[slice, slice]:
     """Return rows and columns of a box inside another one's array."""
     top, left = box.row - outer.row, box.col - outer.col
     return slice(top, top + box.height), slice(left, left + box.width)
+
+
+def strips(box: Box, pixels: int) -> Iterator[Box]:
+    """Yield ``box`` in strips of whole rows of at most so many pixels, or of one row."""
+    rows = max(1, pixels // box.width)
+    for row in range(box.row, box.row + box.height, rows):
+        height = min(rows, box.row + box.height - row)
+        yield Box(col=box.col, row=row, width=box.width, height=height)
 
 
 def decimal(value: float | Fraction, places: int = 12) -> str:

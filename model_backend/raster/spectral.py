@@ -5,6 +5,7 @@ They are plausible, not predicted; the file's metadata says so. Works on arrays,
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,28 +14,53 @@ from numpy.typing import NDArray
 _SHADES = 32  # colours are told apart in so many shades per channel
 _SAMPLES = 4096  # known pixels that are looked at
 _NEAREST = 8  # of which so many are averaged
+_PART = 1 << 18  # pixels at a time, so that what is in between stays small
+
+
+def samples(known: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return rows and columns of the known pixels that are looked at, evenly chosen in row order."""
+    places = np.flatnonzero(known)
+    picked = np.unique(np.linspace(0, len(places) - 1, _SAMPLES).astype(np.intp))
+    rows, cols = np.divmod(places[picked], known.shape[1])
+    return rows, cols
 
 
 def borrow(
-    wanted: NDArray[np.float64], colours: NDArray[np.float64], values: NDArray[Any]
-) -> NDArray[np.float64]:
-    """Return (bands, n) for the ``wanted`` colours (3, n), in the views' scale 0..1.
+    wanted: Sequence[NDArray[Any]],
+    view: Callable[[Sequence[NDArray[Any]]], NDArray[np.float64]],
+    colours: NDArray[np.float64],
+    values: NDArray[Any],
+) -> Iterator[NDArray[np.float64]]:
+    """Yield for every band of ``values`` what it is to be where the visible bands are ``wanted``, (n,) each.
 
-    ``colours`` (3, m) and ``values`` (bands, m) are those of the known pixels around, m >= 1. The cost is
-    bounded: as many look-ups as there are different shades, each among a fixed number of samples.
+    ``view`` turns values of the visible bands, (n,) each, into colours (3, n), in the scale 0..1; ``colours``
+    (3, m) and ``values`` (bands, m) are those of ``samples``, m >= 1. The cost is bounded: as many look-ups
+    as there are different shades, each among a fixed number of samples.
     """
-    pick = np.unique(np.linspace(0, colours.shape[1] - 1, _SAMPLES).astype(np.intp))
-    near, lent = colours[:, pick], values[:, pick].astype(np.float64)
-    shade = np.clip(wanted * _SHADES, 0, _SHADES - 1).astype(np.intp)
-    code = (shade[0] * _SHADES + shade[1]) * _SHADES + shade[2]
-    used, back = np.unique(code, return_inverse=True)
-    count = np.bincount(back)
-    means = np.stack([np.bincount(back, channel) / count for channel in wanted])
-    table = np.empty((len(values), len(used)))
-    nearest = min(_NEAREST, near.shape[1])
-    for start in range(0, len(used), 256):
+    codes = np.empty(len(wanted[0]), np.uint16)
+    count, sums = np.zeros(_SHADES**3), np.zeros((3, _SHADES**3))
+    for start in range(0, len(codes), _PART):
+        part = slice(start, start + _PART)
+        shown = view([band[part] for band in wanted])
+        shade = np.clip(shown * _SHADES, 0, _SHADES - 1).astype(np.uint16)
+        codes[part] = (shade[0] * _SHADES + shade[1]) * _SHADES + shade[2]
+        count += np.bincount(codes[part], minlength=_SHADES**3)
+        for total, channel in zip(sums, shown, strict=True):
+            total += np.bincount(codes[part], channel, minlength=_SHADES**3)
+    used = np.flatnonzero(count)
+    chosen = _alike(sums[:, used] / count[used], colours)
+    table = np.zeros(_SHADES**3)
+    for lent in values:
+        table[used] = lent[chosen].astype(np.float64).mean(1)
+        yield table[codes]
+
+
+def _alike(means: NDArray[np.float64], colours: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return for every colour of ``means``, (3, n), which samples are most alike, (n, nearest)."""
+    nearest = min(_NEAREST, colours.shape[1])
+    found = np.empty((means.shape[1], nearest), np.intp)
+    for start in range(0, len(found), 256):
         part = slice(start, start + 256)
-        apart = np.square(means[:, part, None] - near[:, None]).sum(0)
-        chosen = np.argpartition(apart, nearest - 1, axis=1)[:, :nearest]
-        table[:, part] = lent[:, chosen].mean(2)
-    return table[:, back]
+        apart = np.square(means[:, part, None] - colours[:, None]).sum(0)
+        found[part] = np.argpartition(apart, nearest - 1, axis=1)[:, :nearest]
+    return found

@@ -32,14 +32,17 @@ class Stretch:
         shown = (values.astype(np.float64) - low) / (high - low)
         return np.repeat(shown, 3, axis=0) if len(shown) == 1 else shown
 
-    def values(self, view: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the values, (1 or 3, rows, columns), that would give a view: the inverse of ``view``."""
-        low, high = self._bounds()
-        colours = view.astype(np.float64)
+    def band(self, view: NDArray[Any], number: int) -> NDArray[np.float64]:
+        """Return the values, (rows, columns), of the ``number``-th band, from 0, that would give a view."""
+        low, high = self.ranges[number]
         if len(self.ranges) == 1:
-            grey = sum(share * band for share, band in zip(_LUMA, colours, strict=True))
-            colours = np.asarray(grey)[None]
-        return np.asarray(low + colours * (high - low))
+            values = sum(share * band for share, band in zip(_LUMA, view.astype(np.float64), strict=True))
+        else:
+            values = view[number].astype(np.float64)
+        out = np.asarray(values)
+        out *= high - low
+        out += low
+        return out
 
     def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         low, high = np.array(self.ranges, np.float64).T

@@ -24,7 +24,7 @@ from model_backend.errors import InvalidInput
 from model_backend.models.card import ModelCard
 from model_backend.raster import ground
 from model_backend.raster.crs import crs_text
-from model_backend.raster.grids import cut, decimal, grow, overlap, significant
+from model_backend.raster.grids import cut, decimal, grow, overlap, significant, strips
 from model_backend.raster.levels import fits, level_of, nearest, rule
 from model_backend.raster.source import Source, read, read_known
 from model_backend.raster.stretch import Stretch
@@ -34,9 +34,8 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 _EVEN = 1.05  # ratio of the longest to the shortest ground direction of a pixel that counts as square
-_FARTHEST = (
-    6.0  # times that the raster's pixels may be finer or coarser than the model's: 10 cm to 0.5 m is 5
-)
+_FARTHEST = 6.0  # times finer or coarser than the model's pixels: 10 cm imagery and 0.5 m are 5
+_STRIP = 1 << 20  # pixels that are read at a time
 
 
 @dataclass(frozen=True)
@@ -76,9 +75,13 @@ class Work:
         if box is None:
             grey = np.full((3, canvas.height, canvas.width), 0.5, np.float32)
             return grey, np.zeros(grey.shape[1:], np.bool_)
-        known = read_known(self.source, box)
-        shown = stretch.view(np.where(known, read(self.source, box, self.source.roles.visible), 0))
-        view = np.clip(np.where(known, shown, 0.5), 0, 1).astype(np.float32)
+        view = np.empty((3, box.height, box.width), np.float32)
+        known = np.empty((box.height, box.width), np.bool_)
+        for part in strips(box, _STRIP):
+            here = cut(part, box)
+            there = known[here] = read_known(self.source, part)
+            shown = stretch.view(np.where(there, read(self.source, part, self.source.roles.visible), 0))
+            view[:, *here] = np.clip(np.where(there, shown, 0.5), 0, 1)
         return _padded(view, known, box, canvas) if self.own else self._warped(view, known, box, canvas)
 
     def mask(self, mask: Bools, at: Box, canvas: Box) -> Bools:

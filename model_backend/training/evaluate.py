@@ -231,7 +231,7 @@ def _joined(source: Tensor, made: Tensor, painted: masks.Mask, feather: float = 
     """Return sources (n, 3, s, s) with ``made`` inside masks (n, s, s), joined as in an edit."""
     known, theirs = loop.to_bytes(source), made.permute(0, 2, 3, 1).double().numpy() * 127.5 + 127.5
     for index, mask in enumerate(painted.astype(bool)):
-        join = Join(mask, ~mask, (1.0, 1.0), feather)
+        join = Join(mask, np.ones_like(mask), (1.0, 1.0), feather)
         for band in range(3):
             values = join.band(known[index, :, :, band], theirs[index, :, :, band])
             known[index, :, :, band][mask] = cast(values, known.dtype, None)

@@ -72,6 +72,27 @@ def rich_scene(path: Path, dtype: str, bands: int, grid: str, nodata: float | No
     return path
 
 
+class Quiet:
+    """A watch of a job that nobody looks at."""
+
+    seconds = None
+
+    def say(self, message: str) -> None:
+        pass
+
+    def step(self, done: int, total: int) -> None:
+        pass
+
+    def preview(self, rgb: NDArray[np.uint8]) -> None:
+        pass
+
+    def picture(self, rgb: NDArray[np.uint8]) -> None:
+        pass
+
+    def note(self, sentence: str) -> None:
+        pass
+
+
 Paint = Callable[[edit.Ready], View]
 
 
@@ -110,7 +131,7 @@ class Editor:
             watch = Watcher()
             view = edits.painter(self._model, plan.recipe, ready).view(watch)
             assert watch.steps[-1][0] * self._model.profile.batch * 2 >= plan.evaluations
-        return edits.join(ready, view, plan.recipe), plan
+        return edits.join(ready, view, plan.recipe, Quiet()), plan
 
     def extend(
         self, path: Path, bbox: list[float], crs: str, paint: Paint | None = None, **inputs: Any
@@ -125,7 +146,7 @@ class Editor:
         plan = extend.plan(wanted, files, Registry(self.limits), self.limits, None)
         ready = self.ready = extend.prepare(wanted, files, self._model.card, self.limits)
         view = paint(ready) if paint else edits.painter(self._model, plan.recipe, ready).view(Watcher())
-        write_edit(out, ready.source, edits.join(ready, view, plan.recipe), plan, plan.recipe, MADE)
+        write_edit(out, ready.source, edits.join(ready, view, plan.recipe, Quiet()), plan, plan.recipe, MADE)
         return out
 
     @property
