@@ -335,3 +335,29 @@ def test_an_edit_that_outlived_qgis_is_put_together(
         assert outside(done.target, 200, 150, 64) == outside(path, 200, 150, 64)
         assert not (tmp_path / "out_patch.tif").exists()
     until(lambda: not list((backend.folder / "data" / "uploads").glob("*/*")))
+
+
+def test_what_the_toolbox_waits_for_is_left_to_it(dock, scene, plugin, tmp_path):
+    from qgis.core import (
+        QgsApplication,
+        QgsProcessingAlgRunnerTask,
+        QgsProcessingContext,
+        QgsProcessingFeedback,
+    )
+
+    mask = polygons([square(scene, 200, 150, 150)], scene.crs())
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("text2earth:edit")
+    asked = {"INPUT": scene.id(), "MASK": mask.id(), "PROMPT": LAKE, "MODEL": TINY, "STEPS": 200}
+    context, feedback, ends = QgsProcessingContext(), QgsProcessingFeedback(), []
+    context.setProject(QgsProject.instance())
+    task = QgsProcessingAlgRunnerTask(
+        algorithm, {**asked, "OUTPUT": str(tmp_path / "out.tif")}, context, feedback
+    )
+    task.executed.connect(lambda good, results: ends.append(good))
+    QgsApplication.taskManager().addTask(task)
+    until(lambda: [run for run in dock.runner.runs() if run.job])
+    plugin.settings_changed()
+    assert dock.runner.under_way() == []
+    task.cancel()
+    until(lambda: ends)
+    assert [run.state for run in dock.runner.runs()] == ["dismissed"]

@@ -33,6 +33,7 @@ from text2earth_qgis.core.settings import Access
 from text2earth_qgis.core.transport import Feedback, in_main_thread, open_client, pause
 
 PATIENCE = 120.0  # seconds a backend may be away (restarted, network down) before a run gives up
+_waited_for: set[str] = set()  # keys of runs
 DENOISING = 0.95  # share of the progress bar; the download has the rest
 
 
@@ -77,7 +78,7 @@ def run_job(desk: Desk, run: Run, feedback: QgsProcessingFeedback) -> Done:
     Raises a ``PluginError``: ``Cancelled`` after the job was deleted on the backend; on any other failure a
     finished result stays there, and the run in the history, from where it can be fetched.
     """
-    with pool_thread_released(), stoppable(feedback) as stop:
+    with _waiting(run), pool_thread_released(), stoppable(feedback) as stop:
         client = open_client(desk.access, stop)
         plan = client.plan(run.process, run.inputs)
         _tell(plan, feedback)
@@ -100,6 +101,20 @@ def run_job(desk: Desk, run: Run, feedback: QgsProcessingFeedback) -> Done:
         if run.message:
             raise PluginError(run.message)
         return Done(run, plan, run.recipe or plan.recipe)
+
+
+def waited_for(run: Run) -> bool:
+    """Whether somebody in this process waits for a run, so that nobody else has to fetch its result."""
+    return run.key in _waited_for
+
+
+@contextmanager
+def _waiting(run: Run) -> Iterator[None]:
+    _waited_for.add(run.key)
+    try:
+        yield
+    finally:
+        _waited_for.discard(run.key)
 
 
 def fetch(client: Client, run: Run, listener: Listener) -> Run:

@@ -21,7 +21,7 @@ from text2earth_qgis.core import calls, settings
 from text2earth_qgis.core.edits import Order, prepare, uploads_of
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.history import History, Run
-from text2earth_qgis.core.jobs import Listener
+from text2earth_qgis.core.jobs import Listener, waited_for
 from text2earth_qgis.core.schemas import GenerateInputs, Json
 from text2earth_qgis.core.settings import Access, Settings
 from text2earth_qgis.core.transport import AsyncClient
@@ -85,7 +85,7 @@ class Runner(QObject):
     def take_up(self) -> None:
         """Go on with every run that was left open, as far as its backend is the one in use."""
         for run in self._history.unfinished():
-            if run.key not in self._watchers and self._reachable(run):
+            if run.key not in self._watchers and not waited_for(run) and self._reachable(run):
                 self._watch(run)
 
     def fetch(self, key: str) -> None:
