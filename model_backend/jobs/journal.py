@@ -277,9 +277,9 @@ class Journal:
     def joined(self) -> list[tuple[str, int]]:
         """Return (job, number) of the blocks whose files are still there though they have been joined."""
         rows = self._rows(
-            "SELECT block.job, block.number FROM block JOIN block AS whole"
-            " ON whole.job = block.job AND whole.variant = block.variant AND whole.part IS NULL"
-            " WHERE block.part IS NOT NULL AND block.file IS NOT NULL AND whole.status = 'successful'"
+            "SELECT block.job, block.number FROM block AS whole"
+            " CROSS JOIN block ON block.job = whole.job AND block.variant = whole.variant"  # in this order
+            " WHERE whole.part IS NULL AND whole.status = 'successful' AND block.file IS NOT NULL"
         )
         return [(row["job"], row["number"]) for row in rows]
 

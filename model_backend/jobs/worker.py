@@ -173,7 +173,8 @@ class Worker:
                 bench = Bench(settings, store, self._cache, watch, self._files.attempt(claim))
                 results = scenes.STORIES[claim.process](claim, bench)
                 store.finish(claim, results, watch.notes)
-            self._files.forget_blocks(store)
+            if claim.part is None:
+                self._files.forget_blocks(store)
             return
         except Declined:
             self._shunned.add(f"{claim.job}/{claim.variant}")

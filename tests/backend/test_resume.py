@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import shutil
@@ -24,7 +25,7 @@ from model_backend.models.registry import Registry
 from model_backend.processes import generate
 from model_backend.settings import Settings
 from tests.backend.mortal import Reaper, settings_of
-from tests.backend.serving import until
+from tests.backend.serving import Server, finished, submit, until
 from tests.tiny import build_tiny, tiny_card
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks, and kills with POSIX signals")
@@ -164,6 +165,34 @@ def test_a_worker_killed_ten_times_ends_with_the_same_bytes(place: Place, undist
         assert row["attempt"] == held[row["number"]] + 1, "only what was being made is made again"
     np.testing.assert_array_equal(place.pixels(job), undisturbed)
     assert place.left(job) == RESULTS
+
+
+@pytest.mark.slow
+def test_a_backend_killed_three_times_ends_with_the_same_bytes(
+    model: Path, tmp_path: Path, undisturbed: np.ndarray
+) -> None:
+    """All of it, over HTTP: no farewell, no hand over."""
+    server, rng = Server(tmp_path / "data", "--model", str(model)).start(), random.Random(7)
+    with server.client() as client:
+        job = submit(client, "generate", SCENE)
+    store = Store(server.data_dir / "jobs.sqlite")
+    made = []
+    for _ in range(3):
+        until(lambda: store._rows("SELECT 1 FROM block WHERE status = 'running' AND done > 0"))
+        time.sleep(rng.uniform(0, 1))
+        server.kill()
+        made.append(len(store._rows("SELECT 1 FROM block WHERE status = 'successful'")))
+        server.start()
+    with server.client() as client:
+        assert finished(client, job)["status"] == "successful"
+        content = client.get(f"/jobs/{job}/results/image.tif").content
+    rows = store._rows("SELECT attempt FROM block WHERE job = ?", (job,))
+    store.close()
+    server.stop()
+    assert made == sorted(made)
+    assert sum(row["attempt"] for row in rows) <= BLOCKS + 1 + 3, "only what was being made is made again"
+    with rasterio.open(io.BytesIO(content)) as file:
+        np.testing.assert_array_equal(file.read(), undisturbed)
 
 
 def test_a_worker_killed_while_it_joins_the_blocks(place: Place, undisturbed: np.ndarray) -> None:
