@@ -69,10 +69,12 @@ def prepare(inputs: ExtendInputs, files: Files, card: ModelCard, limits: Setting
     paint = _unknown(source, at, extent if inputs.fill_holes else None)
     try:
         work = choose(source, at, card)
-        return settle(inputs, EXTEND, (work, at, paint, 0.0), card, limits)
+        ready = settle(inputs, EXTEND, (work, at, paint, 0.0), card, limits)
     except InvalidInput as error:
         error.field = error.field.replace("mask", "extent")
         raise
+    _check_surroundings(ready, inputs)
+    return ready
 
 
 def plan(
@@ -86,6 +88,18 @@ def plan(
     entry = model_of(inputs, registry)
     ready = prepare(inputs, files, entry.card, limits)
     return priced(inputs, EXTEND, files, ready, entry, limits, rate, _STRENGTH)
+
+
+def _check_surroundings(ready: Ready, inputs: ExtendInputs) -> None:
+    """Refuse land around which the raster has no value: there would be nothing to continue."""
+    near = ready.work.needs(ready.canvas)
+    if ready.source.all_known or (near is not None and read_known(ready.source, near).any()):
+        return
+    detail = (
+        "The raster has no values near the new land, so there is nothing to continue. Draw the extent over "
+        "some of its values, and let `fill_holes` make what lies between."
+    )
+    raise InvalidInput("extent.bbox", detail, value=inputs.extent.bbox)
 
 
 def _pixels_of(extent: Extent, source: Source) -> Box:

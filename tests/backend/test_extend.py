@@ -25,6 +25,7 @@ from tests.backend.serving import Server, execute, finished, submit
 ROOT = Path(__file__).resolve().parents[2]
 MINI = ROOT / "resources" / "models" / "text2earth-mini"
 SCENE = ROOT / "resources" / "demo" / "scene.tif"  # NAIP, 5 m, red, green, blue, near infrared
+UTM = "EPSG:32632"
 HEADER = ("crs", "count", "dtypes", "nodatavals", "scales", "offsets", "units", "descriptions", "colorinterp")
 
 
@@ -91,6 +92,21 @@ def test_holes_are_an_option(editor: Editor, tmp_path: Path) -> None:
     assert holds(editor, path, out).shape == (3, 72, 90)
 
 
+def test_a_collar_without_values(editor: Editor, tmp_path: Path) -> None:
+    """Beside a wide collar of nodata there is nothing to continue, unless it is made too."""
+    path = tmp_path / "scene.tif"
+    pixels = np.random.default_rng(0).integers(1, 255, (3, 64, 400), np.uint8)
+    pixels[:, :, 100:] = 0
+    size = {"driver": "GTiff", "width": 400, "height": 64, "count": 3, "dtype": "uint8", "nodata": 0}
+    with rasterio.open(path, "w", **size, crs=UTM, transform=Affine(1, 0, 500000, 0, -1, 5200000)) as file:
+        file.write(pixels)
+    with pytest.raises(InvalidInput, match="no values near the new land"):
+        editor.extend(path, *around(path, -400, 0, 20, 0))
+    out = editor.extend(path, *around(path, -90, 0, 20, 0))
+    assert holds(editor, path, out).shape == (3, 64, 420)
+    assert known(out).all()
+
+
 def test_a_rotated_grid_grows_around_the_extent(editor: Editor, tmp_path: Path) -> None:
     path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "rotated", None)
     with rasterio.open(path) as file:
@@ -133,9 +149,6 @@ def test_inside_the_raster(editor: Editor, tmp_path: Path) -> None:
         editor.extend(path, *around(path, -10, -10, -10, -10))
     with pytest.raises(InvalidInput, match=r"is one of the raster's: there is nothing to make"):
         editor.extend(path, *around(path, -10, -10, -10, -10), fill_holes=False)
-
-
-UTM = "EPSG:32632"
 
 
 @pytest.mark.parametrize(
