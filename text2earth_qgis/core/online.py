@@ -91,11 +91,12 @@ def online_of(layer: QgsRasterLayer) -> Online:
         raise RasterRefused(f"'{layer.name()}' has no CRS or no extent. Save it as GeoTIFF first.")
     provider = layer.dataProvider()
     zooms = tuple(sorted(provider.nativeResolutions())) if layer.providerType() == "wms" else ()
+    host = host_of(layer)
     mercator = crs.authid() in ("EPSG:3857", "EPSG:900913")
     return Online(
-        name=layer.name(),
+        name=layer.name() or host or layer.providerType(),
         layer=layer.clone(),
-        host=host_of(layer),
+        host=host,
         credit="; ".join([*layer.metadata().rights(), *filter(None, [layer.attribution()])]),
         zooms=zooms,
         tiled=mercator and bool(zooms) and all(_is_zoom(size) for size in zooms),
@@ -134,10 +135,10 @@ def fetch(access: Access, online: Online, order: Order, gsd: Optional[float], li
     cards = edits.painters(open_client(access, listener), order.wishes.get("model"))
     window = edits.window_of(cards)
     sheet = plan(online, order, gsd or finest_of(cards), window, listener)
+    place = f" from {online.host}" if online.host not in online.name else ""
     listener.say(
-        f"{sheet.tiles} tiles of '{online.name}'{f' from {online.host}' if online.host else ''} are fetched, "
-        f"{sheet.grid.width} x {sheet.grid.height} pixels of {sheet.metres:.3g} m."
-        + (f" {online.credit}" if online.credit else "")
+        f"{sheet.tiles} tiles of '{online.name}'{place} are fetched, {sheet.grid.width} x {sheet.grid.height} "
+        f"pixels of {sheet.metres:.3g} m.{f' {online.credit}' if online.credit else ''}"
     )
     write(online, sheet, Path(order.source.source), listener)
     return sheet
