@@ -447,6 +447,7 @@ def test_grow_reaches_from_outside(backend, tmp_path):
         ({"RESULT": "vrt"}, "its name must end in .vrt"),
         ({"OUTPUT": "/x/a.png"}, "must end in .tif"),
         ({"RGB_BANDS": [1, 9]}, "bands"),
+        ({"GSD": 2}, "keeps its own pixels"),
         ({"RGB_BANDS": "red"}, "The bands 'red' are not numbers"),
         ({"FEATHER": 5000}, "feather"),
         ({"INPUT": "/x/nothing.tif"}, "INPUT|nothing.tif"),

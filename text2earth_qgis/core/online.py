@@ -137,8 +137,8 @@ def fetch(access: Access, online: Online, order: Order, gsd: Optional[float], li
     sheet = plan(online, order, gsd or finest_of(cards), window, listener)
     place = f" from {online.host}" if online.host not in online.name else ""
     listener.say(
-        f"{sheet.tiles} tiles of '{online.name}'{place} are fetched, {sheet.grid.width} x {sheet.grid.height} "
-        f"pixels of {sheet.metres:.3g} m.{f' {online.credit}' if online.credit else ''}"
+        f"{sheet.tiles} tiles of '{online.name}'{place} are fetched, {sheet.grid.width} x "
+        f"{sheet.grid.height} pixels of {sheet.metres:.3g} m.{f' {online.credit}' if online.credit else ''}"
     )
     write(online, sheet, Path(order.source.source), listener)
     return sheet

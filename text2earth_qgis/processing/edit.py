@@ -135,6 +135,10 @@ class Edit(base.Algorithm):
     ) -> RasterFile:
         """Return the file that is edited; that of an online layer is still to be made."""
         if not online.is_online(source):
+            if self._gsd is not None:
+                raise PluginError(
+                    "A raster file keeps its own pixels: leave the ground sample distance empty."
+                )
             return rasters.file_of(source)
         if self.parameterAsEnumString(parameters, "RESULT", context) == "vrt":
             raise PluginError("An online layer has no file that a VRT could show. Choose another result.")
