@@ -200,6 +200,24 @@ def border(image: NDArray[Any], mask: NDArray[np.bool_], factor: int = 1, seed: 
     return Comparison(ratio, z, (_ratio(float(low), typical), _ratio(float(high), typical)), int(counts[0]))
 
 
+def step(image: NDArray[Any], mask: NDArray[np.bool_]) -> Floats:
+    """Return the step in mean colour from the pixels just outside of a mask to those just inside, per band.
+
+    In the unit of the picture. What the land itself steps by there counts too: compare with the picture
+    before an edit. Raises ValueError if the mask has no outline inside the picture.
+    """
+    rings = [np.zeros_like(mask), np.zeros_like(mask)]
+    for ring, part in zip(rings, (mask, ~mask), strict=True):
+        ring[1:] |= part[1:] & ~part[:-1]
+        ring[:-1] |= part[:-1] & ~part[1:]
+        ring[:, 1:] |= part[:, 1:] & ~part[:, :-1]
+        ring[:, :-1] |= part[:, :-1] & ~part[:, 1:]
+    if not rings[0].any():
+        raise ValueError("the mask has no outline inside the picture")
+    inside, outside = (image[:, ring].astype(np.float64).mean(1) for ring in rings)
+    return np.asarray(inside - outside)
+
+
 def decoy_period(period: int) -> int:
     """Return the prime nearest to a period but not equal to it: a lattice that nothing was laid on."""
     step = 1

@@ -33,6 +33,7 @@ Floats = NDArray[np.float64]
 
 _KINDS = "a Polygon, MultiPolygon, GeometryCollection, Feature or FeatureCollection of polygons"
 _DENSE = 40_000  # vertices that edges are cut into, so that a straight line of one CRS bends in another
+_LINES = 16  # lines across a polygon that its filled area is taken from
 _THIN = 1.0  # pixels: twice the area over the length of the outline, half of a thin polygon's width
 
 
@@ -225,7 +226,22 @@ def _is_thin(polygon: tuple[Floats, ...]) -> bool:
         x, y = (ring - ring.mean(0)).T
         area += (1 if not area else -1) * abs(float(x[:-1] @ y[1:] - x[1:] @ y[:-1])) / 2
         length += float(np.hypot(np.diff(x), np.diff(y)).sum())
-    return 2 * area <= _THIN * length
+    # The halves of a ring that crosses itself cancel out above, so what looks thin is measured again.
+    return 2 * area <= _THIN * length and 2 * _filled(polygon) <= _THIN * length
+
+
+def _filled(polygon: tuple[Floats, ...]) -> float:
+    """Return the area that an even-odd fill paints, from a few lines across."""
+    begin = np.concatenate([ring[:-1] for ring in polygon])
+    end = np.concatenate([ring[1:] for ring in polygon])
+    low, high = begin[:, 1].min(), begin[:, 1].max()
+    across = 0.0
+    for y in low + (np.arange(_LINES) + 0.5) / _LINES * (high - low):
+        here = (begin[:, 1] <= y) != (end[:, 1] <= y)
+        (x0, y0), (x1, y1) = begin[here].T, end[here].T
+        xs = np.sort(x0 + (y - y0) / (y1 - y0) * (x1 - x0))
+        across += float((xs[1::2] - xs[::2]).sum())
+    return across / _LINES * float(high - low)
 
 
 def _geojson(polygon: tuple[Floats, ...]) -> dict[str, Any]:

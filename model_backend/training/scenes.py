@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_backend.engine.field import Batch, Window
+from model_backend.engine.metrics import Lines, seam
 from model_backend.engine.progress import Progress
 from model_backend.engine.scene import Request, Scene
 from model_backend.models.card import EngineParameters, read_card
@@ -107,18 +108,6 @@ def _energy(grey: npt.NDArray[np.float64]) -> float:
     return float(np.square(np.diff(grey, axis=-1)).mean() + np.square(np.diff(grey, axis=-2)).mean())
 
 
-def seam_ratio(grey: npt.NDArray[np.float64], period: int, comb: int) -> float:
-    """Return the mean squared step across the columns where windows begin, over that across others.
-
-    Only columns with the same residue modulo ``comb`` (pixels per latent) are compared: the autoencoder has a
-    comb of its own.
-    """
-    steps = np.square(np.diff(grey, axis=1)).mean(0)  # steps[i] lies between columns i and i + 1
-    lines = list(range(period - 1, len(steps), period))
-    others = [i for i in range(comb - 1, len(steps), comb) if i not in lines]
-    return float(steps[lines].mean() / steps[others].mean())
-
-
 def measure(model: Model, setting: Setting, alone: dict[str, Grey], size: int) -> dict[str, Any]:
     """Return one row of the table, means over the prompts; ``alone`` are windows drawn alone, by prompt."""
     _use(model, setting)
@@ -135,7 +124,9 @@ def measure(model: Model, setting: Setting, alone: dict[str, Grey], size: int) -
         tiles = grey[:cut, :cut].reshape(cut // window, window, cut // window, window).swapaxes(1, 2)
         rows.append(
             {
-                "seam gradient ratio": seam_ratio(grey, setting.stride * card.vae_factor, card.vae_factor),
+                "seam gradient ratio": seam(
+                    grey[None], "cols", Lines(setting.stride * card.vae_factor), card.vae_factor
+                ).ratio,
                 "contrast": float(tiles.std((2, 3)).mean() / alone[prompt].std((1, 2)).mean()),
                 "gradient energy": _energy(grey) / _energy(alone[prompt]),
                 "CPU seconds": spent,

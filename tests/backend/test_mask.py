@@ -102,6 +102,10 @@ def test_a_polygon_that_crosses_itself_is_filled_on_both_sides(source: Source) -
     assert found[20, 28]
     assert not found[12, 20]
     assert not found[28, 20]
+    row, col = np.mgrid[:60, :80] + 0.5
+    down, right = np.abs(row - 20), np.abs(col - 20)
+    clear = down != right  # no centre on the outline
+    assert np.array_equal(found[clear], ((down < right) & (right < 10))[clear])  # by centres: it is not thin
 
 
 def test_thin_strokes_and_specks_do_not_vanish(source: Source) -> None:

@@ -241,3 +241,12 @@ class TestBorder:
 
 def test_decoys_are_primes_beside_the_period() -> None:
     assert [metrics.decoy_period(period) for period in (192, 211, 48, 2)] == [193, 223, 47, 3]
+
+
+def test_a_step_is_told_per_band_and_with_its_sign() -> None:
+    mask = np.zeros((20, 30), np.bool_)
+    mask[5:12, 8:20] = True
+    image = np.stack([np.where(mask, 13.0, 10.0), np.where(mask, 1.0, 5.0)])
+    assert metrics.step(image, mask).tolist() == [3.0, -4.0]
+    with pytest.raises(ValueError, match="no outline"):
+        metrics.step(image, np.ones_like(mask))
