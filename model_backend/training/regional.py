@@ -2,8 +2,8 @@
 
 A scene is six cells of two windows' sides: five regions of different classes, and the scene's own prompt in
 the last cell. The judge looks at four windows of every region; how often it names the region's class is held
-against how often it does so at the same places of scenes that follow that class's prompt everywhere. Knows
-the engine, the judge and its classes; trains nothing.
+against how often it does so in cells of scenes that follow that class's prompt everywhere. Knows the engine,
+the judge and its classes; trains nothing.
 """
 
 from __future__ import annotations
@@ -31,16 +31,17 @@ from model_backend.training.scenes import Quiet
 Rgb = npt.NDArray[np.uint8]
 
 REGIONS = 5
-_ACROSS, _DOWN = 3, 2  # cells
 _INSET = 8  # pixels between a region's border and the nearest window that is judged
 _FRAME = 1
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Where the six cells of a scene lie, in pixels; ``side`` of one, ``window`` of what the judge sees."""
+    """Cells of a scene, in pixels; ``window`` is a side of what the judge sees."""
 
     window: int
+    across: int = 3
+    down: int = 2
 
     @property
     def side(self) -> int:
@@ -50,11 +51,11 @@ class Cells:
     @property
     def box(self) -> Box:
         """All cells."""
-        return Box(col=0, row=0, width=_ACROSS * self.side, height=_DOWN * self.side)
+        return Box(col=0, row=0, width=self.across * self.side, height=self.down * self.side)
 
     def corner(self, cell: int) -> tuple[int, int]:
         """Return the column and row of a cell's upper left pixel."""
-        return cell % _ACROSS * self.side, cell // _ACROSS * self.side
+        return cell % self.across * self.side, cell // self.across * self.side
 
     def ring(self, cell: int) -> list[int]:
         """Return the outline of a cell, as a recipe has it."""
@@ -75,12 +76,13 @@ class Measure:
 
     def __init__(self, model: Model, judge: Judge, level: int) -> None:
         self._model, self._judge, self._level = model, judge, level
-        self.cells = Cells(model.card.engine.window * model.card.vae_factor)
+        window = model.card.engine.window * model.card.vae_factor
+        self.six, self.two = Cells(window), Cells(window, 2, 1)
         self.classes = tuple(name for where, name in judge.labels if where == level)
 
-    def scene(self, base: str, regions: Sequence[str], seed: int) -> Rgb:
+    def scene(self, cells: Cells, base: str, regions: Sequence[str], seed: int) -> Rgb:
         """Return a scene of the class ``base`` with a region of every other class named."""
-        card, cells = self._model.card, self.cells
+        card = self._model.card
         lots = tuple(
             Region(prompt=captions.plain(name), negative_prompt="", rings=[cells.ring(cell)])
             for cell, name in enumerate(regions)
@@ -99,9 +101,9 @@ class Measure:
         )
         return Scene(self._model, request).pixels(cells.box, Quiet())
 
-    def right(self, picture: Rgb, cell: int, name: str) -> float:
+    def right(self, cells: Cells, picture: Rgb, cell: int, name: str) -> float:
         """Return the share of a cell's windows in which the judge sees a class."""
-        seen = torch.from_numpy(self.cells.windows(picture, cell).astype(np.float32) / 127.5 - 1)
+        seen = torch.from_numpy(cells.windows(picture, cell).astype(np.float32) / 127.5 - 1)
         found = self._judge.name_classes(self._judge.look(seen)[1], self._level)
         return float(np.mean([one == name for one in found]))
 
@@ -109,10 +111,9 @@ class Measure:
         """Return for every class the share of windows that show it, in a scene of its prompt alone."""
         shares = {}
         for name in self.classes:
-            picture = self.scene(name, (), seed)
-            shares[name] = float(
-                np.mean([self.right(picture, cell, name) for cell in range(_ACROSS * _DOWN)])
-            )
+            picture = self.scene(self.two, name, (), seed)
+            shares[name] = float(np.mean([self.right(self.two, picture, cell, name) for cell in (0, 1)]))
+            print(f"level {self._level}, {name} alone: {100 * shares[name]:.0f} %", flush=True)
         return shares
 
 
@@ -137,8 +138,10 @@ def _level(measure: Measure, scenes: int, out: Path, level: int) -> dict[str, An
     regional: list[tuple[str, float]] = []
     for number in range(scenes):
         base, *names = (str(name) for name in rng.permutation(measure.classes)[: REGIONS + 1])
-        picture = measure.scene(base, names, seed=number)
-        regional += [(name, measure.right(picture, cell, name)) for cell, name in enumerate(names)]
+        picture = measure.scene(measure.six, base, names, seed=number)
+        regional += [
+            (name, measure.right(measure.six, picture, cell, name)) for cell, name in enumerate(names)
+        ]
         Image.fromarray(picture.transpose(1, 2, 0)).save(out / f"regions-level{level}-{number}.png")
         print(f"level {level}, scene {number}: {', '.join(names)}; around them {base}", flush=True)
     here = float(np.mean([share for _, share in regional]))

@@ -1,5 +1,6 @@
 """The algorithm in the real qgis_process, against a real backend."""
 
+import json
 import os
 import re
 import signal
@@ -7,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from osgeo import gdal, osr
+from osgeo import gdal, ogr, osr
 
 from tests.plugin.conftest import ROOT
 from text2earth_qgis.core.transport import open_client
@@ -135,3 +136,37 @@ def test_a_backend_that_dies_meanwhile(own_backend, tmp_path):
     told, _ = process.communicate(timeout=100)
     assert process.returncode == 0, told
     assert gdal.Open(str(target)).RasterXSize == 256
+
+
+def land(path, *shapes):
+    """Write a GeoPackage of polygons in degrees, with a prompt each."""
+    system = osr.SpatialReference()
+    system.ImportFromEPSG(4326)
+    system.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    source = ogr.GetDriverByName("GPKG").CreateDataSource(str(path))
+    layer = source.CreateLayer("land", system, ogr.wkbPolygon)
+    layer.CreateField(ogr.FieldDefn("class", ogr.OFTString))
+    for text, prompt in shapes:
+        feature = ogr.Feature(layer.GetLayerDefn())
+        feature.SetField("class", prompt)
+        feature.SetGeometry(ogr.CreateGeometryFromWkt(text))
+        layer.CreateFeature(feature)
+    return path
+
+
+def test_regions_from_a_file(shared_backend, tmp_path):
+    lake = "POLYGON((8.69 49.41, 8.691 49.41, 8.691 49.411, 8.69 49.411, 8.69 49.41))"
+    bow = "POLYGON((8.69 49.41, 8.691 49.411, 8.691 49.41, 8.69 49.411, 8.69 49.41))"
+    extent = "8.69,8.692,49.41,49.411 [EPSG:4326]"
+    wanted = {"EXTENT": extent, "GSD": 1, "SEED": 7, "STEPS": 2, "REGION_PROMPT_FIELD": "class"}
+    good = land(tmp_path / "good.gpkg", (lake, "houses"), (lake.replace("8.691", "8.6905"), "the road"))
+    done = run(shared_backend, **wanted, REGIONS=good, OUTPUT=tmp_path / "a.tif")
+    assert done.returncode == 0, done.stderr
+    assert "2 regions are sent." in done.stdout
+    recipe = json.loads(gdal.Open(str(tmp_path / "a.tif")).GetMetadataItem("RECIPE", "GENERATION"))
+    assert [region["prompt"] for region in recipe["regions"]] == ["houses", "the road"]
+    bad = land(tmp_path / "bad.gpkg", (lake, "houses"), (bow, "the road"))
+    done = run(shared_backend, **wanted, REGIONS=bad, OUTPUT=tmp_path / "b.tif")
+    assert done.returncode == 1
+    assert "Region 2 is no valid polygon (Self-intersection" in done.stdout + done.stderr
+    assert not (tmp_path / "b.tif").exists()
