@@ -72,7 +72,7 @@ def test_other_crs_and_defaults(shared_backend, tmp_path):
     [
         ({"EXTENT": "0,1,0,1"}, "The extent has no CRS. Add it in brackets"),
         ({"EXTENT": "0,1,0,1 [EPSG:4326]", "GSD": 5000}, "not of 5000."),
-        ({"EXTENT": "0,20000,0,20000 [EPSG:32633]", "GSD": 1}, "at most 16,777,216 pixels"),
+        ({"EXTENT": "0,20000,0,20000 [EPSG:32633]", "GSD": 1}, "at most 67,108,864 pixels"),
     ],
     ids=["no CRS", "GSD", "too large"],
 )
