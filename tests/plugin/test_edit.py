@@ -60,8 +60,9 @@ def edit(path, mask, target, **more):
     """Run as scripts do, in the calling thread."""
     import processing
 
+    feedback = more.pop("feedback", None)
     parameters = {**QUICK, "INPUT": str(path), "MASK": mask, "OUTPUT": str(target), **more}
-    return processing.run("text2earth:edit", parameters)
+    return processing.run("text2earth:edit", parameters, feedback=feedback)
 
 
 def holds(path, target, burnt):
@@ -413,8 +414,12 @@ def test_masks_that_cannot_be(backend, tmp_path, build, sentence):
     assert files(tmp_path) == {"a.tif"}
 
 
-def test_empty_and_distant_mask_rasters(backend, tmp_path):
+def test_mask_rasters_that_cannot_be(backend, tmp_path):
     path = scenes.raster(tmp_path / "a.tif")
+    told = QgsProcessingFeedback()
+    with pytest.raises(QgsProcessingException):
+        edit(path, path, tmp_path / "b.tif", feedback=told)
+    assert "The mask is the raster itself" in told.textLog()
     none = np.zeros((1, 128, 160), "u1")
     mask = scenes.raster(tmp_path / "m.tif", bands=1, pixels=none)
     with pytest.raises(QgsProcessingException, match="is empty: no pixel of it is above zero"):

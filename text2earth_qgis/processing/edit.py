@@ -120,7 +120,7 @@ class Edit(base.Algorithm):
         self._order = edits.Order(
             source=self._file(source, parameters, context),
             look=rasters.look_of(source) if self._online is None else rasters.Look((1, 2, 3)),
-            mask=self._mask(parameters, context),
+            mask=self._mask(source, parameters, context),
             context=context.transformContext(),
             target=Path(self._target),
             wishes=wishes,
@@ -148,13 +148,19 @@ class Edit(base.Algorithm):
         self._folder = TemporaryDirectory(prefix="text2earth-")
         return online.file_for(self._online, Path(self._folder.name))
 
-    def _mask(self, parameters: base.Parameters, context: QgsProcessingContext) -> masks.Mask:
+    def _mask(
+        self, source: QgsRasterLayer, parameters: base.Parameters, context: QgsProcessingContext
+    ) -> masks.Mask:
         layer = self.parameterAsLayer(parameters, "MASK", context)
         only = self.parameterAsBool(parameters, "SELECTED_ONLY", context)
         if isinstance(layer, QgsVectorLayer):
             ids = frozenset(layer.selectedFeatureIds()) if only else None
             return masks.Shapes(layer.name(), QgsVectorLayerFeatureSource(layer), layer.crs(), ids)
         if isinstance(layer, QgsRasterLayer):
+            if layer.source() == source.source():  # the dialog proposes it where there is no other layer
+                raise PluginError(
+                    "The mask is the raster itself. Choose the polygons to paint, or another raster."
+                )
             return rasters.file_of(layer)
         raise PluginError(f"{parameters.get('MASK')}, the mask, is neither a polygon layer nor a raster.")
 
