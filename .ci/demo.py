@@ -29,7 +29,7 @@ from rasterio.features import rasterize
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo"
-LAKE = (489377.0, 5206898.0, 190.0, 140.0)  # middle and half axes, metres, EPSG:26914: in a field
+LAKE = (489377.0, 5206880.0, 290.0, 200.0)  # middle and half axes, metres, EPSG:26914: in a field
 REGIONS = (  # prompt, middle and half axes in metres from the middle of the scene
     ("a forest", (1900.0, 2100.0, 1900.0, 1500.0)),
     ("a residential area", (-1700.0, -300.0, 1500.0, 1300.0)),
@@ -249,7 +249,14 @@ def edit(background: Path, environment: dict[str, str]) -> tuple[Made, Path]:
     mask = write_polygons(DEMO / "lake.geojson", {prompt: blob(*LAKE)})
     target = DEMO / "edit.tif"
     seconds = run(
-        "text2earth:edit", environment, INPUT=background, MASK=mask, PROMPT=prompt, SEED=5, OUTPUT=target
+        "text2earth:edit",
+        environment,
+        INPUT=background,
+        MASK=mask,
+        PROMPT=prompt,
+        GUIDANCE=7,  # more than the default: fields on all sides speak against a lake
+        SEED=7,
+        OUTPUT=target,
     )
     return Made(prompt, target, seconds), mask
 
@@ -270,7 +277,7 @@ def edit_sheet(before: Path, mask: Path, after: Path, path: Path) -> int:
     changed = (views[0] != views[1]).any(axis=0)
     if changed[~inside].any():
         raise SystemExit("The edit changed pixels outside its mask.")
-    (left, top), (right, bottom) = ~transform * (x - 3 * a, y + 4 * b), ~transform * (x + 3 * a, y - 4 * b)
+    (left, top), (right, bottom) = ~transform * (x - 2 * a, y + 3 * b), ~transform * (x + 2 * a, y - 3 * b)
     window = np.s_[max(0, int(top)) : int(bottom), max(0, int(left)) : int(right)]
     red = np.where(inside, np.array([[[255]], [[40]], [[40]]]), views[0][:3])
     masked = (0.5 * views[0][:3] + 0.5 * red).astype(np.uint8)
