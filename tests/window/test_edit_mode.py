@@ -9,6 +9,7 @@ import pytest
 from conftest import Slots, grab, settle, until
 from osgeo import gdal
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
     QgsFeature,
     QgsGeometry,
     QgsProject,
@@ -134,9 +135,10 @@ def test_each_missing_thing_is_a_sentence(dock, form, scene):
     form.source.setLayer(None)
     says("raster layer to edit")
     online = QgsRasterLayer("type=xyz&url=http://127.0.0.1:9/{z}/{x}/{y}.png", "tiles", "wms")
+    online.setCrs(QgsCoordinateReferenceSystem())
     QgsProject.instance().addMapLayer(online, False)
     form.source.setLayer(online)
-    says("'tiles' has no raster file", "GeoTIFF")
+    says("'tiles' has no CRS", "GeoTIFF")
     form.source.setLayer(scene)
     says("Choose a polygon layer as mask")
     mask = polygons([], scene.crs())

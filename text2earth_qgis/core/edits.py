@@ -11,7 +11,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Optional, Union
+from typing import Optional, Sequence, Union
 
 from osgeo import gdal
 from qgis.core import QgsCoordinateTransformContext, QgsProcessingFeedback, QgsProcessingMultiStepFeedback
@@ -94,13 +94,15 @@ class Ready:
 class Sight:
     """What can be said of an edit before anything is sent: the ``cut`` that would be, of what, and how large.
 
-    ``pixel`` is ground metres of a column and of a row.
+    ``pixel`` is ground metres of a column and of a row. ``origin`` says where pixels come from that are still
+    to be fetched; empty if they are in a file.
     """
 
     cut: Box
     raster: Box
     pixel: tuple[float, float]
     bytes: int
+    origin: str = ""
 
 
 @dataclass
@@ -193,7 +195,12 @@ def look_over(order: Order, window: int, stop: Stop) -> Sight:
 def painters(client: Client, model: Optional[str]) -> list[Json]:
     """Return the cards of the models that an edit may be made by."""
     with pool_thread_released():
-        cards = [card for card in client.models() if card.get("pipeline") == "inpaint"]
+        return painters_of(client.models(), model)
+
+
+def painters_of(models: Sequence[Json], model: Optional[str]) -> list[Json]:
+    """Return those of all models' cards that an edit may be made by; ``model`` is the id of a chosen one."""
+    cards = [card for card in models if card.get("pipeline") == "inpaint"]
     return [card for card in cards if (card.get("id") == model if model else card.get("installed"))]
 
 

@@ -28,14 +28,16 @@ def add_result(
 ) -> QgsRasterLayer:
     """Add a result file to the project's group; without ``recipe`` the file's is taken.
 
-    The result of an edit goes right above its ``source``, in the same style.
+    The result of an edit goes right above its ``source``, in the same style if both are read the same way:
+    what is fetched of an online layer is in its style already.
     """
     layer = QgsRasterLayer(str(path), Path(path).stem, "gdal")
     if not layer.isValid():
         raise PluginError(f"{path} is not a raster that QGIS can read.")
     recipe = recipe or recipe_in_file(path)
     below = project.layerTreeRoot().findLayer(source.id()) if source is not None else None
-    if source is not None and source.bandCount() == layer.bandCount():
+    alike = source is not None and source.providerType() == layer.providerType()
+    if source is not None and alike and source.bandCount() == layer.bandCount():
         style = QgsMapLayerStyle()
         style.readFromLayer(source)
         style.writeToLayer(layer)

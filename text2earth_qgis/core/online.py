@@ -3,15 +3,16 @@
 XYZ and WMTS at the zoom level whose pixels are nearest to the wanted size on the ground, on the grid of their
 tiles; everything else (WMS, ...) in pixels of that size. What is missing stops it: an edit would take a hole
 for land. A layer is read in the main thread (``online_of``); the rest works in any thread and blocks. Knows
-how a mask lies on a grid and what a model's pixels are; sends nothing to the backend.
+how a mask lies on a grid and what a model's pixels are; what is sent to the backend is for ``edits``.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor, log
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Optional
 from urllib.parse import unquote
 
@@ -29,7 +30,7 @@ from qgis.PyQt.QtGui import QColor, QImage, QPainter
 
 from text2earth_qgis.core import calls, datasets, edits, masks, settings
 from text2earth_qgis.core.datasets import Grid, RasterFile
-from text2earth_qgis.core.edits import Order
+from text2earth_qgis.core.edits import Order, Ready, Sight
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.jobs import Listener, pool_thread_released
 from text2earth_qgis.core.schemas import Box, Json
@@ -84,12 +85,16 @@ def is_online(layer: QgsRasterLayer) -> bool:
     return layer.providerType() != "gdal"
 
 
+def check(layer: QgsRasterLayer) -> None:
+    """Refuse an online layer that does not say where it lies. Raises ``RasterRefused``."""
+    if not layer.crs().isValid() or layer.extent().isEmpty():
+        raise RasterRefused(f"'{layer.name()}' has no CRS or no extent. Save it as GeoTIFF first.")
+
+
 def online_of(layer: QgsRasterLayer) -> Online:
     """Return an online layer for use in any thread; in the main thread. Raises ``RasterRefused``."""
-    crs = layer.crs()
-    if not crs.isValid() or layer.extent().isEmpty():
-        raise RasterRefused(f"'{layer.name()}' has no CRS or no extent. Save it as GeoTIFF first.")
-    provider = layer.dataProvider()
+    check(layer)
+    crs, provider = layer.crs(), layer.dataProvider()
     zooms = tuple(sorted(provider.nativeResolutions())) if layer.providerType() == "wms" else ()
     host = host_of(layer)
     mercator = crs.authid() in ("EPSG:3857", "EPSG:900913")
@@ -109,9 +114,14 @@ def host_of(layer: QgsRasterLayer) -> str:
     return found.group(1).rpartition("@")[2].lower() if found else ""
 
 
+def asks(online: Online) -> bool:
+    """Whether the user has still to allow that imagery of this host is sent to the backend."""
+    return bool(online.host) and not settings.sends_imagery_of(online.host)
+
+
 def check_allowed(online: Online, access: Access, allow: bool) -> None:
     """Refuse to send what the user has not allowed to be sent; ``allow`` is remembered for the host."""
-    if not online.host or settings.sends_imagery_of(online.host):
+    if not asks(online):
         return
     if not allow:
         raise RasterRefused(
@@ -127,6 +137,29 @@ def file_for(online: Online, folder: Path) -> RasterFile:
     return RasterFile(online.name, str(folder / "online.tif"), (), online.layer.crs(), False)
 
 
+def look_over(
+    online: Online, order: Order, gsd: Optional[float], cards: list[Json], listener: Listener
+) -> Sight:
+    """Return what can be said before anything is fetched; ``cards`` are of the models that may make the edit.
+
+    Asks neither the layer's server nor the backend. Raises ``RasterRefused`` with what to do.
+    """
+    sheet = plan(online, order, gsd or finest_of(cards), edits.window_of(cards), listener)
+    box, metres = sheet.grid.box, _ground(sheet.grid, sheet.grid.box, order)
+    return Sight(box, box, metres, 3 * box.width * box.height, origin(online, sheet))
+
+
+def prepare(online: Online, gsd: Optional[float], access: Access, order: Order, listener: Listener) -> Ready:
+    """Fetch what an edit needs, and send it: ``edits.prepare`` of a file that is gone when this returns.
+
+    So ``order.result`` has to be patch. Raises as ``fetch`` and ``edits.prepare``.
+    """
+    with TemporaryDirectory(prefix="text2earth-") as folder:
+        order = replace(order, source=file_for(online, Path(folder)))
+        fetch(access, online, order, gsd, listener.part(0, 0.5))
+        return edits.prepare(access, order, listener.part(0.5, 1))
+
+
 def fetch(access: Access, online: Online, order: Order, gsd: Optional[float], listener: Listener) -> Sheet:
     """Render what the edit needs to ``order.source``; ``gsd`` in metres, None: the finest of the model.
 
@@ -135,13 +168,17 @@ def fetch(access: Access, online: Online, order: Order, gsd: Optional[float], li
     cards = edits.painters(open_client(access, listener), order.wishes.get("model"))
     window = edits.window_of(cards)
     sheet = plan(online, order, gsd or finest_of(cards), window, listener)
-    place = f" from {online.host}" if online.host not in online.name else ""
-    listener.say(
-        f"{sheet.tiles} tiles of '{online.name}'{place} are fetched, {sheet.grid.width} x "
-        f"{sheet.grid.height} pixels of {sheet.metres:.3g} m.{f' {online.credit}' if online.credit else ''}"
-    )
+    size = f"{sheet.grid.width} x {sheet.grid.height} pixels of {sheet.metres:.3g} m"
+    listener.say(f"{origin(online, sheet)} That is {size}.")
     write(online, sheet, Path(order.source.source), listener)
     return sheet
+
+
+def origin(online: Online, sheet: Sheet) -> str:
+    """Return how much of whom is fetched from where, and who made it, in sentences."""
+    place = f" from {online.host}" if online.host not in online.name else ""
+    credit = f" Attribution: {online.credit.rstrip('.')}." if online.credit else ""
+    return f"{sheet.tiles:,} tiles of '{online.name}'{place} are fetched.{credit}"
 
 
 def finest_of(cards: list[Json]) -> float:

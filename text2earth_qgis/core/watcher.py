@@ -224,7 +224,7 @@ class JobWatcher(QObject):
         if self._task is None:
             return
         if self.run.state == "preparing":
-            self._tell(self._task.said or "Sending")
+            self._tell(self._task.said or "Sending", percent)
         else:
             whole = 100 * DENOISING + percent * (1 - DENOISING)
             self._tell(self._task.said or "Fetching the result", whole)

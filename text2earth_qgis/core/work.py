@@ -65,3 +65,4 @@ class Work(QgsTask):
 
     def _hear(self, text: str) -> None:
         self.said = text
+        self.progressChanged.emit(self.progress())  # it may be long until there is any

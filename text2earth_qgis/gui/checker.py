@@ -11,11 +11,14 @@ from typing import Callable, Optional
 from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
-from text2earth_qgis.core.edits import Order, Sight, look_over
+from text2earth_qgis.core.edits import Sight
 from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.jobs import Listener
 from text2earth_qgis.core.work import Work
 
 PAUSE_MS = 350
+
+Look = Callable[[Listener], Sight]  # looks an edit over, in a worker
 
 
 class Checker(QObject):
@@ -26,18 +29,17 @@ class Checker(QObject):
 
     def __init__(self, parent: Optional[QObject] = None) -> None:
         super().__init__(parent)
-        self._order: Optional[Callable[[], Order]] = None
-        self._window = 0
+        self._read: Optional[Callable[[], Look]] = None
         self._work: Optional[Work] = None
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(PAUSE_MS)
         self._pause.timeout.connect(self._look)
 
-    def check(self, order: Callable[[], Order], window: int) -> None:
-        """Look over what ``order`` returns a moment from now; ``window`` is what the model sees (pixels)."""
+    def check(self, read: Callable[[], Look]) -> None:
+        """Do what ``read`` returns a moment from now: it reads the layers, in the main thread."""
         self.stop()
-        self._order, self._window = order, window
+        self._read = read
         self._pause.start()
 
     def stop(self) -> None:
@@ -48,16 +50,14 @@ class Checker(QObject):
             self._work = None
 
     def _look(self) -> None:
-        if self._order is None:
+        if self._read is None:
             return
         try:
-            order, window = self._order(), self._window
+            look = self._read()
         except PluginError as error:
             self.refused.emit(error)
             return
-        self._work = Work(
-            "looking at the mask", lambda listener: look_over(order, window, listener.stop), self._done, True
-        )
+        self._work = Work("looking at the mask", look, self._done, True)
         QgsApplication.taskManager().addTask(self._work)
 
     def _done(self, sight: Optional[Sight], error: Optional[PluginError]) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Optional
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsGeometry, QgsProject
 from qgis.gui import QgsMapCanvas
-from qgis.PyQt.QtCore import QObject, pyqtSignal
+from qgis.PyQt.QtCore import QObject, Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import QMessageBox
 
+from text2earth_qgis.core import calls, edits, online, settings
 from text2earth_qgis.core.edits import Sight
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.history import Run
 from text2earth_qgis.core.layers import source_of
 from text2earth_qgis.core.schemas import Json
-from text2earth_qgis.gui.checker import Checker
+from text2earth_qgis.gui.checker import Checker, Look
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.map_tools.brush import Brush
 from text2earth_qgis.gui.mask_preview import MaskPreview
@@ -87,18 +90,27 @@ class EditMode(Mode):
             self.plan.show_hint(missing) if ready else self.plan.clear()
         else:
             self.plan.wait()
-            self.checker.check(self.form.order, int(self.form.model.card().get("window") or WINDOW))
+            self.checker.check(self._look)
 
     def run(self, runner: Runner) -> None:
-        """Send raster and mask, and start the job; raises ``PluginError``."""
-        runner.edit(self.form.order())
+        """Send raster and mask, and start the job; raises ``PluginError``.
+
+        Before imagery of an online layer is sent for the first time, it is asked whether it may.
+        """
+        order, imagery = self.form.order(), self.form.imagery()
+        if imagery is None:
+            runner.edit(order)
+        elif online.asks(imagery):
+            self._ask_to_send(imagery)
+        else:
+            runner.edit(order, partial(online.prepare, imagery, self.form.gsd_wish()))
 
     def use_again(self, run: Run) -> None:
         """Show raster, mask and settings of an earlier run; the seed is left open, for another picture."""
-        self.form.recall(
-            {**self.form.memory(), **run.inputs, "seed": None, "result": run.assembly.get("result")}
-        )
-        source = source_of(run.assembly, self._project)
+        source, kept = source_of(run.assembly, self._project), self.form.memory()
+        if source is None or not online.is_online(source):  # of an online layer there is one kind of result
+            kept["result"] = run.assembly.get("result")
+        self.form.recall({**kept, **run.inputs, "seed": None})
         if source is not None:
             self.form.source.setLayer(source)
         mask = self._project.mapLayer(run.assembly.get("mask", ""))
@@ -138,6 +150,42 @@ class EditMode(Mode):
     def uncover(self) -> None:
         """Take the tint off the map, until something changes: there is a result to be seen."""
         self.preview.hide()
+
+    def _look(self) -> Look:
+        """Return what looks over the edit that the form says now."""
+        order, imagery, gsd = self.form.order(), self.form.imagery(), self.form.gsd_wish()
+        if imagery is None:
+            window = int(self.form.model.card().get("window") or WINDOW)
+            return lambda listener: edits.look_over(order, window, listener.stop)
+        cards = edits.painters_of(self.connection.state.models, order.wishes["model"])
+        return lambda listener: online.look_over(imagery, order, gsd, cards, listener)
+
+    def _ask_to_send(self, imagery: online.Online) -> None:
+        """Ask whether imagery of a host may be sent to the backend; if so, remember it and run."""
+        box = QMessageBox(
+            QMessageBox.Icon.Question,
+            "Text2Earth",
+            f"Send imagery of {imagery.host} to the backend at {calls.site(self.connection.state.url)}?",
+            QMessageBox.StandardButton.Cancel,
+            self.panel,
+        )
+        box.setDefaultButton(QMessageBox.StandardButton.Cancel)
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        credit = f"\n\n{imagery.credit}" if imagery.credit else ""
+        box.setInformativeText(
+            "Allow it only if the terms of whoever provides this imagery do. You are asked once for each "
+            f"provider.{credit}"
+        )
+        send = box.addButton("Send it", QMessageBox.ButtonRole.AcceptRole)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+
+        def answered(button: object) -> None:
+            if button is send:
+                settings.send_imagery_of(imagery.host)
+                self.submitted.emit()
+
+        box.buttonClicked.connect(answered)
+        box.open()
 
     def _tint(self) -> None:
         """Show on the map what the edit will cover, while the form is seen."""

@@ -11,14 +11,14 @@ import unicodedata
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
 from urllib.parse import urlsplit
 
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from text2earth_qgis.core import calls, settings
-from text2earth_qgis.core.edits import Order, prepare, uploads_of
+from text2earth_qgis.core.edits import Order, Ready, prepare, uploads_of
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.history import History, Run
 from text2earth_qgis.core.jobs import Listener, waited_for
@@ -28,6 +28,8 @@ from text2earth_qgis.core.transport import AsyncClient
 from text2earth_qgis.core.watcher import JobWatcher, Prepare, Standing
 
 SHOWN = 200  # runs in the list
+
+Send = Callable[[Access, Order, Listener], Ready]
 
 
 class Runner(QObject):
@@ -69,8 +71,11 @@ class Runner(QObject):
         self._watch(run)
         return run
 
-    def edit(self, order: Order) -> Run:
-        """Send an edit, whose result gets a name here; raises ``PluginError`` if there is no place for it."""
+    def edit(self, order: Order, send: Send = prepare) -> Run:
+        """Send an edit, whose result gets a name here; raises ``PluginError`` if there is no place for it.
+
+        ``send`` does that, in a worker.
+        """
         chosen = settings.load()
         access = settings.access(chosen)
         wishes = {**order.wishes, "record_prompt": chosen.record_prompt}
@@ -79,7 +84,7 @@ class Runner(QObject):
         order = replace(order, wishes=wishes, target=target)
         run = replace(run, target=str(target))
         self._homes[run.key] = self._generation
-        self._watch(run, _sending(access, order))
+        self._watch(run, _sending(access, order, send))
         return run
 
     def take_up(self) -> None:
@@ -199,11 +204,11 @@ class Runner(QObject):
         return urlsplit(run.server)[:2] == urlsplit(settings.access(settings.load()).url)[:2]
 
 
-def _sending(access: Access, order: Order) -> Prepare:
+def _sending(access: Access, order: Order, send: Send) -> Prepare:
     """Return what sends an edit, in a worker."""
 
     def work(listener: Listener) -> tuple[Json, Json]:
-        ready = prepare(access, order, listener)
+        ready = send(access, order, listener)
         return ready.inputs.to_json(), ready.assembly.to_json()
 
     return work

@@ -15,7 +15,8 @@ from qgis.gui import QgsDoubleSpinBox, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from text2earth_qgis.core import edits, rasters
+from text2earth_qgis.core import edits, online, rasters
+from text2earth_qgis.core.datasets import RasterFile
 from text2earth_qgis.core.errors import PluginError, RasterRefused
 from text2earth_qgis.core.schemas import EditInputs, Json, Upload
 from text2earth_qgis.gui import ground
@@ -83,10 +84,16 @@ class EditPanel(QWidget):
         for key, text in RESULTS.items():
             self.result.addItem(text, key)
         self.result.setToolTip("What is written. The raster itself stays as it is in every case.")
+        self.gsd = _spin(
+            0.0, 100_000.0, " m", "Metres on the ground per pixel. The zoom level nearest to it is taken."
+        )
+        self.gsd.setSpecialValueText(AUTOMATIC)
+        self.gsd.setClearValue(0.0, AUTOMATIC)
         self.bands = BandsPanel()
         self.model = EditModelPanel()
         self._lay_out()
         self.recall({})
+        self._show_rows()
         self._connect()
 
     def _lay_out(self) -> None:
@@ -100,6 +107,7 @@ class EditPanel(QWidget):
             "more": fold("More settings", more),
         }
         top, form = QFormLayout(), QFormLayout()
+        self._rows = form
         for one in (top, form):
             one.setContentsMargins(0, 0, 0, 0)
             one.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
@@ -107,7 +115,7 @@ class EditPanel(QWidget):
         top.addRow("Mask", self.mask)
         for title, widget in (
             ("Grow", self.grow), ("Feather", self.feather), ("Strength", self.strength), ("Seed", self.seed),
-            ("Result", self.result),
+            ("Result", self.result), ("GSD", self.gsd),
         ):  # fmt: skip
             form.addRow(title, widget)
         title = QLabel("Prompt")
@@ -130,7 +138,7 @@ class EditPanel(QWidget):
         for field in (self.mask, self.seed, self.bands, self.model):
             field.changed.connect(self.changed)
         self.model.grid_changed.connect(self.changed)
-        for spin in (self.feather, self.grow, self.strength):
+        for spin in (self.feather, self.grow, self.strength, self.gsd):
             spin.valueChanged.connect(lambda _value: self.changed.emit())
         self.result.currentIndexChanged.connect(lambda _index: self.changed.emit())
         self.source.layerChanged.connect(self._follow)
@@ -151,7 +159,7 @@ class EditPanel(QWidget):
         if layer is None:
             return "Choose the raster layer to edit."
         try:
-            rasters.file_of(layer)
+            online.check(layer) if online.is_online(layer) else rasters.file_of(layer)
         except RasterRefused as error:
             return str(error)
         sentence = self.mask.missing()
@@ -162,22 +170,37 @@ class EditPanel(QWidget):
         return sentence or self.bands.missing()
 
     def order(self) -> edits.Order:
-        """Return what is asked for, without a name for the result. Raises ``PluginError``."""
+        """Return what is asked for, without a name for the result. Raises ``PluginError``.
+
+        The file of an online layer is still to be made, of ``imagery``; the edited part of it is the result.
+        """
         layer, shapes = self.layer(), self.mask.shapes()
         if layer is None or shapes is None:
             raise PluginError(self.missing())
+        fetched = online.is_online(layer)
         return edits.Order(
-            source=rasters.file_of(layer),
-            look=rasters.look_of(layer),
+            source=RasterFile(layer.name(), "", (), layer.crs(), False)
+            if fetched
+            else rasters.file_of(layer),
+            look=rasters.Look((1, 2, 3)) if fetched else rasters.look_of(layer),
             mask=shapes,
             context=self._project.transformContext(),
             target=Path(),
             wishes=self.wishes(),
             stretch=self.bands.stretch(),
-            result=self.result.currentData(),
+            result="patch" if fetched else self.result.currentData(),
             project=self._project.fileName(),
             layers=(layer.id(), self.mask.layer().id()),
         )
+
+    def imagery(self) -> Optional[online.Online]:
+        """Return the layer to edit if it is an online one. Raises ``PluginError``."""
+        layer = self.layer()
+        return online.online_of(layer) if layer is not None and online.is_online(layer) else None
+
+    def gsd_wish(self) -> Optional[float]:
+        """Return metres per pixel of an online layer, None if that is left to the model."""
+        return self.gsd.value() or None
 
     def tint(self) -> Optional[Wish]:
         """Return what is to be seen on the map of the edit, None as long as raster or mask are missing."""
@@ -188,6 +211,8 @@ class EditPanel(QWidget):
             layer.extent().center(), layer.rasterUnitsPerPixelX(), layer.rasterUnitsPerPixelY()
         )
         size = ground.size(pixel, layer.crs(), self._project.transformContext())
+        if online.is_online(layer):  # it has no pixels of its own
+            size = (self.gsd_wish() or online.finest_of([self.model.card()]),)
         usual = FEATHER * min(size) if size else 0.0
         feather = self.feather.value() if self.feather.value() >= 0 else usual
         return Wish(shapes, self.grow.value(), feather, layer.extent(), layer.crs())
@@ -221,7 +246,8 @@ class EditPanel(QWidget):
     def memory(self) -> Json:
         """Return what is worth remembering for the next session: what does not depend on the project."""
         kept = {name: value for name, value in self.wishes().items() if name != "bands"}
-        return {**kept, **self.brush.memory(), "result": self.result.currentData()}
+        own = {"result": self.result.currentData(), "gsd": self.gsd.value()}
+        return {**kept, **self.brush.memory(), **own}
 
     def recall(self, memory: Json) -> None:
         """Show what ``memory`` returned."""
@@ -230,6 +256,7 @@ class EditPanel(QWidget):
         none = Upload("")
         self.set_inputs(EditInputs(**{"prompt": "", "source": none, "mask": none, **kept}))
         self.result.setCurrentIndex(max(0, self.result.findData(memory.get("result"))))
+        self.gsd.setValue(memory.get("gsd") or 0.0)
         self.brush.recall(memory)
 
     def unfold(self, opened: bool) -> None:
@@ -241,8 +268,19 @@ class EditPanel(QWidget):
         self.mask.close()
 
     def _follow(self, _layer: Optional[QgsMapLayer]) -> None:
+        self._show_rows()
         self.bands.set_layer(self.layer())
         self.changed.emit()
+
+    def _show_rows(self) -> None:
+        """Show what can be chosen: the pixels of a file are given, an online layer has no bands."""
+        layer = self.layer()
+        fetched = layer is not None and online.is_online(layer)
+        rows = ((self._rows, self.gsd, True), (self._rows, self.result, False))
+        bands = ((self.bands.form, field, False) for field in (self.bands.which, self.bands.extra))
+        for form, field, of_online in (*rows, *bands):
+            field.setVisible(fetched == of_online)
+            form.labelForField(field).setVisible(fetched == of_online)
 
 
 def _spin(low: float, high: float, suffix: str, tip: str) -> QgsDoubleSpinBox:

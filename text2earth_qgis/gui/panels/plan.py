@@ -32,11 +32,12 @@ def plan_lines(plan: Plan) -> tuple[str, str, str]:
 
 
 def sight_lines(sight: Sight) -> tuple[str, str]:
-    """Return what raster is edited, and how much of it is sent."""
+    """Return what raster is edited, and how much of it is sent, or fetched from where."""
     raster, cut = sight.raster, sight.cut
     return (
         f"{raster.width:,} × {raster.height:,} px · {words.gsd(*sight.pixel)} per pixel",
-        f"{cut.width:,} × {cut.height:,} px around the mask are used ({words.size(sight.bytes)})",
+        sight.origin
+        or f"{cut.width:,} × {cut.height:,} px around the mask are used ({words.size(sight.bytes)})",
     )
 
 
