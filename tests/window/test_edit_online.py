@@ -64,15 +64,19 @@ def web():
 
 
 @pytest.fixture
-def tiles(web, form):  # noqa: F811
-    """The online layer, chosen in the form; the map does not draw it."""
+def tiles(web, form, iface):  # noqa: F811
+    """The online layer, chosen in the form; the map does not draw it yet, and no more when its server goes."""
+    canvas = iface.mapCanvas()
+    canvas.setPreviewJobsEnabled(False)  # else QGIS waits a minute for tiles beside the map that never come
     layer = QgsRasterLayer(f"type=xyz&url={web.url}/{{z}}/{{x}}/{{y}}.png&zmax=18&zmin=0", "tiles", "wms")
     metadata = QgsLayerMetadata()
     metadata.setRights([CREDIT])
     layer.setMetadata(metadata)
     QgsProject.instance().addMapLayer(layer, False)
     form.source.setLayer(layer)
-    return layer
+    yield layer
+    until(lambda: not canvas.isDrawing())
+    canvas.setPreviewJobsEnabled(True)
 
 
 def fill(dock, form, scene, side=40, at=(300, 300)):  # noqa: F811
@@ -213,7 +217,6 @@ def test_an_edit_that_outlived_qgis_is_fetched(
     from text2earth_qgis.core.transport import open_client
     from text2earth_qgis.core.work import Work
 
-    QgsProject.instance().layerTreeRoot().addLayer(tiles)
     assert QgsProject.instance().write(str(tmp_path / "p.qgz"))
     fill(dock, form, scene)
     access = settings.access(settings.load())
@@ -231,6 +234,7 @@ def test_an_edit_that_outlived_qgis_is_fetched(
     job = open_client(access).execute("edit", left.inputs, left.key)
     history = History(settings.profile_folder() / "history.sqlite")
     history.put(replace(left, job=job.job, state=job.status))
+    QgsProject.instance().layerTreeRoot().addLayer(tiles)
     plugin._runner.take_up()
     until(lambda: dock.runs.row(left.key) and state(dock, left.key) == "fetched")
     done = dock.runs.row(left.key).run
