@@ -64,19 +64,15 @@ def web():
 
 
 @pytest.fixture
-def tiles(web, form, iface):  # noqa: F811
-    """The online layer, chosen in the form; the map does not draw it yet, and no more when its server goes."""
-    canvas = iface.mapCanvas()
-    canvas.setPreviewJobsEnabled(False)  # else QGIS waits a minute for tiles beside the map that never come
+def tiles(web, form):  # noqa: F811
+    """The online layer, chosen in the form; the map does not draw it."""
     layer = QgsRasterLayer(f"type=xyz&url={web.url}/{{z}}/{{x}}/{{y}}.png&zmax=18&zmin=0", "tiles", "wms")
     metadata = QgsLayerMetadata()
     metadata.setRights([CREDIT])
     layer.setMetadata(metadata)
     QgsProject.instance().addMapLayer(layer, False)
     form.source.setLayer(layer)
-    yield layer
-    until(lambda: not canvas.isDrawing())
-    canvas.setPreviewJobsEnabled(True)
+    return layer
 
 
 def fill(dock, form, scene, side=40, at=(300, 300)):  # noqa: F811
@@ -106,7 +102,7 @@ def test_from_the_question_to_the_layer_above(dock, form, tiles, scene, web, ifa
     from text2earth_qgis.core import settings
 
     group = QgsProject.instance().layerTreeRoot().insertGroup(0, "web maps")
-    group.addLayer(tiles)
+    group.addLayer(tiles).setItemVisibilityChecked(False)
     host = urlsplit(web.url).netloc
     mask = fill(dock, form, scene)
     until(lambda: dock.edit.sight is not None)
@@ -234,7 +230,7 @@ def test_an_edit_that_outlived_qgis_is_fetched(
     job = open_client(access).execute("edit", left.inputs, left.key)
     history = History(settings.profile_folder() / "history.sqlite")
     history.put(replace(left, job=job.job, state=job.status))
-    QgsProject.instance().layerTreeRoot().addLayer(tiles)
+    QgsProject.instance().layerTreeRoot().addLayer(tiles).setItemVisibilityChecked(False)
     plugin._runner.take_up()
     until(lambda: dock.runs.row(left.key) and state(dock, left.key) == "fetched")
     done = dock.runs.row(left.key).run
