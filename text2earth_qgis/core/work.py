@@ -32,7 +32,8 @@ class Work(QgsTask):
             flags |= getattr(QgsTask.Flag, "Hidden")  # noqa: B009 (QGIS 3.22 has none)
         super().__init__(f"Text2Earth: {title}", flags)
         self.said = ""
-        self._title, self._work = title, work
+        self._title = title
+        self._work: Optional[Callable[[Listener], object]] = work
         self._done: Optional[Callable] = done
         self._found: object = None
         self._error: Optional[PluginError] = None
@@ -46,6 +47,7 @@ class Work(QgsTask):
         """Work; runs in a worker, and so connects nothing and touches no widget."""
         try:
             with pool_thread_released():
+                assert self._work is not None
                 self._found = self._work(Listener(self._count, self._hear, self.isCanceled))
         except PluginError as error:
             self._error = None if self.isCanceled() else error
@@ -56,9 +58,15 @@ class Work(QgsTask):
         return True
 
     def finished(self, good: bool) -> None:
-        """Call back, in the main thread."""
-        if self._done is not None:
-            self._done(self._found if good else None, self._error)
+        """Call back, in the main thread; after that nothing of the caller is held.
+
+        A ring of task, function and caller would be found by Python's collector, which may run in a worker and
+        would destroy Qt's objects there.
+        """
+        done, found, error = self._done, self._found, self._error
+        self._work, self._done, self._found, self._error = None, None, None, None
+        if done is not None:
+            done(found if good else None, error)
 
     def _count(self, share: float) -> None:
         self.setProgress(100 * share)
