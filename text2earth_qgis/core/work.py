@@ -60,8 +60,8 @@ class Work(QgsTask):
     def finished(self, good: bool) -> None:
         """Call back, in the main thread; after that nothing of the caller is held.
 
-        A ring of task, function and caller would be found by Python's collector, which may run in a worker and
-        would destroy Qt's objects there.
+        A ring of task, function and caller would be left to Python's collector, which may run in a
+        worker and destroy Qt's objects there.
         """
         done, found, error = self._done, self._found, self._error
         self._work, self._done, self._found, self._error = None, None, None, None
