@@ -47,7 +47,6 @@ class Work(QgsTask):
         """Work; runs in a worker, and so connects nothing and touches no widget."""
         try:
             with pool_thread_released():
-                assert self._work is not None
                 self._found = self._work(Listener(self._count, self._hear, self.isCanceled))
         except PluginError as error:
             self._error = None if self.isCanceled() else error

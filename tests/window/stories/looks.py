@@ -55,7 +55,7 @@ def edit(dock) -> None:
     dock.turn_to(dock.edit)
     form = dock.edit.form
     form.model.model.setCurrentIndex(form.model.model.findData("tiny-inpaint"))
-    form.model.steps.setValue(30)
+    form.model.steps.setValue(200)  # long enough to be seen running
     grab("edit-empty")
     form.brush.button.click()
     canvas = iface.mapCanvas()
@@ -69,7 +69,7 @@ def edit(dock) -> None:
     grab("edit-planned")
     dock.run_button.click()
     key = dock.runs.model.rows[0].run.key
-    until(lambda: dock.runs.row(key).run.state == "running", 60)
+    until(lambda: dock.runs.row(key).run.state in ("running", "fetched"), 60)
     grab("edit-running")
     until(lambda: dock.runs.row(key).run.state == "fetched", 120)
     form.unfold(True)
