@@ -54,6 +54,7 @@ def write(work: Path, out: Path, chips: dict[int, data.Chips], defaults: Default
     diffusion.scheduler().save_pretrained(out / "scheduler")
     parts.vae.half().save_pretrained(out / "vae", max_shard_size=_SHARD)
     _write_index(out)
+    _forget_origin(out)
     shipped = sample.load(out, torch.device("cpu"))
     matrix = preview_matrix(shipped, chips)
     card = make_card(shipped, matrix, defaults or Defaults())
@@ -76,6 +77,14 @@ def _write_index(out: Path) -> None:
         "vae": ["diffusers", "AutoencoderTiny"],
     }
     (out / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", "utf-8")
+
+
+def _forget_origin(out: Path) -> None:
+    """Take from the configs where the parts were loaded from: a path of the machine that trained them."""
+    for path in out.glob("*/config.json"):
+        config = json.loads(path.read_text("utf-8"))
+        if config.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(config, indent=2) + "\n", "utf-8")
 
 
 @torch.no_grad()

@@ -271,6 +271,8 @@ def test_export_is_a_model_folder_that_the_card_describes(chips, trained, tmp_pa
     assert (card.id, card.pipeline, card.vae_factor) == ("text2earth-mini", "inpaint", 4)
     assert set(card.levels) == set(data.LEVELS)
     assert card.attribution == export.ATTRIBUTION
+    for config in tmp_path.rglob("*.json"):  # the folder travels: nothing in it says where it was made
+        assert str(trained) not in config.read_text("utf-8")
     parts = sample.load(tmp_path, torch.device("cpu"))
     wish = sample.Wish(["a forest", "a river"], [14, 18], seed=3, steps=2)
     images = sample.draw(parts, wish)
