@@ -23,7 +23,7 @@ WINDOW = 64
 """Pixels of one training window."""
 LEVELS = {18: 0.5, 17: 1.0, 14: 8.0}
 """Trained resolution levels and their ground metres per pixel: 2 ** (17 - level)."""
-SHARE = {18: 0.36, 17: 0.24, 14: 0.40}
+SHARE = {18: 0.36, 17: 0.28, 14: 0.36}
 """Share of the windows of each level in training."""
 _HAZE = np.array([20.7, 37.8, 55.8], np.float32)
 _FLAT_STD = 5.0

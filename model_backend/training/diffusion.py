@@ -25,6 +25,12 @@ from model_backend.training import autoencoder, captions, data, loop, masks, sam
 
 _DROP_BOTH, _DROP_TEXT, _DROP_LEVEL = 0.08, 0.07, 0.07
 _GAMMA = 5.0
+_FOREIGN = 0.5
+"""Share of partly painted windows that get other surroundings than their own.
+
+Real chips are of one class, so a mask's surroundings would tell what belongs inside, and the prompt nothing new:
+a lake asked for in a field became more field.
+"""
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,7 @@ class Batch:
 
 
 class Feeder:
-    """Makes batches: windows, true captions, masks, dropped conditions."""
+    """Makes batches: windows, true captions, masks, foreign surroundings, dropped conditions."""
 
     def __init__(self, chips: dict[int, data.Chips], words: CLIPTokenizer, where: torch.device) -> None:
         self._sampler, self._words, self._where = data.Sampler(chips), words, where
@@ -129,11 +135,19 @@ class Feeder:
         no_level = (chance < _DROP_BOTH) | (chance > 1 - _DROP_LEVEL)
         ids = torch.stack([self._ids("" if drop else text) for text, drop in zip(told, no_text, strict=True)])
         levels = torch.from_numpy(np.where(no_level, 0, windows.levels).astype(np.float32))
-        painted = torch.from_numpy(masks.draw(count, data.WINDOW, rng))[:, None].float()
-        where = self._where
-        return Batch(
-            loop.to_tensor(windows.pixels, where), painted.to(where), ids.to(where), levels.to(where)
-        )
+        painted = masks.draw(count, data.WINDOW, rng)
+        pixels = _transplanted(windows, painted, rng)
+        cover, where = torch.from_numpy(painted)[:, None].float(), self._where
+        return Batch(loop.to_tensor(pixels, where), cover.to(where), ids.to(where), levels.to(where))
+
+
+def _transplanted(windows: data.Windows, painted: masks.Mask, rng: np.random.Generator) -> data.Pixels:
+    """Return the windows (b, 3, 64, 64), some with the kept part of another one of their level."""
+    pixels = windows.pixels.copy()
+    for index in np.flatnonzero(rng.random(len(pixels)) < _FOREIGN):
+        other = rng.choice(np.flatnonzero(windows.levels == windows.levels[index]))
+        pixels[index] = masks.set_in(windows.pixels[index], windows.pixels[other], painted[index])
+    return pixels
 
 
 class Stage:

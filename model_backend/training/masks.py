@@ -1,18 +1,20 @@
-"""Random masks of training windows: everything, strokes, boxes, half planes.
+"""Random masks of training windows: everything, strokes, boxes, half planes; land set into other land.
 
-1 is to be painted, 0 is kept. Knows numpy only.
+1 is to be painted, 0 is kept. Knows numpy and Pillow only.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 Mask = npt.NDArray[np.uint8]
 
-EVERYTHING = 0.65
+EVERYTHING = 0.55
 """Share of windows that are generated from nothing, as ``generate`` does."""
+_LARGE = 0.25
+_FADE = 6
 
 
 def draw(count: int, size: int, rng: np.random.Generator) -> Mask:
@@ -24,8 +26,20 @@ def large(size: int, rng: np.random.Generator) -> Mask:
     """Return a random mask (size, size) that leaves at least a fifth and covers at least a quarter."""
     while True:
         mask = _any(size, rng)
-        if 0.25 <= mask.mean() <= 0.8:
+        if _LARGE <= mask.mean() <= 0.8:
             return mask
+
+
+def set_in(land: Mask, around: Mask, mask: Mask) -> Mask:
+    """Return ``around`` (3, s, s) with ``land`` where ``mask`` (s, s) is 1, fading over 6 pixels inside of it.
+
+    What is kept stays exact. A small mask keeps its own surroundings: it would be all fade.
+    """
+    if mask.mean() < _LARGE:
+        return land
+    blurred = np.asarray(Image.fromarray(mask * 255).filter(ImageFilter.BoxBlur(_FADE)), np.float32) / 255
+    share = (2 * blurred - 1).clip(0, 1) * mask
+    return np.rint(share * land + (1 - share) * around).astype(np.uint8)
 
 
 def _full(size: int) -> Mask:
