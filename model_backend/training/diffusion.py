@@ -28,7 +28,7 @@ _GAMMA = 5.0
 _FOREIGN = 0.5
 """Share of partly painted windows that get other surroundings than their own.
 
-Real chips are of one class, so a mask's surroundings would tell what belongs inside, and the prompt nothing new:
+Real chips are of one class, so surroundings would tell what belongs inside, and the prompt nothing new:
 a lake asked for in a field became more field.
 """
 

@@ -31,7 +31,7 @@ def large(size: int, rng: np.random.Generator) -> Mask:
 
 
 def set_in(land: Mask, around: Mask, mask: Mask) -> Mask:
-    """Return ``around`` (3, s, s) with ``land`` where ``mask`` (s, s) is 1, fading over 6 pixels inside of it.
+    """Return ``around`` (3, s, s) with ``land`` where ``mask`` (s, s) is 1, fading over 6 pixels inside it.
 
     What is kept stays exact. A small mask keeps its own surroundings: it would be all fade.
     """
