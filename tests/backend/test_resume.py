@@ -200,7 +200,7 @@ def test_workers_killed_at_random_moments_leave_the_same_bytes(
 def test_backends_killed_at_random_moments_leave_the_same_bytes(
     model: Path, tmp_path: Path, undisturbed: np.ndarray, pace: float
 ) -> None:
-    """Three while there was work, over HTTP: no farewell, no hand over. As above, it may take another scene."""
+    """Three while there was work, over HTTP: no farewell, no hand over."""
     server, rng = Server(tmp_path / "data", "--model", str(model)).start(), random.Random(7)
     store = Store(server.data_dir / "jobs.sqlite")
     deaths: dict[str, int] = {}  # by job
@@ -213,7 +213,7 @@ def test_backends_killed_at_random_moments_leave_the_same_bytes(
         return made < len(rows), sum(row["attempt"] for row in rows), made
 
     while sum(deaths.values()) < 3:
-        if not state()[0]:
+        if not state()[0]:  # as above: it may take another scene
             with server.client() as client:
                 job = submit(client, "generate", SCENE)
             deaths[job] = 0
