@@ -16,8 +16,8 @@ from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.history import Run
 from text2earth_qgis.core.layers import source_of
 from text2earth_qgis.core.schemas import Json
-from text2earth_qgis.gui.checker import Checker, Look
 from text2earth_qgis.gui.connection import Connection
+from text2earth_qgis.gui.latest import Latest, Look
 from text2earth_qgis.gui.map_tools.brush import Brush
 from text2earth_qgis.gui.mask_preview import MaskPreview
 from text2earth_qgis.gui.mode import Mode
@@ -27,6 +27,7 @@ from text2earth_qgis.gui.runner import Runner
 from text2earth_qgis.gui.scratch_mask import add_mask, is_mask, paint, restore_mask
 
 WINDOW = 256  # pixels, of a model that does not say
+PAUSE_MS = 350  # in which the next stroke may come
 
 
 class EditMode(Mode):
@@ -49,9 +50,9 @@ class EditMode(Mode):
         self._canvas, self._project = canvas, project
         self.sight: Optional[Sight] = None
         self.preview = MaskPreview(canvas, project, self)
-        self.checker = Checker(self)
-        self.checker.seen.connect(self._seen)
-        self.checker.refused.connect(self._refused)
+        self.looks = Latest("looking at the mask", PAUSE_MS, self)
+        self.looks.found.connect(self._seen)
+        self.looks.refused.connect(self._refused)
         self.form.changed.connect(self.changed)
         self.form.changed.connect(self._tint)
         self.form.submitted.connect(self.submitted)
@@ -86,11 +87,11 @@ class EditMode(Mode):
         self.sight, self.refused = None, False
         missing, ready = self.missing(), self.connection.state.ready
         if missing or not ready:
-            self.checker.stop()
+            self.looks.stop()
             self.plan.show_hint(missing) if ready else self.plan.clear()
         else:
             self.plan.wait()
-            self.checker.check(self._look)
+            self.looks.want(self._look)
 
     def run(self, runner: Runner) -> None:
         """Send raster and mask, and start the job; raises ``PluginError``.
@@ -129,11 +130,11 @@ class EditMode(Mode):
 
     def stop(self) -> None:
         """Look at nothing any more."""
-        self.checker.stop()
+        self.looks.stop()
 
     def close(self) -> None:
         """Undo what was done outside the dock."""
-        self.checker.stop()
+        self.looks.stop()
         self.brush.leave()
         self.brush.deleteLater()
         self.preview.close()

@@ -9,7 +9,7 @@ from qgis.core import QgsRectangle
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject
 
-from text2earth_qgis.core import layers
+from text2earth_qgis.core import layers, regions
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.history import Run
 from text2earth_qgis.core.joins import continued
@@ -17,12 +17,14 @@ from text2earth_qgis.core.schemas import GenerateInputs, Json, Plan, Polygons
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.footprint import Footprint
 from text2earth_qgis.gui.ground import crs_of
+from text2earth_qgis.gui.latest import Latest, Look
 from text2earth_qgis.gui.mode import Mode
 from text2earth_qgis.gui.panels.plan import PlanPanel, price
 from text2earth_qgis.gui.panels.request import RequestPanel
 from text2earth_qgis.gui.planner import Planner
-from text2earth_qgis.gui.region_reader import RegionReader
 from text2earth_qgis.gui.runner import Runner
+
+PAUSE_MS = 200  # in which the user may go on
 
 
 class GenerateMode(Mode):
@@ -43,9 +45,9 @@ class GenerateMode(Mode):
         self.planned: Optional[Plan] = None
         self.regions: Optional[Polygons] = None  # as read from the chosen layer
         self._read_for: object = None  # what they were read for
-        self.reader = RegionReader(self)
-        self.reader.found.connect(self._read)
-        self.reader.refused.connect(self._refused)
+        self.looks = Latest("reading the regions", PAUSE_MS, self)
+        self.looks.found.connect(self._read)
+        self.looks.refused.connect(self._refused)
         self.planner = Planner(self)
         self.footprint = Footprint(canvas)
         self.request.changed.connect(self.changed)
@@ -86,7 +88,7 @@ class GenerateMode(Mode):
             self._plan()
         else:
             self.regions, self._read_for = None, self.request.region_choice()
-            self.reader.read(self.request.wanted_regions)
+            self.looks.want(self._look)
 
     def reason(self) -> str:
         """Return why this cannot be run."""
@@ -125,7 +127,7 @@ class GenerateMode(Mode):
 
     def stop(self) -> None:
         """Ask nothing any more."""
-        self.reader.stop()
+        self.looks.stop()
         self.planner.stop()
 
     def close(self) -> None:
@@ -144,6 +146,14 @@ class GenerateMode(Mode):
         inputs = self.request.inputs()
         found = self.regions if self._reads() else self.request.regions.kept()
         return inputs if inputs is None else replace(inputs, regions=found)
+
+    def _look(self) -> Optional[Look]:
+        """Return what reads the regions that the form says now."""
+        wanted = self.request.wanted_regions()
+        if wanted is None:
+            return None
+        layer, near = wanted
+        return lambda listener: regions.read(layer, near, listener.stop)
 
     def _read(self, found: Polygons) -> None:
         self.regions = found

@@ -1,6 +1,6 @@
 """Regions: a polygon layer, the fields that say what each polygon shows, and what comes of them.
 
-Reading the layer is left to others (``region_reader``), who tell what was found. The regions of an earlier
+Reading the layer is left to others, who tell what was found. The regions of an earlier
 run can be kept without their layer.
 """
 
