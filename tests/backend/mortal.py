@@ -17,6 +17,7 @@ from typing import Any
 
 import model_backend.engine.scene
 import model_backend.models.loader  # noqa: F401
+from model_backend.jobs.rows import Claim
 from model_backend.jobs.worker import Worker
 from model_backend.settings import Settings
 
@@ -35,9 +36,9 @@ class Reaper:
             )
         self._ask(settings.model_dump(mode="json"))
 
-    def start(self, name: str, device: str = "cpu", threads: int = 1) -> int:
-        """Start a worker and return its process id."""
-        return int(self._ask({"name": name, "device": device, "threads": threads}))
+    def start(self, name: str, device: str = "cpu", threads: int = 1, claims: int | None = None) -> int:
+        """Start a worker, which rests after so many ``claims``, and return its process id."""
+        return int(self._ask({"name": name, "device": device, "threads": threads, "claims": claims}))
 
     def kill(self, pid: int) -> None:
         """Kill a worker and wait until it is gone."""
@@ -68,11 +69,26 @@ def _serve() -> None:
         pid = os.fork()
         if pid == 0:
             changed = settings.model_copy(update={"threads": order["threads"]})
-            Worker(order["name"], order["device"], changed).run()
+            worker = Worker(order["name"], order["device"], changed)
+            if order["claims"] is not None:
+                _limit(worker, order["claims"])
+            worker.run()
         living.add(pid)
         print(pid, flush=True)
     for pid in living:
         _kill(pid)
+
+
+def _limit(worker: Worker, claims: int) -> None:
+    """Have a worker wait for its death after so many claims."""
+    claim, left = worker._store.claim, iter(range(claims))
+
+    def limited(*arguments: Any) -> Claim | None:
+        if next(left, None) is None:
+            signal.pause()
+        return claim(*arguments)
+
+    worker._store.claim = limited  # type: ignore[method-assign]
 
 
 def _kill(pid: int) -> None:

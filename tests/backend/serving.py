@@ -18,7 +18,7 @@ import psutil
 from tests.backend.ogc import check
 
 T = TypeVar("T")
-START_SECONDS = 60.0
+PATIENCE = 200.0  # seconds: so long takes only what will never happen, on any machine
 
 
 class Server:
@@ -67,7 +67,7 @@ class Server:
         """Return a client that holds every answer against the official schemas."""
         hooks: dict[str, list[Callable[..., Any]]] = {"response": [check]} if checked else {}
         headers = {"Authorization": f"Bearer {token or self.token}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30, event_hooks=hooks)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60, event_hooks=hooks)
 
     def worker(self) -> psutil.Process:
         """Return the worker process, once there is one."""
@@ -94,7 +94,7 @@ class Server:
     def _end(self) -> int:
         process, self._process = self.process, None
         try:
-            return process.wait(20)
+            return process.wait(60)
         finally:
             process.kill()
             process.wait()
@@ -102,7 +102,7 @@ class Server:
             process.stdout.close()
 
 
-def until(question: Callable[[], T | None], seconds: float = 60.0) -> T:
+def until(question: Callable[[], T | None], seconds: float = PATIENCE) -> T:
     """Ask until there is an answer."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -113,12 +113,12 @@ def until(question: Callable[[], T | None], seconds: float = 60.0) -> T:
     raise AssertionError(f"nothing came of {question} in {seconds} s")
 
 
-def finished(client: httpx.Client, job: str, seconds: float = 60.0) -> dict[str, Any]:
+def finished(client: httpx.Client, job: str, seconds: float = PATIENCE) -> dict[str, Any]:
     """Return a job's last statusInfo."""
     return status_in(client, job, {"successful", "failed", "dismissed"}, seconds)
 
 
-def status_in(client: httpx.Client, job: str, states: set[str], seconds: float = 60.0) -> dict[str, Any]:
+def status_in(client: httpx.Client, job: str, states: set[str], seconds: float = PATIENCE) -> dict[str, Any]:
     """Return a job's statusInfo as soon as it is in one of ``states``."""
 
     def ask() -> dict[str, Any] | None:

@@ -21,7 +21,8 @@ from PIL import Image
 from rio_cogeo import cog_validate
 
 from tests.backend.conftest import NO_MODEL
-from tests.backend.serving import Server, finished, status_in, submit, until
+from tests.backend.middle import HOURS, caught, done_of, stopped
+from tests.backend.serving import PATIENCE, Server, finished, status_in, submit, until
 
 
 @pytest.fixture(scope="module")
@@ -181,9 +182,8 @@ def test_prompts_stay_out_of_files_on_request(client: httpx.Client, scene: dict[
         assert secret.encode() not in client.get(link["href"]).content
 
 
-def test_previews_come_while_the_job_runs(client: httpx.Client, scene: dict[str, Any]) -> None:
-    extent = {"bbox": [500000, 5200000, 500256, 5200192], "crs": "EPSG:32632"}
-    job = submit(client, "generate", scene | {"extent": extent, "steps": 100})
+def test_previews_come_while_the_job_runs(client: httpx.Client) -> None:
+    job = submit(client, "generate", HOURS)
 
     def shown() -> dict[str, Any] | None:
         info = client.get(f"/jobs/{job}").json()
@@ -192,13 +192,14 @@ def test_previews_come_while_the_job_runs(client: httpx.Client, scene: dict[str,
         return links[0] if links else None
 
     link = until(shown)
+    left, bottom, right, top = HOURS["extent"]["bbox"]
     assert link["crs"] == "EPSG:32632"
-    assert link["bbox"] == extent["bbox"]
+    assert link["bbox"] == [left, bottom, right, top]
     answer = client.get(link["href"])
     assert answer.headers["content-type"] == "image/jpeg"
     with Image.open(io.BytesIO(answer.content)) as picture:
         assert max(picture.size) <= 1024
-        assert picture.size[0] / picture.size[1] == pytest.approx(256 / 192, rel=0.1)
+        assert picture.size[0] / picture.size[1] == pytest.approx((right - left) / (top - bottom), rel=0.1)
     client.delete(f"/jobs/{job}")
     assert client.get(f"/jobs/{job}/preview").status_code == 404
 
@@ -268,42 +269,48 @@ image = ask(f"/jobs/{job['jobID']}/results")["image"]
 print(info["status"], len(urllib.request.urlopen(image["href"]).read()))
 """
     arguments = [sys.executable, "-c", script, server.url, server.token, json.dumps(scene)]
-    words = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=120).stdout.split()
+    words = subprocess.run(
+        arguments, capture_output=True, text=True, check=True, timeout=PATIENCE
+    ).stdout.split()
     assert words[0] == "successful"
     assert int(words[1]) > 1000
 
 
-def test_waiting_jobs_know_their_place_and_time(client: httpx.Client) -> None:
-    first, second, third = (submit(client, "echo", {"pause": 20}) for _ in range(3))
-    running = status_in(client, first, {"running"})
-    assert running["queuePosition"] == 0
-    assert 10 < running["eta"] <= 20.2
-    infos = [client.get(f"/jobs/{job}") for job in (second, third)]
+def test_waiting_jobs_know_their_place_and_time(client: httpx.Client, server: Server) -> None:
+    first, second, third = (submit(client, "echo", {"pause": 60}) for _ in range(3))
+    status_in(client, first, {"running"})
+    with stopped(server):
+        running, *infos = (client.get(f"/jobs/{job}") for job in (first, second, third))
+    assert running.json()["queuePosition"] == 0
+    assert 0 < running.json()["eta"] <= 60.2
     assert [answer.json()["queuePosition"] for answer in infos] == [1, 2]
-    assert infos[0].json()["eta"] + 20 == pytest.approx(infos[1].json()["eta"], abs=0.5)
-    assert int(infos[1].headers["retry-after"]) in (2, 3)
-    assert client.get("/healthz").json()["queue"] >= 3
+    assert infos[0].json()["eta"] == pytest.approx(running.json()["eta"] + 60, abs=0.5)
+    assert infos[1].json()["eta"] == pytest.approx(infos[0].json()["eta"] + 60, abs=0.5)
+    assert int(infos[1].headers["retry-after"]) >= 6, "who waits long asks seldom"
+    assert client.get("/healthz").json()["queue"] >= 2
     for job in (first, second, third):
         client.delete(f"/jobs/{job}")
     assert "retry-after" not in client.get(f"/jobs/{first}").headers
 
 
-def test_eta_and_progress_of_a_scene(client: httpx.Client, scene: dict[str, Any]) -> None:
+def test_eta_and_progress_of_a_scene(client: httpx.Client, scene: dict[str, Any], server: Server) -> None:
     extent = {"bbox": [500000, 5200000, 500128, 5200128], "crs": "EPSG:32632"}
     inputs = scene | {"extent": extent, "steps": 30}
     planned = client.post(
         "/processes/plan/execution", json={"inputs": {"process": "generate", "inputs": inputs}}
     ).json()
     assert planned["seconds"] > 0, "the rate of a model that ran here is known"
-    job = submit(client, "generate", inputs)
-    seen: list[tuple[int, float]] = []
-    while (info := client.get(f"/jobs/{job}").json())["status"] in ("accepted", "running"):
-        if info["status"] == "running" and info["progress"]:
-            seen.append((info["progress"], info["eta"]))
-    assert info["status"] == "successful"
-    assert len(seen) >= 3
-    assert [progress for progress, _ in seen] == sorted(progress for progress, _ in seen)
-    assert seen[-1][1] < seen[0][1]
+    seen = []
+    for share in (0.05, 0.6):
+        with caught(server, client, inputs, share) as (job, _):
+            info = client.get(f"/jobs/{job}").json()
+            status, done = done_of(server, job)
+        assert (info["status"], info["progress"]) == (status, pytest.approx(100 * done, abs=1))
+        assert info["eta"] > 0
+        seen.append(info["progress"])
+        assert finished(client, job)["status"] == "successful"
+    assert seen[0] > 0
+    assert 59 <= seen[1] < 100
 
 
 def test_an_idempotency_key_starts_one_job(client: httpx.Client, scene: dict[str, Any]) -> None:
@@ -345,11 +352,12 @@ def test_resends_at_the_same_moment_start_one_job(server: Server) -> None:
         assert len(set(pool.map(post, range(16)))) == 1
 
 
-def test_answers_do_not_wait_for_acknowledgements(client: httpx.Client) -> None:
-    """Without TCP_NODELAY every answer on a kept connection takes 40 ms."""
+def test_answers_do_not_wait_for_acknowledgements(server: Server) -> None:
+    """Without TCP_NODELAY every answer on a kept connection takes 40 ms, however fast the machine is."""
     seconds = []
-    for _ in range(20):
-        began = time.perf_counter()
-        client.get("/conformance")
-        seconds.append(time.perf_counter() - began)
-    assert min(seconds) < 0.02
+    with server.client(checked=False) as client:
+        for _ in range(50):
+            began = time.perf_counter()
+            client.get("/conformance")
+            seconds.append(time.perf_counter() - began)
+    assert min(seconds) < 0.035

@@ -102,7 +102,7 @@ class TestBenchmark:
         assert more["unet_calls"] == counted.calls
         for scene in figures["scenes"]:
             assert sum(scene["shares"].values()) == pytest.approx(1, abs=1e-4)
-            assert scene["shares"]["unet"] > 0.5
+            assert min(scene["shares"]["unet"], scene["shares"]["decode"]) > 0
             assert scene["mpx_per_second"] == pytest.approx(
                 scene["size"] ** 2 / 1e6 / scene["seconds"], rel=1e-3
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,25 +16,14 @@ import pytest
 import rasterio
 
 from tests.backend.conftest import NO_MODEL
-from tests.backend.serving import Server, finished, status_in, submit, until
+from tests.backend.middle import HOURS, begun, caught, stopped
+from tests.backend.serving import PATIENCE, Server, finished, status_in, submit, until
 
-# Some hundred steps of a few milliseconds each: long enough to be killed in.
 EXTENT = {"bbox": [500000, 5200000, 500128, 5200128], "crs": "EPSG:32632"}
 LONG = {"prompt": "a river", "extent": EXTENT, "gsd": 1.0, "seed": 11, "steps": 60}
 LEASE = 3.0
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills with POSIX signals")
-
-
-def in_the_middle(client: httpx.Client, job: str) -> dict[str, Any]:
-    """Wait until some steps of a job are done."""
-
-    def ask() -> dict[str, Any] | None:
-        info: dict[str, Any] = client.get(f"/jobs/{job}").json()
-        assert info["status"] in ("accepted", "running"), info
-        return info if info["progress"] >= 5 else None
-
-    return until(ask)
 
 
 def pixels(client: httpx.Client, job: str) -> Any:
@@ -65,10 +53,8 @@ def mortal(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 
 def test_a_killed_worker_is_replaced_and_the_job_ends_the_same(mortal: Server, undisturbed: Any) -> None:
     with mortal.client() as client:
-        job = submit(client, "generate", LONG)
-        in_the_middle(client, job)
-        victim = mortal.worker()
-        victim.send_signal(signal.SIGKILL)
+        with caught(mortal, client, LONG) as (job, victim):
+            victim.kill()
         assert finished(client, job)["status"] == "successful"
         assert mortal.worker().pid != victim.pid
         assert attempts(mortal, job) == ["1-1"], "what the block and its first attempt left is gone"
@@ -83,54 +69,46 @@ def test_a_killed_backend_continues_at_its_next_start(
         assert finished(client, done)["status"] == "successful"
         link = client.get(f"/jobs/{done}/results").json()["image"]["href"]
         content = client.get(link).content
-        running = submit(client, "generate", LONG)
-        queued = submit(client, "echo", {"message": "later"}, response="document")
-        in_the_middle(client, running)
-        worker = mortal.worker()
-        mortal.kill()
-    gone = psutil.wait_procs([worker], timeout=5)[0]
+        with caught(mortal, client, LONG) as (running, worker):
+            queued = submit(client, "echo", {"message": "later"}, response="document")
+            mortal.kill()
+    gone = psutil.wait_procs([worker], timeout=PATIENCE)[0]
     assert gone, "a worker leaves when its backend is gone"
 
     mortal.start(httpx.URL(link).port or 0)
     with mortal.client() as client:
         assert httpx.get(link).content == content, "finished results still download, by the old link too"
         assert client.get(f"/jobs/{done}/preview").status_code == 200
-        assert client.get(f"/jobs/{queued}").json()["status"] == "accepted"
-        assert finished(client, running)["status"] == "successful"
-        assert finished(client, queued)["status"] == "successful"
+        first, second = finished(client, running), finished(client, queued)
+        assert (first["status"], second["status"]) == ("successful", "successful")
+        assert first["finished"] <= second["started"], "in the order of the queue"
         assert np.array_equal(pixels(client, running), undisturbed)
 
 
 def test_a_stopped_backend_leaves_its_job_in_the_queue(mortal: Server) -> None:
     with mortal.client() as client:
-        job = submit(client, "generate", LONG)
-        in_the_middle(client, job)
+        job = submit(client, "generate", HOURS)
+        begun(mortal, job)
         processes = [psutil.Process(mortal.process.pid), mortal.worker()]
-        began = time.monotonic()
-        assert mortal.stop() == 0
-        assert time.monotonic() - began < 10
+        assert mortal.stop() == 0, "it does not wait for the job"
     assert not [process for process in processes if process.is_running()]
     assert "Traceback" not in mortal.log
+    folder = mortal.data_dir / "jobs" / job
+    assert attempts(mortal, job) == ["0-1"]
     mortal.start()
     with mortal.client() as client:
-        assert finished(client, job)["status"] == "successful"
+        until((folder / "0-2").exists)
+        client.delete(f"/jobs/{job}")
 
 
 def test_a_cancel_reaches_the_step_loop(client: httpx.Client, server: Server) -> None:
-    worker = server.worker().pid
-    job = submit(client, "generate", LONG | {"steps": 200})
-    in_the_middle(client, job)
-    began = time.monotonic()
-    assert client.delete(f"/jobs/{job}").json()["status"] == "dismissed"
-    answered = time.monotonic() - began
+    with caught(server, client, HOURS) as (job, worker):
+        assert client.delete(f"/jobs/{job}").json()["status"] == "dismissed", "nobody waits for the worker"
     next_one = submit(client, "echo", {})
-    assert finished(client, next_one)["status"] == "successful"
-    freed = time.monotonic() - began
-    assert answered < 1
-    assert freed < 3, "the worker is free within a step, not within a job"
-    assert server.worker().pid == worker, "and it is the same worker"
+    assert finished(client, next_one)["status"] == "successful", "the worker is free, hours before its end"
+    assert server.worker().pid == worker.pid, "and it is the same worker"
     assert client.get(f"/jobs/{job}").json()["status"] == "dismissed"
-    until(lambda: not (server.data_dir / "jobs" / job).exists(), 5)
+    until(lambda: not (server.data_dir / "jobs" / job).exists())
 
 
 @pytest.mark.parametrize("moment", ["queued", "loading", "done"])
@@ -151,7 +129,7 @@ def test_a_cancel_at_any_moment(
         client.delete(f"/jobs/{ahead}")
     after = submit(client, "echo", {})
     assert finished(client, after)["status"] == "successful"
-    until(lambda: not (server.data_dir / "jobs" / job).exists(), 5)
+    until(lambda: not (server.data_dir / "jobs" / job).exists())
     assert client.get(f"/jobs/{job}/results").status_code == 404
 
 
@@ -160,12 +138,11 @@ def test_a_worker_that_ignores_a_cancel_is_killed(start: Callable[..., Server]) 
     with server.client() as client:
         job = submit(client, "echo", {"pause": 60})
         status_in(client, job, {"running"})
-        stuck = server.worker()
-        stuck.send_signal(signal.SIGSTOP)  # as a kernel on a GPU that never ends
-        assert client.delete(f"/jobs/{job}").json()["status"] == "dismissed"
-        after = submit(client, "echo", {})
-        assert finished(client, after)["status"] == "successful"
-        assert not stuck.is_running()
+        with stopped(server) as stuck:  # as a kernel on a GPU that never ends
+            assert client.delete(f"/jobs/{job}").json()["status"] == "dismissed"
+            after = submit(client, "echo", {})
+            assert finished(client, after)["status"] == "successful"
+            assert not stuck.is_running()
 
 
 def test_a_job_that_kills_its_worker_fails_in_the_end(start: Callable[..., Server]) -> None:
@@ -181,7 +158,7 @@ def test_a_job_that_kills_its_worker_fails_in_the_end(start: Callable[..., Serve
         assert "died 2 times" in info["message"]
         assert finished(client, after)["status"] == "successful", "the others go on"
         assert client.get(f"/jobs/{job}/results").status_code == 500
-        until(lambda: not (server.data_dir / "jobs" / job).exists(), 70)
+        until(lambda: not (server.data_dir / "jobs" / job).exists())
 
 
 def test_what_has_expired_is_gone(start: Callable[..., Server]) -> None:

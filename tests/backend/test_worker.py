@@ -21,7 +21,8 @@ from model_backend.jobs.store import Store
 from model_backend.jobs.worker import Watch
 from model_backend.settings import Settings
 from tests.backend.conftest import NO_MODEL
-from tests.backend.serving import Server, finished, status_in, submit, until
+from tests.backend.middle import Diary
+from tests.backend.serving import Server, finished, status_in, submit
 
 
 def install(tiny: Path, data_dir: Path, name: str) -> Path:
@@ -52,9 +53,11 @@ def client(several: Server) -> Iterator[httpx.Client]:
 def test_a_long_load_keeps_its_lease_and_says_so(
     several: Server, client: httpx.Client, scene: dict[str, Any]
 ) -> None:
+    diary = Diary(several.data_dir)
     job = submit(client, "generate", scene | {"model": "good"})
-    until(lambda: "Loading the model good" in client.get(f"/jobs/{job}").json()["message"])
     assert finished(client, job)["status"] == "successful"
+    assert "Loading the model good." in diary.messages(job)
+    diary.close()
     folder = several.data_dir / "jobs" / job
     assert [path.name for path in folder.iterdir() if path.is_dir()] == ["1-1"], "nobody else took it"
     assert not list(folder.rglob("*.part")), "nothing half-written is left"
@@ -132,7 +135,8 @@ def test_models_beyond_the_memory_budget_are_forgotten(tiny: Path, tmp_path: Pat
     store.close()
 
 
-def test_previews_are_small_and_whole(tmp_path: Path) -> None:
+def test_previews_are_small_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model_backend.jobs.worker.PREVIEW_SECONDS", 3600.0)
     store, files = Store(tmp_path / "jobs.sqlite"), Files(tmp_path)
     submission = Submission("ada", "echo", "d", {}, Wish(), totals=(10,))
     job = store.submit(submission, max_jobs=1, free=10**12).id
@@ -145,7 +149,7 @@ def test_previews_are_small_and_whole(tmp_path: Path) -> None:
         assert (picture.format, picture.size) == ("JPEG", (683, 1024))
     before = files.preview(job).read_bytes()
     watch.preview(np.zeros((10, 10, 3), np.uint8))
-    assert files.preview(job).read_bytes() == before, "at most one a second"
+    assert files.preview(job).read_bytes() == before, "not so soon after another"
     watch.picture(np.zeros((10, 10, 3), np.uint8))
     assert files.preview(job).read_bytes() != before
     assert not list(files.of(job).glob("*.part"))
