@@ -94,7 +94,7 @@ def load_tiny(folder: Path, **changes: Any) -> Any:
 
 
 class Watcher:
-    """A watch that remembers; raises ``error`` at UNet call ``stop_at``."""
+    """A watch that remembers; raises ``error`` after UNet call ``stop_at``."""
 
     def __init__(self, stop_at: int | None = None, error: BaseException | None = None) -> None:
         self.steps: list[tuple[int, int]] = []
@@ -103,7 +103,7 @@ class Watcher:
 
     def step(self, done: int, total: int) -> None:
         self.steps.append((done, total))
-        if self._error is not None and done == self._stop_at:
+        if self._error is not None and len(self.steps) == self._stop_at:
             raise self._error
 
     def preview(self, rgb: Any) -> None:

@@ -36,6 +36,9 @@ def _add_benchmark(subparsers: Subparsers) -> None:
     speed.add_argument("--sampler", choices=("dpm++2m", "euler"), help="default: the model card's")
     speed.add_argument("--steps", type=int, help="default: the model card's")
     speed.add_argument("--guidance", type=float, help="default: the model card's")
+    speed.add_argument(
+        "--cutoff", type=float, help="training timestep where guidance stops; default: the card's"
+    )
     speed.add_argument("--rounds", type=int, default=3, help="how often everything is measured")
     speed.add_argument("--alone", action="store_true", help="leave the stock pipelines out")
     speed.add_argument("--out", type=Path, help="write the figures to this file, as JSON")

@@ -82,17 +82,19 @@ def tables(report: dict[str, Any]) -> str:
 
 
 def _ours(report: dict[str, Any]) -> str:
-    header = "px windows phases batch evaluations seconds Mpx/s TFLOP/s of-matmul unet decode encode other GB"
+    header = "px guided windows phases batch evaluations seconds Mpx/s TFLOP/s of-matmul"
     rows = [
         [
-            *(scene[key] for key in ("size", "windows", "phases", "batch", "evaluations")),
+            scene["size"],
+            f"{scene['guided_steps']} of {scene['steps']}",
+            *(scene[key] for key in ("windows", "phases", "batch", "evaluations")),
             *(scene[key] for key in ("seconds", "mpx_per_second", "unet_tflops", "share_of_matmul")),
             *(scene["shares"][part] for part in ("unet", "decode", "encode", "other")),
             scene["peak_memory_bytes"] and scene["peak_memory_bytes"] / 1e9,
         ]
         for scene in report["scenes"]
     ]
-    return table([header.split(), *rows])
+    return table([[*header.split(), "unet", "decode", "encode", "other", "GB"], *rows])
 
 
 def _windows(report: dict[str, Any]) -> str:
@@ -107,14 +109,15 @@ def _windows(report: dict[str, Any]) -> str:
 
 
 def _beside(report: dict[str, Any]) -> str:
-    header = "way,px,windows,evaluations,seconds,Mpx/s,we are faster,by CPU time"
+    header = "way,px,windows,evaluations,seconds,Mpx/s,we guide,we are faster,by CPU time"
     rows: list[list[object]] = [[*header.split(",")]]
     on_cpu = report["profile"]["threads"] > 0
+    ours = [f"{scene['guided_steps']} of {scene['steps']}" for scene in report["scenes"]]
     for way in report["stock"]:
-        for scene in way["scenes"]:
+        for guided, scene in zip(ours, way["scenes"], strict=True):
             counts = (scene[key] for key in ("size", "windows", "evaluations", "seconds", "mpx_per_second"))
             by_cpu = scene["by_cpu_time"] if on_cpu else None
-            rows.append([way["name"], *counts, scene["ours_is_faster"], by_cpu])
+            rows.append([way["name"], *counts, guided, scene["ours_is_faster"], by_cpu])
     text = table(rows)
     skipped = report["skipped"]
     return text + (f"\n(b) sequential outpainting was skipped: {skipped}" if skipped else "")
@@ -158,6 +161,7 @@ def _settings(given: argparse.Namespace, card: ModelCard) -> Settings:
         steps=given.steps or card.steps[sampler],
         guidance=given.guidance or card.guidance,
         rounds=given.rounds,
+        cutoff=card.engine.guidance_cutoff if given.cutoff is None else given.cutoff,
     )
 
 

@@ -5,7 +5,7 @@ and one window of every stock way, so that a busy or throttled machine slows all
 medians over rounds, and ratios medians of the rounds' own ratios: of wall time, and of this process's CPU
 time, which other processes hardly change (and which means nothing where a GPU does the work). What a stock
 way would take for a whole scene is a window's time by the number of windows, which is how it works: one after
-another.
+another. Stock pipelines guide every step; our scenes do so too, and beside that stop where their card says.
 
 Needs torch; no files, no rasterio, no HTTP.
 """
@@ -28,8 +28,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from model_backend.benchmark.meter import Clock, Memory, Meter, matmul_peak, timed
 from model_backend.benchmark.stock import Stock, as_shipped
 from model_backend.engine.lattice import Layout, canvas_box
-from model_backend.engine.sampler import trajectory
+from model_backend.engine.sampler import Lengths, trajectory_of
 from model_backend.engine.scene import Request, Scene
+from model_backend.models.card import ModelCard
 from model_backend.models.loader import Model
 from model_backend.schemas import Box, Sampler
 
@@ -40,13 +41,32 @@ _WARM_UP_STEPS = 2
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured: square scenes of these sides in pixels, and in how many rounds."""
+    """What is measured: square scenes of these sides in pixels, and in how many rounds.
+
+    Scenes are made with guidance throughout; if there is a ``cutoff``, a training timestep, also with none
+    below it.
+    """
 
     sizes: tuple[int, ...]
     sampler: Sampler
     steps: int
     guidance: float
     rounds: int
+    cutoff: float = 0.0
+
+    @property
+    def cases(self) -> list[Case]:
+        """The scenes to be made in every round."""
+        cutoffs = sorted({0.0, self.cutoff})
+        return [Case(size, cutoff) for size in self.sizes for cutoff in cutoffs]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One of our scenes: its side in pixels, and the training timestep below which guidance stops."""
+
+    size: int
+    cutoff: float
 
 
 @dataclass(frozen=True)
@@ -119,18 +139,19 @@ class _Way:
                 self._scene = self.stock.outpaint(self.sampler, self.steps, 2 * self.stock.side)
                 next(self._scene)
 
-    def figures(self, scenes: dict[int, Runs], rate: float) -> dict[str, Any]:
+    def figures(self, scenes: dict[Case, Runs], rate: float) -> dict[str, Any]:
         """Return the figures of a window, and of whole scenes beside ours."""
         window = self.runs.figures()
         beside = []
-        for size, ours in scenes.items():
-            needed = self.stock.windows_needed(size, self.outpainting)
+        for case, ours in scenes.items():
+            size, needed = case.size, self.stock.windows_needed(case.size, self.outpainting)
             rounds = list(zip(self.runs.clocks, ours.clocks, strict=True))
             by_wall = [needed * theirs.seconds / mine.seconds for theirs, mine in rounds]
             by_cpu = [needed * theirs.cpu_seconds / mine.cpu_seconds for theirs, mine in rounds]
             beside.append(
                 {
                     "size": size,
+                    "our_guidance_cutoff": case.cutoff,
                     "windows": needed,
                     "unet_calls": needed * window["unet_calls"],
                     "evaluations": needed * window["evaluations"],
@@ -150,10 +171,11 @@ class _Way:
 
 
 class _Metered:
-    """A model whose calls are timed; everything else is the model's own."""
+    """A model whose calls are timed, with a guidance cut-off; everything else is the model's own."""
 
-    def __init__(self, model: Model, meter: Meter) -> None:
+    def __init__(self, model: Model, meter: Meter, cutoff: float) -> None:
         self._model, self._meter = model, meter
+        self.card = _with(model.card, cutoff)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
@@ -189,10 +211,10 @@ def measure(model: Model, settings: Settings, rivals: Callable[[], Rivals] | Non
     peak = matmul_peak(model.device, model.dtype)
     tflop = _flops(model) / 1e12
     memories = {}
-    for size in settings.sizes:
+    for case in settings.cases:
         memory = Memory(model.device)
-        _make(model, settings, size, Meter(model.device))
-        memories[size] = memory.peak()
+        _make(model, settings, case, Meter(model.device))
+        memories[case] = memory.peak()
     ways = _ways(settings, rivals()) if rivals else []
     scenes = _rounds(model, settings, ways)
     # Twice, because a busy machine may have had no time for the first one.
@@ -203,29 +225,29 @@ def measure(model: Model, settings: Settings, rivals: Callable[[], Rivals] | Non
         "matmul": peak,
         "unet_tflop_per_evaluation": tflop,
         "scenes": [
-            _about(model, settings, size)
+            _about(model, settings, case)
             | runs.figures()
             | {
-                "mpx_per_second": size * size / 1e6 / statistics.median(runs.seconds),
+                "mpx_per_second": case.size**2 / 1e6 / statistics.median(runs.seconds),
                 "unet_tflops": tflop * runs.unet_rate(),
                 "share_of_matmul": tflop * runs.unet_rate() / peak["tflops"],
-                "peak_memory_bytes": memories[size],
+                "peak_memory_bytes": memories[case],
             }
-            for size, runs in scenes.items()
+            for case, runs in scenes.items()
         ],
         "stock": [way.figures(scenes, tflop) for way in ways],
         "skipped": None if outpaints or not ways else "the model is not an inpainting model",
     }
 
 
-def _rounds(model: Model, settings: Settings, ways: Sequence[_Way]) -> dict[int, Runs]:
-    scenes = {size: Runs() for size in settings.sizes}
+def _rounds(model: Model, settings: Settings, ways: Sequence[_Way]) -> dict[Case, Runs]:
+    scenes = {case: Runs() for case in settings.cases}
     with as_shipped():
         for way in ways:
             way.stock.window(way.sampler, _WARM_UP_STEPS)
     for _ in range(settings.rounds):
-        for size, runs in scenes.items():
-            runs.add(model.device, partial(_make, model, settings, size))
+        for case, runs in scenes.items():
+            runs.add(model.device, partial(_make, model, settings, case))
         with as_shipped():
             for way in ways:
                 way.runs.add(model.device, way.window)
@@ -259,20 +281,28 @@ def _request(model: Model, settings: Settings, size: int) -> tuple[Request, Box]
     return request, box
 
 
-def _make(model: Model, settings: Settings, size: int, meter: Meter) -> None:
-    request, box = _request(model, settings, size)
-    Scene(cast(Model, _Metered(model, meter)), request).pixels(box, Nobody())
+def _make(model: Model, settings: Settings, case: Case, meter: Meter) -> None:
+    request, box = _request(model, settings, case.size)
+    Scene(cast(Model, _Metered(model, meter, case.cutoff)), request).pixels(box, Nobody())
 
 
-def _about(model: Model, settings: Settings, size: int) -> dict[str, Any]:
+def _with(card: ModelCard, cutoff: float) -> ModelCard:
+    return card.model_copy(update={"engine": card.engine.model_copy(update={"guidance_cutoff": cutoff})})
+
+
+def _about(model: Model, settings: Settings, case: Case) -> dict[str, Any]:
     """Return what a scene consists of; windows are those of one phase."""
-    request, box = _request(model, settings, size)
-    card, canvas = model.card, cast(Box, request.canvas)
+    request, box = _request(model, settings, case.size)
+    card, canvas = _with(model.card, case.cutoff), cast(Box, request.canvas)
     layout = Layout.of(card.engine, card.vae_factor, canvas)
-    phases = trajectory(model.schedule, request.sampler, request.steps, card.engine.boundaries).phases
+    phases = trajectory_of(request, model.schedule, card.engine).lengths
+    guided, plain = Lengths(*map(sum, zip(*phases, strict=True)))
     rows, cols = layout.windows(box, len(phases))[-1]
     return {
-        "size": size,
+        "size": case.size,
+        "guidance_cutoff": case.cutoff,
+        "guided_steps": guided,
+        "steps": guided + plain,
         "canvas": [canvas.width, canvas.height],
         "windows": len(rows) * len(cols),
         "phases": len(phases),

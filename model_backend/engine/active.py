@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from model_backend.engine.field import Window
 from model_backend.engine.lattice import Count, Layout
 from model_backend.engine.regions import PromptField
+from model_backend.engine.sampler import Lengths
 from model_backend.models.card import EngineParameters
 from model_backend.schemas import Box
 
@@ -108,18 +109,11 @@ class Active:
         calls = -(-len(self.windows) // largest)
         return -(-len(self.windows) // calls)
 
-    def count(self, prompts: PromptField, steps: Sequence[int], largest_batch: int) -> Count:
+    def count(self, prompts: PromptField, steps: Sequence[Lengths], largest_batch: int) -> Count:
         """Return what the edit costs; ``steps`` are those of each phase."""
         rows, cols = range(self.layout.rows.pieces or 0), range(self.layout.cols.pieces or 0)
         needs = prompts.survey(rows, cols).needed(self.windows)
-        batching = prompts.batching(self.batch(largest_batch))
-        calls = batching.calls(needs) * sum(steps)
-        return Count(
-            windows=len(self.windows) * len(steps),
-            calls=calls,
-            evaluations=calls * batching.samples,
-            needed=int(needs.sum()) * len(steps),
-        )
+        return prompts.batching(self.batch(largest_batch)).count((needs, some) for some in steps)
 
 
 def to_latents(mask: Bools, factor: int) -> Bools:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from model_backend.engine.blocks import Blocks
 from model_backend.engine.lattice import Count, Layout
 from model_backend.engine.regions import Prompt, PromptField
-from model_backend.engine.sampler import trajectory
+from model_backend.engine.sampler import trajectory_of
 from model_backend.models.card import ModelCard
 from model_backend.models.schedule import Schedule
 from model_backend.schemas import Recipe
@@ -17,7 +17,7 @@ def count(recipe: Recipe, card: ModelCard, schedule: Schedule, batch: int | None
     ``batch`` is the profile's largest window batch where it is known (a GPU's is larger than the card's).
     Raises ValueError if the canvas of the recipe is not made of whole windows or does not hold its grid.
     """
-    return sum(count_blocks(recipe, card, schedule, batch), Count(0, 0, 0, 0))
+    return sum(count_blocks(recipe, card, schedule, batch), Count())
 
 
 def count_blocks(
@@ -30,7 +30,7 @@ def count_blocks(
     """
     canvas = None if recipe.canvas == "ground" else recipe.canvas
     layout = Layout.of(card.engine, card.vae_factor, canvas)
-    lengths = trajectory(schedule, recipe.sampler, recipe.steps, card.engine.boundaries).lengths
+    lengths = trajectory_of(recipe, schedule, card.engine).lengths
     prompts = prompts_of(recipe, layout)
     survey = prompts.survey(*layout.windows(recipe.grid, len(lengths))[0])  # later phases need no others
     blocks = Blocks.of(recipe.grid, card.engine, card.vae_factor)

@@ -23,7 +23,7 @@ from model_backend.engine.guidance import Guidance, finite
 from model_backend.engine.lattice import Layout, overlap
 from model_backend.engine.noise import Noise
 from model_backend.engine.progress import PREVIEW_SIDE, Progress, Watch
-from model_backend.engine.sampler import Step, advance, clean, trajectory
+from model_backend.engine.sampler import Step, advance, clean, trajectory_of
 from model_backend.engine.scene import Request
 from model_backend.engine.tone import even
 from model_backend.models.card import NO_LEVEL
@@ -88,14 +88,12 @@ class Edit:
         self._model, self._canvas, self._strength = model, canvas, strength
         self._layout = Layout(card.engine, card.vae_factor, canvas.box)
         self._active = Active(self._layout, canvas.paint)
-        self._trajectory = trajectory(
-            model.schedule, request.sampler, request.steps, card.engine.boundaries, strength
-        )
+        self._trajectory = trajectory_of(request, model.schedule, card.engine, strength)
         self._prompts = request.prompts(self._layout)
         self._guidance = Guidance(model, self._prompts.prompts, request.level, request.guidance)
         batch = self._active.batch(model.profile.batch)
         self._batching = self._prompts.batching(batch)
-        self._profile = model.profile_for(batch, self._guidance.guided)
+        self._profile = model.profile_for(batch, self._batching.sizes(self._trajectory.lengths))
         noise = Noise(request.seed, request.level or NO_LEVEL, request.frame_hash)
         self._noise = even(noise, card.engine.window, self._rows, self._cols)[: card.latent_channels]
         self._hidden = to_latents(canvas.paint | ~canvas.known, card.vae_factor)
@@ -126,11 +124,12 @@ class Edit:
         The watch's previews are of ``shown``, a box inside the canvas.
         """
         windows = self._active.windows
-        calls = self._batching.calls(self._prompts.needs(windows)) * sum(self._trajectory.lengths)
+        needs = self._prompts.needs(windows)
+        cost = self._batching.count((needs, steps) for steps in self._trajectory.lengths)
         done: dict[Window, Latents] = {}
         onlooker = _Onlooker(watch, self._canvas, shown or self._canvas.box)
         progress = Progress(onlooker, self._layout, self._model.card, self._canvas.box)
-        progress.expect(calls)
+        progress.expect(cost.evaluations)
         for phase, steps in enumerate(self._trajectory.phases):
             results: dict[Window, Latents] = {}
             for first in range(0, len(windows), self._batching.windows):
@@ -186,10 +185,10 @@ class Edit:
         context = np.stack([self._contexts[window] for window in windows])
         seen = torch.from_numpy(context).to(self._model.device)
         mixtures = [self._prompts.mixture(window) for window in windows]
-        guided = self._guidance.over(mixtures, self._batching.samples)
+        guided = self._guidance.over(mixtures, self._batching)
         before = None
         for step in steps:
-            output = guided.predict(x, step.timestep, seen, progress.called)
+            output = guided.predict(x, step, seen, progress.called)
             x0 = clean(x, output, step, self._model.schedule.prediction)
             progress.stepped(windows, x0.float().cpu().numpy())
             x, before = advance(x, x0, before, step), x0

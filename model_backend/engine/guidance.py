@@ -1,7 +1,7 @@
 """Classifier-free guidance (Ho and Salimans 2022), text and level jointly; and a check of what comes of it.
 
-The unconditional half sees the negative prompt and no level (Text2Earth, algorithm 2). Without guidance
-there is no such half. A window that follows several prompts is evaluated once for each, and once for each
+The unconditional half sees the negative prompt and no level (Text2Earth, algorithm 2). A plain step has no
+such half. A window that follows several prompts is evaluated once for each, and once for each
 negative prompt among them; every prompt's guided prediction counts where, and as far as, it holds. Knows a
 model and which prompts a window follows; not where windows lie.
 """
@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model_backend.engine.regions import Mixture, Prompt
+from model_backend.engine.regions import Batching, Mixture, Prompt
+from model_backend.engine.sampler import Step
 from model_backend.errors import JobFailed
 from model_backend.models.card import NO_LEVEL
 from model_backend.models.loader import Model
@@ -29,10 +31,8 @@ class Guidance:
     def __init__(self, model: Model, prompts: Sequence[Prompt], level: int | None, scale: float) -> None:
         """Embed the prompts; ``scale`` 1 is no guidance."""
         self.model, self.level, self.scale = model, level or NO_LEVEL, scale
-        #: Whether there are two halves.
-        self.guided = scale > 1
         self.prompts = prompts
-        self._negatives = tuple(dict.fromkeys(prompt.negative for prompt in prompts)) if self.guided else ()
+        self._negatives = tuple(dict.fromkeys(prompt.negative for prompt in prompts)) if scale > 1 else ()
         #: Embeddings (texts, tokens, dim): of the negative prompts, then of the prompts.
         self.embeds = model.embed([*self._negatives, *(prompt.text for prompt in prompts)])
         self._freed, self._halvings = False, 0
@@ -82,64 +82,87 @@ class Guidance:
             if self.model.device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def over(self, mixtures: Sequence[Mixture], samples: int) -> Guided:
-        """Return the predictions for windows with these mixtures, made ``samples`` evaluations at a time."""
-        return Guided(self, mixtures, samples)
+    def over(self, mixtures: Sequence[Mixture], batching: Batching) -> Guided:
+        """Return the predictions for windows with these mixtures, a group that shares UNet calls."""
+        return Guided(self, mixtures, batching)
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """The evaluations of a step, padded to whole calls: for which window, told which text and level.
+
+    ``free`` is for every pair of a window and a prompt the place of its unconditional evaluation in the row,
+    ``told`` are the places of the pairs' own.
+    """
+
+    windows: Tensor
+    texts: Tensor
+    levels: Tensor
+    free: Tensor
+    told: slice
 
 
 class Guided:
     """The guided predictions for a group of windows, each of which follows its own mixture of prompts.
 
     Evaluations stand in a row, unconditional ones first; within each half the first one of every window, then
-    the second one of those that have it, and so on.
+    the second one of those that have it, and so on. Plain steps have a row of their own.
     """
 
-    def __init__(self, guidance: Guidance, mixtures: Sequence[Mixture], samples: int) -> None:
-        self._guidance, self._samples = guidance, samples
+    def __init__(self, guidance: Guidance, mixtures: Sequence[Mixture], batching: Batching) -> None:
+        self._guidance, self._batching = guidance, batching
         ranks = [
             [(window, m.prompts[rank]) for window, m in enumerate(mixtures) if rank < len(m.prompts)]
             for rank in range(max(len(m.prompts) for m in mixtures))
         ]
-        pairs = [pair for rank in ranks for pair in rank]
-        free = [(window, guidance.free(prompt)) for window, prompt in pairs if guidance.guided]
-        place = {row: number for number, row in enumerate(dict.fromkeys(free))}
-        rows = [*place, *((window, guidance.told(prompt)) for window, prompt in pairs)]
+        self._pairs = [pair for rank in ranks for pair in rank]
         where = guidance.model.device
-        padded = rows + [rows[-1]] * (-len(rows) % samples)
-        self._windows, self._texts = torch.tensor(padded, device=where).T
-        self._levels = torch.full([len(padded)], float(guidance.level))
-        self._levels[: len(place)] = NO_LEVEL
-        self._free = torch.tensor([place[row] for row in free], device=where)
-        self._told = slice(len(place), len(rows))
         self._owners = [torch.tensor([window for window, _ in rank], device=where) for rank in ranks]
-        self._weights = _weights(pairs, mixtures).to(where) if len(ranks) > 1 else None
+        self._weights = _weights(self._pairs, mixtures).to(where) if len(ranks) > 1 else None
+        self._rows: dict[bool, _Row] = {}
 
     def predict(
         self,
         x: Tensor,
-        timestep: float,
+        step: Step,
         context: Tensor | None = None,
-        called: Callable[[], None] = lambda: None,
+        called: Callable[[int], None] = lambda _: None,
     ) -> Tensor:
-        """Return the prediction for latents (windows, c, h, w) at a timestep.
+        """Return the prediction for latents (windows, c, h, w) at a step.
 
         ``context`` (windows, 1 + c, h, w) is what an inpainting model sees besides; None: nothing is known.
-        ``called`` is called after every UNet call, and may raise.
+        ``called`` hears of the evaluations of every UNet call after it, and may raise.
         """
+        row, samples = self._row(step.guided), self._batching.samples(step.guided)
         parts = []
-        for first in range(0, len(self._windows), self._samples):
-            part = slice(first, first + self._samples)
-            windows = self._windows[part]
+        for first in range(0, len(row.windows), samples):
+            part = slice(first, first + samples)
+            windows = row.windows[part]
             seen = None if context is None else context[windows]
-            embeds, levels = self._guidance.embeds[self._texts[part]], self._levels[part]
-            parts.append(self._guidance.evaluate(x[windows], timestep, embeds, levels, seen))
-            called()
+            embeds, levels = self._guidance.embeds[row.texts[part]], row.levels[part]
+            parts.append(self._guidance.evaluate(x[windows], step.timestep, embeds, levels, seen))
+            called(samples)
         outputs = torch.cat(parts)
-        guided = outputs[self._told]
-        if self._guidance.guided:
-            free = outputs[self._free]
-            guided = free + self._guidance.scale * (guided - free)
-        return guided if self._weights is None else self._blend(guided * self._weights)
+        told = outputs[row.told]
+        if step.guided:
+            free = outputs[row.free]
+            told = free + self._guidance.scale * (told - free)
+        return told if self._weights is None else self._blend(told * self._weights)
+
+    def _row(self, guided: bool) -> _Row:
+        """Return the row of all guided steps, or of all plain ones; made once."""
+        if guided not in self._rows:
+            guidance, where = self._guidance, self._guidance.model.device
+            free = [(window, guidance.free(prompt)) for window, prompt in self._pairs if guided]
+            place = {pair: number for number, pair in enumerate(dict.fromkeys(free))}
+            pairs = [*place, *((window, guidance.told(prompt)) for window, prompt in self._pairs)]
+            padded = pairs + [pairs[-1]] * (-len(pairs) % self._batching.samples(guided))
+            windows, texts = torch.tensor(padded, device=where).T
+            levels = torch.full([len(padded)], float(guidance.level))
+            levels[: len(place)] = NO_LEVEL
+            halves = torch.tensor([place[pair] for pair in free], dtype=torch.int64, device=where)
+            self._rows[guided] = _Row(windows, texts, levels, halves, slice(len(place), len(pairs)))
+        return self._rows[guided]
 
     def _blend(self, weighted: Tensor) -> Tensor:
         """Add what every window's prompts come to, in the order of its mixture."""

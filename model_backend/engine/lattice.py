@@ -11,7 +11,6 @@ Knows no model, no noise, no CRS, no torch. Rows grow southward, columns eastwar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from typing import Self
@@ -136,15 +135,21 @@ def canvas_box(extent: Box, params: EngineParameters, factor: int) -> Box:
 class Count:
     """What computing windows costs, exactly.
 
-    ``windows`` of all phases; ``calls`` of the UNet; ``evaluations`` of samples in those calls, with both
-    halves of guidance and the padding of the last batch of each phase; ``needed`` evaluations of these
-    windows at one step, without padding.
+    ``windows`` of all phases, and the ``steps`` that they take; ``calls`` of the UNet; ``evaluations`` of
+    samples in those calls, with both halves of guidance and the padding of the last batch of each phase;
+    ``needed`` evaluations, without padding.
     """
 
-    windows: int
-    calls: int
-    evaluations: int
-    needed: int
+    windows: int = 0
+    steps: int = 0
+    calls: int = 0
+    evaluations: int = 0
+    needed: int = 0
+
+    @property
+    def mean(self) -> float:
+        """Evaluations that a window needs per step, mean."""
+        return self.needed / self.steps
 
     def __add__(self, other: Count) -> Count:
         """Return what both cost together."""
@@ -230,16 +235,6 @@ class Layout:
         """Window rows and columns of every phase on which a pixel box depends."""
         rows, cols = self.latents(box)
         return tuple(zip(cone(self.rows, rows, phases), cone(self.cols, cols, phases), strict=True))
-
-    def count(
-        self, windows: Sequence[tuple[range, range]], steps: Sequence[int], guided: bool, largest_batch: int
-    ) -> Count:
-        """Return what computing window rows and columns of every phase costs; ``steps``: those of each."""
-        sizes = [len(rows) * len(cols) for rows, cols in windows]
-        batch = self.batch(largest_batch)
-        calls = sum(-(-size // batch) * n for size, n in zip(sizes, steps, strict=True))
-        halves = 2 if guided else 1
-        return Count(sum(sizes), calls, evaluations=calls * batch * halves, needed=sum(sizes) * halves)
 
     @classmethod
     def of(cls, params: EngineParameters, factor: int, canvas: Box | None) -> Self:

@@ -27,7 +27,7 @@ class Watch(Protocol):
     """Who follows a scene. Either method may raise `model_backend.errors.Cancelled` to stop it at once."""
 
     def step(self, done: int, total: int) -> None:
-        """Hear that ``done`` of ``total`` UNet calls are over; after every one, and every decoded tile."""
+        """Hear that ``done`` of ``total`` UNet evaluations are over; after every call, and decoded tile."""
 
     def preview(self, rgb: NDArray[np.uint8]) -> None:
         """Take an impression of the whole box asked for, (height, width, 3); called now and then."""
@@ -47,13 +47,13 @@ class Progress:
         self._hull = tuple(range(int(at[0]), int(at[-1]) + 1) for at in (self._rows, self._cols))
         self._mosaic = np.zeros((card.latent_channels, *map(len, self._hull)), np.float32)
 
-    def expect(self, calls: int) -> None:
-        """Say how many UNet calls there will be."""
-        self._total = calls
+    def expect(self, evaluations: int) -> None:
+        """Say how many UNet evaluations there will be."""
+        self._total = evaluations
 
-    def called(self) -> None:
-        """Tell the watch that a UNet call is over, so that it can stop."""
-        self._done += 1
+    def called(self, evaluations: int) -> None:
+        """Tell the watch that a UNet call of so many evaluations is over, so that it can stop."""
+        self._done += evaluations
         self._watch.step(self._done, self._total)
 
     def stepped(self, windows: Sequence[Window], clean: Batch) -> None:

@@ -7,14 +7,14 @@ are a function of the place, to the bit, whatever box is asked for, and always s
 
 A window follows at most four prompts, those with the largest area in it, as long as they take at most six
 evaluations of the UNet; the rest of its area goes to the largest. Prompts with the same negative prompt
-share their unconditional half.
+share their unconditional half. Plain steps have no such half, and follow the same prompts.
 
 Knows lattices and outlines; no model, no torch, no CRS. `guidance` evaluates what is chosen here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from model_backend.engine.field import Window
 from model_backend.engine.lattice import Count, Layout
 from model_backend.engine.outlines import Bools, Ints, Outline, Points
+from model_backend.engine.sampler import Lengths
 from model_backend.schemas import REGION_UNITS, Region
 
 MOST_PROMPTS = 4  # of a window
@@ -56,23 +57,55 @@ class Mixture:
     weights: NDArray[np.float32] | None = None
 
 
+class Needs(NamedTuple):
+    """The evaluations that each of some windows needs at a guided step, and at a plain one."""
+
+    guided: Ints
+    plain: Ints
+
+
 @dataclass(frozen=True)
 class Batching:
-    """How windows share UNet calls: in groups of ``windows``, whose evaluations are made ``samples`` a time.
+    """How windows share UNet calls: in groups of ``windows``, whose evaluations are made so many a time.
 
-    The last call of a group is padded. Every call has one size, so that no bit of a window depends on which
+    That is ``batch`` of each half of guidance. The last call of a group is padded: the calls of all guided
+    steps have one size and those of all plain steps another, so that no bit of a window depends on which
     windows it shares calls with.
     """
 
     windows: int
-    samples: int
+    batch: int
 
-    def calls(self, evaluations: Ints) -> int:
-        """Return the UNet calls of one step of windows, in lattice order, that need so many evaluations."""
+    def samples(self, guided: bool) -> int:
+        """Return the evaluations of a call."""
+        return self.batch * (2 if guided else 1)
+
+    def sizes(self, phases: Sequence[Lengths]) -> tuple[int, ...]:
+        """Return how large calls are in phases of so many steps."""
+        kinds = zip((True, False), map(sum, zip(*phases, strict=True)), strict=True)
+        return tuple(self.samples(guided) for guided, steps in kinds if steps)
+
+    def count(self, phases: Iterable[tuple[Needs, Lengths]]) -> Count:
+        """Return what it costs to take windows, in lattice order, through phases of so many steps."""
+        total = Count()
+        for needs, lengths in phases:
+            total += Count(windows=len(needs.plain))
+            for guided, evaluations, steps in zip((True, False), needs, lengths, strict=True):
+                calls = steps * self._calls(evaluations, guided)
+                total += Count(
+                    steps=steps * len(evaluations),
+                    calls=calls,
+                    evaluations=calls * self.samples(guided),
+                    needed=steps * int(evaluations.sum()),
+                )
+        return total
+
+    def _calls(self, evaluations: Ints, guided: bool) -> int:
+        """Return the UNet calls of one step."""
         if not len(evaluations):
             return 0
         groups = np.add.reduceat(evaluations, np.arange(0, len(evaluations), self.windows))
-        return int((-(-groups // self.samples)).sum())
+        return int((-(-groups // self.samples(guided))).sum())
 
 
 class PromptField:
@@ -81,48 +114,40 @@ class PromptField:
     def __init__(self, base: Prompt, regions: Sequence[Region], layout: Layout, guided: bool) -> None:
         asked = [base, *(Prompt(region.prompt, region.negative_prompt) for region in regions)]
         self.prompts = tuple(dict.fromkeys(asked))
-        self._layout, self._guided = layout, guided
+        self.layout, self._guided = layout, guided
         numbers = {prompt: number for number, prompt in enumerate(self.prompts)}
         self._owners = [numbers[prompt] for prompt in asked[1:]]
         self._outlines = [Outline.of(region.rings) for region in regions]
         self._bounds = np.array([outline.bounds for outline in self._outlines], np.int64).reshape(-1, 4)
         #: The mixture of a window: a function of its box only.
         self.mixture = lru_cache(_KEPT)(self._mixture)
-        self._needed = lru_cache(64 * _KEPT)(lambda window: self._cost(self.mixture(window).prompts))
+        self._needed = lru_cache(64 * _KEPT)(lambda window: self._costs(self.mixture(window).prompts))
 
     def batching(self, batch: int) -> Batching:
         """Return how windows share UNet calls, given the windows of a call where there are no regions."""
-        return Batching(batch * _GROUP if self._outlines else batch, batch * self._cost((0,)))
+        return Batching(batch * _GROUP if self._outlines else batch, batch)
 
-    def needs(self, windows: Sequence[Window]) -> Ints:
+    def needs(self, windows: Sequence[Window]) -> Needs:
         """Return the evaluations that each of some windows needs at every step."""
         if not self._outlines:
-            return np.full(len(windows), self._cost((0,)), np.int64)
-        return np.array([self._needed(window) for window in windows], np.int64)
+            return Needs(*(np.full(len(windows), cost, np.int64) for cost in self._costs((0,))))
+        found = np.array([self._needed(window) for window in windows], np.int64).reshape(-1, 2)
+        return Needs(*found.T)
 
     def survey(self, rows: range, cols: range) -> Survey:
         """Look at all windows of some window rows and columns: what they need, and so what they cost."""
-        if not self._outlines:
-            return Survey(self, rows, cols, None)
-        needs = np.full((len(rows), len(cols)), self._cost((0,)), np.uint8)
-        for i, row in enumerate(rows):
-            for first in range(0, len(cols), _STRIP):
-                strip = cols[first : first + _STRIP]
-                needs[i, first : first + _STRIP] = [self._cost(some) for some in self._chosen(row, strip)]
+        everywhere = np.array(self._costs((0,)), np.uint8)
+        needs = np.broadcast_to(everywhere[:, None, None], (2, len(rows), len(cols)))
+        if self._outlines:
+            needs = needs.copy()
+            for i, row in enumerate(rows):
+                for first in range(0, len(cols), _STRIP):
+                    chosen = self._chosen(row, cols[first : first + _STRIP])
+                    needs[:, i, first : first + _STRIP] = np.array([self._costs(some) for some in chosen]).T
         return Survey(self, rows, cols, needs)
 
-    def plain(
-        self, windows: Sequence[tuple[range, range]], steps: Sequence[int], largest_batch: int
-    ) -> Count:
-        """Return what windows cost that all follow one prompt."""
-        return self._layout.count(windows, steps, self._guided, largest_batch)
-
-    def batching_of(self, largest_batch: int) -> Batching:
-        """Return how windows share UNet calls on a device that takes so many at a time."""
-        return self.batching(self._layout.batch(largest_batch))
-
     def _mixture(self, window: Window) -> Mixture:
-        shares = self._shares(self._layout.rows.cells(window.row), self._layout.cols.cells(window.col))
+        shares = self._shares(self.layout.rows.cells(window.row), self.layout.cols.cells(window.col))
         prompts = self._choose({number: int(share.sum()) for number, share in shares.items()})
         if len(prompts) == 1:
             return Mixture(prompts)
@@ -132,13 +157,13 @@ class PromptField:
 
     def _chosen(self, row: int, cols: range) -> list[tuple[int, ...]]:
         """Return the prompts of some windows of a row of windows."""
-        hull = self._layout.cols.hull(cols)
-        shares = self._shares(self._layout.rows.cells(row), hull)
+        hull = self.layout.cols.hull(cols)
+        shares = self._shares(self.layout.rows.cells(row), hull)
         if len(shares) == 1:
             return [tuple(shares)] * len(cols)
         sums = np.stack([np.concatenate([[0], np.cumsum(share.sum(0))]) for share in shares.values()])
-        starts = np.array([self._layout.cols.cells(col).start - hull.start for col in cols])
-        areas = (sums[:, starts + self._layout.cols.size] - sums[:, starts]).T.tolist()
+        starts = np.array([self.layout.cols.cells(col).start - hull.start for col in cols])
+        areas = (sums[:, starts + self.layout.cols.size] - sums[:, starts]).T.tolist()
         return [self._choose(dict(zip(shares, window, strict=True))) for window in areas]
 
     def _choose(self, areas: Mapping[int, int]) -> tuple[int, ...]:
@@ -152,15 +177,19 @@ class PromptField:
                 chosen = (*chosen, number)
         return chosen
 
+    def _costs(self, prompts: tuple[int, ...]) -> tuple[int, int]:
+        """Return the evaluations of a window that follows these prompts, at a guided and at a plain step."""
+        return self._cost(prompts), len(prompts)
+
     def _cost(self, prompts: tuple[int, ...]) -> int:
-        """Return the evaluations of a window that follows these prompts."""
+        """Return the most evaluations that a window takes which follows these prompts."""
         halves = len({self.prompts[number].negative for number in prompts}) if self._guided else 0
         return len(prompts) + halves
 
     def _shares(self, rows: range, cols: range) -> dict[int, Ints]:
         """Return what each prompt covers of a box of latents, of `_WHOLE` per latent; none that is absent."""
         down, across = (
-            self._points(cells, shift) for cells, shift in zip((rows, cols), self._layout.shift, strict=True)
+            self._points(cells, shift) for cells, shift in zip((rows, cols), self.layout.shift, strict=True)
         )
         owner = np.zeros((len(down.run), len(across.run)), np.uint16)
         left, top, right, bottom = self._bounds.T
@@ -173,48 +202,38 @@ class PromptField:
 
     def _points(self, cells: range, shift: int) -> Points:
         """Return the points on which shares of some latents, and of those around them, are counted."""
-        spacing = self._layout.factor * REGION_UNITS // _POINTS
+        spacing = self.layout.factor * REGION_UNITS // _POINTS
         run = range((cells.start - _MARGIN) * _POINTS, (cells.stop + _MARGIN) * _POINTS)
         return Points(shift * REGION_UNITS + spacing // 2, spacing, run)
 
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What windows of some rows and columns need; ``needs`` is None where all follow the same prompt."""
+    """What windows of some rows and columns need: ``needs`` (2, rows, columns), as `Needs` has them."""
 
     field: PromptField
     rows: range
     cols: range
-    needs: NDArray[np.uint8] | None
+    needs: NDArray[np.uint8]
 
     def count(
-        self, windows: Sequence[tuple[range, range]], steps: Sequence[int], largest_batch: int
+        self, windows: Sequence[tuple[range, range]], steps: Sequence[Lengths], largest_batch: int
     ) -> Count:
         """Return what computing window rows and columns of every phase costs; ``steps``: those of each."""
-        if self.needs is None:
-            return self.field.plain(windows, steps, largest_batch)
-        batching = self.field.batching_of(largest_batch)
-        needs = [self._of(*phase) for phase in windows]
-        calls = sum(batching.calls(some) * n for some, n in zip(needs, steps, strict=True))
-        return Count(
-            windows=sum(map(len, needs)),
-            calls=calls,
-            evaluations=calls * batching.samples,
-            needed=sum(int(some.sum()) for some in needs),
-        )
+        batching = self.field.batching(self.field.layout.batch(largest_batch))
+        return batching.count((self._of(*some), n) for some, n in zip(windows, steps, strict=True))
 
-    def needed(self, windows: Sequence[Window]) -> Ints:
+    def needed(self, windows: Sequence[Window]) -> Needs:
         """Return what each of some windows needs."""
-        if self.needs is None:
-            return self.field.needs(windows)
-        places = [(window.row - self.rows.start, window.col - self.cols.start) for window in windows]
-        return np.array([self.needs[place] for place in places], np.int64)
+        rows = [window.row - self.rows.start for window in windows]
+        cols = [window.col - self.cols.start for window in windows]
+        return Needs(*self.needs[:, rows, cols].astype(np.int64))
 
-    def _of(self, rows: range, cols: range) -> Ints:
+    def _of(self, rows: range, cols: range) -> Needs:
         """Return what windows need, in lattice order."""
-        assert self.needs is not None
         top, left = rows.start - self.rows.start, cols.start - self.cols.start
-        return self.needs[top : top + len(rows), left : left + len(cols)].ravel().astype(np.int64)
+        some = self.needs[:, top : top + len(rows), left : left + len(cols)]
+        return Needs(*some.reshape(2, -1).astype(np.int64))
 
 
 def _place(points: Points, index: int) -> int:

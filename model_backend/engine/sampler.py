@@ -12,18 +12,23 @@ keeps ``x / alpha`` instead; the trajectories are the same). No noise is added o
 A trajectory is cut into phases where windows are blended. The step before is forgotten at the start of a
 phase: what it predicted belongs to windows that no longer exist.
 
+Guidance decides what is drawn, early on; the last steps only sharpen it. So a card may say from which
+timestep on steps are *plain*: the UNet is then told the prompt alone, at half the cost.
+
 Knows the noise schedule; does not know windows, models or torch: `advance` works on any array type.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model_backend.models.card import EngineParameters
 from model_backend.models.schedule import Prediction, Schedule
 from model_backend.schemas import Sampler
 
@@ -32,7 +37,10 @@ _KARRAS_RHO = 7.0  # Karras et al. 2022 (arXiv 2206.00364), eq. 5
 
 @dataclass(frozen=True)
 class Step:
-    """One row: the timestep the UNet is told, where x stands (alpha, sigma), and the linear rule."""
+    """One row: the timestep the UNet is told, where x stands (alpha, sigma), and the linear rule.
+
+    ``guided`` says whether the UNet is also asked what it would paint without the prompt.
+    """
 
     timestep: float
     alpha: float
@@ -40,6 +48,27 @@ class Step:
     keep: float
     now: float
     before: float
+    guided: bool
+
+
+class Lengths(NamedTuple):
+    """Steps of a phase: guided ones, and the plain ones that follow."""
+
+    guided: int
+    plain: int
+
+
+class Asked(Protocol):
+    """What a request or a recipe says of its sampler; ``guidance`` 1 is none."""
+
+    @property
+    def sampler(self) -> Sampler: ...  # noqa: D102
+
+    @property
+    def steps(self) -> int: ...  # noqa: D102
+
+    @property
+    def guidance(self) -> float: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -50,13 +79,27 @@ class Trajectory:
     phases: tuple[tuple[Step, ...], ...]
 
     @property
-    def lengths(self) -> tuple[int, ...]:
+    def lengths(self) -> tuple[Lengths, ...]:
         """Steps of each phase."""
-        return tuple(len(phase) for phase in self.phases)
+        guided = [sum(step.guided for step in phase) for phase in self.phases]
+        return tuple(Lengths(n, len(phase) - n) for n, phase in zip(guided, self.phases, strict=True))
+
+
+def trajectory_of(
+    asked: Asked, schedule: Schedule, params: EngineParameters, strength: float = 1.0
+) -> Trajectory:
+    """Return the rows that a request or a recipe takes on a model."""
+    cutoff = params.guidance_cutoff if asked.guidance > 1 else math.inf
+    return trajectory(schedule, asked.sampler, asked.steps, params.boundaries, strength, cutoff)
 
 
 def trajectory(
-    schedule: Schedule, sampler: Sampler, steps: int, boundaries: Sequence[float] = (), strength: float = 1.0
+    schedule: Schedule,
+    sampler: Sampler,
+    steps: int,
+    boundaries: Sequence[float] = (),
+    strength: float = 1.0,
+    cutoff: float = 0.0,
 ) -> Trajectory:
     """Return the rows of a sampler, cut into phases at the training timesteps ``boundaries``.
 
@@ -64,6 +107,7 @@ def trajectory(
     ``DPMSolverMultistepScheduler(algorithm_type="dpmsolver++", solver_order=2, use_karras_sigmas=True)``
     (Lu et al. 2022, arXiv 2211.01095), restarted at each phase. A phase that no step falls into is left out,
     and so are the steps above ``strength``, a share of the training timesteps, of which the last one stays.
+    Steps at timesteps below ``cutoff`` are plain.
     """
     if sampler == "euler":
         timesteps, noise = _own_grid(schedule, steps)
@@ -83,7 +127,8 @@ def trajectory(
         rows = phases.setdefault(phase_of[i], [])
         # To sigma = 0 the second order has no meaning (its step in log sigma is infinite).
         multistep = rows and not first_order and i < len(timesteps) - 1
-        rows.append(_row(float(timesteps[i]), noise[i - 1] if multistep else None, noise[i], noise[i + 1]))
+        before = noise[i - 1] if multistep else None
+        rows.append(_row(float(timesteps[i]), before, noise[i], noise[i + 1], bool(timesteps[i] >= cutoff)))
     return Trajectory(float(start), tuple(tuple(rows) for rows in phases.values()))
 
 
@@ -100,7 +145,7 @@ def advance(x: Any, x0: Any, x0_before: Any, step: Step) -> Any:
     return moved + step.before * x0_before if step.before else moved
 
 
-def _row(timestep: float, before: float | None, here: float, there: float) -> Step:
+def _row(timestep: float, before: float | None, here: float, there: float, guided: bool) -> Step:
     """DPM-Solver++ 2M midpoint from noise level ``here`` to ``there``, both sigma / alpha.
 
     Without a level ``before`` it is first order, and that is Euler's rule too: the two solvers differ only in
@@ -115,7 +160,7 @@ def _row(timestep: float, before: float | None, here: float, there: float) -> St
         h, h_before = np.log(here / there), np.log(before / here)
         lean = 0.5 * now * h / h_before
     return Step(
-        timestep, float(alpha), float(sigma), float(sigma_to / sigma), float(now + lean), float(-lean)
+        timestep, float(alpha), float(sigma), float(sigma_to / sigma), float(now + lean), float(-lean), guided
     )
 
 

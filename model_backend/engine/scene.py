@@ -36,7 +36,7 @@ from model_backend.engine.lattice import Layout
 from model_backend.engine.noise import Noise
 from model_backend.engine.progress import Progress, Watch
 from model_backend.engine.regions import Prompt, PromptField
-from model_backend.engine.sampler import advance, clean, trajectory
+from model_backend.engine.sampler import advance, clean, trajectory_of
 from model_backend.engine.tone import even
 from model_backend.models.card import NO_LEVEL
 from model_backend.models.loader import Model
@@ -94,12 +94,12 @@ class Scene:
         card = model.card
         self._model, self._request = model, request
         self._layout = Layout.of(card.engine, card.vae_factor, request.canvas)
-        self._trajectory = trajectory(model.schedule, request.sampler, request.steps, card.engine.boundaries)
+        self._trajectory = trajectory_of(request, model.schedule, card.engine)
         self._prompts = request.prompts(self._layout)
         self._guidance = Guidance(model, self._prompts.prompts, request.level, request.guidance)
         batch = self._layout.batch(model.profile.batch)
         self._batching = self._prompts.batching(batch)
-        self._profile = model.profile_for(batch, self._guidance.guided)
+        self._profile = model.profile_for(batch, self._batching.sizes(self._trajectory.lengths))
         self._noise = Noise(request.seed, request.level or NO_LEVEL, request.frame_hash)
         self._field = Field(
             Plane(
@@ -126,7 +126,9 @@ class Scene:
         """
         rows, cols = self._layout.latents(box)
         progress = Progress(watch, self._layout, self._model.card, box)
-        progress.expect(self._calls(rows, cols))
+        missing = map(self._prompts.needs, self._field.missing(rows, cols))
+        cost = self._batching.count(zip(missing, self._trajectory.lengths, strict=True))
+        progress.expect(cost.evaluations)
         self._field.compute(rows, cols, partial(self._denoise, progress))
         return decode(self._layout, *self._layout.place(box), partial(self._tile, progress))
 
@@ -137,13 +139,6 @@ class Scene:
         """
         self._field.keep(*self._layout.latents(box))
 
-    def _calls(self, rows: range, cols: range) -> int:
-        missing = self._field.missing(rows, cols)
-        return sum(
-            self._batching.calls(self._prompts.needs(windows)) * steps
-            for windows, steps in zip(missing, self._trajectory.lengths, strict=True)
-        )
-
     def _start(self, rows: range, cols: range) -> NDArray[np.float32]:
         noise = even(self._noise, self._model.card.engine.window, rows, cols)
         return noise * np.float32(self._trajectory.start)
@@ -153,10 +148,10 @@ class Scene:
         """Take a group of windows through the steps of a phase."""
         x = torch.from_numpy(latents).to(self._model.device)
         mixtures = [self._prompts.mixture(window) for window in windows]
-        guided = self._guidance.over(mixtures, self._batching.samples)
+        guided = self._guidance.over(mixtures, self._batching)
         before = None
         for step in self._trajectory.phases[phase]:
-            output = guided.predict(x, step.timestep, called=progress.called)
+            output = guided.predict(x, step, called=progress.called)
             x0 = clean(x, output, step, self._model.schedule.prediction)
             x, before = advance(x, x0, before, step), x0
             progress.stepped(windows, x0.cpu().numpy())

@@ -50,12 +50,15 @@ class EngineParameters(CardValue):
         (840, 680, 480),
         description="Training timesteps at which neighbouring windows are blended, descending.",
     )
+    guidance_cutoff: Annotated[float, Field(ge=0)] = Field(
+        0, description="Training timestep below which guidance stops; 0: it never does."
+    )
     decode_window: Annotated[int, Field(ge=1)] = 104
     decode_core: Annotated[int, Field(ge=1)] = 64
     decode_halo: Annotated[int, Field(ge=0)] = 20
     decode_fade: Annotated[int, Field(ge=0)] = 4
     batch: Annotated[int, Field(ge=1)] = Field(
-        8, description="Most windows per UNet call; guidance doubles it."
+        8, description="Most windows per UNet call; guidance doubles its samples."
     )
 
     @model_validator(mode="after")

@@ -153,15 +153,15 @@ class Model:
         latents: Tensor = encoded.latents if posterior is None else posterior.mode()
         return latents * float(self._vae.config.scaling_factor)
 
-    def profile_for(self, batch: int, guided: bool = True) -> Profile:
+    def profile_for(self, batch: int, sizes: Sequence[int]) -> Profile:
         """Return the profile with this many windows per UNet call; slots are tried once per size of call.
 
-        Guidance doubles the samples of a call: an unconditional half, then a conditional half.
+        ``sizes`` are the samples of all calls that will be made: guidance doubles the windows, an
+        unconditional half first.
         """
-        samples = batch * (2 if guided else 1)
-        if samples not in self._tried:
-            self._tried[samples] = self._try_slots(samples)
-        tried = self._tried[samples]
+        for size in sizes:
+            if size not in self._tried:
+                self._tried[size] = self._try_slots(size)
         return Profile(
             device=profiles.name_of(self.device),
             isa=profiles.isa_of(self.device),
@@ -171,8 +171,9 @@ class Model:
             threads=torch.get_num_threads() if self.device.type == "cpu" else 0,
             versions=profiles.versions(),
             weights=self.card.weights_hash,
-            approximate=not tried.agree,
-            seconds_per_evaluation=tried.seconds,
+            parameters=self.card.engine.model_dump(),
+            approximate=not all(self._tried[size].agree for size in sizes),
+            seconds_per_evaluation=self._tried[max(sizes)].seconds,
         )
 
     @property
@@ -205,13 +206,14 @@ class Model:
 
     def _choose_layout(self, batch: int) -> Profile:
         """On a GPU prefer channels last, which is fast, unless slots disagree there; elsewhere contiguous."""
+        sizes = (2 * batch, batch) if self.card.engine.guidance_cutoff else (2 * batch,)
         if self.device.type == "cuda":
             self._set_layout(torch.channels_last)
-            if not self.profile_for(batch).approximate:
-                return self.profile_for(batch)
+            if not (profile := self.profile_for(batch, sizes)).approximate:
+                return profile
             self._tried.clear()
             self._set_layout(torch.contiguous_format)
-        return self.profile_for(batch)
+        return self.profile_for(batch, sizes)
 
     def _set_layout(self, layout: torch.memory_format) -> None:
         self._layout = layout

@@ -1,9 +1,10 @@
 """The profile: all that two computations of a scene must share to give the same bits.
 
 Bits depend on more than the recipe: on the processor's instructions, the number format, how tensors lie in
-memory, the batch, the threads, the libraries and the weights. The profile names them; its digest goes into
-every file. That a sample comes out the same in every slot of a batch is not assumed but tried (`try_slots`):
-where it does not, the profile is ``approximate`` and says so. Imports torch; knows no diffusers.
+memory, the batch, the threads, the libraries, the weights and the card's engine parameters. The profile
+names them; its digest goes into every file. That a sample comes out the same in every slot of a batch is not
+assumed but tried (`try_slots`): where it does not, the profile is ``approximate`` and says so. Imports torch;
+knows no diffusers.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _LIBRARIES = ("torch", "diffusers", "transformers", "numpy")
 
 @dataclass(frozen=True)
 class Profile:
-    """What bit-identity is conditional on (all up to ``weights``), and what was measured on it."""
+    """What bit-identity is conditional on (all up to ``parameters``), and what was measured on it."""
 
     device: str
     isa: str
@@ -36,6 +37,7 @@ class Profile:
     threads: int
     versions: dict[str, str]
     weights: str
+    parameters: dict[str, Any]
     approximate: bool
     seconds_per_evaluation: float
 

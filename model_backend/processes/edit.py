@@ -21,7 +21,7 @@ from model_backend.engine import cost
 from model_backend.engine.active import Active, canvas_around
 from model_backend.engine.composite import REACH, grow
 from model_backend.engine.lattice import Layout
-from model_backend.engine.sampler import trajectory
+from model_backend.engine.sampler import trajectory_of
 from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
 from model_backend.models.card import ModelCard
 from model_backend.models.registry import Entry, Registry
@@ -205,7 +205,7 @@ def priced(
     )
     layout = Layout(card.engine, card.vae_factor, ready.canvas)
     active = Active(layout, ready.work.mask(ready.paint, ready.at, ready.canvas))
-    steps = trajectory(entry.schedule, recipe.sampler, recipe.steps, card.engine.boundaries, strength).lengths
+    steps = trajectory_of(recipe, entry.schedule, card.engine, strength).lengths
     count = active.count(cost.prompts_of(recipe, layout), steps, card.engine.batch)
     evaluations = count.evaluations * inputs.variants
     if evaluations > limits.max_evaluations:
@@ -225,7 +225,7 @@ def priced(
         gsd=ready.work.gsd,
         level=ready.work.level,
         windows=count.windows,
-        window_evaluations=round(count.needed / count.windows, 3),
+        window_evaluations=round(count.mean, 3),
         evaluations=evaluations,
         seconds=None if rate is None else round(evaluations * rate, 1),
         bytes=_bytes(ready) * inputs.variants,

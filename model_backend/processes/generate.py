@@ -78,7 +78,7 @@ def plan(
         gsd=placement.gsd,
         level=placement.level,
         windows=count.windows,
-        window_evaluations=round(count.needed / count.windows, 3),
+        window_evaluations=round(count.mean, 3),
         evaluations=evaluations,
         seconds=None if rate is None else round(evaluations * rate, 1),
         bytes=_bytes(placement) * inputs.variants,

@@ -72,8 +72,8 @@ class Evaluation:
     def wish(self, prompts: Sequence[str], levels: Sequence[int], seed: int) -> sample.Wish:
         """Return a wish with the card's defaults."""
         card = self.card
-        steps = card.steps[card.sampler]
-        return sample.Wish(prompts, levels, seed, steps, card.guidance, card.sampler)
+        steps, cutoff = card.steps[card.sampler], card.engine.guidance_cutoff
+        return sample.Wish(prompts, levels, seed, steps, card.guidance, card.sampler, cutoff)
 
     def draw(self, level: int, each: int, seed: int) -> Images:
         """Return ``each`` generated images of every class of a level."""

@@ -36,6 +36,7 @@ class Defaults:
     guidance: float = 4.0
     stride: int = 12
     boundaries: tuple[float, ...] = (680.0, 400.0)
+    cutoff: float = 130.0
     sampler: Sampler = "dpm++2m"
     steps: int = 16
 
@@ -118,6 +119,7 @@ def make_card(parts: sample.Parts, matrix: Tensor, defaults: Defaults) -> ModelC
             window=window,
             stride=defaults.stride,
             boundaries=defaults.boundaries,
+            guidance_cutoff=defaults.cutoff,
             decode_window=96,
             decode_core=64,
             decode_halo=16,

@@ -87,6 +87,7 @@ def load(folder: Path, where: torch.device) -> Parts:
 class Wish:
     """What to draw: one entry of each sequence per image; ``images`` and ``masks`` only for inpainting.
 
+    Guidance stops below the timestep ``cutoff``.
     ``images`` (n, 3, s, s) in [-1, 1]; ``masks`` (n, 1, s, s), 1 = paint.
     """
 
@@ -96,6 +97,7 @@ class Wish:
     steps: int = 20
     guidance: float = 3.5
     sampler: str = "dpm++2m"
+    cutoff: float = 0.0
     images: Tensor | None = None
     masks: Tensor | None = None
 
@@ -133,10 +135,15 @@ def _draw_batch(parts: Parts, wish: Wish, noise: Tensor, part: slice) -> Tensor:
     x = x * scheduler.init_noise_sigma
     for step in scheduler.timesteps:
         scaled = torch.cat([scheduler.scale_model_input(x, step), extra], 1)
+        halves = 2 if step >= wish.cutoff else 1
+        rows = slice(-halves * count, None)
         with loop.precision(where):
-            both = parts.unet(scaled.repeat(2, 1, 1, 1), step, embeds, class_labels=levels).sample.float()
-        free, told = both.chunk(2)
-        x = scheduler.step(free + wish.guidance * (told - free), step, x).prev_sample
+            said = parts.unet(
+                scaled.repeat(halves, 1, 1, 1), step, embeds[rows], class_labels=levels[rows]
+            ).sample.float()
+        free, told = said[:count], said[-count:]
+        output = free + wish.guidance * (told - free) if halves == 2 else told
+        x = scheduler.step(output, step, x).prev_sample
     return parts.decode(x)
 
 

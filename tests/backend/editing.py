@@ -130,7 +130,7 @@ class Editor:
         else:
             watch = Watcher()
             view = edits.painter(self._model, plan.recipe, ready).view(watch)
-            assert watch.steps[-1][0] * self._model.profile.batch * 2 >= plan.evaluations
+            assert watch.steps[-1] == (plan.evaluations, plan.evaluations)
         return edits.join(ready, view, plan.recipe, Quiet()), plan
 
     def extend(

@@ -25,6 +25,8 @@ from model_backend.benchmark.stock import Ask, Stock
 from model_backend.engine import metrics
 from model_backend.engine.lattice import Layout
 from model_backend.engine.metrics import Lines
+from model_backend.engine.regions import Prompt, PromptField
+from model_backend.engine.sampler import Lengths
 from model_backend.engine.scene import Request, Scene
 from model_backend.models.card import EngineParameters, read_card
 from model_backend.models.registry import Registry
@@ -97,7 +99,8 @@ class TestBenchmark:
         canvas = Box(col=0, row=0, width=more["canvas"][0], height=more["canvas"][1])
         layout = Layout.of(card.engine, card.vae_factor, canvas)
         windows = layout.windows(Box(col=0, row=0, width=128, height=128), 1)
-        counted = layout.count(windows, (6,), True, card.engine.batch)
+        survey = PromptField(Prompt("", ""), [], layout, guided=True).survey(*windows[0])
+        counted = survey.count(windows, [Lengths(6, 0)], card.engine.batch)
         assert more["evaluations"] == 6 * 2 * 9 == counted.evaluations
         assert more["unet_calls"] == counted.calls
         for scene in figures["scenes"]:

@@ -146,9 +146,33 @@ def test_only_windows_that_touch_the_mask_are_computed(model: Model) -> None:
     view = edit.view(watch)
     counted = edit._active.count(edit._prompts, edit._trajectory.lengths, model.profile.batch)
     assert counted.windows == 3  # one window, three phases
-    assert watch.heard[-1] == (6, 6) == (counted.calls, counted.calls)
+    assert watch.heard[-1] == (12, 12) == (counted.evaluations, counted.evaluations)
+    assert counted.calls == 6
     # Beyond the only decode tile with free latents the picture is the source's own view.
     assert np.array_equal(view[:, -40:, -40:], place.view[:, -40:, -40:])
+
+
+@pytest.mark.parametrize(("guidance", "sizes"), [(4.0, {2, 1}), (1.0, {1})])
+def test_guidance_stops_as_planned(model: Model, guidance: float, sizes: set[int]) -> None:
+    """The UNet calls really made, of an edit that begins late, are those that a plan counts."""
+    whole = phases(model, (800, 400)).card
+    params = whole.engine.model_copy(update={"guidance_cutoff": 300.0})
+    model.card = whole.model_copy(update={"engine": params})
+    calls: list[int] = []
+    hook = model._unet.register_forward_pre_hook(lambda _module, args: calls.append(len(args[0])))
+    try:
+        edit = Edit(model, request(guidance=guidance), canvas(64, 64, (slice(8, 16), slice(8, 16))), 0.7)
+        counted = edit._active.count(edit._prompts, edit._trajectory.lengths, model.profile.batch)
+        calls.clear()  # those that tried the slots
+        watch = Steps()
+        edit.view(watch)
+    finally:
+        hook.remove()
+        model.card = whole
+    assert set(calls) == sizes
+    assert (counted.calls, counted.evaluations) == (len(calls), sum(calls))
+    assert [done for done, _ in watch.heard[: len(calls)]] == np.cumsum(calls).tolist()
+    assert watch.heard[-1] == (sum(calls), sum(calls))
 
 
 def test_previews_show_what_is_there_around_what_is_made(model: Model) -> None:

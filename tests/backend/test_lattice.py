@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_backend.engine.lattice import Lattice, Layout, canvas_box, cone, overlap
+from model_backend.engine.lattice import Count, Lattice, Layout, canvas_box, cone, overlap
+from model_backend.engine.regions import Prompt, PromptField
+from model_backend.engine.sampler import Lengths
 from model_backend.models.card import EngineParameters
 from model_backend.schemas import Box
 
@@ -92,12 +94,19 @@ def test_canvas_is_the_extent_grown_to_whole_windows(col: int, row: int, width: 
     assert layout.shift == (canvas.row % 8, canvas.col % 8)
 
 
+def counted(layout: Layout, box: Box, steps: list[Lengths], largest_batch: int) -> Count:
+    windows = layout.windows(box, len(steps))
+    survey = PromptField(Prompt("a lake", ""), [], layout, guided=True).survey(*windows[0])
+    return survey.count(windows, steps, largest_batch)
+
+
 def test_an_extent_of_one_window_costs_one_window_wherever_it_lies():
     for offset in range(-9, 9):
         extent = Box(col=offset, row=3 * offset, width=256, height=256)
         layout = Layout.of(PARAMS, 8, canvas_box(extent, PARAMS, 8))
-        count = layout.count(layout.windows(extent, 4), (4, 3, 2, 11), guided=True, largest_batch=8)
-        assert (count.windows, count.calls, count.evaluations) == (4, 20, 40)
+        count = counted(layout, extent, [Lengths(4, 0), Lengths(3, 0), Lengths(2, 0), Lengths(5, 6)], 8)
+        assert (count.windows, count.calls, count.evaluations) == (4, 20, 34)
+        assert (count.steps, count.mean) == (20, 1.7)
 
 
 def test_batch_spreads_windows_evenly():
@@ -118,7 +127,7 @@ def test_costs_of_the_reference():
         windows = (size / 256) ** 2
         for offset in (0, 100):
             box = Box(col=offset, row=offset, width=size, height=size)
-            count = ground.count(ground.windows(box, 4), (3, 3, 4, 10), guided=False, largest_batch=1)
+            count = counted(ground, box, [Lengths(0, steps) for steps in (3, 3, 4, 10)], 1)
             assert cheap < count.evaluations / (20 * windows) < dear
 
 

@@ -54,7 +54,7 @@ def test_a_model_whose_slots_differ_is_marked_approximate(tiny: Path):
         return x
 
     hook = model._unet.conv_in.register_forward_pre_hook(disturb)
-    assert model.profile_for(3).approximate
+    assert model.profile_for(3, (8, 3)).approximate  # 8 agreed before
     hook.remove()
 
 
@@ -66,7 +66,25 @@ def test_the_digest_names_what_bits_depend_on(tiny: Path):
     for change in ({"dtype": "bfloat16"}, {"threads": 2}, {"batch": 5}, {"isa": "AVX2"}, {"weights": "x"}):
         assert dataclasses.replace(one, **change).digest != one.digest
     assert json.loads(json.dumps(one.to_dict()))["digest"] == one.digest
-    assert load_tiny(tiny).profile_for(2).batch == 2
+    assert load_tiny(tiny).profile_for(2, (4,)).batch == 2
+
+
+def test_the_digest_names_how_the_model_is_used(tiny: Path):
+    """Two cards of the same weights: their scenes differ, so they must not be mixed."""
+    one = load_tiny(tiny)
+    params = one.card.engine
+    for change in ({"guidance_cutoff": 130.0}, {"boundaries": (500.0,)}, {"stride": 5}):
+        other = load_tiny(tiny, engine=params.model_copy(update=change))
+        assert other.card.weights_hash == one.card.weights_hash
+        assert other.profile.digest != one.profile.digest
+
+
+def test_both_sizes_of_calls_are_tried_where_guidance_stops(tiny: Path):
+    model = load_tiny(tiny)
+    assert set(model._tried) == {8}
+    assert set(
+        load_tiny(tiny, engine=model.card.engine.model_copy(update={"guidance_cutoff": 9}))._tried
+    ) == {4, 8}
 
 
 def test_bfloat16_only_where_a_processor_multiplies_it(monkeypatch: pytest.MonkeyPatch):

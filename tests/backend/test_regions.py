@@ -18,7 +18,8 @@ from model_backend.engine.active import canvas_around
 from model_backend.engine.edit import Canvas, Edit
 from model_backend.engine.field import Window
 from model_backend.engine.lattice import Layout, canvas_box
-from model_backend.engine.regions import Prompt, PromptField
+from model_backend.engine.regions import Batching, Prompt, PromptField
+from model_backend.engine.sampler import Lengths, Step
 from model_backend.engine.scene import Request, Scene
 from model_backend.models.card import EngineParameters, read_card
 from model_backend.models.loader import Model, load
@@ -30,6 +31,7 @@ SHORT = EngineParameters(
     window=8,
     stride=6,
     boundaries=(500,),
+    guidance_cutoff=100,
     decode_window=14,
     decode_core=8,
     decode_halo=3,
@@ -55,6 +57,12 @@ def region(prompt: str, *rings: list[int], negative: str = "") -> Region:
 
 def field(*areas: Region, canvas: Box | None = CANVAS, factor: int = 8, guided: bool = True) -> PromptField:
     return PromptField(BASE, areas, Layout(SHORT, factor, canvas), guided)
+
+
+def needs(areas: PromptField) -> tuple[int, int]:
+    """Return what the first window needs at a guided and at a plain step."""
+    guided, plain = areas.needs([Window(0, 0)])
+    return int(guided[0]), int(plain[0])
 
 
 def hard(areas: PromptField, rows: range, cols: range) -> dict[int, np.ndarray]:
@@ -192,11 +200,11 @@ class TestBounds:
         quarters = [(0, 0), (32, 0), (0, 32), (32, 32)]
         own = [region(f"{n}", square(*corner, 32), negative=f"not {n}") for n, corner in enumerate(quarters)]
         assert len(field(*own).mixture(Window(0, 0)).prompts) == 3
-        assert field(*own).needs([Window(0, 0)]).tolist() == [6]
+        assert needs(field(*own)) == (6, 3)
         shared = [region(f"{n}", square(*corner, 32), negative="no") for n, corner in enumerate(quarters)]
         assert len(field(*shared).mixture(Window(0, 0)).prompts) == 4
-        assert field(*shared).needs([Window(0, 0)]).tolist() == [5]
-        assert field(*own, guided=False).needs([Window(0, 0)]).tolist() == [4]
+        assert needs(field(*shared)) == (5, 4)
+        assert needs(field(*own, guided=False)) == (4, 4)
 
     def test_less_than_a_latent_is_not_worth_an_evaluation(self):
         assert field(region("a boat", square(20, 20, 7))).mixture(Window(0, 0)).prompts == (0,)
@@ -212,10 +220,14 @@ class TestBounds:
         areas = field(*shapes, canvas=canvas)
         rows, cols = (range(0, 4), range(0, 4)) if canvas else (range(-2, 5), range(-1, 6))
         survey = areas.survey(rows, cols)
-        alone = field(*shapes, canvas=canvas).needs([Window(row, col) for row in rows for col in cols])
-        assert survey.needs.ravel().tolist() == alone.tolist()
-        assert alone.max() > 3
-        assert survey.count([(rows, cols)], [1], 4).needed == alone.sum()
+        windows = [Window(row, col) for row in rows for col in cols]
+        alone = field(*shapes, canvas=canvas).needs(windows)
+        assert np.array_equal(survey.needs.reshape(2, -1), alone)
+        assert np.array_equal(survey.needed(windows), alone)
+        assert alone.guided.max() > 3
+        counted = survey.count([(rows, cols)], [Lengths(3, 2)], 4)
+        assert counted.needed == 3 * alone.guided.sum() + 2 * alone.plain.sum()
+        assert counted.steps == 5 * len(windows)
 
 
 STRIPS = [(0, 0, 20), (1, 20, 14), (2, 34, 11), (3, 45, 10), (4, 55, 9)]
@@ -285,8 +297,8 @@ class TestScenes:
         near = box(0, 0, 60, 60)
         assert np.abs(pixels(model, near, lake).astype(int) - pixels(model, near)).mean() > 3
 
-    @pytest.mark.parametrize("guidance", [1.0, 4.0])
-    def test_evaluations_are_blended_by_the_masks(self, model: Model, guidance: float):
+    @pytest.mark.parametrize(("guidance", "guided"), [(1.0, False), (4.0, True), (4.0, False)])
+    def test_evaluations_are_blended_by_the_masks(self, model: Model, guidance: float, guided: bool):
         """One window, one step: what the UNet says to each prompt, guided and added up by hand."""
         import torch
 
@@ -297,18 +309,18 @@ class TestScenes:
         mixtures = [areas.mixture(window) for window in windows]
         assert {len(mixture.prompts) for mixture in mixtures} >= {1, 2}
         x = torch.randn(4, 4, 8, 8, generator=torch.Generator().manual_seed(1))
-        heard = []
-        guided = Guidance(model, areas.prompts, 16, guidance).over(mixtures, samples=3)
-        found = guided.predict(x, 300.0, called=lambda: heard.append(1))
-        needed = areas.needs(windows).sum()
-        assert len(heard) == -(-needed // 3)
+        heard: list[int] = []
+        over = Guidance(model, areas.prompts, 16, guidance).over(mixtures, Batching(windows=4, batch=3))
+        found = over.predict(x, Step(300.0, 1, 0, 0, 0, 0, guided), called=heard.append)
+        size, needed = 3 * (1 + guided), areas.needs(windows)[not guided].sum()
+        assert heard == [size] * -(-needed // size)
         for sample, mixture, blended in zip(x, mixtures, found, strict=True):
             total = torch.zeros(4, 8, 8)
             for rank, number in enumerate(mixture.prompts):
                 prompt = areas.prompts[number]
                 embeds = model.embed([prompt.negative, prompt.text])
                 both = model.denoise(torch.stack([sample, sample]), 300.0, embeds, torch.tensor([0.0, 16.0]))
-                said = both[0] + guidance * (both[1] - both[0]) if guidance > 1 else both[1]
+                said = both[0] + guidance * (both[1] - both[0]) if guided else both[1]
                 weight = 1.0 if mixture.weights is None else torch.from_numpy(mixture.weights[rank])
                 total += weight * said
             torch.testing.assert_close(blended, total, atol=1e-5, rtol=1e-5)
@@ -319,12 +331,12 @@ class TestScenes:
             Scene(model, request(LAKE, ROAD, HOUSES, canvas=canvas)).pixels(wanted, watcher)
             made = recipe(wanted, canvas or "ground")
             counted = cost.count(made, model.card, model.schedule, model.profile.batch)
-            assert watcher.steps[-1] == (counted.calls, counted.calls)
-            assert counted.needed > 2 * counted.windows
+            assert watcher.steps[-1] == (counted.evaluations, counted.evaluations)
             plain = made.model_copy(update={"regions": None})
             cheaper = cost.count(plain, model.card, model.schedule)
             assert cheaper.evaluations < counted.evaluations
-            assert (cheaper.windows, cheaper.needed) == (counted.windows, 2 * counted.windows)
+            assert (cheaper.windows, cheaper.steps) == (counted.windows, counted.steps)
+            assert cheaper.mean < 2 < counted.mean
 
     def test_an_edit_follows_regions_too(self, tmp_path: Path):
         inpaint = load_tiny(build_tiny(tmp_path, "inpaint"), engine=SHORT)

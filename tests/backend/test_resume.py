@@ -39,6 +39,7 @@ SMALL = EngineParameters(
     window=12,
     stride=9,
     boundaries=(500,),
+    guidance_cutoff=500,
     decode_window=36,
     decode_core=32,
     decode_halo=2,
@@ -51,7 +52,7 @@ SCENE: dict[str, Any] = {
     "gsd": 1.0,
     "seed": 11,
     "steps": 2,
-    "guidance": 1.0,
+    "guidance": 2.0,  # at the first of its steps
 }
 BLOCKS = 6
 RESULTS = ["image.tif", "item.json", "preview.jpg", "recipe.json"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler
 
-from model_backend.engine.sampler import advance, clean, trajectory
+from model_backend.engine.sampler import advance, clean, trajectory, trajectory_of
 from model_backend.errors import ModelUnavailable
+from model_backend.models.card import EngineParameters
 from model_backend.models.schedule import Schedule, read_schedule
 from tests.tiny import SCHEDULER
 
@@ -67,12 +69,46 @@ def test_tables_equal_diffusers_schedulers(spacing: Any, prediction: Any, steps:
 
 def test_phases_follow_the_boundaries():
     boundaries = (840, 680, 480)
-    assert trajectory(SD2, "euler", 50, boundaries).lengths == (8, 8, 10, 24)
-    assert trajectory(SD2, "dpm++2m", 20, boundaries).lengths == (4, 3, 2, 11)
-    assert trajectory(SD2, "dpm++2m", 1, boundaries).lengths == (1,)
+
+    def lengths(sampler: Any, steps: int) -> tuple[int, ...]:
+        path = trajectory(SD2, sampler, steps, boundaries)
+        assert all(plain == 0 for _, plain in path.lengths)
+        return tuple(guided for guided, _ in path.lengths)
+
+    assert lengths("euler", 50) == (8, 8, 10, 24)
+    assert lengths("dpm++2m", 20) == (4, 3, 2, 11)
+    assert lengths("dpm++2m", 1) == (1,)
     for sampler in ("euler", "dpm++2m"):
         for steps in range(1, 60):
-            assert sum(trajectory(SD2, sampler, steps, boundaries).lengths) == steps
+            assert sum(lengths(sampler, steps)) == steps
+
+
+def test_guidance_stops_at_a_noise_level():
+    """The same for every sampler and number of steps, and no number of a row but that changes."""
+    for sampler, steps, expected in (
+        ("dpm++2m", 20, (13, 7)),
+        ("dpm++2m", 4, (3, 1)),
+        ("euler", 50, (43, 7)),
+    ):
+        whole, cut = (trajectory(SD2, sampler, steps, (680,), cutoff=cutoff) for cutoff in (0, 130))
+        assert tuple(map(sum, zip(*cut.lengths, strict=True))) == expected
+        assert cut.lengths[0].plain == 0
+        rows = [row for phase in cut.phases for row in phase]
+        assert [row.guided for row in rows] == [row.timestep >= 130 for row in rows]
+        assert [replace(row, guided=True) for row in rows] == [row for phase in whole.phases for row in phase]
+
+
+def test_without_guidance_every_step_is_plain():
+    @dataclass(frozen=True)
+    class Wish:
+        sampler: Any
+        steps: int
+        guidance: float
+
+    params = EngineParameters(boundaries=(500,), guidance_cutoff=130)
+    for guidance, expected in ((1.0, [0, 8]), (4.0, [5, 3])):
+        path = trajectory_of(Wish("dpm++2m", 8, guidance), SD2, params)
+        assert list(map(sum, zip(*path.lengths, strict=True))) == expected
 
 
 def test_history_is_forgotten_at_the_start_of_a_phase():

@@ -33,11 +33,12 @@ from model_backend.models.loader import Model, load
 from model_backend.schemas import Box, Frame, Recipe
 from tests.tiny import Watcher, build_tiny, load_tiny
 
-# Two phases and small decode tiles keep cones short; everything else is as in tests.tiny.
+# Two phases and small decode tiles keep cones short; the last step is plain, alone in its phase or not.
 SHORT = EngineParameters(
     window=8,
     stride=6,
     boundaries=(500,),
+    guidance_cutoff=100,
     decode_window=14,
     decode_core=8,
     decode_halo=3,
@@ -148,8 +149,8 @@ def test_one_window_equals_the_stock_pipeline(level: bool, tmp_path: Path):
 
 
 def test_one_window_equals_the_stock_pipeline_with_dpm(tiny: Path):
-    """In one phase, as diffusers has no phases."""
-    model = load_tiny(tiny, engine=SHORT.model_copy(update={"boundaries": ()}))
+    """In one phase and guided throughout, as diffusers has no phases and no cut-off."""
+    model = load_tiny(tiny, engine=SHORT.model_copy(update={"boundaries": (), "guidance_cutoff": 0}))
     asked = request(canvas=box(8, 16, 64, 64), steps=6)
     scheduler = DPMSolverMultistepScheduler.from_pretrained(
         tiny, subfolder="scheduler", use_karras_sigmas=True
@@ -248,10 +249,16 @@ def test_the_planner_counts_what_is_run(model: Model, ground: bool, guidance: fl
     with counted(model) as calls:
         scene.pixels(grid, watch)
     assert (promised.calls, promised.evaluations) == (len(calls), sum(calls))
-    assert len(set(calls)) == 1  # one batch shape
-    assert watch.steps[: len(calls)] == [(i + 1, promised.calls) for i in range(len(calls))]
-    assert set(watch.steps[len(calls) :]) == {(promised.calls, promised.calls)}  # decoding
-    assert promised.windows == sum(map(len, Scene(model, asked)._field.missing(*scene._layout.latents(grid))))
+    batch = scene.profile.batch
+    assert set(calls) == ({2 * batch, batch} if guidance > 1 else {batch})  # of guided and of plain steps
+    total = promised.evaluations
+    assert watch.steps[: len(calls)] == [(sum(calls[: i + 1]), total) for i in range(len(calls))]
+    assert set(watch.steps[len(calls) :]) == {(total, total)}  # decoding
+    missing = Scene(model, asked)._field.missing(*scene._layout.latents(grid))
+    assert promised.windows == sum(map(len, missing))
+    first, last = map(len, missing)  # of two steps each: guided both, or guided and plain
+    assert promised.needed == (first * 4 + last * 3 if guidance > 1 else 2 * (first + last))
+    assert promised.steps == 2 * (first + last)
     with counted(model) as calls:
         scene.pixels(grid, Watcher())
     assert calls == []  # kept
@@ -272,7 +279,7 @@ def test_previews_cover_the_box_and_become_the_picture(model: Model, monkeypatch
     part, watch = box(11, 3, 101, 70), Watcher()
     scene = Scene(model, request(canvas=canvas))
     scene.pixels(part, watch)
-    assert len(watch.previews) == watch.steps[-1][1]
+    assert len(watch.previews) == sum(part < total for part, total in watch.steps) + 1  # one per call
     assert {preview.shape for preview in watch.previews} == {(9, 13, 3)}
     assert all(preview.dtype == np.uint8 for preview in watch.previews)
     # The last one shows the clean latents of the last phase where its windows do not overlap any more.
