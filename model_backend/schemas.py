@@ -314,7 +314,9 @@ class Plan(Value):
     level: int | None
     windows: int = Field(description="Windows of all phases, one variant.")
     window_evaluations: float | None = Field(
-        None, description="UNet evaluations of a window per step, mean: more where regions meet."
+        None,
+        description="UNet evaluations of a window per step, mean: more where regions meet, one where guidance"
+        " has stopped.",
     )
     evaluations: int = Field(description="UNet evaluations of samples, all variants.")
     seconds: float | None = Field(description="Estimate from this backend's measured rate.")

@@ -125,6 +125,21 @@ class TestBenchmark:
         assert all(scene["by_cpu_time"] > 0 for way in figures["stock"] for scene in way["scenes"])
         assert "(b) sequential outpainting" in text
 
+    def test_with_and_without_the_guidance_cutoff(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Every scene both ways; the stock pipeline, always guided, beside either."""
+        arguments = ("--random-weights", "tiny", "--size", "64", "--steps", "6", "--cutoff", "100")
+        figures = measured(tmp_path, *arguments)
+        whole, cut = figures["scenes"]
+        assert (whole["guidance_cutoff"], whole["guided_steps"], whole["evaluations"]) == (0, 6, 12)
+        assert (cut["guidance_cutoff"], cut["guided_steps"], cut["evaluations"]) == (100, 4, 10)
+        for way in figures["stock"]:
+            assert [scene["our_guidance_cutoff"] for scene in way["scenes"]] == [0, 100]
+        said = capsys.readouterr().out
+        assert "6 of 6" in said
+        assert "4 of 6" in said
+
     def test_a_folder_that_cannot_outpaint_says_so(
         self, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -275,6 +275,17 @@ def test_diffusion_resumes_exactly_and_learns_from_text(chips, trained, tmp_path
     assert any(not torch.equal(a, b) for a, b in zip(before, whole.parts.text.parameters(), strict=True))
 
 
+def test_guidance_stops_at_the_cutoff(trained):
+    """Four steps, the last two plain: the UNet sees both halves of two images, then one."""
+    parts = sample.load(trained / "model", torch.device("cpu"))
+    sizes: list[int] = []
+    hook = parts.unet.register_forward_pre_hook(lambda _module, args: sizes.append(len(args[0])))
+    wish = sample.Wish(["a forest", "a river"], [14, 18], seed=3, steps=4, cutoff=200)
+    sample.draw(parts, wish)
+    hook.remove()
+    assert sizes == [4, 4, 2, 2]
+
+
 def test_two_processes_average_their_gradients(tmp_path):
     torch.multiprocessing.spawn(_team_member, (2, tmp_path / "meeting", tmp_path), nprocs=2)
     results = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
