@@ -94,8 +94,7 @@ class Edit:
         batch = self._active.batch(model.profile.batch)
         self._batching = self._prompts.batching(batch)
         self._profile = model.profile_for(batch, self._batching.sizes(self._trajectory.lengths))
-        noise = Noise(request.seed, request.level or NO_LEVEL, request.frame_hash)
-        self._noise = even(noise, card.engine.window, self._rows, self._cols)[: card.latent_channels]
+        self._noise = Noise(request.seed, request.level or NO_LEVEL, request.frame_hash)
         self._hidden = to_latents(canvas.paint | ~canvas.known, card.vae_factor)
         #: Latents that are denoised freely: around the mask, and where nothing is known that could hold them.
         self._loose = self._active.free | to_latents(~canvas.known, card.vae_factor)
@@ -142,12 +141,11 @@ class Edit:
 
     def _begin(self, phase: int, step: Step, window: Window, done: dict[Window, Latents]) -> Latents:
         """Return a window's latents at the beginning of a phase, which ``step`` is the first of."""
-        place = self._active.place(window)
-        noise = self._noise[:, *place]
+        rows, cols = self._layout.rows.cells(window.row), self._layout.cols.cells(window.col)
+        noise = even(self._noise, rows, cols)[: self._model.card.latent_channels]
         pinned: Latents = np.float32(step.alpha) * self._source(window) + np.float32(step.sigma) * noise
         if phase == 0:
             return noise * np.float32(self._trajectory.start) if self._strength == 1 else pinned
-        rows, cols = self._layout.rows.cells(window.row), self._layout.cols.cells(window.col)
         return self._blend(done, rows, cols, pinned)
 
     def _blend(self, done: dict[Window, Latents], rows: range, cols: range, pinned: Latents) -> Latents:

@@ -39,8 +39,8 @@ class Window(NamedTuple):
 class Plane:
     """The lattices of a canvas, in latents, and what lies on it before anything is denoised.
 
-    At most ``group`` windows are denoised together. ``start(rows, cols)`` returns the latents at the
-    beginning of phase 0, shape (channels, rows, columns).
+    At most ``group`` windows are denoised together. ``start(rows, cols)`` returns the latents of a window at
+    the beginning of phase 0, shape (channels, rows, columns).
     """
 
     rows: Lattice

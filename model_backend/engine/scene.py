@@ -140,8 +140,7 @@ class Scene:
         self._field.keep(*self._layout.latents(box))
 
     def _start(self, rows: range, cols: range) -> NDArray[np.float32]:
-        noise = even(self._noise, self._model.card.engine.window, rows, cols)
-        return noise * np.float32(self._trajectory.start)
+        return even(self._noise, rows, cols) * np.float32(self._trajectory.start)
 
     @torch.inference_mode()
     def _denoise(self, progress: Progress, phase: int, windows: Sequence[Window], latents: Batch) -> Batch:

@@ -110,7 +110,7 @@ def stock(pipeline: Any, scheduler: Any, asked: Request, **inputs: Any) -> tuple
     assert asked.canvas is not None
     top, left = asked.canvas.row // 8, asked.canvas.col // 8
     noise = Noise(asked.seed, asked.level or 0, asked.frame_hash)
-    start = even(noise, 8, range(top, top + 8), range(left, left + 8))
+    start = even(noise, range(top, top + 8), range(left, left + 8))
     latents = pipeline(
         asked.prompt,
         negative_prompt=asked.negative_prompt,
