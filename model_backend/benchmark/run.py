@@ -17,7 +17,7 @@ import torch
 
 from model_backend.benchmark import random_weights, stock
 from model_backend.benchmark.report import circumstances, load, table
-from model_backend.benchmark.speed import PROMPT, Rivals, Settings, measure
+from model_backend.benchmark.speed import PROMPT, Rivals, Settings, Writer, measure
 from model_backend.benchmark.stock import Ask, Stock
 from model_backend.models import loader, profile
 from model_backend.models.card import ModelCard, read_card
@@ -46,7 +46,7 @@ def benchmark(given: argparse.Namespace) -> dict[str, Any]:
     model = opened.model
     settings = _settings(given, model.card)
     rivals = None if given.alone else partial(_rivals, opened, settings, bool(given.random_weights))
-    figures = measure(model, settings, rivals)
+    figures = measure(model, settings, rivals, _writer(model.card))
     about_model = {
         "id": model.card.id,
         "pipeline": model.card.pipeline,
@@ -90,11 +90,12 @@ def _ours(report: dict[str, Any]) -> str:
             *(scene[key] for key in ("windows", "phases", "batch", "evaluations")),
             *(scene[key] for key in ("seconds", "mpx_per_second", "unet_tflops", "share_of_matmul")),
             *(scene["shares"][part] for part in ("unet", "decode", "encode", "other")),
+            scene["write_share"],
             scene["peak_memory_bytes"] and scene["peak_memory_bytes"] / 1e9,
         ]
         for scene in report["scenes"]
     ]
-    return table([[*header.split(), "unet", "decode", "encode", "other", "GB"], *rows])
+    return table([[*header.split(), "unet", "decode", "encode", "other", "write", "GB"], *rows])
 
 
 def _windows(report: dict[str, Any]) -> str:
@@ -163,6 +164,15 @@ def _settings(given: argparse.Namespace, card: ModelCard) -> Settings:
         rounds=given.rounds,
         cutoff=card.engine.guidance_cutoff if given.cutoff is None else given.cutoff,
     )
+
+
+def _writer(card: ModelCard) -> Writer | None:
+    """Return how scenes are written, None where that cannot be measured: a bare GPU box has no rasterio."""
+    try:
+        from model_backend.benchmark.writing import write
+    except ModuleNotFoundError:
+        return None
+    return partial(write, card)
 
 
 def _rivals(opened: Opened, settings: Settings, random: bool) -> Rivals:

@@ -6,6 +6,7 @@ medians over rounds, and ratios medians of the rounds' own ratios: of wall time,
 time, which other processes hardly change (and which means nothing where a GPU does the work). What a stock
 way would take for a whole scene is a window's time by the number of windows, which is how it works: one after
 another. Stock pipelines guide every step; our scenes do so too, and beside that stop where their card says.
+Writing a scene to its file comes after it, and is timed apart.
 
 Needs torch; no files, no rasterio, no HTTP.
 """
@@ -16,7 +17,7 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -27,12 +28,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from model_backend.benchmark.meter import Clock, Memory, Meter, matmul_peak, timed
 from model_backend.benchmark.stock import Stock, as_shipped
+from model_backend.engine.decode import Rgb
 from model_backend.engine.lattice import Layout, canvas_box
 from model_backend.engine.sampler import Lengths, trajectory_of
 from model_backend.engine.scene import Request, Scene
 from model_backend.models.card import ModelCard
 from model_backend.models.loader import Model
 from model_backend.schemas import Box, Sampler
+
+Writer = Callable[[Request, Box, Rgb], None]
 
 PROMPT = "a residential area with houses, roads and trees"
 _OFFICIAL: tuple[Sampler, int] = ("euler", 50)  # what Text2Earth's authors use
@@ -77,18 +81,23 @@ class Rivals:
     outpainting: Stock | None
 
 
+Made = TypeVar("Made")
+
+
 @dataclass
 class Runs:
     """What one thing took in every round."""
 
     clocks: list[Clock] = field(default_factory=list)
     meters: list[Meter] = field(default_factory=list)
+    writing: list[Clock] = field(default_factory=list)
 
-    def add(self, device: torch.device, work: Callable[[Meter], object]) -> None:
-        """Run work once, with a meter that it tells of its parts."""
-        meter = Meter(device)
-        self.clocks.append(timed(device, lambda: work(meter)))
+    def add(self, device: torch.device, work: Callable[[Meter], Made]) -> Made:
+        """Run work once, with a meter that it tells of its parts; return what it made."""
+        meter, made = Meter(device), []
+        self.clocks.append(timed(device, lambda: made.append(work(meter))))
         self.meters.append(meter)
+        return made[0]
 
     @property
     def seconds(self) -> list[float]:
@@ -106,6 +115,16 @@ class Runs:
             "unet_calls": unet.calls,
             "evaluations": unet.samples,
             "shares": shares | {"other": 1 - sum(shares.values())},
+        }
+
+    def written(self) -> dict[str, Any]:
+        """Return the seconds of writing and their share of those of making and writing, None if unwritten."""
+        if not self.writing:
+            return {"write_seconds": None, "write_share": None}
+        pairs = [(write.seconds, made.seconds) for write, made in zip(self.writing, self.clocks, strict=True)]
+        return {
+            "write_seconds": statistics.median(write for write, _ in pairs),
+            "write_share": statistics.median(write / (write + made) for write, made in pairs),
         }
 
     def unet_rate(self) -> float:
@@ -203,10 +222,13 @@ class Nobody:
         """Look away."""
 
 
-def measure(model: Model, settings: Settings, rivals: Callable[[], Rivals] | None) -> dict[str, Any]:
+def measure(
+    model: Model, settings: Settings, rivals: Callable[[], Rivals] | None, write: Writer | None
+) -> dict[str, Any]:
     """Return the figures of a loaded model, ready for JSON.
 
     ``rivals`` loads the stock pipelines, once our own memory is measured; None: only we are measured.
+    ``write`` puts a scene into a file; None: that is not measured.
     """
     peak = matmul_peak(model.device, model.dtype)
     tflop = _flops(model) / 1e12
@@ -216,7 +238,7 @@ def measure(model: Model, settings: Settings, rivals: Callable[[], Rivals] | Non
         _make(model, settings, case, Meter(model.device))
         memories[case] = memory.peak()
     ways = _ways(settings, rivals()) if rivals else []
-    scenes = _rounds(model, settings, ways)
+    scenes = _rounds(model, settings, ways, write)
     # Twice, because a busy machine may have had no time for the first one.
     peak = max(peak, matmul_peak(model.device, model.dtype), key=lambda one: one["tflops"])
     outpaints = any(way.outpainting for way in ways)
@@ -227,6 +249,7 @@ def measure(model: Model, settings: Settings, rivals: Callable[[], Rivals] | Non
         "scenes": [
             _about(model, settings, case)
             | runs.figures()
+            | runs.written()
             | {
                 "mpx_per_second": case.size**2 / 1e6 / statistics.median(runs.seconds),
                 "unet_tflops": tflop * runs.unet_rate(),
@@ -240,14 +263,17 @@ def measure(model: Model, settings: Settings, rivals: Callable[[], Rivals] | Non
     }
 
 
-def _rounds(model: Model, settings: Settings, ways: Sequence[_Way]) -> dict[Case, Runs]:
+def _rounds(model: Model, settings: Settings, ways: Sequence[_Way], write: Writer | None) -> dict[Case, Runs]:
     scenes = {case: Runs() for case in settings.cases}
     with as_shipped():
         for way in ways:
             way.stock.window(way.sampler, _WARM_UP_STEPS)
     for _ in range(settings.rounds):
         for case, runs in scenes.items():
-            runs.add(model.device, partial(_make, model, settings, case))
+            pixels = runs.add(model.device, partial(_make, model, settings, case))
+            if write is not None:
+                asked = _request(model, settings, case.size)
+                runs.writing.append(timed(model.device, partial(write, *asked, pixels)))
         with as_shipped():
             for way in ways:
                 way.runs.add(model.device, way.window)
@@ -281,9 +307,9 @@ def _request(model: Model, settings: Settings, size: int) -> tuple[Request, Box]
     return request, box
 
 
-def _make(model: Model, settings: Settings, case: Case, meter: Meter) -> None:
+def _make(model: Model, settings: Settings, case: Case, meter: Meter) -> Rgb:
     request, box = _request(model, settings, case.size)
-    Scene(cast(Model, _Metered(model, meter, case.cutoff)), request).pixels(box, Nobody())
+    return Scene(cast(Model, _Metered(model, meter, case.cutoff)), request).pixels(box, Nobody())
 
 
 def _with(card: ModelCard, cutoff: float) -> ModelCard:

@@ -110,6 +110,8 @@ class TestBenchmark:
                 scene["size"] ** 2 / 1e6 / scene["seconds"], rel=1e-3
             )
             assert len(scene["rounds"]) == 2
+            assert scene["write_seconds"] > 0
+            assert 0 < scene["write_share"] < 1
         names = [way["name"][:3] for way in figures["stock"]]
         assert names == ["(a)", "(a)", "(b)"]
         equal, official, outpainting = figures["stock"]
@@ -160,8 +162,9 @@ class TestBenchmark:
 
     def test_a_machine_without_rasterio_and_fastapi(self, tmp_path: Path) -> None:
         arguments = ["benchmark", "--random-weights", "tiny", "--size", "64", "--rounds", "1", "--steps", "2"]
+        out = tmp_path / "figures.json"
         done = subprocess.run(
-            [sys.executable, "-c", BARE, *arguments, "--device", "cpu", "--alone"],
+            [sys.executable, "-c", BARE, *arguments, "--device", "cpu", "--alone", "--out", str(out)],
             capture_output=True,
             text=True,
             timeout=240,
@@ -169,6 +172,8 @@ class TestBenchmark:
         )
         assert done.returncode == 0, done.stderr
         assert "Mpx/s" in done.stdout
+        (scene,) = json.loads(out.read_text(encoding="utf-8"))["scenes"]
+        assert scene["write_share"] is None
 
 
 class TestStock:
