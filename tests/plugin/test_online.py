@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -22,6 +23,9 @@ from tests.plugin import scenes
 from tests.plugin.conftest import in_worker, jobs
 from tests.plugin.web import Reply
 from text2earth_qgis.core import settings
+from text2earth_qgis.core.history import History
+from text2earth_qgis.core.jobs import Listener, fetch
+from text2earth_qgis.core.transport import open_client
 
 QUICK = {"PROMPT": "a lake", "STEPS": 2, "SEED": 7, "SEND_ONLINE": True}
 WORLD = 20037508.342789244
@@ -116,7 +120,6 @@ def test_tiles_are_edited_on_their_own_pixels(backend, web, tmp_path, project):
     assert size == pytest.approx(2 * WORLD / 256 / 2**18)  # 0.38 m on the ground: nearest to the finest, 0.35
     col, row = (x + WORLD) / size, (WORLD - y) / size
     assert abs(col - round(col)) + abs(row - round(row)) < 1e-3
-    assert round(col) % 256 == round(row) % 256 == 0
     expected = painted(np.arange(made.RasterXSize) + round(col), np.arange(made.RasterYSize) + round(row))
     pixels = scenes.everything(tmp_path / "b.tif")[0].transpose(1, 2, 0)
     left, top = (PLACE[0] - x) / size, (y - PLACE[1] - 40) / size
@@ -127,12 +130,28 @@ def test_tiles_are_edited_on_their_own_pixels(backend, web, tmp_path, project):
     assert (pixels[inside] != expected[inside]).any(-1).mean() > 0.8
     asked = {tuple(map(int, re.findall(r"\d+", one.path))) for one in web.requests}
     assert {zoom for zoom, *_ in asked} == {18}
-    assert (made.RasterXSize, made.RasterYSize) == (512, 512)
+    assert max(made.RasterXSize, made.RasterYSize) <= 512
     assert len(asked) <= 9  # QGIS asks for those that touch, too
     assert "(c) the tile makers" in made.GetMetadataItem("TIFFTAG_COPYRIGHT")
     assert made.GetMetadataItem("AI_GENERATED") == "YES"
     assert json.loads(result["RECIPE"])["process"] == "edit"
     assert {one.name for one in tmp_path.iterdir()} - {"profile", "b.tif.aux.xml"} == {"b.tif"}
+
+
+def test_a_result_that_is_collected_later_is_the_same(backend, web, tmp_path, project):
+    """QGIS was closed: what was fetched of the layer is gone, and its server may be."""
+    web.answer = tile
+    edit(xyz(web, project).id(), square(40), tmp_path / "b.tif")
+    (run,) = History(tmp_path / "profile" / "history.sqlite").runs()
+    first = (tmp_path / "b.tif").read_bytes()
+    (tmp_path / "b.tif").unlink()
+    web.answer = lambda _request: Reply(503)
+    asked = len(web.requests)
+    listener = Listener(lambda _share: None, lambda _text: None, lambda: False)
+    done = fetch(open_client(backend.access), replace(run, state="successful"), listener)
+    assert (done.state, done.target, done.message) == ("fetched", str(tmp_path / "b.tif"), "")
+    assert (tmp_path / "b.tif").read_bytes() == first
+    assert len(web.requests) == asked
 
 
 def test_a_coarser_zoom_level_and_a_mask_in_degrees(backend, web, tmp_path, project):

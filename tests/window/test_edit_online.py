@@ -1,9 +1,12 @@
-"""Editing an online layer from the dock: a real tile server, a question asked once."""
+"""Editing an online layer from the dock: a real tile server, a question asked once, what may go wrong."""
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -49,10 +52,12 @@ def tile(request):
 
 
 @pytest.fixture
-def web():
+def web(monkeypatch, tmp_path):
     """A tile server that nothing was allowed for yet; no tile of another one is left."""
     from text2earth_qgis.core import settings
 
+    (tmp_path / "temporary").mkdir()  # the usual one is shared with whatever else runs
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     QgsNetworkAccessManager.instance().cache().clear()
     with Web(tile) as made:
         yield made
@@ -91,7 +96,7 @@ def answer(box, title):
 
 
 def folders():
-    return list(Path(tempfile.gettempdir()).glob("text2earth-*"))
+    return list(Path(tempfile.gettempdir()).iterdir())
 
 
 def test_from_the_question_to_the_layer_above(dock, form, tiles, scene, web, iface, tmp_path):  # noqa: F811
@@ -122,7 +127,6 @@ def test_from_the_question_to_the_layer_above(dock, form, tiles, scene, web, ifa
     assert dock.runs.model.rows == []
     assert not settings.sends_imagery_of(host)
 
-    before = folders()
     dock.run_button.click()
     with Slots() as slots:
         answer(question(dock), "Send it")
@@ -132,7 +136,7 @@ def test_from_the_question_to_the_layer_above(dock, form, tiles, scene, web, ifa
     print(f"longest of {slots.count:,} stays {slots.longest * 1000:.1f} ms of CPU, in {slots.where}")
     assert slots.longest < SLOT
     assert settings.sends_imagery_of(host)
-    assert folders() == before
+    assert folders() == []
     done = dock.runs.row(key).run
     assert [node.name() for node in group.children()] == [f"a lake, seed {done.recipe['seed']}", "tiles"]
     layer = group.children()[0].layer()
@@ -161,3 +165,79 @@ def test_from_the_question_to_the_layer_above(dock, form, tiles, scene, web, ifa
     until(lambda: state(dock, again) == "fetched")
     size = gdal.Open(dock.runs.row(again).run.target).GetGeoTransform()[1]
     assert size == pytest.approx(2 * ZOOM)
+
+
+def test_too_many_and_missing_tiles_stop_it(dock, form, tiles, scene, web, iface, backend):  # noqa: F811
+    from text2earth_qgis.core import settings
+
+    settings.send_imagery_of(urlsplit(web.url).netloc)
+    fill(dock, form, scene, 20_000)
+    until(lambda: "one edit may take 1,024" in dock.plan.text())
+    assert "ground sample distance (GSD)" in dock.plan.text()
+    assert not dock.run_button.isEnabled()
+    assert web.requests == []
+    fill(dock, form, scene, 40, (0, 0))
+    until(lambda: dock.edit.sight is not None)
+    key = run(dock)
+    until(lambda: state(dock, key) == "failed")
+    assert re.search(r"\d of \d+ tiles of 'tiles' at 0.\d+ m are missing", dock.runs.row(key).run.message)
+    assert "are missing" in bar(iface)[0]
+    assert folders() == []
+    assert not list((backend.folder / "data" / "uploads").glob("*/*"))
+
+
+def test_a_slow_server_can_be_left(dock, form, tiles, scene, web):  # noqa: F811
+    from text2earth_qgis.core import settings
+
+    settings.send_imagery_of(urlsplit(web.url).netloc)
+    web.answer = lambda _request: Reply(hold=True)
+    fill(dock, form, scene)
+    until(lambda: dock.edit.sight is not None)
+    key = run(dock)
+    until(lambda: web.requests)
+    until(lambda: "tiles of 'tiles'" in dock.runs.card(key).phase())
+    grab("edit-online-fetching")
+    dock.runs.card(key).cancel.click()
+    until(lambda: state(dock, key) == "dismissed")
+    until(lambda: folders() == [])
+
+
+def test_an_edit_that_outlived_qgis_is_fetched(
+    dock, form, tiles, scene, web, plugin, tmp_path  # noqa: F811
+):  # fmt: skip
+    """What a start of QGIS finds: what was fetched of the layer is gone, the part that was edited is not."""
+    from text2earth_qgis.core import online, settings
+    from text2earth_qgis.core.history import History, Run
+    from text2earth_qgis.core.transport import open_client
+    from text2earth_qgis.core.work import Work
+
+    assert QgsProject.instance().write(str(tmp_path / "p.qgz"))
+    fill(dock, form, scene)
+    access = settings.access(settings.load())
+    order = replace(form.order(), target=tmp_path / "out.tif")
+    sent = []
+    send = partial(online.prepare, form.imagery(), None, access, order)
+    Work("sending", send, lambda *made: sent.append(made)).start()
+    until(lambda: sent)
+    ready, error = sent[0]
+    assert error is None
+    left = Run(
+        access.url, ready.inputs.to_json(), str(order.target), project=order.project,
+        process="edit", assembly=json.loads(json.dumps(ready.assembly.to_json())),
+    )  # fmt: skip
+    job = open_client(access).execute("edit", left.inputs, left.key)
+    history = History(settings.profile_folder() / "history.sqlite")
+    history.put(replace(left, job=job.job, state=job.status))
+    QgsProject.instance().layerTreeRoot().addLayer(tiles).setItemVisibilityChecked(False)
+    web.answer = lambda _request: Reply(503)
+    plugin._runner.take_up()
+    until(lambda: dock.runs.row(left.key) and state(dock, left.key) == "fetched")
+    done = dock.runs.row(left.key).run
+    assert (done.target, done.message) == (str(order.target), "")
+    assert list(tmp_path.glob("*.tif")) == [order.target]
+    made = gdal.Open(done.target)
+    assert made.RasterCount == 3
+    assert CREDIT in made.GetMetadataItem("TIFFTAG_COPYRIGHT")
+    until(lambda: dock.results.layer(done) is not None)
+    above = [node.name() for node in QgsProject.instance().layerTreeRoot().children()]
+    assert above.index(dock.results.layer(done).name()) == above.index("tiles") - 1

@@ -34,6 +34,7 @@ from text2earth_qgis.core.transport import Feedback, in_main_thread, open_client
 
 PATIENCE = 120.0  # seconds a backend may be away (restarted, network down) before a run gives up
 _waited_for: set[str] = set()  # keys of runs
+_lent = threading.local()  # whether the pool thread of the asking thread is
 DENOISING = 0.95  # share of the progress bar; the download has the rest
 
 
@@ -260,15 +261,20 @@ def shares(progress: Callable[[float], object]) -> Progress:
 
 @contextmanager
 def pool_thread_released() -> Iterator[None]:
-    """Lend the pool thread to others while this one waits: QGIS 3.22 renders maps in the same pool."""
-    if in_main_thread():
+    """Lend the pool thread to others while this one waits: QGIS 3.22 renders maps in the same pool.
+
+    It is lent once, however deep: each lending more would let the pool begin one thread too many.
+    """
+    if in_main_thread() or getattr(_lent, "now", False):
         yield
         return
     pool = QThreadPool.globalInstance()
     pool.releaseThread()
+    _lent.now = True
     try:
         yield
     finally:
+        _lent.now = False
         pool.reserveThread()
 
 

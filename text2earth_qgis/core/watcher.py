@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional
 
-from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from text2earth_qgis.core import calls
@@ -218,7 +217,7 @@ class JobWatcher(QObject):
 
         self._task = Work(title, work, over)
         self._task.progressChanged.connect(self._heard)
-        QgsApplication.taskManager().addTask(self._task)
+        self._task.start()
 
     def _heard(self, percent: float) -> None:
         if self._task is None:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Callable, Optional
 
-from qgis.core import QgsTask
+from qgis.core import QgsApplication, QgsTask
 
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.jobs import Listener, pool_thread_released
+
+_under_way: set[Work] = set()  # QGIS keeps a task alive, but not the Python part of it that does the work
 
 
 class Work(QgsTask):
@@ -38,6 +40,11 @@ class Work(QgsTask):
         self._found: object = None
         self._error: Optional[PluginError] = None
 
+    def start(self) -> None:
+        """Be done by one of QGIS's workers, whether or not the caller holds on to this."""
+        _under_way.add(self)
+        QgsApplication.taskManager().addTask(self)
+
     def drop(self) -> None:
         """Cancel without calling back."""
         self._done = None
@@ -62,6 +69,7 @@ class Work(QgsTask):
         A ring of task, function and caller would be left to Python's collector, which may run in a
         worker and destroy Qt's objects there.
         """
+        _under_way.discard(self)
         done, found, error = self._done, self._found, self._error
         self._work, self._done, self._found, self._error = None, None, None, None
         if done is not None:

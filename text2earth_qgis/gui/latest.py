@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Callable, Optional
 
-from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from text2earth_qgis.core.errors import PluginError
@@ -56,7 +55,7 @@ class Latest(QObject):
             return
         if look is not None:
             self._work = Work(self._doing, look, self._done, True)
-            QgsApplication.taskManager().addTask(self._work)
+            self._work.start()
 
     def _done(self, answer: object, error: Optional[PluginError]) -> None:
         self._work = None

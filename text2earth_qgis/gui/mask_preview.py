@@ -12,7 +12,6 @@ from typing import Callable, Optional
 
 import numpy as np
 from qgis.core import (
-    QgsApplication,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsCoordinateTransformContext,
@@ -139,7 +138,7 @@ class MaskPreview(QObject):
         self._work = Work(
             "showing a mask", lambda listener: render(wish, view, listener.stop), self._drawn, True
         )
-        QgsApplication.taskManager().addTask(self._work)
+        self._work.start()
 
     def _drawn(self, made: Optional[tuple[QImage, QgsRectangle]], _error: Optional[PluginError]) -> None:
         self._work = None

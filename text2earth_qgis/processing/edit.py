@@ -115,7 +115,8 @@ class Edit(base.Algorithm):
             "extra_bands": self.parameterAsEnumString(parameters, "EXTRA_BANDS", context),
         }
         self._gsd = wishes.pop("gsd", None)
-        same_bands = wishes["extra_bands"] != "drop" and not online.is_online(source)
+        fetched = online.is_online(source)  # and so gone when a result is collected by another start of QGIS
+        same_bands = wishes["extra_bands"] != "drop" and not fetched
         self._place = beside(source, context.project(), same_bands)
         self._order = edits.Order(
             source=self._file(source, parameters, context),
@@ -125,7 +126,7 @@ class Edit(base.Algorithm):
             target=Path(self._target),
             wishes=wishes,
             stretch=self.parameterAsString(parameters, "STRETCH", context),
-            result=self.parameterAsEnumString(parameters, "RESULT", context),
+            result="patch" if fetched else self.parameterAsEnumString(parameters, "RESULT", context),
             project=self._project,
             layers=(source.id(), ""),
         )
