@@ -16,7 +16,7 @@ from typing import Optional, Sequence, Union
 from osgeo import gdal
 from qgis.core import QgsCoordinateTransformContext, QgsProcessingFeedback, QgsProcessingMultiStepFeedback
 
-from text2earth_qgis.core import calls, cuts, datasets, masks, patch
+from text2earth_qgis.core import calls, cuts, datasets, masks, patch, stencil
 from text2earth_qgis.core.assembly import Assembly, stamp_of
 from text2earth_qgis.core.client import Client
 from text2earth_qgis.core.datasets import RasterFile, Stop
@@ -281,10 +281,14 @@ def _send(order: Order, source: gdal.Dataset, outbox: _Outbox, folder: Path) -> 
 
 def _mask(order: Order, place: masks.Place, outbox: _Outbox, folder: Path) -> tuple[object, Box]:
     """Return the mask as it travels, and where it lies in the source."""
-    if isinstance(order.mask, masks.Shapes):
-        return masks.polygons_of(order.mask, place, outbox.listener.stop)
-    path = folder / "mask.tif"
-    box = masks.picture_of(order.mask, place, path, outbox.listener.stop)
+    path, stop = folder / "mask.tif", outbox.listener.stop
+    if not isinstance(order.mask, masks.Shapes):
+        box = masks.picture_of(order.mask, place, path, stop)
+    else:
+        polygons, box = masks.polygons_of(order.mask, place, stop)
+        if polygons is not None:
+            return polygons, box
+        box = stencil.write(order.mask, place, box, path, stop)
     return outbox.send(path), box
 
 

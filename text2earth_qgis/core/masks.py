@@ -1,8 +1,9 @@
 """Where an edit may paint, as QGIS has it: polygons of a layer, or a raster above zero; and where that lies.
 
-Polygons travel as GeoJSON in the layer's own CRS, rasters as a small file of zeros and ones in their own
-grid: which pixels that comes to, the backend decides. Here only the box of the edited raster's pixels is
-found in which the mask lies, so that no more than that and its surroundings is sent. Any thread.
+Polygons travel as GeoJSON in the layer's own CRS (those with too many corners as ``stencil`` burns them),
+rasters as a small file of zeros and ones in their own grid: which pixels that comes to, the backend decides.
+Here only the box of the edited raster's pixels is found in which the mask lies, so that no more than that and
+its surroundings is sent. Any thread.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Optional, Union
+from typing import Callable, Iterator, Optional, Union
 
 import numpy as np
 from osgeo import gdal
@@ -36,7 +37,7 @@ from text2earth_qgis.core.rasters import crs_text
 from text2earth_qgis.core.schemas import Box, Json, Polygons
 
 ELLIPSOID = "EPSG:7030"  # WGS 84; a project's own may be none or, for a custom CRS, wrong
-CUTS = 7  # parts of an edge more, where a straight line of the mask bends in the raster's CRS
+CUTS = 7  # corners of an edge more, where a straight line of the mask bends in the raster's CRS
 DIGITS = 15
 MOST = 900_000  # characters of GeoJSON: a request may have a little more
 
@@ -72,44 +73,46 @@ class Place:
         return QgsCoordinateTransform(crs, self.grid.crs, self.context)
 
 
-def polygons_of(shapes: Shapes, place: Place, stop: Stop) -> tuple[Polygons, Box]:
+def polygons_of(shapes: Shapes, place: Place, stop: Stop) -> tuple[Optional[Polygons], Box]:
     """Return the polygons on the grid as they travel, and the pixels around them, some beyond the raster.
 
-    Raises ``RasterRefused`` with what to do.
+    None instead of the polygons if they are too much for a request. Raises ``RasterRefused`` with what to do.
     """
+    found: list[Json] = []
+    size, box, way = 0, None, place.way(shapes.crs)
+    for shape in on_grid(shapes, place, stop):
+        here = _around(shape, way, shapes, place)
+        box = here if box is None else datasets.union(box, here)
+        if size <= MOST:
+            text = shape.asJson(DIGITS)
+            size += len(text)
+            found.append(json.loads(text))
+    geojson: Json = {"type": "GeometryCollection", "geometries": found}
+    return Polygons(geojson, crs_text(shapes.crs)) if size <= MOST else None, _inside(box, place)
+
+
+def on_grid(shapes: Shapes, place: Place, stop: Stop) -> Iterator[QgsGeometry]:
+    """Yield the polygons that may touch a grid. Raises ``RasterRefused`` if there are none anywhere."""
     if not shapes.crs.isValid():
         raise RasterRefused(
             f"The mask '{shapes.name}' has no CRS. Set it in the properties of the layer first."
         )
-    found, points, size = [], [], 0
     request = QgsFeatureRequest().setSubsetOfAttributes([])
     if shapes.ids is not None:
         request.setFilterFids(list(shapes.ids))
-    near, way, seen = _near(shapes.crs, place), place.way(shapes.crs), False
+    near, seen = _near(shapes.crs, place), False
     for feature in shapes.source.getFeatures(request):
         datasets.checked(stop)
         shape = feature.geometry()
         if shape.isEmpty() or shape.type() != QgsWkbTypes.GeometryType.PolygonGeometry:
             continue
         seen = True
-        if near is not None and not near.intersects(shape.boundingBox()):
-            continue
-        text = shape.asJson(DIGITS)
-        size += len(text)
-        if size > MOST:
-            raise RasterRefused(
-                f"The mask '{shapes.name}' has too many corners to be sent. Simplify or clip it, or "
-                "rasterize it and give the raster as mask."
-            )
-        found.append(json.loads(text))
-        points.append(place.grid.pixels(_corners(shape, way, shapes)))
+        if near is None or near.intersects(shape.boundingBox()):
+            yield shape
     if not seen:
         what = "No polygon is selected in" if shapes.ids is not None else "There is no polygon in"
         advice = "Draw or select one where the raster shall change."
         raise RasterRefused(f"{what} the mask '{shapes.name}'. {advice}")
-    box = _inside(datasets.around(np.concatenate(points)) if points else None, place)
-    geojson: Json = {"type": "GeometryCollection", "geometries": found}
-    return Polygons(geojson, crs_text(shapes.crs)), box
 
 
 def picture_of(file: RasterFile, place: Place, path: Path, stop: Stop) -> Box:
@@ -132,7 +135,7 @@ def picture_of(file: RasterFile, place: Place, path: Path, stop: Stop) -> Box:
             if everywhere:
                 raise RasterRefused(f"The mask '{file.name}' is empty: no pixel of it is above zero.")
             raise outside()
-        _write(dataset, grid, box, path)
+        write(grid, box, path, lambda strip: _above(dataset, strip))
     return _inside(_through(grid, box, place.way(file.crs), place.grid, file.name), place)
 
 
@@ -178,17 +181,25 @@ def _near(crs: QgsCoordinateReferenceSystem, place: Place) -> Optional[QgsRectan
     return near
 
 
-def _corners(shape: QgsGeometry, way: QgsCoordinateTransform, shapes: Shapes) -> list[tuple[float, float]]:
-    placed = QgsGeometry(shape)
+def _around(shape: QgsGeometry, way: QgsCoordinateTransform, shapes: Shapes, place: Place) -> Box:
+    """Return the pixels around a polygon."""
+    placed = moved(shape, way, CUTS, shapes)
+    points = [(point.x(), point.y()) for point in placed.vertices()]
+    return datasets.around(place.grid.pixels(points))
+
+
+def moved(shape: QgsGeometry, way: QgsCoordinateTransform, cuts: int, shapes: Shapes) -> QgsGeometry:
+    """Return a polygon in another CRS, its edges with ``cuts`` corners more, so that they can bend there."""
+    if way.isShortCircuited():
+        return shape
+    placed = shape.densifyByCount(cuts) if cuts else QgsGeometry(shape)
     try:
-        if not way.isShortCircuited():
-            placed = placed.densifyByCount(CUTS)
-            placed.transform(way)
+        placed.transform(way)
     except QgsCsException as error:
         raise RasterRefused(
             f"The mask '{shapes.name}' cannot be placed in the raster's CRS. Check its CRS, or draw it anew."
         ) from error
-    return [(point.x(), point.y()) for point in placed.vertices()]
+    return placed
 
 
 def _inside(box: Optional[Box], place: Place) -> Box:
@@ -234,7 +245,8 @@ def _above(dataset: gdal.Dataset, box: Box) -> np.ndarray:
     return (datasets.read(band, box) > 0) & (datasets.read(band.GetMaskBand(), box) > 0)
 
 
-def _write(dataset: gdal.Dataset, grid: Grid, box: Box, path: Path) -> None:
+def write(grid: Grid, box: Box, path: Path, ones: Callable[[Box], np.ndarray]) -> None:
+    """Write a box of a grid to ``path``, by strips: ``ones`` returns where the mask is in one."""
     options = ["TILED=YES", "COMPRESS=DEFLATE", "SPARSE_OK=TRUE", "BIGTIFF=IF_SAFER"]
     driver = gdal.GetDriverByName("GTiff")
     made = datasets.some(driver.Create(str(path), box.width, box.height, 1, gdal.GDT_Byte, options))
@@ -243,8 +255,8 @@ def _write(dataset: gdal.Dataset, grid: Grid, box: Box, path: Path) -> None:
     made.SetGeoTransform((x, b, c, y, e, f))
     made.SetProjection(grid.crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT2_2019))
     for strip in datasets.strips(box, box.width * 8):
-        ones = _above(dataset, strip).astype("u1").tobytes()
+        here = ones(strip).astype("u1").tobytes()
         there = strip.row - box.row
-        datasets.some(made.GetRasterBand(1).WriteRaster(0, there, strip.width, strip.height, ones))
+        datasets.some(made.GetRasterBand(1).WriteRaster(0, there, strip.width, strip.height, here))
     made = None
     datasets.written()
