@@ -42,11 +42,11 @@ class Place:
         """Yield lattice, part of its overlaps, axis and lines, of a picture of this size.
 
         A seam can show where a piece begins to fade in, where both count alike, and where the other one has
-        faded out. A picture that is not larger than a decode window has no decode tiles.
+        faded out. A picture that is not larger than what is decoded whole has no decode tiles.
         """
         engine, f = self.engine, self.factor
         lattices = [("windows", engine.stride * f, (engine.window - engine.stride) * f)]
-        if max(size) > engine.decode_window * f:
+        if max(size) > max(engine.decode_window, engine.decode_whole) * f:
             lattices.append(("decode", engine.decode_core * f, engine.decode_fade * f))
         for name, period, ramp in lattices:
             for part, at in {"begin": 0, "middle": ramp // 2, "end": ramp}.items():

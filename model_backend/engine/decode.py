@@ -1,8 +1,9 @@
 """Latents to pixels, in tiles that lie still.
 
-A canvas of at most the card's decode window is decoded whole. A larger one, and the ground always, is decoded
-in tiles of a fixed lattice: a tile is decoded with a halo that its autoencoder can look into, and fades into
-its neighbours over a few pixels. Tiles never depend on what was asked for, so neither do pixels.
+A canvas of at most the card's decode window is decoded whole, and so is a somewhat larger one where the card
+says that this is cheaper than tiles that overlap. Any other, and the ground always, is decoded in tiles of a
+fixed lattice: a tile is decoded with a halo that its autoencoder can look into, and fades into its neighbours
+over a few pixels. Tiles never depend on what was asked for, so neither do pixels.
 
 An autoencoder with GroupNorm sees statistics of its whole tile: neighbouring tiles may differ by a few
 digital numbers, which the fade hides and a metric must watch. Knows lattices and arrays; no model, no noise.

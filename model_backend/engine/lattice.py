@@ -254,4 +254,7 @@ class Layout:
     def _tiles(self, latents: Lattice) -> Lattice:
         f, p, cells = self.factor, self.params, latents.bounds
         bounds = None if cells is None else range(cells.start * f, cells.stop * f)
-        return Lattice(p.decode_window * f, p.decode_core * f, p.decode_fade * f, bounds)
+        window = p.decode_window
+        if cells is not None and len(cells) <= p.decode_whole:
+            window = max(window, len(cells))
+        return Lattice(window * f, p.decode_core * f, p.decode_fade * f, bounds)

@@ -57,6 +57,9 @@ class EngineParameters(CardValue):
     decode_core: Annotated[int, Field(ge=1)] = 64
     decode_halo: Annotated[int, Field(ge=0)] = 20
     decode_fade: Annotated[int, Field(ge=0)] = 4
+    decode_whole: Annotated[int, Field(ge=0)] = Field(
+        0, description="Side of a canvas that is still decoded in one piece; at least decode_window."
+    )
     batch: Annotated[int, Field(ge=1)] = Field(
         8, description="Most windows per UNet call; guidance doubles its samples."
     )

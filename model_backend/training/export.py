@@ -124,6 +124,7 @@ def make_card(parts: sample.Parts, matrix: Tensor, defaults: Defaults) -> ModelC
             decode_core=64,
             decode_halo=16,
             decode_fade=4,
+            decode_whole=160,
             batch=16,
         ),
         latent_rgb=tuple((row[0], row[1], row[2]) for row in rgb[:4]),

@@ -50,6 +50,20 @@ def test_a_small_canvas_is_decoded_whole_and_once():
     assert asked == [(layout.rows.bounds, layout.cols.bounds)]
 
 
+@pytest.mark.parametrize(("side", "pieces"), [(32, 1), (38, 1), (44, 3)])
+def test_a_card_may_have_a_larger_canvas_decoded_whole(side: int, pieces: int):
+    """Axis by axis; a canvas beyond that has the tiles it always had."""
+    params = PARAMS.model_copy(update={"decode_whole": 40})
+    canvas = Box(col=-5, row=8, width=side * 8, height=56 * 8)
+    layout, before = Layout.of(params, 8, canvas), Layout.of(PARAMS, 8, canvas)
+    assert layout.tile_cols.pieces == pieces
+    assert layout.tile_rows == before.tile_rows
+    assert (layout.tile_cols == before.tile_cols) == (side > 40)
+    if pieces == 1:
+        assert len(layout.tile_cols.cells(0)) == canvas.width
+        assert (layout.tile_cols.weight(0) == 1).all()
+
+
 def test_tiles_have_one_shape_and_are_decoded_once():
     for canvas in (None, canvas_box(Box(col=0, row=0, width=700, height=300), PARAMS, 8)):
         layout = Layout.of(PARAMS, 8, canvas)
