@@ -25,6 +25,9 @@ from text2earth_qgis.core.settings import Access
 from text2earth_qgis.core.transport import open_client
 from text2earth_qgis.processing.provider import Text2EarthProvider
 
+PATIENCE = 200_000  # milliseconds: so long takes only what will never happen, on any machine
+# A scene that takes minutes on a machine many times faster than any of today: it does not end by itself.
+HOURS = {"EXTENT": "500000,504096,5800000,5803072 [EPSG:32633]", "GSD": 1, "STEPS": 170}
 ROOT = Path(__file__).resolve().parents[2]
 BACKEND_PYTHON = ROOT / ".venv" / "backend" / "bin" / "python"
 SETTINGS = {"TEXT2EARTH_DEVICE": "cpu", "TEXT2EARTH_THREADS": "1", "TEXT2EARTH_LEASE_SECONDS": "3"}
@@ -103,7 +106,7 @@ class Backend:
             os.killpg(self.process.pid, number)
         else:
             self.process.send_signal(number)
-        self.process.wait(30)
+        self.process.wait(60)
         self.process.stdout.close()
 
 
@@ -202,7 +205,7 @@ def in_worker(name, parameters, qtbot, during=lambda task: None, project=None):
     task.executed.connect(lambda good, results: ends.append((good, results)))
     QgsApplication.taskManager().addTask(task)
     during(task)
-    qtbot.waitUntil(lambda: bool(ends), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(ends), timeout=PATIENCE)
     return (*ends[0], feedback.textLog())
 
 

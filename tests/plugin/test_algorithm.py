@@ -19,14 +19,13 @@ from qgis.core import (
     QgsProcessingParameterExtent,
 )
 
-from tests.plugin.conftest import algorithm_of, in_worker, jobs, run_batch
+from tests.plugin.conftest import HOURS, PATIENCE, algorithm_of, in_worker, jobs, run_batch
 from tests.plugin.web import Reply
 from text2earth_qgis.core import layers, settings, transport
 from text2earth_qgis.core.history import History
 
 EXTENT = "500000,500128,5800000,5800128 [EPSG:32633]"
 QUICK = {"PROMPT": "a lake", "EXTENT": EXTENT, "GSD": 1, "STEPS": 2, "SEED": 7}
-SLOW = {**QUICK, "EXTENT": "500000,500256,5800000,5800256 [EPSG:32633]", "STEPS": 200}
 
 
 pytestmark = pytest.mark.usefixtures("provider", "own_history")
@@ -227,7 +226,8 @@ def test_failures_of_backend_and_network_are_sentences(web, monkeypatch, tmp_pat
     reply, sentence = FAILURES[name]
     web.answer = lambda _request: reply
     monkeypatch.setenv("TEXT2EARTH_BACKEND_URL", web.url)
-    monkeypatch.setattr(transport, "TIMEOUT", 0.5)
+    if reply.hold:
+        monkeypatch.setattr(transport, "TIMEOUT", 0.5)
     good, _results, log = in_worker("generate", {**QUICK, "OUTPUT": str(tmp_path / "a.tif")}, qtbot)
     assert not good
     assert sentence in log
@@ -236,10 +236,12 @@ def test_failures_of_backend_and_network_are_sentences(web, monkeypatch, tmp_pat
 
 def test_cancel_in_a_worker_deletes_the_job(backend, tmp_path, qtbot):
     def cancel(task):
-        qtbot.waitUntil(lambda: bool(jobs(backend, "running")), timeout=60_000)
+        qtbot.waitUntil(lambda: bool(jobs(backend, "running")), timeout=PATIENCE)
         task.cancel()
 
-    good, _results, log = in_worker("generate", {**SLOW, "OUTPUT": str(tmp_path / "a.tif")}, qtbot, cancel)
+    good, _results, log = in_worker(
+        "generate", {**QUICK, **HOURS, "OUTPUT": str(tmp_path / "a.tif")}, qtbot, cancel
+    )
     assert not good
     assert "Cancelled" in log
     assert jobs(backend, "running", "accepted") == []

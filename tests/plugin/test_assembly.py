@@ -15,6 +15,7 @@ from qgis.core import (
 )
 
 from tests.plugin import scenes
+from tests.plugin.conftest import PATIENCE
 from tests.plugin.test_watcher import ended
 from text2earth_qgis.core import datasets, edits, masks
 from text2earth_qgis.core.assembly import Assembly, stamp_of
@@ -159,9 +160,10 @@ def test_from_the_order_to_the_file(backend, history, tmp_path, qtbot):
 
 def test_a_cancel_while_it_is_sent(backend, history, tmp_path, qtbot):
     path = scenes.raster(tmp_path / "a.tif")
-    ends = []
+    ends, begun = [], []
 
     def prepare(listener):
+        begun.append(1)
         while not listener.isCanceled():
             time.sleep(0.01)
         ends.append("stopped")
@@ -171,9 +173,9 @@ def test_a_cancel_while_it_is_sent(backend, history, tmp_path, qtbot):
     watcher = JobWatcher(backend.access, history, run, 0.1, prepare=prepare)
     watcher.dismissed.connect(lambda run: ends.append(run.state))
     watcher.start()
-    qtbot.wait(200)
+    qtbot.waitUntil(lambda: bool(begun), timeout=PATIENCE)
     watcher.cancel()
-    qtbot.waitUntil(lambda: len(ends) == 2, timeout=5000)
+    qtbot.waitUntil(lambda: len(ends) == 2, timeout=PATIENCE)
     assert sorted(ends) == ["dismissed", "stopped"]
     assert not history.unfinished()
     assert Path(path).exists()

@@ -17,7 +17,7 @@ CONTENT = bytes(range(256)) * 4096 * 20  # 20 MiB: three ranges
 @pytest.fixture
 def client(web):
     with requests.Session() as session:
-        yield Client(session, web.url + "/base", timeout=5, pause=lambda _seconds: None)
+        yield Client(session, web.url + "/base", timeout=60, pause=lambda _seconds: None)
 
 
 def link(web, content=None):

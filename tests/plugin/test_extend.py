@@ -23,7 +23,7 @@ from qgis.core import (
 )
 
 from tests.plugin import scenes
-from tests.plugin.conftest import ROOT
+from tests.plugin.conftest import PATIENCE, ROOT
 from text2earth_qgis.core.history import History
 
 SCENE = ROOT / "resources" / "demo" / "scene.tif"
@@ -193,7 +193,7 @@ def test_the_aerial_scene_in_qgis_process(backend, tmp_path):
     command = [ROOT / ".ci/qgis", "process", "run", "text2earth:extend", "--"]
     command += [f"{name}={value}" for name, value in values.items()]
     environment = {**os.environ, **backend.environment}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE / 1000)
     assert done.returncode == 0, done.stderr
     assert "are sent to http://127.0.0.1" in done.stdout
     new, corner = holds(path, target)

@@ -3,7 +3,7 @@
 import pytest
 from qgis.PyQt.QtCore import QProcessEnvironment
 
-from tests.plugin.conftest import BACKEND_PYTHON
+from tests.plugin.conftest import BACKEND_PYTHON, PATIENCE
 from text2earth_qgis.core.local_backend import LocalBackend, clean_environment
 from text2earth_qgis.core.settings import Access
 from text2earth_qgis.core.transport import open_client
@@ -19,17 +19,17 @@ def local(qtbot):
 def test_it_starts_answers_and_stops(local, qtbot, tmp_path, tiny_model, monkeypatch):
     monkeypatch.setenv("PYTHONHOME", "/nowhere")  # as QGIS has it on Windows: would stop any other Python
     options = ["--port", "0", "--data-dir", str(tmp_path), "--model", str(tiny_model)]
-    with qtbot.waitSignal(local.listening, timeout=60_000) as told:
+    with qtbot.waitSignal(local.listening, timeout=PATIENCE) as told:
         local.start(str(BACKEND_PYTHON), *options)
     token = (tmp_path / "token").read_text().strip()
     assert open_client(Access(told.args[0], token=token)).healthz()["model"] == "tiny"
-    with qtbot.waitSignal(local.ended, timeout=20_000):
+    with qtbot.waitSignal(local.ended, timeout=PATIENCE):
         local.stop(10_000)
     assert not local.running
 
 
 def test_a_wrong_program_is_told(local, qtbot):
-    with qtbot.waitSignal(local.ended, timeout=5_000) as told:
+    with qtbot.waitSignal(local.ended, timeout=PATIENCE) as told:
         local.start("/nowhere/python")
     assert told.args == ["/nowhere/python cannot be started. Choose the backend's Python."]
 
@@ -37,7 +37,7 @@ def test_a_wrong_program_is_told(local, qtbot):
 def test_a_python_without_the_backend_is_told(local, qtbot):
     lines = []
     local.said.connect(lines.append)
-    with qtbot.waitSignal(local.ended, timeout=20_000) as told:
+    with qtbot.waitSignal(local.ended, timeout=PATIENCE) as told:
         local.start("/usr/bin/python3")
     assert told.args == ["The backend on this computer has ended (code 1)."]
     assert "model_backend" in lines[-1]

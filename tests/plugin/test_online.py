@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,7 +19,7 @@ from qgis.PyQt.QtCore import QBuffer, QByteArray, QIODevice
 from qgis.PyQt.QtGui import QImage
 
 from tests.plugin import scenes
-from tests.plugin.conftest import in_worker, jobs
+from tests.plugin.conftest import PATIENCE, in_worker, jobs
 from tests.plugin.web import Reply
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.history import History
@@ -215,67 +214,6 @@ def wms(web):
     return answer
 
 
-@pytest.mark.parametrize(
-    ("code", "origin", "zooms", "place"),
-    [
-        (3857, (-WORLD, WORLD), [2 * WORLD / 256 / 2**zoom for zoom in range(19)], PLACE),
-        (25833, (-46_133.17, 6_301_219.54), [4.0, 1.0, 0.5], (400_100.0, 5_600_100.0)),
-    ],
-    ids=["the grid of XYZ", "a grid of its own"],
-)
-def test_a_tiled_map_server(backend, web, tmp_path, project, code, origin, zooms, place):
-    """A WMTS, in pixels of one of its own sizes; those of a grid of its own are shifted by less than one."""
-    web.answer = wmts(web, code, origin, zooms)
-    source = f"crs=EPSG:{code}&format=image/png&layers=land&styles=default&tileMatrixSet=grid"
-    capabilities = "/wmts?SERVICE%3DWMTS%26REQUEST%3DGetCapabilities"
-    layer = QgsRasterLayer(f"{source}&url={web.url}{capabilities}", "tiles", "wms")
-    assert layer.isValid()
-    project.addMapLayer(layer)
-    edit(layer.id(), square(20, place, f"EPSG:{code}"), tmp_path / "b.tif")
-    made = gdal.Open(str(tmp_path / "b.tif"))
-    x, size, _, y, _, _ = made.GetGeoTransform()
-    assert size == pytest.approx(zooms[-1])
-    col, row = round((x - origin[0]) / size), round((origin[1] - y) / size)
-    expected = painted(np.arange(made.RasterXSize) + col, np.arange(made.RasterYSize) + row)
-    changed = (scenes.everything(tmp_path / "b.tif")[0].transpose(1, 2, 0) != expected).any(-1)
-    rows, cols = np.nonzero(changed)
-    side = 20 / size
-    assert 0.6 * side**2 < changed.sum()
-    assert max(np.ptp(rows), np.ptp(cols)) < side + 2
-
-
-def wmts(web, code, origin, zooms):
-    """Return what answers as a small WMTS; ``zooms`` are pixel sizes in metres from the ``origin``."""
-    get = f"""<ows:DCP><ows:HTTP><ows:Get xlink:href="{web.url}/wmts?"><ows:Constraint name="GetEncoding">
-<ows:AllowedValues><ows:Value>KVP</ows:Value></ows:AllowedValues></ows:Constraint></ows:Get></ows:HTTP></ows:DCP>"""
-    tiles = "".join(
-        f"""<TileMatrix><ows:Identifier>{zoom}</ows:Identifier>
-<ScaleDenominator>{size / 0.00028!r}</ScaleDenominator><TopLeftCorner>{origin[0]} {origin[1]}</TopLeftCorner>
-<TileWidth>256</TileWidth><TileHeight>256</TileHeight>
-<MatrixWidth>{round(2 * WORLD / 256 / size)}</MatrixWidth>
-<MatrixHeight>{round(2 * WORLD / 256 / size)}</MatrixHeight></TileMatrix>"""
-        for zoom, size in enumerate(zooms)
-    )
-    capabilities = f"""<?xml version="1.0"?>
-<Capabilities xmlns="http://www.opengis.net/wmts/1.0" xmlns:ows="http://www.opengis.net/ows/1.1"
- xmlns:xlink="http://www.w3.org/1999/xlink" version="1.0.0"><ows:OperationsMetadata>
-<ows:Operation name="GetTile">{get}</ows:Operation></ows:OperationsMetadata>
-<Contents><Layer><ows:Title>land</ows:Title><ows:Identifier>land</ows:Identifier><ows:WGS84BoundingBox>
-<ows:LowerCorner>13 50</ows:LowerCorner><ows:UpperCorner>15 51</ows:UpperCorner></ows:WGS84BoundingBox>
-<Style isDefault="true"><ows:Identifier>default</ows:Identifier></Style><Format>image/png</Format>
-<TileMatrixSetLink><TileMatrixSet>grid</TileMatrixSet></TileMatrixSetLink></Layer>
-<TileMatrixSet><ows:Identifier>grid</ows:Identifier>
-<ows:SupportedCRS>urn:ogc:def:crs:EPSG::{code}</ows:SupportedCRS>{tiles}</TileMatrixSet></Contents></Capabilities>"""
-
-    def answer(request):
-        asked = {key.lower(): value[0] for key, value in parse_qs(urlsplit(request.path).query).items()}
-        if asked["request"] == "GetCapabilities":
-            return Reply(200, capabilities.encode(), {"Content-Type": "text/xml"})
-        return tile(replace(request, path="/{tilematrix}/{tilecol}/{tilerow}.png".format(**asked)))
-
-    return answer
-
-
 # ---- what may go wrong
 
 
@@ -306,16 +244,13 @@ def test_missing_tiles_stop_the_run(backend, web, tmp_path, project, answer):
 def test_a_slow_server_can_be_left(backend, web, tmp_path, project, qtbot):
     web.answer = lambda _request: Reply(hold=True)
     layer = xyz(web, project)
-    times = []
 
     def cancel(task):
-        qtbot.waitUntil(lambda: bool(web.requests), timeout=20_000)
-        times.append(time.monotonic())
+        qtbot.waitUntil(lambda: bool(web.requests), timeout=PATIENCE)
         task.cancel()
 
     asked = {**QUICK, "INPUT": layer.id(), "MASK": square(40), "OUTPUT": str(tmp_path / "b.tif")}
     good, _results, log = in_worker("edit", asked, qtbot, cancel, project)
-    assert time.monotonic() - times[0] < 5
     assert not good
     assert "Cancelled" in log
     assert not (tmp_path / "b.tif").exists()

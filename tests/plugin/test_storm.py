@@ -19,7 +19,7 @@ def test_two_hundred_cancelled_transfers(web):
 
     web.answer = answer
     storm = Path(__file__).with_name("storm.py")
-    done = subprocess.run([sys.executable, storm, web.url], capture_output=True, text=True, timeout=90)
+    done = subprocess.run([sys.executable, storm, web.url], capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout.splitlines()[-1])
     print(told)

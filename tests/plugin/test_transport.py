@@ -5,12 +5,12 @@ import gzip
 import json
 import socket
 import threading
-import time
 
 import pytest
 from qgis.core import QgsApplication, QgsAuthMethodConfig, QgsFeedback, QgsNetworkAccessManager, QgsTask
 from qgis.PyQt.QtNetwork import QNetworkProxy
 
+from tests.plugin.conftest import PATIENCE
 from tests.plugin.web import File, Reply, Web
 from text2earth_qgis.core import calls, transport
 from text2earth_qgis.core.errors import BackendError, Cancelled, PluginError, Unreachable
@@ -32,7 +32,7 @@ def asking(web, qtbot):
     def ask(call):
         answers = []
         client.run(call, answers.append, answers.append)
-        qtbot.waitUntil(lambda: bool(answers), timeout=10_000)
+        qtbot.waitUntil(lambda: bool(answers), timeout=PATIENCE)
         return answers[0]
 
     yield ask
@@ -58,7 +58,7 @@ class Work(QgsTask):
 def in_worker(qtbot):
     def run(function):
         task = Work(function)
-        with qtbot.waitSignal(task.taskCompleted, timeout=20_000):
+        with qtbot.waitSignal(task.taskCompleted, timeout=PATIENCE):
             QgsApplication.taskManager().addTask(task)
         if task.error:
             raise task.error
@@ -138,7 +138,7 @@ def test_token_goes_to_the_backend_and_nowhere_else(web):
 def test_port_is_part_of_the_origin(web):
     session = open_session(Access(web.url[:-1], token="secret-word"))  # a port that begins alike
     web.answer = lambda _request: Reply.of({})
-    session.get(web.url + "/", timeout=5)
+    session.get(web.url + "/", timeout=60)
     assert "authorization" not in web.requests[0].headers
 
 
@@ -254,7 +254,7 @@ def test_silence_is_a_timeout(web, monkeypatch, qtbot):
     told = []
     client = AsyncClient(Access(web.url))
     client.run(calls.landing(), told.append, told.append)
-    qtbot.waitUntil(lambda: bool(told), timeout=5_000)
+    qtbot.waitUntil(lambda: bool(told), timeout=PATIENCE)
     assert "did not answer in time" in str(told[0])
 
 
@@ -266,12 +266,10 @@ def test_cancel_ends_a_transfer_at_once(web, in_worker):
 
     def ask(task):
         threading.Timer(0.2, task.cancel).start()
-        started = time.monotonic()
-        with pytest.raises(Cancelled):
+        with pytest.raises(Cancelled):  # else it would time out, or wait for as long as the test may take
             open_client(Access(web.url), task).landing()
-        return time.monotonic() - started
 
-    assert in_worker_cancelled(in_worker, ask) < 2
+    in_worker_cancelled(in_worker, ask)
 
 
 def in_worker_cancelled(in_worker, function):
@@ -288,17 +286,15 @@ def in_worker_cancelled(in_worker, function):
 def test_pause_can_be_cancelled(qtbot):
     feedback = QgsFeedback()
     threading.Timer(0.2, feedback.cancel).start()
-    started = time.monotonic()
     with pytest.raises(Cancelled):
-        transport.pause(30, feedback)
-    assert time.monotonic() - started < 2
+        transport.pause(24 * 3600, feedback)
 
 
 def test_pending_question_can_be_dropped(web, qtbot):
     web.answer = lambda _request: Reply(hold=True)
     client, told = AsyncClient(Access(web.url)), []
     pending = client.run(calls.landing(), told.append, told.append)
-    qtbot.waitUntil(lambda: bool(web.requests), timeout=5_000)
+    qtbot.waitUntil(lambda: bool(web.requests), timeout=PATIENCE)
     pending.cancel()
     client.run(calls.landing(), told.append, told.append)
     client.close()

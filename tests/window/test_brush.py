@@ -226,7 +226,7 @@ def test_long_strokes_stay_light(form, canvas):
     )
     print(f"{corners} corners; longest of {slots.count:,} stays {slots.longest * 1000:.1f} ms, {slots.where}")
     assert corners < 3000
-    assert slots.longest < 0.050
+    assert slots.longest < slots.allowed
 
 
 def test_a_layer_of_the_user_is_not_painted_on(dock, form, scene, canvas):

@@ -23,7 +23,7 @@ from qgis.core import (
 from qgis.PyQt.QtWidgets import QMessageBox
 from test_dock import texts_fit
 from test_edit_mode import LAKE, form, polygons, run, square  # noqa: F401 (form is a fixture)
-from test_run import SLOT, bar, state
+from test_run import bar, state
 
 from tests.plugin.web import Reply, Web
 
@@ -134,7 +134,7 @@ def test_from_the_question_to_the_layer_above(dock, form, tiles, scene, web, ifa
         until(lambda: state(dock, key) == "fetched")
         until(lambda: len(group.children()) == 2)
     print(f"longest of {slots.count:,} stays {slots.longest * 1000:.1f} ms of CPU, in {slots.where}")
-    assert slots.longest < SLOT
+    assert slots.longest < slots.allowed
     assert settings.sends_imagery_of(host)
     assert folders() == []
     done = dock.runs.row(key).run

@@ -27,7 +27,7 @@ def alpha(preview, layer, col, row):
 
 
 def drawn(preview, condition=lambda: True):
-    until(lambda: not preview.picture().isNull() and preview._work is None and condition(), 20)
+    until(lambda: not preview.picture().isNull() and preview._work is None and condition())
 
 
 def test_it_grows_and_fades_in(dock, form, scene, iface):  # noqa: F811
@@ -122,9 +122,9 @@ def test_many_polygons_never_stop_the_window(dock, form, scene, iface):  # noqa:
             box.scale(share)
             iface.mapCanvas().setExtent(box)
             settle()
-        until(lambda: not preview._pause.isActive() and preview._work is None, 30)
+        until(lambda: not preview._pause.isActive() and preview._work is None)
     print(f"longest of {slots.count:,} stays {slots.longest * 1000:.1f} ms of CPU, in {slots.where}")
-    assert slots.longest < 0.050
+    assert slots.longest < slots.allowed
 
 
 def test_a_thin_mask_is_whole_along_its_middle():

@@ -6,7 +6,7 @@ import gc
 import importlib
 import subprocess
 
-from conftest import PYTHON, ROOT, grab, settle, until
+from conftest import PATIENCE, PYTHON, ROOT, grab, settle, until
 from qgis import utils
 from qgis.core import QgsApplication, QgsMapLayer, QgsProject, QgsSettings
 from qgis.gui import QgsMapCanvasItem, QgsMapTool, QgsOptionsWidgetFactory
@@ -158,7 +158,7 @@ def test_a_backend_is_started_from_the_dock_and_ends_with_the_plugin(iface, plug
     until(lambda: plugin.dock.connection.state.trouble)
     assert "Start it" in plugin.dock.notice.actions()
     plugin.dock.notice.actions()["Start it"].click()
-    until(lambda: plugin.dock.connection.state.ready, 90)
+    until(lambda: plugin.dock.connection.state.ready)
     assert plugin.dock.notice.isHidden()
     plugin.backend.stop()
     until(lambda: "has ended" in plugin.dock.notice.text())
@@ -168,6 +168,10 @@ def test_a_backend_is_started_from_the_dock_and_ends_with_the_plugin(iface, plug
 
 def test_qgis_process_needs_no_window(tmp_path):
     done = subprocess.run(
-        [ROOT / ".ci" / "qgis", "process", "list"], capture_output=True, text=True, timeout=120, check=True
+        [ROOT / ".ci" / "qgis", "process", "list"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
     )
     assert "text2earth:generate" in done.stdout

@@ -15,7 +15,7 @@ def picture(canvas) -> QImage:
     done = []
     canvas.mapCanvasRefreshed.connect(lambda: done.append(1))
     canvas.refreshAllLayers()
-    until(lambda: done, 20)
+    until(lambda: done)
     canvas.mapCanvasRefreshed.disconnect()
     settle()
     return canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)

@@ -7,7 +7,7 @@ import json
 import pytest
 from conftest import Slots, box, grab, settle, until
 from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
-from test_run import SLOT, state
+from test_run import state
 
 from text2earth_qgis.core.layers import recipe_of
 
@@ -67,7 +67,7 @@ def test_regions_from_a_layer(dock, form, scene, tmp_path):
         assert form.regions.fields["prompt"].currentField() == "prompt"
         assert not dock.run_button.isEnabled()
         assert planned(dock) == ["a lake", "a forest", "a lake", "a residential area"]
-    assert slots.longest < SLOT, slots.where
+    assert slots.longest < slots.allowed, slots.where
     assert form.regions.said.text() == "4 polygons: a lake, a forest, a residential area"
     assert form._folds["regions"].title() == "Regions: 4 polygons"
     assert dock.run_button.isEnabled()

@@ -14,7 +14,7 @@ def work() -> None:
     dock = fill(4.0, steps=100)
     dock.run_button.click()
     key = dock.runs.model.rows[0].run.key
-    until(lambda: dock.runs.row(key).run.state == "running")
+    until(lambda: dock.runs.row(key).run.job)
     Path(os.environ["STORY_OUT"]).write_text(dock.runs.row(key).run.job)
     QgsProject.instance().setDirty(False)
     iface.actionExit().trigger()

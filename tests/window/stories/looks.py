@@ -24,13 +24,21 @@ def grab(state: str) -> None:
 
 
 def work() -> None:
-    dock = fill(4.0, steps=40)
+    dock = fill(0.5, steps=200)
     grab("planned")
     dock.run_button.click()
     key = dock.runs.model.rows[0].run.key
     until(lambda: dock.previews.items())
     grab("running")
-    until(lambda: dock.runs.row(key).run.state == "fetched", 120)
+    dock.runner.cancel(key)
+    until(lambda: dock.runs.row(key).run.state == "dismissed")
+    dock.runner.forget(key)
+    dock.request.gsd.set_value(4.0)
+    dock.request.advanced.steps.setValue(2)
+    until(lambda: dock.planned is not None and dock.planned.recipe["steps"] == 2)
+    dock.run_button.click()
+    key = dock.runs.model.rows[0].run.key
+    until(lambda: dock.runs.row(key).run.state == "fetched")
     dock.runs.choose(key)
     dock.request.unfold(True)
     until(lambda: dock.request.advanced.price.text())
@@ -69,9 +77,9 @@ def edit(dock) -> None:
     grab("edit-planned")
     dock.run_button.click()
     key = dock.runs.model.rows[0].run.key
-    until(lambda: dock.runs.row(key).run.state in ("running", "fetched"), 60)
+    until(lambda: dock.runs.row(key).run.state in ("running", "fetched"))
     grab("edit-running")
-    until(lambda: dock.runs.row(key).run.state == "fetched", 120)
+    until(lambda: dock.runs.row(key).run.state == "fetched")
     form.unfold(True)
     form.bands.which.setCurrentIndex(1)
     grab("edit-finished")

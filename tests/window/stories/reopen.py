@@ -18,7 +18,7 @@ def work() -> None:
     assert dock.isVisible(), "the dock was open and is not"
     assert dock.request.prompt.text() == PROMPT, "the prompt is forgotten"
     (row,) = dock.runs.model.rows
-    until(lambda: dock.runs.row(row.run.key).run.state == "fetched", 120)
+    until(lambda: dock.runs.row(row.run.key).run.state == "fetched")
     run = dock.runs.row(row.run.key).run
     assert run.job == Path(os.environ["STORY_OUT"]).read_text()
     assert Path(run.target).is_file()

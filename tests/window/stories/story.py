@@ -16,7 +16,7 @@ ROOT = Path(os.environ["STORY_ROOT"])
 PROMPT = "a lake with reed beds, surrounded by meadows and birches, a road from north to south"
 
 
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 200.0) -> None:
     """Serve events until ``condition`` holds."""
     clock = QElapsedTimer()
     clock.start()
@@ -63,7 +63,7 @@ def tell(work: Callable[[], object], ends: bool = True) -> None:
         if ends:
             leave(0)
 
-    QTimer.singleShot(150_000, lambda: leave(8))
+    QTimer.singleShot(550_000, lambda: leave(8))
     QTimer.singleShot(500, act)
 
 
