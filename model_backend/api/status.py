@@ -54,15 +54,19 @@ def _preview(url: str, job: Job) -> dict[str, Any]:
     assert job.plan is not None
     frame, grid = job.plan.recipe.frame, job.plan.recipe.grid
     link = {"href": url + "/preview", "rel": "preview", "type": "image/jpeg", "title": "Preview"}
-    _, turned, _, turned_too, height_of_row, _ = job.plan.transform
-    own = job.plan.recipe.resampled is None
-    if own and (turned or turned_too or height_of_row > 0):  # the rows of an edited raster are no box's
-        return link
-    (width, height), (x, y) = (Decimal(size) for size in frame.pixel_size), map(Decimal, frame.anchor)
+    (x, y), own = map(Decimal, frame.anchor), job.plan.recipe.resampled is None
+    a, b, _, d, e, _ = job.plan.transform
+    if own and (b or d or e > 0):  # the rows of an edited raster are no box's
+        ends = [(grid.col, grid.row), (grid.col + grid.width, grid.row)]
+        ends += [(col, row + grid.height) for col, row in reversed(ends)]
+        return link | {
+            "crs": frame.crs,
+            "corners": [[float(x) + a * col + b * row, float(y) + d * col + e * row] for col, row in ends],
+        }
+    width, height = (Decimal(size) for size in frame.pixel_size)
     left, top = x + grid.col * width, y - grid.row * height
     bbox = [float(v) for v in (left, top - grid.height * height, left + grid.width * width, top)]
-    where = {"crs": frame.crs, "bbox": bbox}
-    return link | where
+    return link | {"crs": frame.crs, "bbox": bbox}
 
 
 def poll_headers(info: dict[str, Any]) -> dict[str, str]:

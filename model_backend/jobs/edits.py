@@ -49,7 +49,9 @@ def run(claim: Claim, bench: Bench) -> list[Result]:
     made = origin(profile.digest, profile.approximate, recipe, bench, inputs.record_prompt)
     names = Names(claim, bench.folder)
     bands = write_edit(names.image, ready.source, patch, plan, recipe, made)
-    watch.picture(picture(names.image, *_shown(ready, recipe)))
+    whole = ready.source.box
+    at = ready.at.model_copy(update={"col": ready.at.col - whole.col, "row": ready.at.row - whole.row})
+    watch.picture(picture(names.image, at, *_shown(ready, recipe)))
     title = "Edited imagery" if recipe.process == "edit" else "Extended imagery"
     return names.results(f"{title} (cloud-optimized GeoTIFF)", recipe, made, bands)
 

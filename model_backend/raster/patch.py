@@ -67,12 +67,15 @@ def write_edit(
     return bands
 
 
-def picture(path: Path, bands: tuple[int, ...], ranges: tuple[tuple[float, float], ...]) -> NDArray[np.uint8]:
-    """Return a raster as (rows, columns, 3) bytes of at most 1,024 a side, stretched, for looking at."""
+def picture(
+    path: Path, box: Box, bands: tuple[int, ...], ranges: tuple[tuple[float, float], ...]
+) -> NDArray[np.uint8]:
+    """Return a box of a file's pixels as (rows, columns, 3) bytes of at most 1,024 a side, for looking at."""
+    scale = max(1.0, max(box.width, box.height) / _PREVIEW)
+    shape = len(bands), max(1, round(box.height / scale)), max(1, round(box.width / scale))
     with rasterio.Env(**SEALED), rasterio.open(path, driver="GTiff") as file:
-        scale = max(1.0, max(file.width, file.height) / _PREVIEW)
-        shape = len(bands), max(1, round(file.height / scale)), max(1, round(file.width / scale))
-        values = file.read(list(bands), out_shape=shape).astype(np.float64)
+        window = Window(box.col, box.row, box.width, box.height)
+        values = file.read(list(bands), out_shape=shape, window=window).astype(np.float64)
     low, high = np.array(ranges).T[:, :, None, None]
     shown = np.nan_to_num((values - low) / (high - low) * 255).clip(0, 255).astype(np.uint8)
     return np.broadcast_to(shown, (3, *shape[1:])).transpose(1, 2, 0)

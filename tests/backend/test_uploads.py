@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 import rasterio
 import rasterio.features
 from affine import Affine
+from PIL import Image
 
 from tests.backend.serving import Server, execute, finished, submit
 from tests.tiny import build_tiny
@@ -203,6 +205,39 @@ def test_every_way_to_name_a_raster(client: httpx.Client, raster: Path, tmp_path
         refused = execute(client, "edit", {"prompt": "a", "source": bad, "mask": mask})
         assert refused.status_code == 400, bad
         assert refused.json()["field"].split(".")[0] == "source"
+
+
+PLACE = Affine(1, 0, 500000, 0, -1, 5200000)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [PLACE, PLACE @ Affine.rotation(30), Affine(1, 0, 500000, 0, 1, 5200000)],
+    ids=["north-up", "rotated", "south-up"],
+)
+def test_the_preview_says_where_it_lies(client: httpx.Client, tmp_path: Path, transform: Affine) -> None:
+    row, col = np.mgrid[:100, :120]
+    land = np.stack([row + 60, col + 40, row // 2 + col]).astype(np.uint8)
+    painted = np.zeros((1, 100, 120), np.uint8)
+    painted[0, 40:60, 30:70] = 1
+    source, mask = (
+        {"upload": send(client, write(tmp_path / f"{name}.tif", pixels, transform=transform))}
+        for name, pixels in (("land", land), ("mask", painted))
+    )
+    job = submit(client, "edit", {"prompt": "a", "source": source, "mask": mask, "seed": 1, "feather": 0})
+    link = next(link for link in finished(client, job)["links"] if link["rel"] == "preview")
+    corners = [transform @ corner for corner in ((30, 40), (70, 40), (70, 60), (30, 60))]
+    if transform == PLACE:
+        assert link["bbox"] == [500030, 5199940, 500070, 5199960]
+    else:
+        assert np.allclose(link["corners"], corners, rtol=0, atol=1e-6)
+    result = client.get(f"/jobs/{job}/results/image.tif").content
+    with (
+        rasterio.open(io.BytesIO(result)) as file,
+        Image.open(io.BytesIO(client.get(link["href"]).content)) as jpeg,
+    ):
+        made = file.read()[:, 40:60, 30:70].transpose(1, 2, 0).astype(int)
+        assert np.abs(np.asarray(jpeg) - made).mean() < 0.5 * made.std(), "JPEG of noise, but of this noise"
 
 
 def test_uploads_that_nobody_uses_go(painter: Server, client: httpx.Client, raster: Path) -> None:

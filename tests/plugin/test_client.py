@@ -60,7 +60,15 @@ def test_status_of_ours(client, web):
     assert (status.queue_position, status.eta, status.seed, status.progress) == (2, 12.5, 7, 40)
     assert status.link("results").href == "/x"
     assert (status.link("preview").crs, status.link("preview").bbox) == ("EPSG:32633", (1, 2, 3, 4))
+    assert status.link("preview").outline == ((1, 4), (3, 4), (3, 2), (1, 2))
     assert status.link("monitor") is None
+
+
+def test_a_preview_of_turned_rows():
+    corners = [[0, 0], [4, 3], [1, 7], [-3, 4]]
+    assert Link.from_json({"href": "/y", "corners": corners}).outline == tuple(map(tuple, corners))
+    assert Link.from_json({"href": "/y", "corners": corners[:3]}).outline == ()
+    assert Link.from_json({"href": "/y"}).outline == ()
 
 
 def test_delete_says_whether_there_was_something(client, web):

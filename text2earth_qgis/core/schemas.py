@@ -229,7 +229,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Link:
-    """A link; ``crs`` and ``bbox`` only on our previews, ``sha256`` (hex) only on our result files."""
+    """A link; ``sha256`` (hex) only on our result files, ``crs`` and where they lie only on our previews.
+
+    ``bbox`` says it of most; of those whose rows are turned ``corners`` does, from the first clockwise.
+    """
 
     href: str
     rel: str = ""
@@ -238,13 +241,26 @@ class Link:
     crs: str = ""
     sha256: str = ""
     bbox: tuple[float, ...] = ()
+    corners: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Link:
         """Read one link object."""
         names = ("href", "rel", "type", "title", "crs", "sha256")
         words = {name: str(data.get(name) or "") for name in names}
-        return cls(bbox=tuple(float(value) for value in data.get("bbox") or ()), **words)
+        return cls(
+            bbox=tuple(float(value) for value in data.get("bbox") or ()),
+            corners=tuple((float(x), float(y)) for x, y in data.get("corners") or ()),
+            **words,
+        )
+
+    @property
+    def outline(self) -> tuple[tuple[float, float], ...]:
+        """The corners of what a preview shows, from its top left clockwise; none if it does not say."""
+        if self.corners or len(self.bbox) != 4:
+            return self.corners if len(self.corners) == 4 else ()
+        west, south, east, north = self.bbox
+        return (west, north), (east, north), (east, south), (west, south)
 
 
 @dataclass(frozen=True)

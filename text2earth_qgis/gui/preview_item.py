@@ -1,12 +1,12 @@
 """A picture painted in its place on the map canvas while a job runs.
 
-Holds an image, its extent and its CRS, and follows the canvas through pan, zoom, rotation and changes of CRS.
+Holds an image, its corners and its CRS, and follows the canvas through pan, zoom, rotation and other CRSs.
 Adds nothing to the project; knows nothing of jobs.
 """
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Sequence
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
@@ -20,6 +20,8 @@ from qgis.gui import QgsMapCanvas, QgsMapCanvasItem
 from qgis.PyQt.QtCore import QPointF, QRectF
 from qgis.PyQt.QtGui import QImage, QPainter, QPen, QPolygonF, QTransform
 
+Corners = Sequence[tuple[float, float]]
+
 CELLS = 8  # along each side; every cell is drawn by one projective transform
 
 
@@ -30,14 +32,14 @@ class PreviewItem(QgsMapCanvasItem):
         super().__init__(canvas)
         self._canvas = canvas
         self._image = QImage()
-        self._extent = QgsRectangle()
+        self._ends: Corners = ()
         self._crs = QgsCoordinateReferenceSystem()
         self._grid: list[list[QPointF]] = []
         self.setZValue(50)
 
-    def show_image(self, image: QImage, extent: QgsRectangle, crs: QgsCoordinateReferenceSystem) -> None:
-        """Paint ``image`` over ``extent``, which is given in ``crs``."""
-        self._image, self._extent, self._crs = image, extent, crs
+    def show_image(self, image: QImage, corners: Corners, crs: QgsCoordinateReferenceSystem) -> None:
+        """Paint ``image`` between four ``corners`` in ``crs``, from its top left clockwise."""
+        self._image, self._ends, self._crs = image, corners, crs
         self.updatePosition()
 
     def outline(self) -> QPolygonF:
@@ -66,19 +68,26 @@ class PreviewItem(QgsMapCanvasItem):
         self.update()
 
     def _corners(self) -> Optional[list[list[QPointF]]]:
-        if self._image.isNull() or self._extent.isEmpty():
+        if self._image.isNull() or not self._ends:
             return None
         settings = self._canvas.mapSettings()
         to_canvas = QgsCoordinateTransform(
             self._crs, settings.destinationCrs(), QgsProject.instance().transformContext()
         )
         to_pixel = settings.mapToPixel()
-        xs = [self._extent.xMinimum() + self._extent.width() * i / CELLS for i in range(CELLS + 1)]
-        ys = [self._extent.yMaximum() - self._extent.height() * j / CELLS for j in range(CELLS + 1)]
+        (x, y), (right_x, right_y), _, (below_x, below_y) = self._ends
+        shares = [number / CELLS for number in range(CELLS + 1)]
+        rows = [
+            [
+                (x + u * (right_x - x) + v * (below_x - x), y + u * (right_y - y) + v * (below_y - y))
+                for u in shares
+            ]
+            for v in shares
+        ]
         try:
             return [
-                [QPointF(to_pixel.transform(to_canvas.transform(QgsPointXY(x, y))).toQPointF()) for x in xs]
-                for y in ys
+                [QPointF(to_pixel.transform(to_canvas.transform(QgsPointXY(*at))).toQPointF()) for at in row]
+                for row in rows
             ]
         except QgsCsException:  # the place cannot be shown in the canvas CRS
             return None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Callable, Optional
 
-from qgis.core import QgsRectangle
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtGui import QImage
@@ -39,7 +38,7 @@ class Previews(QObject):
         """Show the latest preview of a job, if it has one."""
         key, status = standing.run.key, standing.status
         link = status.link("preview") if status is not None and status.status == "running" else None
-        if link is None or len(link.bbox) != 4 or key in self._asked:
+        if link is None or not link.outline or key in self._asked:
             return
         self._asked.add(key)
         self._client().run(
@@ -72,7 +71,7 @@ class Previews(QObject):
         self._asked.discard(key)
         if key not in self._items:
             self._items[key] = PreviewItem(self._canvas)
-        self._items[key].show_image(image, QgsRectangle(*link.bbox), crs)
+        self._items[key].show_image(image, link.outline, crs)
 
     def _missed(self, key: str, _error: PluginError) -> None:
         """A preview may be gone by the time it is asked for: the next status links to the next one."""
