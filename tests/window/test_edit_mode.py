@@ -233,16 +233,17 @@ def test_from_run_to_the_whole_result(dock, form, scene, iface, tmp_path, backen
     grab("edit-finished")
 
 
-def test_progress_preview_and_cancel(dock, form, scene, backend):
+def test_progress_preview_and_cancel(dock, form, scene, backend, iface):
     form.model.steps.setValue(200)
     fill(dock, form, scene, side=370, corner=(10, 5))
     key = run(dock)
     assert dock.runs.card(key).phase() == "Sending"
     until(lambda: state(dock, key) == "running")
     until(lambda: dock.previews.items())
-    seen = dock.previews.items()[0]._extent
+    seen = dock.previews.items()[0].outline().boundingRect().topLeft()
     shape = square(scene, 10, 5, 370).boundingBox()
-    assert (seen.xMinimum(), seen.yMaximum()) == pytest.approx((shape.xMinimum(), shape.yMaximum()))
+    there = iface.mapCanvas().getCoordinateTransform().transform(shape.xMinimum(), shape.yMaximum())
+    assert (seen.x(), seen.y()) == pytest.approx((there.x(), there.y()))
     grab("edit-running")
     done = dock.runs.row(key).run
     dock.runs.card(key).cancel.click()
