@@ -18,6 +18,7 @@ from text2earth_qgis.core import patch
 from text2earth_qgis.core.datasets import RasterFile, Stop
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.schemas import Box, Json
+from text2earth_qgis.core.systems import own_systems
 
 RESULTS = ("whole", "patch", "vrt")
 BESIDE = (".aux.xml", ".ovr")  # files that QGIS itself writes when it shows a raster
@@ -71,7 +72,8 @@ class Assembly:
         """Read what ``to_json`` wrote."""
         source = dict(data["source"])
         source["options"] = tuple(source["options"])
-        source["crs"] = QgsCoordinateReferenceSystem.fromWkt(source["crs"])
+        with own_systems():
+            source["crs"] = QgsCoordinateReferenceSystem.fromWkt(source["crs"])
         return cls(
             **{
                 **data,

@@ -26,6 +26,7 @@ from text2earth_qgis.core.datasets import Grid, RasterFile, Stop
 from text2earth_qgis.core.errors import JobFailed, RasterRefused
 from text2earth_qgis.core.rasters import Look
 from text2earth_qgis.core.schemas import Box, Json
+from text2earth_qgis.core.systems import crs_of, own_systems
 
 Ranges = tuple[tuple[float, float], ...]
 
@@ -88,15 +89,15 @@ def located(recipe: Json, box: Json, cut: Box, grid: Grid, context: QgsCoordinat
         return Box(cut.col + there.col, cut.row + there.row, there.width, there.height)
     frame = recipe["frame"]
     (width, height), (x, y) = (float(size) for size in frame["pixel_size"]), frame["anchor"]
-    crs = QgsCoordinateReferenceSystem(frame["crs"])
-    crs = crs if crs.isValid() else QgsCoordinateReferenceSystem.fromWkt(frame["crs"])
-    working = Grid((x, width, 0.0, y, 0.0, -height), 0, 0, crs)
-    way = QgsCoordinateTransform(crs, grid.crs, context)
-    try:
-        points = [way.transform(QgsPointXY(*point)) for point in working.outline(there)]
-        found = datasets.around(grid.pixels([(point.x(), point.y()) for point in points]))
-    except (QgsCsException, ValueError) as error:
-        raise JobFailed("The backend works where the CRS of the raster is not defined.") from error
+    with own_systems():
+        crs = crs_of(frame["crs"])
+        working = Grid((x, width, 0.0, y, 0.0, -height), 0, 0, crs)
+        way = QgsCoordinateTransform(crs, grid.crs, context)
+        try:
+            points = [way.transform(QgsPointXY(*point)) for point in working.outline(there)]
+            found = datasets.around(grid.pixels([(point.x(), point.y()) for point in points]))
+        except (QgsCsException, ValueError) as error:
+            raise JobFailed("The backend works where the CRS of the raster is not defined.") from error
     return datasets.grown(found, 2)  # the way back may differ from the backend's by a little
 
 

@@ -22,7 +22,6 @@ from qgis.core import (
     QgsCoordinateTransform,
     QgsCoordinateTransformContext,
     QgsCsException,
-    QgsDistanceArea,
     QgsFeatureRequest,
     QgsGeometry,
     QgsPointXY,
@@ -35,8 +34,8 @@ from text2earth_qgis.core.datasets import Grid, RasterFile, Stop
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.rasters import crs_text
 from text2earth_qgis.core.schemas import Box, Json, Polygons
+from text2earth_qgis.core.systems import measure
 
-ELLIPSOID = "EPSG:7030"  # WGS 84; a project's own may be none or, for a custom CRS, wrong
 CUTS = 7  # corners of an edge more, where a straight line of the mask bends in the raster's CRS
 DIGITS = 15
 MOST = 900_000  # characters of GeoJSON: a request may have a little more
@@ -146,16 +145,14 @@ def outside() -> RasterRefused:
 
 def ground_pixel(grid: Grid, context: QgsCoordinateTransformContext) -> tuple[float, float]:
     """Return ground metres of a column and of a row in the middle of a grid, roughly: for margins only."""
-    measure = QgsDistanceArea()
-    measure.setSourceCrs(grid.crs, context)
-    measure.setEllipsoid(ELLIPSOID)
     x0, a, b, y0, d, e = grid.transform
     x = x0 + a * grid.width / 2 + b * grid.height / 2
     y = y0 + d * grid.width / 2 + e * grid.height / 2
     sizes = []
+    area = measure(grid.crs, context)
     for step_x, step_y in ((a, d), (b, e)):
         try:
-            found = measure.measureLine(QgsPointXY(x, y), QgsPointXY(x + step_x, y + step_y))
+            found = area.measureLine(QgsPointXY(x, y), QgsPointXY(x + step_x, y + step_y))
         except QgsCsException as error:
             raise RasterRefused("The raster's CRS is not defined where the raster lies.") from error
         sizes.append(found)

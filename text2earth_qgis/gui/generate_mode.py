@@ -14,9 +14,9 @@ from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.history import Run
 from text2earth_qgis.core.joins import continued
 from text2earth_qgis.core.schemas import GenerateInputs, Json, Plan, Polygons
+from text2earth_qgis.core.systems import crs_of
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.footprint import Footprint
-from text2earth_qgis.gui.ground import crs_of
 from text2earth_qgis.gui.latest import Latest, Look
 from text2earth_qgis.gui.mode import Mode
 from text2earth_qgis.gui.panels.plan import PlanPanel, price

@@ -15,9 +15,9 @@ from qgis.PyQt.QtGui import QImage
 from text2earth_qgis.core import calls
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.schemas import Link
+from text2earth_qgis.core.systems import crs_of
 from text2earth_qgis.core.transport import AsyncClient
 from text2earth_qgis.core.watcher import Standing
-from text2earth_qgis.gui.ground import crs_of
 from text2earth_qgis.gui.preview_item import PreviewItem
 
 

@@ -28,7 +28,7 @@ from qgis.core import (
 
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.schemas import Json
-from text2earth_qgis.gui.ground import crs_of
+from text2earth_qgis.core.systems import crs_of
 
 NAME = "Mask"
 MARK = "text2earth/mask"  # custom property

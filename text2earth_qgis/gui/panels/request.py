@@ -17,8 +17,8 @@ from qgis.PyQt.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QTo
 from text2earth_qgis.core import regions
 from text2earth_qgis.core.rasters import crs_text, extent_of
 from text2earth_qgis.core.schemas import Extent, GenerateInputs, Json
+from text2earth_qgis.core.systems import crs_of
 from text2earth_qgis.gui import ground, words
-from text2earth_qgis.gui.ground import crs_of
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.map_tools.draw_extent import DrawExtent
 from text2earth_qgis.gui.panels.advanced import AdvancedPanel
