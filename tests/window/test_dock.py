@@ -212,7 +212,7 @@ def test_drawing_an_extent(dock, scene, canvas):
     assert not dock.request.extent.draw_button.isChecked()
 
 
-@pytest.mark.parametrize("way", ["escape", "right click", "button", "another tool", "click"])
+@pytest.mark.parametrize("way", ["escape", "right click", "button", "another tool", "another tab", "click"])
 def test_leaving_the_drawing_tool(dock, canvas, way):
     pan, other = QgsMapToolPan(canvas), QgsMapToolPan(canvas)
     canvas.setMapTool(pan)
@@ -226,6 +226,8 @@ def test_leaving_the_drawing_tool(dock, canvas, way):
         dock.request.extent.draw_button.click()
     elif way == "another tool":
         canvas.setMapTool(other)
+    elif way == "another tab":
+        dock.turn_to(dock.edit)
     else:
         QTest.mouseClick(canvas.viewport(), LEFT, PLAIN, QPoint(100, 100))
         assert canvas.mapTool() is not pan  # a click draws nothing and leaves nothing

@@ -66,8 +66,10 @@ class GenerateMode(Mode):
         return self.request.missing()
 
     def show(self, shown: bool) -> None:
-        """Outline the extent while the form is seen."""
+        """Outline the extent while the form is seen; only then it can be drawn."""
         super().show(shown)
+        if not shown:
+            self.request.extent.leave_tool()
         self._outline()
 
     def ask(self) -> None:

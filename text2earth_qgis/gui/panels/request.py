@@ -67,9 +67,13 @@ class ExtentField(QWidget):
         layout.addWidget(self._size)
         self._show_size()
 
+    def leave_tool(self) -> None:
+        """Give the canvas back, if an extent is being drawn."""
+        self._tool.leave()
+
     def close_tool(self) -> None:
         """Leave the canvas for good."""
-        self._tool.leave()
+        self.leave_tool()
         self._canvas.mapToolSet.disconnect(self._show_tool)
         self._canvas.destinationCrsChanged.disconnect(self._follow_crs)
         self._tool.deleteLater()
@@ -119,7 +123,7 @@ class ExtentField(QWidget):
         if checked:
             self._tool.begin()
         else:
-            self._tool.leave()
+            self.leave_tool()
 
     def _show_tool(self, *_tools: object) -> None:
         self.draw_button.setChecked(self._canvas.mapTool() is self._tool)
