@@ -46,7 +46,7 @@ class Reaper:
 
     def close(self) -> None:
         """End, and take every worker along."""
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=60)
 
     def _ask(self, order: dict[str, Any]) -> Any:
         assert self._process.stdin is not None

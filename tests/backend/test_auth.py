@@ -248,7 +248,7 @@ def test_a_missing_token_file_is_refused(tmp_path: Path) -> None:
 
 def serve(tmp_path: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "model_backend", "serve", "--data-dir", str(tmp_path), *flags]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=200)
 
 
 def test_without_a_token_only_loopback(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import gc
 
 from qgis.PyQt.QtCore import QThreadPool
 
+from tests.plugin.conftest import PATIENCE
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.jobs import pool_thread_released
 from text2earth_qgis.core.work import Work
@@ -15,7 +16,7 @@ def answers(qtbot, *work):
     for number, one in enumerate(work):
         Work("testing", one, lambda *made, number=number: found.append((number, *made))).start()
     gc.collect()
-    qtbot.waitUntil(lambda: len(found) == len(work), timeout=20_000)
+    qtbot.waitUntil(lambda: len(found) == len(work), timeout=PATIENCE)
     return [made for _number, *made in sorted(found, key=lambda one: one[0])]
 
 
@@ -40,7 +41,7 @@ def test_nothing_is_kept_of_what_is_over(qtbot):
     dropped = Work("testing", lambda _listener: 1, lambda *_made: None)
     dropped.start()
     dropped.drop()
-    qtbot.waitUntil(lambda: not work._under_way, timeout=20_000)
+    qtbot.waitUntil(lambda: not work._under_way, timeout=PATIENCE)
 
 
 def test_the_thread_is_lent_once(qtbot):
@@ -55,7 +56,7 @@ def test_the_thread_is_lent_once(qtbot):
                 found.append(pool.activeThreadCount())
         return [*found, pool.activeThreadCount()]
 
-    assert QThreadPool.globalInstance().waitForDone(20_000)
+    assert QThreadPool.globalInstance().waitForDone(PATIENCE)
     ((found, error),) = answers(qtbot, count)
     assert error is None
     assert len(set(found)) == 1, found
