@@ -8,8 +8,10 @@ from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsFeature,
     QgsGeometry,
     QgsProject,
+    QgsVectorLayer,
     QgsVectorLayerFeatureSource,
 )
 
@@ -114,6 +116,26 @@ def test_the_same_pixels(ways, tmp_path, place):
     layer = scenes.polygons(moved(small, code, abroad), abroad)
     one, other = ways(order(path, layer, tmp_path, grow=3.7))
     assert one == other
+
+
+def test_heights_and_curves(ways, tmp_path):
+    path = scenes.raster(tmp_path / "a.tif", size=SIZE)
+    layer = QgsVectorLayer("MultiSurfaceZ?crs=EPSG:32633", "mask", "memory")
+    texts = [
+        "MultiSurfaceZ (CurvePolygonZ (CircularStringZ (500020 5799950 3, 500040 5799970 4, "
+        "500060 5799950 3, 500040 5799930 2, 500020 5799950 3)))",
+        "MultiSurfaceZ (PolygonZ ((500100 5799900 1, 500130 5799905 1, 500110 5799930 1, 500100 5799900 1)))",
+    ]
+    features = []
+    for text in texts:
+        feature = QgsFeature()
+        feature.setGeometry(QgsGeometry.fromWkt(text))
+        assert not feature.geometry().isEmpty()
+        features.append(feature)
+    assert layer.dataProvider().addFeatures(features)[0]
+    one, other = ways(order(path, layer, tmp_path))
+    assert one == other
+    assert one["grid"]["width"] > 100
 
 
 def test_the_same_result(painter, ways, tmp_path, monkeypatch):

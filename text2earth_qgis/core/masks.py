@@ -28,6 +28,7 @@ from qgis.core import (
     QgsRectangle,
     QgsWkbTypes,
 )
+from qgis.PyQt.QtGui import QTransform
 
 from text2earth_qgis.core import datasets
 from text2earth_qgis.core.datasets import Grid, RasterFile, Stop
@@ -39,6 +40,8 @@ from text2earth_qgis.core.systems import measure
 CUTS = 7  # corners of an edge more, where a straight line of the mask bends in the raster's CRS
 DIGITS = 15
 MOST = 900_000  # characters of GeoJSON: a request may have a little more
+LEAST = 6  # characters of a corner, at least
+DENSE = 40_000  # corners that the edges of all polygons are cut into, where they bend on the way to the grid
 
 
 @dataclass(frozen=True)
@@ -82,10 +85,13 @@ def polygons_of(shapes: Shapes, place: Place, stop: Stop) -> tuple[Optional[Poly
     for shape in on_grid(shapes, place, stop):
         here = _around(shape, way, shapes, place)
         box = here if box is None else datasets.union(box, here)
+        least = size + LEAST * shape.constGet().nCoordinates()
+        text = shape.asJson(DIGITS) if least <= MOST else ""
+        size = max(least, size + len(text))
         if size <= MOST:
-            text = shape.asJson(DIGITS)
-            size += len(text)
             found.append(json.loads(text))
+        else:
+            found.clear()
     geojson: Json = {"type": "GeometryCollection", "geometries": found}
     return Polygons(geojson, crs_text(shapes.crs)) if size <= MOST else None, _inside(box, place)
 
@@ -180,9 +186,15 @@ def _near(crs: QgsCoordinateReferenceSystem, place: Place) -> Optional[QgsRectan
 
 def _around(shape: QgsGeometry, way: QgsCoordinateTransform, shapes: Shapes, place: Place) -> Box:
     """Return the pixels around a polygon."""
-    placed = moved(shape, way, CUTS, shapes)
-    points = [(point.x(), point.y()) for point in placed.vertices()]
-    return datasets.around(place.grid.pixels(points))
+    cuts = min(CUTS, DENSE // max(1, shape.constGet().nCoordinates()))
+    placed = QgsGeometry(moved(shape, way, cuts, shapes))
+    x, a, b, y, c, d = gdal.InvGeoTransform(place.grid.transform)
+    placed.transform(QTransform(a, c, b, d, x, y))
+    box = placed.boundingBox()
+    ends = np.array([[box.xMinimum(), box.yMinimum()], [box.xMaximum(), box.yMaximum()]])
+    if not np.isfinite(ends).all():
+        raise _nowhere(shapes)
+    return datasets.around(ends)
 
 
 def moved(shape: QgsGeometry, way: QgsCoordinateTransform, cuts: int, shapes: Shapes) -> QgsGeometry:
@@ -193,10 +205,14 @@ def moved(shape: QgsGeometry, way: QgsCoordinateTransform, cuts: int, shapes: Sh
     try:
         placed.transform(way)
     except QgsCsException as error:
-        raise RasterRefused(
-            f"The mask '{shapes.name}' cannot be placed in the raster's CRS. Check its CRS, or draw it anew."
-        ) from error
+        raise _nowhere(shapes) from error
     return placed
+
+
+def _nowhere(shapes: Shapes) -> RasterRefused:
+    return RasterRefused(
+        f"The mask '{shapes.name}' cannot be placed in the raster's CRS. Check its CRS, or draw it anew."
+    )
 
 
 def _inside(box: Optional[Box], place: Place) -> Box:

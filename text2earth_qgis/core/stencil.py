@@ -6,7 +6,6 @@ thinner than two pixels all that it touches. Held equal by a test. Any thread.
 
 from __future__ import annotations
 
-import json
 import struct
 from pathlib import Path
 from typing import Iterator
@@ -22,7 +21,6 @@ from text2earth_qgis.core.schemas import Box
 
 Polygon = list[np.ndarray]  # rings, (n, 2), in columns and rows
 
-DENSE = 40_000  # corners that the edges of all polygons are cut into, where they bend on the way to the grid
 FINEST = 32  # parts of an edge, at most
 LINES = 16  # lines across a polygon that its filled area is taken from
 THIN = 1.0  # pixels: twice the area over the length of the outline, half of a thin polygon's width
@@ -38,7 +36,7 @@ def write(shapes: Shapes, place: Place, box: Box, path: Path, stop: Stop) -> Box
     if at is None:
         raise masks.outside()
     corners = sum(shape.constGet().nCoordinates() for shape in masks.on_grid(shapes, place, stop))
-    cuts = max(1, min(FINEST, DENSE // max(1, corners))) - 1
+    cuts = max(1, min(FINEST, masks.DENSE // max(1, corners))) - 1
 
     def ones(strip: Box) -> np.ndarray:
         canvas = datasets.some(
@@ -64,15 +62,28 @@ def write(shapes: Shapes, place: Place, box: Box, path: Path, stop: Stop) -> Box
 def _placed(shapes: Shapes, place: Place, cuts: int, stop: Stop) -> Iterator[Polygon]:
     way = place.way(shapes.crs)
     for shape in masks.on_grid(shapes, place, stop):
-        for polygon in _rings(masks.moved(shape, way, cuts, shapes)):
+        for polygon in _polygons(masks.moved(shape, way, cuts, shapes)):
             yield [place.grid.pixels(ring) for ring in polygon]
 
 
-def _rings(shape: QgsGeometry) -> list[list[list[tuple[float, float]]]]:
-    """Return the rings of each polygon, as the backend reads them."""
-    found = json.loads(shape.asJson(masks.DIGITS))
-    polygons = [found["coordinates"]] if found["type"] == "Polygon" else found["coordinates"]
-    return [[[point[:2] for point in ring] for ring in polygon if ring] for polygon in polygons if polygon]
+def _polygons(shape: QgsGeometry) -> Iterator[Polygon]:
+    """Yield the polygons of a geometry, their corners in its own coordinates."""
+    flat = QgsGeometry(shape)
+    flat.convertToStraightSegment()
+    for part in flat.asGeometryCollection() if flat.isMultipart() else [flat]:
+        part.get().dropZValue()
+        part.get().dropMValue()
+        raw = bytes(part.asWkb())
+        order, count = "<" if raw[0] else ">", 9
+        rings = []
+        for _ in range(struct.unpack_from(f"{order}I", raw, 5)[0]):
+            corners = struct.unpack_from(f"{order}I", raw, count)[0]
+            ring = np.frombuffer(raw, f"{order}f8", 2 * corners, count + 4).reshape(corners, 2)
+            count += 4 + ring.nbytes
+            if corners:
+                rings.append(ring)
+        if rings:
+            yield rings
 
 
 def _burn(canvas: gdal.Dataset, batch: dict[bool, list[Polygon]], stop: Stop) -> None:
