@@ -33,7 +33,7 @@ _SHARD = "14MB"
 class Defaults:
     """What the card proposes, chosen on the measured table of the model's README."""
 
-    guidance: float = 4.0
+    guidance: float = 3.0
     stride: int = 12
     boundaries: tuple[float, ...] = (680.0, 400.0)
     cutoff: float = 130.0
