@@ -17,7 +17,7 @@ from model_backend.raster.provenance import Provenance
 from model_backend.raster.writer import write_block, write_scene
 from model_backend.schemas import Box, Frame, GroundSampleDistance, Plan, Recipe
 
-_FRAME = Frame(crs="EPSG:32632", pixel_size=["1", "1"], anchor=[0, 0])
+_FRAME = Frame(crs="EPSG:32632", pixel_size=["1", "1"], anchor=[500_000, 5_200_000])
 
 
 def write(card: ModelCard, request: Request, box: Box, pixels: Rgb) -> None:
@@ -50,7 +50,7 @@ def _plan(card: ModelCard, request: Request, box: Box) -> Plan:
         sampler=request.sampler,
         guidance=request.guidance,
     )
-    left, top = float(box.col), float(-box.row)
+    left, top = _FRAME.anchor[0] + box.col, _FRAME.anchor[1] - box.row
     return Plan(
         recipe=recipe,
         variants=1,
