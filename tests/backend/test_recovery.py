@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -176,9 +178,12 @@ def test_what_has_expired_is_gone(start: Callable[..., Server]) -> None:
 
 def test_a_full_disk_refuses_at_the_door(start: Callable[..., Server], scene: dict[str, Any]) -> None:
     server = start(max_pixels=10**13, max_evaluations=10**15)
-    wide = {"bbox": [400000, 5000000, 700000, 5300000], "crs": "EPSG:32632"}
+    # Eight bytes per pixel and variant are reserved: somewhat more than the disk has, which is quick to plan.
+    side = math.ceil(math.sqrt(1.2 * shutil.disk_usage(server.data_dir).free / 8 / 8))
+    wide = {"bbox": [400000, 5000000, 400000 + side, 5000000 + side], "crs": "EPSG:32632"}
+    inputs = scene | {"extent": wide, "variants": 8}
     with server.client() as client:
-        answer = client.post("/processes/generate/execution", json={"inputs": scene | {"extent": wide}})
+        answer = client.post("/processes/generate/execution", json={"inputs": inputs})
         assert answer.status_code == 507, answer.text
         assert "smaller extent" in answer.json()["detail"]
         assert client.get("/jobs").json()["jobs"] == []
