@@ -32,11 +32,16 @@ _STATISTICS = ("seam", *(f"tone_{width}" for width in TONE_WIDTHS))
 
 @dataclass(frozen=True)
 class Place:
-    """Where a picture lies on the lattices: pixels (rows, columns) from a window's corner to its own."""
+    """Where a picture lies on the lattices: pixels (rows, columns) from a window's corner to its own.
+
+    ``blocks`` is the side, in pixels, of the blocks that it was made in, from its own corner on, if they are
+    to be looked at too.
+    """
 
     engine: EngineParameters
     factor: int
     origin: tuple[int, int] = (0, 0)
+    blocks: int | None = None
 
     def lines(self, size: tuple[int, int]) -> Iterator[tuple[str, str, Axis, Lines]]:
         """Yield lattice, part of its overlaps, axis and lines, of a picture of this size.
@@ -53,6 +58,9 @@ class Place:
                 for axis, origin in zip(metrics.AXES, self.origin, strict=True):
                     if part == "begin" or ramp:
                         yield name, part, axis, Lines(period, (at - origin) % period)
+        if self.blocks:
+            for axis in metrics.AXES:
+                yield "blocks", "begin", axis, Lines(self.blocks)
 
 
 def inspect(given: argparse.Namespace) -> dict[str, Any]:

@@ -215,7 +215,7 @@ def continued_land(pairs: Sequence[tuple[Case, Picture]]) -> Figures:
 
 def run(folder: Path, chips: dict[int, Chips], out: Path, share: float = 1.0) -> Figures:
     """Write the figures of a model folder as JSON to ``out`` and return them; ``share`` of the borders."""
-    model = load(folder, read_card(folder))
+    model = load(folder, read_card(folder), threads=1)  # busy machines are quickest so
     report: Figures = {}
     everything: list[tuple[Case, Picture]] = []
     for level, some in sorted(chips.items()):

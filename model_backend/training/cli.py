@@ -35,6 +35,7 @@ def add_parser(subparsers: Subparsers) -> None:
     judge.add_argument("--share", type=float, default=1.0, help="share of the usual number of images")
     judge.add_argument("--scenes", action="store_true", help="the table of lattice parameters instead")
     judge.add_argument("--borders", action="store_true", help="borders of edits and extensions instead")
+    judge.add_argument("--seams", type=int, help="lattices in scenes of so many pixels a side instead")
     judge.add_argument("--regions", type=int, help="so many scenes of regions per level instead")
     judge.set_defaults(run=_evaluate)
 
@@ -104,11 +105,15 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from model_backend.training import borders, data, evaluate, regional, scenes
+    from model_backend.training import borders, data, evaluate, regional, scenes, seams
 
     if arguments.scenes:
         arguments.out.mkdir(parents=True, exist_ok=True)
         scenes.run(arguments.model, arguments.out / f"{arguments.model.name}-scenes.json")
+        return 0
+    if arguments.seams:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        seams.run(arguments.model, arguments.out, arguments.seams)
         return 0
     chips = data.load(arguments.data, arguments.work / "cache")
     if arguments.borders:

@@ -77,5 +77,6 @@ def test_borders_do_not_show(model: Model, tmp_path: Path) -> None:
         steps.append(np.abs(metrics.step(new, editor.mask)).max() / 255)
     assert max(steps) <= 0.02
     assert np.mean(after) <= 1.3
-    # A road along the outline has an edge there that stays: few masks have a sharper one than their place.
-    assert np.quantile(np.array(after) / before, 0.95) <= 1.3
+    # A road along the outline has an edge there that stays. On water, a tenth of other outlines' edge and
+    # less cannot be seen, whatever its place had.
+    assert (np.array(after) <= np.maximum(1.3 * np.array(before), 0.1)).all()

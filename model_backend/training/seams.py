@@ -1,0 +1,155 @@
+"""Do scenes show how they were made? Water, crops and dense housing, on every lattice there is.
+
+A scene of each prompt, read block by block, goes through the report that `metrics` gives of any picture:
+windows, decode tiles, and here the blocks too, which are made smaller than usual so that there are lines
+enough. Beside it stand what seam metrics do not see: how far neighbouring windows disagree at every blend,
+and what contrast is left of that of windows drawn alone. Knows the engine; trains nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from model_backend.benchmark.quality import TONE_WIDTHS, Place, look
+from model_backend.benchmark.report import table
+from model_backend.engine import metrics
+from model_backend.engine.lattice import canvas_box
+from model_backend.engine.scene import Request, Scene
+from model_backend.models.card import read_card
+from model_backend.models.loader import Model, load
+from model_backend.schemas import Box
+from model_backend.training.scenes import Quiet, Witness
+
+Rgb = npt.NDArray[np.uint8]
+Figures = dict[str, Any]
+
+PROMPTS = (("open water, the sea", 14), ("annual crops", 14), ("a dense residential area", 18))
+_STATISTICS = ("seam", *(f"tone_{width}" for width in TONE_WIDTHS))
+_BLOCK = 128  # pixels
+_ALONE = 16  # windows
+_FRAME, _SEED = 1, 3
+
+
+def run(folder: Path, out: Path, size: int) -> list[Figures]:
+    """Write figures (JSON) and pictures of scenes of ``size`` pixels a side to a folder; print the table."""
+    model = load(folder, read_card(folder), threads=1)  # busy machines are quickest so
+    reports = []
+    for prompt, level in PROMPTS:
+        picture, report = measure(model, prompt, level, size)
+        reports.append(report)
+        name = f"{folder.name}-seams-{prompt.split()[-1]}.png"
+        Image.fromarray(stretched(picture).transpose(1, 2, 0)).save(out / name)
+        (out / f"{folder.name}-seams.json").write_text(json.dumps(reports, indent=1) + "\n", "utf-8")
+        print(json.dumps({key: value for key, value in report.items() if key != "lattices"}), flush=True)
+    print(tables(reports))
+    return reports
+
+
+def measure(model: Model, prompt: str, level: int, size: int) -> tuple[Rgb, Figures]:
+    """Return a scene, (3, rows, columns), and all figures of it, ready for JSON."""
+    card = model.card
+    scene = Witness(model, _request(model, prompt, level, size, _SEED))
+    picture = np.zeros((3, size, size), np.uint8)
+    for row in range(0, size, _BLOCK):
+        for col in range(0, size, _BLOCK):
+            height, width = min(_BLOCK, size - row), min(_BLOCK, size - col)
+            box = Box(col=col, row=row, width=width, height=height)
+            picture[:, row : row + height, col : col + width] = scene.pixels(box, Quiet())
+    canvas = canvas_box(Box(col=0, row=0, width=size, height=size), card.engine, card.vae_factor)
+    place = Place(card.engine, card.vae_factor, (-canvas.row, -canvas.col), _BLOCK)
+    lattices = look(picture, place)["lattices"]
+    side = card.engine.window * card.vae_factor
+    singles = [Scene(model, _request(model, prompt, level, side, 100 + seed)) for seed in range(_ALONE)]
+    window = Box(col=0, row=0, width=side, height=side)
+    alone = np.stack([single.pixels(window, Quiet()) for single in singles])
+    against = metrics.contrast(picture, alone)
+    report = {
+        "prompt": prompt,
+        "level": level,
+        "size": size,
+        "rows": [summary(lattices, name) for name in ("windows", "decode", "blocks")],
+        "disagreement (noise left)": scene.disagreement(card.engine.window - card.engine.stride),
+        "contrast within windows": round(against.local, 3),
+        "contrast of all": round(against.std, 3),
+        "gradient energy": round(against.gradient, 3),
+        "std within windows": round(float(np.sqrt(metrics.cut(picture, side, side).var((2, 3)).mean())), 2),
+        "std of windows' tones": round(_tones(picture, place), 2),
+        "lattices": lattices,
+    }
+    return picture, report
+
+
+def summary(lattices: Sequence[Figures], name: str) -> Figures:
+    """Return what the comparisons on one lattice come to, both axes and all parts of its overlaps."""
+    mine = [row for row in lattices if row["lattice"] == name]
+    found: Figures = {"lattice": name}
+    every = []
+    for statistic in _STATISTICS:
+        done = [row[statistic] for row in mine if "ratio" in row[statistic]]
+        every += done
+        if done:
+            ratios = [one["ratio"] for one in done]
+            bands = [one["band"] for one in done]
+            found[statistic] = [
+                round(min(ratios), 2),
+                round(float(np.mean(ratios)), 2),
+                round(max(ratios), 2),
+            ]
+            found[f"{statistic} band"] = [
+                round(min(low for low, _ in bands), 2),
+                round(max(high for _, high in bands), 2),
+            ]
+    return found | {
+        "comparisons": len(every),
+        "outside band": sum(not one["band"][0] <= one["ratio"] <= one["band"][1] for one in every),
+        "largest |z|": round(max((abs(one["z"]) for one in every), default=0.0), 2),
+        "|z| >= 3": sum(abs(one["z"]) >= metrics.Z_LIMIT for one in every),
+    }
+
+
+def tables(reports: Sequence[Figures]) -> str:
+    """Return the figures of all scenes as text."""
+    head = ["prompt", "lattice", "comparisons", "outside", "|z| >= 3", "most |z|"]
+    head += [f"{name} (band)" for name in ("seam", "tone 16")]
+    lines = [head]
+    for report in reports:
+        for row in report["rows"]:
+            shown = [
+                "{} - {} ({} - {})".format(*(row[name][i] for i in (0, 2)), *row[f"{name} band"])
+                for name in ("seam", "tone_16")
+                if name in row
+            ]
+            counts = [row[key] for key in ("comparisons", "outside band", "|z| >= 3", "largest |z|")]
+            lines.append([report["prompt"], row["lattice"], *counts, *shown])
+    return table(lines)
+
+
+def stretched(picture: Rgb) -> Rgb:
+    """Return a picture with every band stretched from its 1 % to its 99 % quantile."""
+    low, high = (np.percentile(picture, part, (1, 2), keepdims=True) for part in (1, 99))
+    out: Rgb = (255 * ((picture - low) / np.maximum(high - low, 1)).clip(0, 1)).astype(np.uint8)
+    return out
+
+
+def _request(model: Model, prompt: str, level: int, size: int, seed: int) -> Request:
+    card = model.card
+    canvas = canvas_box(Box(col=0, row=0, width=size, height=size), card.engine, card.vae_factor)
+    steps = card.steps[card.sampler]
+    return Request(seed, level, _FRAME, prompt, "", card.sampler, steps, card.guidance, canvas)
+
+
+def _tones(picture: Rgb, place: Place) -> float:
+    """Return how far windows differ in tone where they stand alone: rms of the bands, in DN."""
+    stride, ramp = (
+        n * place.factor for n in (place.engine.stride, place.engine.window - place.engine.stride)
+    )
+    first = [-start % stride for start in place.origin]
+    tiles = metrics.cut(picture[:, first[0] :, first[1] :], stride, stride)[:, :, ramp:, ramp:]
+    return float(np.sqrt(tiles.mean((2, 3)).var(0).mean()))
