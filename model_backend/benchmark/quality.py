@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,47 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model_backend.benchmark.lattices import STATISTICS, TONE_WIDTHS, Place, look
 from model_backend.benchmark.report import circumstances, table
 from model_backend.engine import metrics
-from model_backend.engine.metrics import Axis, Comparison, Lines
 from model_backend.models.card import CARD_FILE, EngineParameters, ModelCard, read_card
 from model_backend.schemas import Recipe
-
-TONE_WIDTHS = (16, 64)  # pixels
-_STATISTICS = ("seam", *(f"tone_{width}" for width in TONE_WIDTHS))
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a picture lies on the lattices: pixels (rows, columns) from a window's corner to its own.
-
-    ``blocks`` is the side, in pixels, of the blocks that it was made in, from its own corner on, if they are
-    to be looked at too.
-    """
-
-    engine: EngineParameters
-    factor: int
-    origin: tuple[int, int] = (0, 0)
-    blocks: int | None = None
-
-    def lines(self, size: tuple[int, int]) -> Iterator[tuple[str, str, Axis, Lines]]:
-        """Yield lattice, part of its overlaps, axis and lines, of a picture of this size.
-
-        A seam can show where a piece begins to fade in, where both count alike, and where the other one has
-        faded out. A picture that is not larger than what is decoded whole has no decode tiles.
-        """
-        engine, f = self.engine, self.factor
-        lattices = [("windows", engine.stride * f, (engine.window - engine.stride) * f)]
-        if max(size) > max(engine.decode_window, engine.decode_whole) * f:
-            lattices.append(("decode", engine.decode_core * f, engine.decode_fade * f))
-        for name, period, ramp in lattices:
-            for part, at in {"begin": 0, "middle": ramp // 2, "end": ramp}.items():
-                for axis, origin in zip(metrics.AXES, self.origin, strict=True):
-                    if part == "begin" or ramp:
-                        yield name, part, axis, Lines(period, (at - origin) % period)
-        if self.blocks:
-            for axis in metrics.AXES:
-                yield "blocks", "begin", axis, Lines(self.blocks)
 
 
 def inspect(given: argparse.Namespace) -> dict[str, Any]:
@@ -82,21 +45,6 @@ def inspect(given: argparse.Namespace) -> dict[str, Any]:
         **look(image, place),
         "contrast": _contrast(image, singles, place) if singles else None,
     }
-
-
-def look(image: NDArray[Any], place: Place) -> dict[str, Any]:
-    """Return the comparisons on all lattices of a picture (bands, rows, columns), ready for JSON."""
-    lattices: list[dict[str, Any]] = []
-    repetition: list[dict[str, Any]] = []
-    for name, part, axis, lines in place.lines((image.shape[1], image.shape[2])):
-        row = {"lattice": name, "part": part, "axis": axis, **asdict(lines)}
-        found = {"seam": _try(partial(metrics.seam, image, axis, lines, place.factor))}
-        for width in TONE_WIDTHS:
-            found[f"tone_{width}"] = _try(partial(metrics.tone, image, axis, lines, width, place.factor))
-        lattices.append(row | found)
-        if (name, part) == ("windows", "begin"):
-            repetition.append(row | {"peak": _try(partial(metrics.repetition, image, axis, lines.period))})
-    return {"lattices": lattices, "repetition": repetition, "summary": _summary(lattices)}
 
 
 def read(path: Path) -> NDArray[Any]:
@@ -146,17 +94,6 @@ def tables(report: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _summary(lattices: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Count what stands out. Of places without a meaning, one in twenty lies outside of its band."""
-    done = [row[statistic] for row in lattices for statistic in _STATISTICS if "z" in row[statistic]]
-    return {
-        "comparisons": len(done),
-        "beyond_z": sum(abs(one["z"]) >= metrics.Z_LIMIT for one in done),
-        "outside_band": sum(not one["band"][0] <= one["ratio"] <= one["band"][1] for one in done),
-        "largest_z": max((abs(one["z"]) for one in done), default=None),
-    }
-
-
 def _lattice_table(lattices: Sequence[dict[str, Any]]) -> str:
     header = ["lattice", "part", "axis", "period", "offset", "seam", "z", "ok"]
     for width in TONE_WIDTHS:
@@ -164,7 +101,7 @@ def _lattice_table(lattices: Sequence[dict[str, Any]]) -> str:
     rows = [
         [
             *(row[key] for key in ("lattice", "part", "axis", "period", "offset")),
-            *(value for statistic in _STATISTICS for value in _three(row[statistic])),
+            *(value for statistic in STATISTICS for value in _three(row[statistic])),
         ]
         for row in lattices
     ]
@@ -173,15 +110,6 @@ def _lattice_table(lattices: Sequence[dict[str, Any]]) -> str:
 
 def _three(found: dict[str, Any]) -> list[Any]:
     return [found.get("ratio"), found.get("z"), found.get("passed")]
-
-
-def _try(compare: Callable[[], Comparison]) -> dict[str, Any]:
-    """Return a comparison for JSON, or why this picture allows none."""
-    try:
-        found = compare()
-    except ValueError as error:
-        return {"skipped": str(error)}
-    return asdict(found) | {"passed": found.passed}
 
 
 def _contrast(image: NDArray[Any], singles: Sequence[NDArray[Any]], place: Place) -> dict[str, Any]:

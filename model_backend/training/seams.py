@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from model_backend.benchmark.quality import TONE_WIDTHS, Place, look
+from model_backend.benchmark.lattices import STATISTICS, Place, look
 from model_backend.benchmark.report import table
 from model_backend.engine import metrics
 from model_backend.engine.lattice import canvas_box
@@ -31,7 +31,6 @@ Rgb = npt.NDArray[np.uint8]
 Figures = dict[str, Any]
 
 PROMPTS = (("open water, the sea", 14), ("annual crops", 14), ("a dense residential area", 18))
-_STATISTICS = ("seam", *(f"tone_{width}" for width in TONE_WIDTHS))
 _BLOCK = 128  # pixels
 _ALONE = 16  # windows
 _FRAME, _SEED = 1, 3
@@ -91,7 +90,7 @@ def summary(lattices: Sequence[Figures], name: str) -> Figures:
     mine = [row for row in lattices if row["lattice"] == name]
     found: Figures = {"lattice": name}
     every = []
-    for statistic in _STATISTICS:
+    for statistic in STATISTICS:
         done = [row[statistic] for row in mine if "ratio" in row[statistic]]
         every += done
         if done:

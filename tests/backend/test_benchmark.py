@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from model_backend.__main__ import main
-from model_backend.benchmark import quality, random_weights, stock
+from model_backend.benchmark import lattices, random_weights, stock
 from model_backend.benchmark.meter import Memory, Meter, matmul_peak, timed
 from model_backend.benchmark.speed import Nobody
 from model_backend.benchmark.stock import Ask, Stock
@@ -234,7 +234,7 @@ class TestPlace:
         canvas = Box(col=-40, row=24, width=(8 + 6 * 9) * 8, height=(8 + 6 * 4) * 8)
         layout = Layout.of(engine, 8, canvas)
         corner = (50, 7)  # of a picture inside of the canvas
-        place = quality.Place(engine, 8, corner)
+        place = lattices.Place(engine, 8, corner)
         size = (150, 300)
         found = {(name, part, axis): lines for name, part, axis, lines in place.lines(size)}
         for axis, lattice, tiles, length, origin in (
@@ -258,7 +258,7 @@ class TestPlace:
                     assert inside
 
     def test_one_decode_window_has_no_tiles(self) -> None:
-        lines = list(quality.Place(EngineParameters(), 8).lines((800, 832)))
+        lines = list(lattices.Place(EngineParameters(), 8).lines((800, 832)))
         assert {name for name, *_ in lines} == {"windows"}
         assert lines[0] == ("windows", "begin", "rows", Lines(192, 0))
 

@@ -29,6 +29,7 @@ from model_backend.training import (
     metrics,
     sample,
     scenes,
+    seams,
     tokenizer,
 )
 
@@ -382,6 +383,19 @@ def test_the_table_of_lattices_tells_ghosts_from_agreement(chips, trained, tmp_p
     assert all(row["disagreement (noise left)"][-1][1] == 0 for row in table)
     assert all(row["contrast"] > 0 for row in table)
     assert all(row["seam gradient ratio"] > 0 for row in table)
+
+
+def test_every_lattice_of_a_scene_is_looked_at(chips, trained, tmp_path, monkeypatch):
+    export.write(trained, tmp_path / "model", chips)
+    monkeypatch.setattr(seams, "_ALONE", 2)
+    monkeypatch.setattr(seams, "PROMPTS", seams.PROMPTS[:1])
+    (report,) = seams.run(tmp_path / "model", tmp_path, 256)
+    assert [row["lattice"] for row in report["rows"]] == ["windows", "decode", "blocks"]
+    assert [row["comparisons"] for row in report["rows"]] == [18, 0, 6]  # decoded whole
+    gaps = report["disagreement (noise left)"]
+    assert [left > 0 for _, left in gaps] == [True, True, False]
+    assert all(gap > 0 for gap, _ in gaps)
+    assert np.asarray(Image.open(tmp_path / "model-seams-sea.png")).shape == (256, 256, 3)
 
 
 def test_the_judge_learns_to_tell_colours(chips):
