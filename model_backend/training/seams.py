@@ -122,8 +122,9 @@ def tables(reports: Sequence[Figures]) -> str:
         for row in report["rows"]:
             shown = [
                 "{} - {} ({} - {})".format(*(row[name][i] for i in (0, 2)), *row[f"{name} band"])
-                for name in ("seam", "tone_16")
                 if name in row
+                else None  # a picture without such lines
+                for name in ("seam", "tone_16")
             ]
             counts = [row[key] for key in ("comparisons", "outside band", "|z| >= 3", "largest |z|")]
             lines.append([report["prompt"], row["lattice"], *counts, *shown])
