@@ -117,7 +117,7 @@ def tables(reports: Sequence[Figures]) -> str:
     """Return the figures of all scenes as text."""
     head = ["prompt", "lattice", "comparisons", "outside", "|z| >= 3", "most |z|"]
     head += [f"{name} (band)" for name in ("seam", "tone 16")]
-    lines = [head]
+    lines: list[Sequence[object]] = [head]
     for report in reports:
         for row in report["rows"]:
             shown = [
