@@ -125,10 +125,15 @@ def test_the_supervisor_outlives_a_store_that_fails(tmp_path: Path, caplog: pyte
     broken = Store(tmp_path / "jobs.sqlite")
     supervisor = Supervisor(Settings(data_dir=tmp_path, model="text2earth"), broken, Files(tmp_path))
     supervisor.start()
-    until(lambda: supervisor.alive() == 1)
+    first = put(broken, pause=0)
+    until(lambda: broken.job("ada", first).status == "successful")  # a worker that begins makes the folder
     (tmp_path / "jobs").rename(tmp_path / "gone")
-    supervisor._sweep_at = 0.0  # the next round looks for a folder that is not there
-    until(lambda: "could not do its round" in caplog.text)
+
+    def failed() -> bool:
+        supervisor._sweep_at = 0.0  # the next round looks for a folder that is not there
+        return "could not do its round" in caplog.text
+
+    until(failed)
     (tmp_path / "gone").rename(tmp_path / "jobs")
     job = put(broken, pause=0)
     supervisor.wake()
