@@ -65,11 +65,14 @@ def look(image: NDArray[Any], place: Place) -> dict[str, Any]:
         lattices.append(row | found)
         if (name, part) == ("windows", "begin"):
             repetition.append(row | {"peak": attempt(partial(metrics.repetition, image, axis, lines.period))})
-    return {"lattices": lattices, "repetition": repetition, "summary": _summary(lattices)}
+    return {"lattices": lattices, "repetition": repetition, "summary": summary(lattices)}
 
 
-def _summary(lattices: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Count what stands out. Of places without a meaning, one in twenty lies outside of its band."""
+def summary(lattices: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Count what stands out on some of the lattices that ``look`` returns.
+
+    Of places without a meaning, one in twenty lies outside of its band.
+    """
     done = [row[statistic] for row in lattices for statistic in STATISTICS if "z" in row[statistic]]
     return {
         "comparisons": len(done),

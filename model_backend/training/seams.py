@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from model_backend.benchmark.lattices import STATISTICS, Place, look
+from model_backend.benchmark import lattices
+from model_backend.benchmark.lattices import STATISTICS, Place
 from model_backend.benchmark.report import table
 from model_backend.engine import metrics
 from model_backend.engine.lattice import canvas_box
@@ -63,7 +64,7 @@ def measure(model: Model, prompt: str, level: int, size: int) -> tuple[Rgb, Figu
             picture[:, row : row + height, col : col + width] = scene.pixels(box, Quiet())
     canvas = canvas_box(Box(col=0, row=0, width=size, height=size), card.engine, card.vae_factor)
     place = Place(card.engine, card.vae_factor, (-canvas.row, -canvas.col), _BLOCK)
-    lattices = look(picture, place)["lattices"]
+    looked = lattices.look(picture, place)["lattices"]
     side = card.engine.window * card.vae_factor
     singles = [Scene(model, _request(model, prompt, level, side, 100 + seed)) for seed in range(_ALONE)]
     window = Box(col=0, row=0, width=side, height=side)
@@ -73,26 +74,24 @@ def measure(model: Model, prompt: str, level: int, size: int) -> tuple[Rgb, Figu
         "prompt": prompt,
         "level": level,
         "size": size,
-        "rows": [summary(lattices, name) for name in ("windows", "decode", "blocks")],
+        "rows": [summary(looked, name) for name in ("windows", "decode", "blocks")],
         "disagreement (noise left)": scene.disagreement(card.engine.window - card.engine.stride),
         "contrast within windows": round(against.local, 3),
         "contrast of all": round(against.std, 3),
         "gradient energy": round(against.gradient, 3),
         "std within windows": round(float(np.sqrt(metrics.cut(picture, side, side).var((2, 3)).mean())), 2),
         "std of windows' tones": round(_tones(picture, place), 2),
-        "lattices": lattices,
+        "lattices": looked,
     }
     return picture, report
 
 
-def summary(lattices: Sequence[Figures], name: str) -> Figures:
+def summary(looked: Sequence[Figures], name: str) -> Figures:
     """Return what the comparisons on one lattice come to, both axes and all parts of its overlaps."""
-    mine = [row for row in lattices if row["lattice"] == name]
+    mine = [row for row in looked if row["lattice"] == name]
     found: Figures = {"lattice": name}
-    every = []
     for statistic in STATISTICS:
         done = [row[statistic] for row in mine if "ratio" in row[statistic]]
-        every += done
         if done:
             ratios = [one["ratio"] for one in done]
             bands = [one["band"] for one in done]
@@ -105,11 +104,12 @@ def summary(lattices: Sequence[Figures], name: str) -> Figures:
                 round(min(low for low, _ in bands), 2),
                 round(max(high for _, high in bands), 2),
             ]
+    counts = lattices.summary(mine)
     return found | {
-        "comparisons": len(every),
-        "outside band": sum(not one["band"][0] <= one["ratio"] <= one["band"][1] for one in every),
-        "largest |z|": round(max((abs(one["z"]) for one in every), default=0.0), 2),
-        "|z| >= 3": sum(abs(one["z"]) >= metrics.Z_LIMIT for one in every),
+        "comparisons": counts["comparisons"],
+        "outside band": counts["outside_band"],
+        "largest |z|": round(counts["largest_z"] or 0.0, 2),
+        "|z| >= 3": counts["beyond_z"],
     }
 
 
