@@ -16,8 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend.engine.field import Window
-from model_backend.engine.lattice import Count, Layout
+from model_backend.engine.lattice import Count, Layout, Window
 from model_backend.engine.regions import PromptField
 from model_backend.engine.sampler import Lengths
 from model_backend.models.card import EngineParameters

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from model_backend.engine.accord import Latents, settled
 from model_backend.engine.active import Active, Bools, slices_of, to_latents
-from model_backend.engine.field import Batch, Latents, Window
+from model_backend.engine.field import Batch
 from model_backend.engine.guidance import Guidance, finite
-from model_backend.engine.lattice import Layout, overlap
+from model_backend.engine.lattice import Layout, Window, overlap
 from model_backend.engine.noise import Noise
 from model_backend.engine.progress import PREVIEW_SIDE, Progress, Watch
 from model_backend.engine.sampler import Step, advance, clean, trajectory_of
@@ -137,6 +138,8 @@ class Edit:
                 x = np.stack([self._begin(phase, steps[0], window, done) for window in some])
                 results |= zip(some, self._denoise(steps, some, x, progress), strict=True)
             done = results
+        rows, cols = self._layout.rows, self._layout.cols
+        done = {window: settled(rows, cols, done, window) for window in done}
         return self._decode(done, progress)
 
     def _begin(self, phase: int, step: Step, window: Window, done: dict[Window, Latents]) -> Latents:

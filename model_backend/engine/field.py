@@ -1,12 +1,14 @@
 """The field of latents: windows denoised alone, blended between phases.
 
 Denoising is cut into K phases. In a phase every window of the lattice is denoised on its own; after it,
-windows are blended with the lattice's weights, and the next phase starts its windows from the blend. So what
-a window becomes depends on its neighbours of the phase before, and on nothing else: a finite cone. Any part
-of a canvas, endless or not, can be computed alone, in any order, and always with the same bits, because
+windows are blended with the lattice's weights, and the next phase starts its windows from the blend; before
+the last blend they settle on their tones. So what a window becomes depends on its neighbours of the phase
+before, and on nothing else: a finite cone. Any part of a canvas, endless or not, can be computed alone, in
+any order, and always with the same bits, because
 
 * a window starts from noise that belongs to its place,
-* whoever denoises a group of windows treats each as if it were alone, and
+* whoever denoises a group of windows treats each as if it were alone,
+* a window settles by what its eight neighbours are, and
 * a blend adds its (at most four) windows in order of their indices.
 
 Windows are computed when something reads them, and kept until told otherwise. Knows lattices; does not know
@@ -17,22 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend.engine.lattice import Lattice, cone, overlap
+from model_backend.engine.accord import Latents, settled
+from model_backend.engine.lattice import Lattice, Window, cone, overlap
 
-Latents = NDArray[np.float32]  # (channels, rows, columns)
 Batch = NDArray[np.float32]  # (windows, channels, window, window)
-
-
-class Window(NamedTuple):
-    """Indices of a window of the plane: its row and its column in the lattice."""
-
-    row: int
-    col: int
 
 
 @dataclass(frozen=True)
@@ -57,6 +51,7 @@ class Field:
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
         self._done: list[dict[Window, Latents]] = [{} for _ in range(plane.phases)]
+        self._settled: dict[Window, Latents] = {}
 
     def missing(self, rows: range, cols: range) -> list[list[Window]]:
         """Return the windows of every phase that a box of final latents still needs, in lattice order."""
@@ -96,6 +91,7 @@ class Field:
         for i, j, done in zip(needed_rows, needed_cols, self._done, strict=True):
             for window in [window for window in done if window.row not in i or window.col not in j]:
                 del done[window]
+        self._settled = {window: own for window, own in self._settled.items() if window in self._done[-1]}
 
     def _blend(self, phase: int, rows: range, cols: range) -> Latents:
         """Return a box of the canvas as it is at the start of a phase."""
@@ -107,7 +103,16 @@ class Field:
             here_rows, there_rows = overlap(plane.rows.cells(row), rows)
             for col in plane.cols.touching(cols):
                 here_cols, there_cols = overlap(plane.cols.cells(col), cols)
-                latents = self._done[phase - 1][Window(row, col)][:, here_rows, here_cols]
+                latents = self._end(phase - 1, Window(row, col))[:, here_rows, here_cols]
                 weight = np.outer(plane.rows.weight(row)[here_rows], plane.cols.weight(col)[here_cols])
                 blend[:, there_rows, there_cols] += latents * weight
         return blend
+
+    def _end(self, phase: int, window: Window) -> Latents:
+        """Return a window as it is blended after a phase."""
+        done = self._done[phase]
+        if phase < self._plane.phases - 1:
+            return done[window]
+        if window not in self._settled:
+            self._settled[window] = settled(self._plane.rows, self._plane.cols, done, window)
+        return self._settled[window]

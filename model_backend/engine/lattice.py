@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass
 from functools import cached_property
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,8 +89,26 @@ class Lattice:
             weight *= fall[np.clip(cell - self.stride + 1, 0, self.ramp + 1)]
         return weight
 
+    def around(self, pieces: range) -> range:
+        """Consecutive pieces and their neighbours."""
+        last = pieces[-1] + 1 if self.pieces is None else min(pieces[-1] + 1, self.pieces - 1)
+        first = pieces[0] - 1 if self.pieces is None else max(pieces[0] - 1, 0)
+        return range(first, last + 1)
+
+    def between(self, piece: int) -> NDArray[np.float32]:
+        """Return where the cells of a window lie between the middles of its ramps, 0 and 1, shape (size,)."""
+        cell = np.asarray(self.cells(piece)) - self._owned(piece) + 0.5
+        return ((cell - self.ramp / 2) / self.stride).astype(np.float32)
+
     def _owned(self, piece: int) -> int:
         return (0 if self.bounds is None else self.bounds.start) + piece * self.stride
+
+
+class Window(NamedTuple):
+    """Indices of a window of the plane: its row and its column in the lattice."""
+
+    row: int
+    col: int
 
 
 def overlap(own: range, other: range) -> tuple[slice, slice]:
@@ -103,13 +121,13 @@ def overlap(own: range, other: range) -> tuple[slice, slice]:
 def cone(lattice: Lattice, cells: range, phases: int) -> tuple[range, ...]:
     """Pieces of every phase, first to last, on which these cells depend after the last phase.
 
-    A window of one phase reads the blended canvas of the phase before over all its cells, so the dependency
-    grows by about a window per phase and is finite: any part of an endless canvas can be computed alone.
+    A window of one phase reads the blended canvas of the phase before over all its cells, and after the last
+    one it looks at its neighbours, so the dependency grows by about a window per phase and is finite: any
+    part of an endless canvas can be computed alone.
     """
-    needed: list[range] = []
-    for _ in range(phases):
-        needed.append(lattice.touching(cells))
-        cells = lattice.hull(needed[-1])
+    needed = [lattice.around(lattice.touching(cells))]
+    for _ in range(phases - 1):
+        needed.append(lattice.touching(lattice.hull(needed[-1])))
     return tuple(reversed(needed))
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_backend.engine.decode import to_bytes
-from model_backend.engine.field import Batch, Window
-from model_backend.engine.lattice import Layout, overlap
+from model_backend.engine.field import Batch
+from model_backend.engine.lattice import Layout, Window, overlap
 from model_backend.models.card import ModelCard
 from model_backend.schemas import Box
 

@@ -22,8 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend.engine.field import Window
-from model_backend.engine.lattice import Count, Layout
+from model_backend.engine.lattice import Count, Layout, Window
 from model_backend.engine.outlines import Bools, Ints, Outline, Points
 from model_backend.engine.sampler import Lengths
 from model_backend.schemas import REGION_UNITS, Region

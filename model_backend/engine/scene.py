@@ -6,6 +6,7 @@ overlap agree, because nothing here depends on what was asked for. The way of a 
     decode      a pixel comes from the decode tile it lies in (and fades into the next one)
     field       the tile's latents are blended windows of the last phase; each of those began as a blend of
                 windows of the phase before, and so on: a finite cone
+    accord      before that last blend, windows are brought to one tone where they meet
     sampler     within a phase a window is denoised alone, by a table of numbers per step
     regions     which prompts a window follows, and where in it
     tone        the first phase begins with noise whose windows agree on a tone
@@ -30,9 +31,9 @@ import torch
 from numpy.typing import NDArray
 
 from model_backend.engine.decode import Rgb, decode
-from model_backend.engine.field import Batch, Field, Plane, Window
+from model_backend.engine.field import Batch, Field, Plane
 from model_backend.engine.guidance import Guidance, finite
-from model_backend.engine.lattice import Layout
+from model_backend.engine.lattice import Layout, Window
 from model_backend.engine.noise import Noise
 from model_backend.engine.progress import Progress, Watch
 from model_backend.engine.regions import Prompt, PromptField

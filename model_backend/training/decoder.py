@@ -125,7 +125,7 @@ class Stage:
         real = real.contiguous(memory_format=torch.channels_last)
         with loop.precision(self.where):
             with torch.no_grad():
-                latents = self.vae.encode(real).latents
+                latents = autoencoder.seamless(lambda images: self.vae.encode(images).latents, real)
             made = self.vae.decode(latents + options.jitter * torch.randn_like(latents)).sample.float()
             wish = -self.critic(made).float().mean()
         picture = autoencoder.reconstruction_loss(made, real) + 2 * autoencoder.colour_loss(made, real)

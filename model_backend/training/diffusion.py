@@ -25,6 +25,7 @@ from model_backend.training import autoencoder, captions, data, loop, masks, sam
 
 _DROP_BOTH, _DROP_TEXT, _DROP_LEVEL = 0.08, 0.07, 0.07
 _GAMMA = 5.0
+_RIM, _RIM_WEIGHT = 4, 3.0  # latents, that lie in overlaps
 _FOREIGN = 0.5
 """Share of partly painted windows that get other surroundings than their own.
 
@@ -100,6 +101,15 @@ def latent_scale(vae: AutoencoderTiny, sampler: data.Sampler, where: torch.devic
     """Return the factor that brings latents of training windows to unit variance."""
     pixels = sampler.draw(256, np.random.default_rng(0)).pixels
     return float(1 / vae.encode(loop.to_tensor(pixels, where)).latents.float().std())
+
+
+def rim(size: int) -> Tensor:
+    """Return what errors count at the latents of a window, (size, size): in overlaps, where they would show
+    as a lattice, more than inside.
+    """
+    weights = torch.full((size, size), _RIM_WEIGHT)
+    weights[_RIM:-_RIM, _RIM:-_RIM] = 1
+    return weights
 
 
 @dataclass(frozen=True)
@@ -182,6 +192,7 @@ class Stage:
             self._parameters, lr=options.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
         )
         self._blank: Tensor | None = None
+        self._rim = rim(self.parts.unet.config.sample_size).to(self.where)
         self._resume()
 
     def _resume(self) -> None:
@@ -219,7 +230,7 @@ class Stage:
     def loss(self, batch: Batch) -> Tensor:
         """Return the weighted v-prediction loss of one batch; times are spread evenly over the schedule."""
         with torch.no_grad():
-            latents = self.parts.encode(batch.images)
+            latents = autoencoder.seamless(self.parts.encode, batch.images)
             extra = self._context(batch)
         count = len(latents)
         spread = (torch.arange(count, device=self.where) + torch.rand(count, device=self.where)) / count
@@ -233,7 +244,7 @@ class Stage:
         made = self.parts.unet(inputs, times, embeds, class_labels=batch.levels).sample.float()
         ratio = (signal / (1 - signal)).flatten()
         weights = ratio.clamp(max=_GAMMA) / (ratio + 1)
-        error: Tensor = ((made - target).square().mean((1, 2, 3)) * weights).mean()
+        error: Tensor = (((made - target).square() * self._rim).mean((1, 2, 3)) * weights).mean()
         return error
 
     def _context(self, batch: Batch) -> Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from model_backend.engine.composite import Join, cast
 from model_backend.models.card import ModelCard, read_card
-from model_backend.training import captions, classifier, data, loop, masks, metrics, sample
+from model_backend.training import autoencoder, captions, classifier, data, loop, masks, metrics, sample
 
 Figures = dict[str, Any]
 
@@ -126,8 +127,8 @@ class Evaluation:
 
     @torch.no_grad()
     def _rebuild(self, images: Tensor) -> Tensor:
-        parts = [self.parts.decode(self.parts.encode(some)) for some in torch.split(images, 200)]
-        return torch.cat(parts)
+        encode = partial(autoencoder.seamless, self.parts.encode)
+        return torch.cat([self.parts.decode(encode(some)) for some in torch.split(images, 200)])
 
     def _student(self, lesson: Images, test: Images) -> float:
         """Train a fresh judge on the images of a lesson alone; return its accuracy on the test, percent."""

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from model_backend.models.card import EngineParameters, ModelCard
 from model_backend.schemas import Sampler
-from model_backend.training import captions, data, diffusion, loop, sample
+from model_backend.training import autoencoder, captions, data, diffusion, loop, sample
 
 ATTRIBUTION = (
     "Trained on EuroSAT (Helber et al. 2019, MIT licence; contains modified Copernicus Sentinel data) and "
@@ -93,7 +93,7 @@ def preview_matrix(parts: sample.Parts, chips: dict[int, data.Chips]) -> Tensor:
     """Return the least-squares map (5, 3) from scaled latents and 1 to the mean RGB of their pixels."""
     windows = data.Sampler({level: some.split()[0] for level, some in chips.items()})
     images = loop.to_tensor(windows.draw(256, np.random.default_rng(5)).pixels, parts.where)
-    latents = parts.encode(images).permute(0, 2, 3, 1).reshape(-1, 4)
+    latents = autoencoder.seamless(parts.encode, images).permute(0, 2, 3, 1).reshape(-1, 4)
     colours = F.avg_pool2d(images, 4).permute(0, 2, 3, 1).reshape(-1, 3)
     ones = torch.ones_like(latents[:, :1])
     solution: Tensor = torch.linalg.lstsq(torch.cat([latents, ones], 1), colours).solution

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_backend.engine.field import Batch, Window
+from model_backend.engine.field import Batch
+from model_backend.engine.lattice import Window
 from model_backend.engine.metrics import Lines, seam
 from model_backend.engine.progress import Progress
 from model_backend.engine.scene import Request, Scene

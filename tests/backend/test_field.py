@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from model_backend.engine.field import Batch, Field, Plane, Window
-from model_backend.engine.lattice import Lattice
+from model_backend.engine.field import Batch, Field, Plane
+from model_backend.engine.lattice import Lattice, Window
 from model_backend.engine.noise import Noise
 
 NOISE = Noise(seed=3, level=16, frame_hash=1)

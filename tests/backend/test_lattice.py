@@ -61,9 +61,9 @@ def test_one_window_has_weight_one_everywhere():
 
 
 def test_cone_is_what_the_windows_read():
-    """Margins of the reference table: W 32, S 24, K 4 needs 824 px, K 3 632 px, K 5 1016 px per side."""
+    """W 32, S 24, K 3 needs 824 px per side, K 4 1016 px, K 5 1208 px: a window more than blending alone."""
     lattice = Lattice(32, 24, 8)
-    for phases, margin in ((3, 632), (4, 824), (5, 1016)):
+    for phases, margin in ((3, 824), (4, 1016), (5, 1208)):
         worst = 0
         for offset in range(24):
             needed = cone(lattice, range(offset, offset + 1), phases)
@@ -121,9 +121,11 @@ def test_batch_spreads_windows_evenly():
 
 
 def test_costs_of_the_reference():
-    """Experiment E6: 256 px on the ground cost 67 to 103 times a window, 2,048 px 5 to 7 times theirs."""
+    """On the ground 256 px cost 103 to 147 times a window (67 to 103 without the ring that the accord reads),
+    2,048 px 6 to 7 times theirs (5 to 7).
+    """
     ground = Layout.of(PARAMS, 8, None)
-    for size, cheap, dear in ((256, 60, 110), (512, 25, 45), (2048, 4.5, 7.5)):
+    for size, cheap, dear in ((256, 100, 150), (512, 35, 45), (2048, 6, 7.5)):
         windows = (size / 256) ** 2
         for offset in (0, 100):
             box = Box(col=offset, row=offset, width=size, height=size)

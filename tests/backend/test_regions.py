@@ -16,8 +16,7 @@ from shapely.geometry import Point, Polygon
 from model_backend.engine import cost, outlines, regions
 from model_backend.engine.active import canvas_around
 from model_backend.engine.edit import Canvas, Edit
-from model_backend.engine.field import Window
-from model_backend.engine.lattice import Layout, canvas_box
+from model_backend.engine.lattice import Layout, Window, canvas_box
 from model_backend.engine.regions import Batching, Prompt, PromptField
 from model_backend.engine.sampler import Lengths, Step
 from model_backend.engine.scene import Request, Scene

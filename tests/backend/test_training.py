@@ -226,6 +226,32 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(chips, tmp_path):
     assert same(whole.averaged(), resumed.averaged())
 
 
+@torch.no_grad()
+def test_windows_are_encoded_as_if_land_went_on_beyond_their_edges():
+    torch.manual_seed(1)
+    vae = autoencoder.build(8).eval()
+    slope = torch.linspace(-0.5, 0.5, 96)
+    land = torch.stack(
+        [slope[None] + slope[:, None], 0.2 * slope[None].repeat(96, 1), -slope.repeat(96, 1).T]
+    )[None]
+    inside = vae.encode(land).latents[..., 4:-4, 4:-4]
+    window = land[..., 16:-16, 16:-16]
+
+    def off(latents: torch.Tensor) -> float:
+        return float((latents - inside).square().mean((0, 1))[0].mean().sqrt())
+
+    assert off(autoencoder.seamless(lambda images: vae.encode(images).latents, window)) < (
+        0.3 * off(vae.encode(window).latents)
+    )
+
+
+def test_errors_count_more_where_windows_overlap():
+    weights = diffusion.rim(16)
+    assert weights[4:12, 4:12].eq(1).all()
+    assert weights[:4].eq(weights[-4:]).all()
+    assert weights[0, 0] > 1
+
+
 def test_the_decoder_resumes_exactly_and_leaves_the_encoder_alone(chips, trained, tmp_path):
     shutil.copytree(trained / "vae", tmp_path / "vae")
     before = AutoencoderTiny.from_pretrained(tmp_path / "vae")
