@@ -55,13 +55,15 @@ def _moves(
 def _apart(
     rows: Lattice, cols: Lattice, done: Mapping[Window, Latents], one: Window, other: Window
 ) -> NDArray[np.float32]:
-    """Return how much higher the other window is where both count, (channels,)."""
+    """Return how much higher the other window is where both count, (channels,); 0 if they do nowhere."""
     one_rows, other_rows = overlap(rows.cells(one.row), rows.cells(other.row))
     one_cols, other_cols = overlap(cols.cells(one.col), cols.cells(other.col))
     weight = np.outer(
         rows.weight(one.row)[one_rows] * rows.weight(other.row)[other_rows],
         cols.weight(one.col)[one_cols] * cols.weight(other.col)[other_cols],
     )
+    if not weight.size:  # a stride of a whole window
+        return np.zeros(len(done[one]), np.float32)
     difference = done[other][:, other_rows, other_cols] - done[one][:, one_rows, one_cols]
     mean: NDArray[np.float32] = (difference * weight).sum((1, 2)) / weight.sum()
     return mean

@@ -66,6 +66,13 @@ def test_what_windows_agree_on_is_left_alone():
         np.testing.assert_array_equal(latents, done[window])
 
 
+def test_windows_side_by_side_without_an_overlap_are_left_alone():
+    lattice = Lattice(16, 16, 0)
+    done = {window: latents for window, latents in flat().items() if window.row < 2}
+    for window in done:
+        np.testing.assert_array_equal(settled(lattice, lattice, done, window), done[window])
+
+
 @pytest.mark.parametrize(
     ("there", "meeting"),
     [
