@@ -12,30 +12,36 @@ is left alone. A window without neighbours stays as it is, to the bit. Knows lat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend.engine.lattice import Lattice, Window, overlap
-
-Latents = NDArray[np.float32]  # (channels, rows, columns)
+from model_backend.engine.lattice import Latents, Lattice, Window, overlap
 
 #: The windows at a corner, as steps (rows, columns) from the first of them, and which lie side by side.
 _FOUR = ((0, 0), (0, 1), (1, 0), (1, 1))
 _PAIRS = ((0, 1), (2, 3), (0, 2), (1, 3))
 
 
-def settled(rows: Lattice, cols: Lattice, done: Mapping[Window, Latents], window: Window) -> Latents:
-    """Return a window's latents, bent to meet those of its eight neighbours that are done."""
-    south, east = rows.between(window.row), cols.between(window.col)
-    bend = np.zeros_like(done[window])
-    for own, (down, right) in enumerate(_FOUR):
-        first = Window(window.row - down, window.col - right)
-        sheet = np.outer(1 - south if down else south, 1 - east if right else east)
-        bend += _moves(rows, cols, done, first)[own][:, None, None] * sheet
-    return done[window] + bend
+def settle(
+    rows: Lattice, cols: Lattice, done: Mapping[Window, Latents], windows: Iterable[Window]
+) -> dict[Window, Latents]:
+    """Return the latents of windows, bent to meet those of their eight neighbours that are done."""
+    moves: dict[Window, NDArray[np.float32]] = {}  # of a corner, by the first of its windows
+    result = {}
+    for window in windows:
+        south, east = rows.between(window.row), cols.between(window.col)
+        bend = np.zeros_like(done[window])
+        for own, (down, right) in enumerate(_FOUR):
+            first = Window(window.row - down, window.col - right)
+            if first not in moves:
+                moves[first] = _moves(rows, cols, done, first)
+            sheet = np.outer(1 - south if down else south, 1 - east if right else east)
+            bend += moves[first][own][:, None, None] * sheet
+        result[window] = done[window] + bend
+    return result
 
 
 def _moves(

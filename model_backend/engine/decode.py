@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend.engine.lattice import Layout, overlap
+from model_backend.engine.lattice import Layout, shares
 
 Rgb = NDArray[np.uint8]  # (3, rows, columns)
 
@@ -31,13 +31,9 @@ def decode(
     """
     tile_rows, tile_cols = layout.tile_rows, layout.tile_cols
     image = np.zeros((3, len(rows), len(cols)), np.float32)
-    for i in tile_rows.touching(rows):
-        here_rows, there_rows = overlap(tile_rows.cells(i), rows)
-        for j in tile_cols.touching(cols):
-            here_cols, there_cols = overlap(tile_cols.cells(j), cols)
-            pixels = tile(layout.to_latents(tile_rows.cells(i)), layout.to_latents(tile_cols.cells(j)))
-            weight = np.outer(tile_rows.weight(i)[here_rows], tile_cols.weight(j)[here_cols])
-            image[:, there_rows, there_cols] += pixels[:, here_rows, here_cols] * weight
+    for (i, j), own, there, weight in shares(tile_rows, tile_cols, (rows, cols)):
+        pixels = tile(layout.to_latents(tile_rows.cells(i)), layout.to_latents(tile_cols.cells(j)))
+        image[:, *there] += pixels[:, *own] * weight
     return to_bytes(image)
 
 

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model_backend.engine.accord import Latents, settled
+from model_backend.engine.accord import settle
 from model_backend.engine.active import Active, Bools, slices_of, to_latents
 from model_backend.engine.field import Batch
 from model_backend.engine.guidance import Guidance, finite
-from model_backend.engine.lattice import Layout, Window, overlap
+from model_backend.engine.lattice import Latents, Layout, Window, shares
 from model_backend.engine.noise import Noise
 from model_backend.engine.progress import PREVIEW_SIDE, Progress, Watch
 from model_backend.engine.sampler import Step, advance, clean, trajectory_of
@@ -33,7 +33,6 @@ from model_backend.models.profile import Profile
 from model_backend.schemas import Box
 
 View = NDArray[np.float32]
-Slices = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -138,9 +137,7 @@ class Edit:
                 x = np.stack([self._begin(phase, steps[0], window, done) for window in some])
                 results |= zip(some, self._denoise(steps, some, x, progress), strict=True)
             done = results
-        rows, cols = self._layout.rows, self._layout.cols
-        done = {window: settled(rows, cols, done, window) for window in done}
-        return self._decode(done, progress)
+        return self._decode(settle(self._layout.rows, self._layout.cols, done, windows), progress)
 
     def _begin(self, phase: int, step: Step, window: Window, done: dict[Window, Latents]) -> Latents:
         """Return a window's latents at the beginning of a phase, which ``step`` is the first of."""
@@ -155,27 +152,15 @@ class Edit:
         """Return a box of latents: ``pinned``, and where latents are loose a blend of the windows done."""
         blend = np.zeros_like(pinned)
         total = np.zeros(pinned.shape[1:], np.float32)
-        for i in self._layout.rows.touching(rows):
-            for j in self._layout.cols.touching(cols):
-                if (latents := done.get(Window(i, j))) is not None:
-                    part, there, weight = self._share(Window(i, j), rows, cols)
-                    blend[:, *there] += latents[:, *part] * weight
-                    total[there] += weight
+        for window, own, there, weight in shares(self._layout.rows, self._layout.cols, (rows, cols)):
+            if window in done:
+                blend[:, *there] += done[window][:, *own] * weight
+                total[there] += weight
         here = self._active.inside(rows, cols)
         loose = self._loose[here] & (total > 0)
         # Over a free latent all windows are done and their weights sum to 1; over other loose ones, some are.
         share = np.where(loose & ~self._active.free[here], total, np.float32(1))
         return np.where(loose, blend / share, pinned)
-
-    def _share(self, window: Window, rows: range, cols: range) -> tuple[Slices, Slices, View]:
-        """Return where a window and a box overlap, in either's own terms, and the window's weight there."""
-        lattices = self._layout.rows, self._layout.cols
-        here_rows, there_rows = overlap(lattices[0].cells(window.row), rows)
-        here_cols, there_cols = overlap(lattices[1].cells(window.col), cols)
-        weight = np.outer(
-            lattices[0].weight(window.row)[here_rows], lattices[1].weight(window.col)[here_cols]
-        )
-        return (here_rows, here_cols), (there_rows, there_cols), weight
 
     @torch.inference_mode()
     def _denoise(
@@ -223,20 +208,14 @@ class Edit:
         factor = self._layout.factor
         tiles = self._layout.tile_rows, self._layout.tile_cols
         top, left = self._rows.start * factor, self._cols.start * factor
+        height, width = self._canvas.view.shape[1:]
         image = np.zeros_like(self._canvas.view)
-        painted = np.zeros(image.shape[1:], np.float32)
-        for i in range(tiles[0].pieces or 0):
-            for j in range(tiles[1].pieces or 0):
-                rows, cols = tiles[0].cells(i), tiles[1].cells(j)
-                latents = self._layout.to_latents(rows), self._layout.to_latents(cols)
-                if not self._active.free[self._active.inside(*latents)].any():
-                    continue
-                there = (
-                    slice(rows.start - top, rows.stop - top),
-                    slice(cols.start - left, cols.stop - left),
-                )
-                weight = np.outer(tiles[0].weight(i), tiles[1].weight(j))
-                image[:, *there] += self._tile(done, *latents) * weight
+        painted = np.zeros((height, width), np.float32)
+        box = range(top, top + height), range(left, left + width)
+        for (i, j), own, there, weight in shares(*tiles, box):
+            latents = self._layout.to_latents(tiles[0].cells(i)), self._layout.to_latents(tiles[1].cells(j))
+            if self._active.free[self._active.inside(*latents)].any():
+                image[:, *there] += self._tile(done, *latents)[:, *own] * weight
                 painted[there] += weight
                 progress.decoded()
         rest = 1 - painted
@@ -247,10 +226,8 @@ class Edit:
     def _tile(self, done: dict[Window, Latents], rows: range, cols: range) -> View:
         """Decode a box of latents: what was painted, and the source's own around it."""
         source = np.zeros((self._model.card.latent_channels, len(rows), len(cols)), np.float32)
-        for i in self._layout.rows.touching(rows):
-            for j in self._layout.cols.touching(cols):
-                here, there, weight = self._share(Window(i, j), rows, cols)
-                source[:, *there] += self._source(Window(i, j))[:, *here] * weight
+        for window, own, there, weight in shares(self._layout.rows, self._layout.cols, (rows, cols)):
+            source[:, *there] += self._source(window)[:, *own] * weight
         latents = self._blend(done, rows, cols, source)
         pixels: View = self._model.decode(torch.from_numpy(latents)[None])[0].cpu().numpy()
         return np.clip(pixels / 2 + 0.5, 0, 1)

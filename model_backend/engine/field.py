@@ -17,14 +17,14 @@ what denoising is (it is handed in), nor pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend.engine.accord import Latents, settled
-from model_backend.engine.lattice import Lattice, Window, cone, overlap
+from model_backend.engine.accord import settle
+from model_backend.engine.lattice import Latents, Lattice, Window, cone, shares
 
 Batch = NDArray[np.float32]  # (windows, channels, window, window)
 
@@ -76,13 +76,17 @@ class Field:
             for first in range(0, len(missing), plane.group):
                 windows = missing[first : first + plane.group]
                 boxes = [(plane.rows.cells(window.row), plane.cols.cells(window.col)) for window in windows]
-                latents = np.stack([self._blend(phase, *box) for box in boxes])
+                latents = np.stack([self._begin(phase, *box) for box in boxes])
                 results = denoise(phase, windows, latents)
                 self._done[phase].update(zip(windows, results, strict=True))
 
     def read(self, rows: range, cols: range) -> Latents:
         """Return a box of final latents, shape (channels, rows, columns), once they are computed."""
-        return self._blend(self._plane.phases, rows, cols)
+        plane, done = self._plane, self._done[-1]
+        near = [Window(row, col) for row in plane.rows.touching(rows) for col in plane.cols.touching(cols)]
+        new = [window for window in near if window not in self._settled]
+        self._settled |= settle(plane.rows, plane.cols, done, new)
+        return self._blend(self._settled, rows, cols)
 
     def keep(self, rows: range, cols: range) -> None:
         """Forget all windows but those that a box of final latents depends on."""
@@ -93,26 +97,15 @@ class Field:
                 del done[window]
         self._settled = {window: own for window, own in self._settled.items() if window in self._done[-1]}
 
-    def _blend(self, phase: int, rows: range, cols: range) -> Latents:
+    def _begin(self, phase: int, rows: range, cols: range) -> Latents:
         """Return a box of the canvas as it is at the start of a phase."""
-        plane = self._plane
         if phase == 0:
-            return plane.start(rows, cols)
-        blend = np.zeros((plane.channels, len(rows), len(cols)), np.float32)
-        for row in plane.rows.touching(rows):
-            here_rows, there_rows = overlap(plane.rows.cells(row), rows)
-            for col in plane.cols.touching(cols):
-                here_cols, there_cols = overlap(plane.cols.cells(col), cols)
-                latents = self._end(phase - 1, Window(row, col))[:, here_rows, here_cols]
-                weight = np.outer(plane.rows.weight(row)[here_rows], plane.cols.weight(col)[here_cols])
-                blend[:, there_rows, there_cols] += latents * weight
-        return blend
+            return self._plane.start(rows, cols)
+        return self._blend(self._done[phase - 1], rows, cols)
 
-    def _end(self, phase: int, window: Window) -> Latents:
-        """Return a window as it is blended after a phase."""
-        done = self._done[phase]
-        if phase < self._plane.phases - 1:
-            return done[window]
-        if window not in self._settled:
-            self._settled[window] = settled(self._plane.rows, self._plane.cols, done, window)
-        return self._settled[window]
+    def _blend(self, done: Mapping[Window, Latents], rows: range, cols: range) -> Latents:
+        plane = self._plane
+        blend = np.zeros((plane.channels, len(rows), len(cols)), np.float32)
+        for window, own, there, weight in shares(plane.rows, plane.cols, (rows, cols)):
+            blend[:, *there] += done[window][:, *own] * weight
+        return blend

@@ -11,6 +11,7 @@ Knows no model, no noise, no CRS, no torch. Rows grow southward, columns eastwar
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from typing import NamedTuple, Self
@@ -20,6 +21,8 @@ from numpy.typing import NDArray
 
 from model_backend.models.card import EngineParameters
 from model_backend.schemas import Box
+
+Latents = NDArray[np.float32]  # (channels, rows, columns)
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,26 @@ def overlap(own: range, other: range) -> tuple[slice, slice]:
     lo = max(own.start, other.start)
     hi = max(lo, min(own.stop, other.stop))
     return slice(lo - own.start, hi - own.start), slice(lo - other.start, hi - other.start)
+
+
+class Share(NamedTuple):
+    """What a window gives to a box of cells: which of its own go where in the box, and their weights."""
+
+    window: Window
+    own: tuple[slice, slice]
+    there: tuple[slice, slice]
+    weight: NDArray[np.float32]
+
+
+def shares(rows: Lattice, cols: Lattice, box: tuple[range, range]) -> Iterator[Share]:
+    """Yield the shares of a box of cells in order of their windows; weights sum to 1 at every cell."""
+    for row in rows.touching(box[0]):
+        own_rows, there_rows = overlap(rows.cells(row), box[0])
+        weight = rows.weight(row)[own_rows]
+        for col in cols.touching(box[1]):
+            own_cols, there_cols = overlap(cols.cells(col), box[1])
+            both = np.outer(weight, cols.weight(col)[own_cols])
+            yield Share(Window(row, col), (own_rows, own_cols), (there_rows, there_cols), both)
 
 
 def cone(lattice: Lattice, cells: range, phases: int) -> tuple[range, ...]:

@@ -39,7 +39,7 @@ from model_backend.engine.progress import Progress, Watch
 from model_backend.engine.regions import Prompt, PromptField
 from model_backend.engine.sampler import advance, clean, trajectory_of
 from model_backend.engine.tone import even
-from model_backend.models.card import NO_LEVEL
+from model_backend.models.card import NO_LEVEL, ModelCard
 from model_backend.models.loader import Model
 from model_backend.models.profile import Profile
 from model_backend.schemas import Box, Recipe, Region, Sampler
@@ -80,6 +80,12 @@ class Request:
             canvas=None if recipe.canvas == "ground" else recipe.canvas,
             regions=tuple(recipe.regions or ()),
         )
+
+    @classmethod
+    def plain(cls, card: ModelCard, prompt: str, level: int | None, seed: int, canvas: Box) -> Self:
+        """Return a request by a card's defaults and without a frame, as measurements make them."""
+        steps = card.steps[card.sampler]
+        return cls(seed, level, 1, prompt, "", card.sampler, steps, card.guidance, canvas)
 
     def prompts(self, layout: Layout) -> PromptField:
         """Return which prompts hold where on a canvas."""

@@ -41,7 +41,6 @@ WIDTHS = (8, 16)
 _MARGIN, _FEATHER, _STRENGTH = 8, 6.0, 0.8  # as the processes `edit` and `extend` have them
 _SHAPES = ("blob", "box", "stroke", "star")
 _ANEW = 2000  # times that borders are drawn anew for an interval
-_FRAME = 1
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,7 @@ def repaint(model: Model, case: Case) -> Picture:
     there = np.pad(known[here], pads)
     if case.new_land:
         view = continued(view, there)
-    steps, guidance = card.steps[card.sampler], card.guidance
-    request = Request(case.seed, case.level, _FRAME, case.prompt, "", card.sampler, steps, guidance, canvas)
+    request = Request.plain(card, case.prompt, case.level, case.seed, canvas)
     work = Edit(
         model,
         request,

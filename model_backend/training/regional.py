@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,6 @@ Rgb = npt.NDArray[np.uint8]
 
 REGIONS = 5
 _INSET = 8  # pixels between a region's border and the nearest window that is judged
-_FRAME = 1
 
 
 @dataclass(frozen=True)
@@ -87,18 +86,9 @@ class Measure:
             Region(prompt=captions.plain(name), negative_prompt="", rings=[cells.ring(cell)])
             for cell, name in enumerate(regions)
         )
-        request = Request(
-            seed=seed,
-            level=self._level,
-            frame_hash=_FRAME,
-            prompt=captions.plain(base),
-            negative_prompt="",
-            sampler=card.sampler,
-            steps=card.steps[card.sampler],
-            guidance=card.guidance,
-            canvas=canvas_box(cells.box, card.engine, card.vae_factor),
-            regions=lots,
-        )
+        canvas = canvas_box(cells.box, card.engine, card.vae_factor)
+        request = Request.plain(card, captions.plain(base), self._level, seed, canvas)
+        request = replace(request, regions=lots)
         return Scene(self._model, request).pixels(cells.box, Quiet())
 
     def right(self, cells: Cells, picture: Rgb, cell: int, name: str) -> float:

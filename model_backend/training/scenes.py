@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ from model_backend.models.loader import Model, load
 from model_backend.schemas import Box, Sampler
 
 PROMPTS = (("a residential area", 17), ("annual crops", 14))
-_FRAME = 1
 _ALONE = 6
 Rgb = npt.NDArray[np.uint8]
 Grey = npt.NDArray[np.float64]
@@ -96,8 +95,8 @@ class Witness(Scene):
 
 def _request(model: Model, setting: Setting, prompt: str, level: int, size: int, seed: int = 3) -> Request:
     canvas = Box(col=0, row=0, width=size, height=size)
-    guidance = model.card.guidance
-    return Request(seed, level, _FRAME, prompt, "", setting.sampler, setting.steps, guidance, canvas)
+    request = Request.plain(model.card, prompt, level, seed, canvas)
+    return replace(request, sampler=setting.sampler, steps=setting.steps)
 
 
 def _use(model: Model, setting: Setting) -> None:

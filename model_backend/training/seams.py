@@ -34,7 +34,7 @@ Figures = dict[str, Any]
 PROMPTS = (("open water, the sea", 14), ("annual crops", 14), ("a dense residential area", 18))
 _BLOCK = 128  # pixels
 _ALONE = 16  # windows
-_FRAME, _SEED = 1, 3
+_SEED = 3
 
 
 def run(folder: Path, out: Path, size: int) -> list[Figures]:
@@ -141,8 +141,7 @@ def stretched(picture: Rgb) -> Rgb:
 def _request(model: Model, prompt: str, level: int, size: int, seed: int) -> Request:
     card = model.card
     canvas = canvas_box(Box(col=0, row=0, width=size, height=size), card.engine, card.vae_factor)
-    steps = card.steps[card.sampler]
-    return Request(seed, level, _FRAME, prompt, "", card.sampler, steps, card.guidance, canvas)
+    return Request.plain(card, prompt, level, seed, canvas)
 
 
 def _tones(picture: Rgb, place: Place) -> float:

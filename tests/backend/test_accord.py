@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model_backend.engine.accord import settled
+from model_backend.engine.accord import settle
 from model_backend.engine.lattice import Lattice, Window, overlap
 
 BOUNDS = range(-3, 49)
@@ -14,7 +14,7 @@ WINDOWS = [Window(row, col) for row in range(4) for col in range(4)]
 
 
 def all_settled(done: dict[Window, np.ndarray]) -> dict[Window, np.ndarray]:
-    return {window: settled(LATTICE, LATTICE, done, window) for window in done}
+    return settle(LATTICE, LATTICE, done, done)
 
 
 def blended(done: dict[Window, np.ndarray]) -> np.ndarray:
@@ -69,8 +69,8 @@ def test_what_windows_agree_on_is_left_alone():
 def test_windows_side_by_side_without_an_overlap_are_left_alone():
     lattice = Lattice(16, 16, 0)
     done = {window: latents for window, latents in flat().items() if window.row < 2}
-    for window in done:
-        np.testing.assert_array_equal(settled(lattice, lattice, done, window), done[window])
+    for window, latents in settle(lattice, lattice, done, done).items():
+        np.testing.assert_array_equal(latents, done[window])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_backend.engine.lattice import Count, Lattice, Layout, canvas_box, cone, overlap
+from model_backend.engine.lattice import Count, Lattice, Layout, canvas_box, cone, overlap, shares
 from model_backend.engine.regions import Prompt, PromptField
 from model_backend.engine.sampler import Lengths
 from model_backend.models.card import EngineParameters
@@ -52,6 +52,19 @@ def test_weights_sum_to_one_and_windows_hold_what_they_weigh(lattice: Lattice, s
         assert piece in touching or not weight.any()
         total[there] += weight
     assert np.abs(total - 1).max() <= np.spacing(np.float32(1))
+
+
+def test_shares_put_windows_of_a_plane_together_again():
+    rows, cols = Lattice(16, 12, 4, range(-3, 49)), Lattice(16, 12, 4)
+    land = np.random.default_rng(0).normal(size=(52, 100)).astype(np.float32)
+    box = range(2, 30), range(11, 60)
+    made, order = np.zeros((28, 49), np.float32), []
+    for window, own, there, weight in shares(rows, cols, box):
+        at = np.ix_(np.asarray(rows.cells(window.row)) + 3, np.asarray(cols.cells(window.col)))
+        made[there] += land[at][own] * weight
+        order.append(window)
+    np.testing.assert_allclose(made, land[5:33, 11:60], atol=1e-6)
+    assert order == sorted(order)
 
 
 def test_one_window_has_weight_one_everywhere():
