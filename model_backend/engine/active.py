@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend.engine.lattice import Count, Layout, Window
+from model_backend.engine.lattice import Count, Layout, Window, batch_of
 from model_backend.engine.regions import PromptField
 from model_backend.engine.sampler import Lengths
 from model_backend.models.card import EngineParameters
@@ -104,9 +104,8 @@ class Active:
         return slice(rows.start - top, rows.stop - top), slice(cols.start - left, cols.stop - left)
 
     def batch(self, largest: int) -> int:
-        """Windows per UNet call: spread evenly over as few calls as possible."""
-        calls = -(-len(self.windows) // largest)
-        return -(-len(self.windows) // calls)
+        """Windows per UNet call: a function of the mask."""
+        return batch_of(len(self.windows), largest)
 
     def count(self, prompts: PromptField, steps: Sequence[Lengths], largest_batch: int) -> Count:
         """Return what the edit costs; ``steps`` are those of each phase."""

@@ -154,6 +154,14 @@ def cone(lattice: Lattice, cells: range, phases: int) -> tuple[range, ...]:
     return tuple(reversed(needed))
 
 
+def batch_of(windows: int, largest: int) -> int:
+    """Return the batch that takes so many windows through a step most cheaply, the last call padded.
+
+    A call is taken to cost a window more than it holds, so that many small ones are not chosen for nothing.
+    """
+    return min(range(largest, 0, -1), key=lambda batch: -(-windows // batch) * (batch + 1))
+
+
 def canvas_box(extent: Box, params: EngineParameters, factor: int) -> Box:
     """Return the extent grown to whole windows and centred on it, in pixels.
 
@@ -241,13 +249,11 @@ class Layout:
         """Windows per UNet call: a function of the canvas alone, so that every read of it computes the same
         bits.
 
-        The ground always takes ``largest``; a canvas spreads its windows evenly over as few calls as
-        possible.
+        The ground always takes ``largest``.
         """
         if self.rows.pieces is None or self.cols.pieces is None:
             return largest
-        windows = self.rows.pieces * self.cols.pieces
-        return -(-windows // -(-windows // largest))
+        return batch_of(self.rows.pieces * self.cols.pieces, largest)
 
     def place(self, box: Box) -> tuple[range, range]:
         """Rows and columns of a pixel box of the frame, counted from the pixel of latent (0, 0).

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_backend.engine.lattice import Count, Lattice, Layout, canvas_box, cone, overlap, shares
+from model_backend.engine.lattice import Count, Lattice, Layout, batch_of, canvas_box, cone, overlap, shares
 from model_backend.engine.regions import Prompt, PromptField
 from model_backend.engine.sampler import Lengths
 from model_backend.models.card import EngineParameters
@@ -122,7 +122,7 @@ def test_an_extent_of_one_window_costs_one_window_wherever_it_lies():
         assert (count.steps, count.mean) == (20, 1.7)
 
 
-def test_batch_spreads_windows_evenly():
+def test_batch_pads_little_and_calls_seldom():
     def batch(width: int, height: int) -> int:
         box = Box(col=0, row=0, width=width, height=height)
         return Layout.of(PARAMS, 8, canvas_box(box, PARAMS, 8)).batch(8)
@@ -130,6 +130,8 @@ def test_batch_spreads_windows_evenly():
     assert batch(256, 256) == 1
     assert batch(640, 640) == 5  # 9 windows in 2 calls
     assert batch(2048, 2048) == 8
+    assert batch_of(121, 16) == 11  # 11 calls without padding, instead of 8 of 16 windows with 7 for nothing
+    assert batch_of(1000, 16) == 16  # 8 for nothing in 63 calls are less than 37 calls more
     assert Layout.of(PARAMS, 8, None).batch(8) == 8
 
 
