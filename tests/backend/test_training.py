@@ -252,6 +252,16 @@ def test_errors_count_more_where_windows_overlap():
     assert weights[0, 0] > 1
 
 
+def test_errors_that_a_whole_line_shares_count_more_than_as_many_scattered_ones():
+    even, line, scattered = torch.ones(16, 16), torch.zeros(1, 4, 16, 16), torch.zeros(1, 4, 16, 16)
+    line[..., 5, :] = 1
+    scattered[..., torch.arange(16), torch.randperm(16, generator=torch.Generator().manual_seed(0))] = 1
+    assert diffusion.weighted(line, even) > 3 * diffusion.weighted(scattered, even)
+    noise = torch.randn(500, 4, 16, 16, generator=torch.Generator().manual_seed(1))
+    own = noise.square().mean()
+    assert diffusion.weighted(noise, even).mean() / own == pytest.approx(3, abs=0.1)
+
+
 def test_the_decoder_resumes_exactly_and_leaves_the_encoder_alone(chips, trained, tmp_path):
     shutil.copytree(trained / "vae", tmp_path / "vae")
     before = AutoencoderTiny.from_pretrained(tmp_path / "vae")
@@ -311,23 +321,6 @@ def test_guidance_stops_at_the_cutoff(trained):
     sample.draw(parts, wish)
     hook.remove()
     assert sizes == [4, 4, 2, 2]
-
-
-def test_two_processes_average_their_gradients(tmp_path):
-    torch.multiprocessing.spawn(_team_member, (2, tmp_path / "meeting", tmp_path), nprocs=2)
-    results = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
-    assert results[0]["grad"] == results[1]["grad"] == [0.5, 0.5]
-    assert results[0]["value"] == 1.5
-    assert results[0]["draw"] != results[1]["draw"]
-
-
-def _team_member(rank: int, size: int, meeting: Path, out: Path) -> None:
-    team = loop.Team(rank, size, meeting)
-    weight = torch.nn.Parameter(torch.zeros(2))
-    weight.grad = torch.full((2,), float(rank))
-    value = team.reduce([weight], 1.0 + rank)
-    result = {"grad": weight.grad.tolist(), "value": value, "draw": int(team.seed(1, 2).integers(1 << 30))}
-    (out / f"{rank}.json").write_text(json.dumps(result))
 
 
 def test_export_is_a_model_folder_that_the_card_describes(chips, trained, tmp_path):
