@@ -26,7 +26,12 @@ from model_backend.training import autoencoder, captions, data, loop, masks, sam
 _DROP_BOTH, _DROP_TEXT, _DROP_LEVEL = 0.08, 0.07, 0.07
 _GAMMA = 5.0
 _RIM, _RIM_WEIGHT = 4, 3.0  # latents, that lie in overlaps
-_LINES = 2.0  # what errors count again that whole rows or columns of a window share
+_LINES, _LINES_FLOOR = 2.0, 0.5
+"""What errors count again that whole rows or columns of a window share, and their least weight at any time.
+
+Where windows meet they are lines that one sees. Guidance multiplies them in the first steps, out of nearly
+white noise, where min-SNR weights would let them grow; no later step takes them away.
+"""
 _FOREIGN = 0.5
 """Share of partly painted windows that get other surroundings than their own.
 
@@ -42,7 +47,7 @@ class Options:
     widths: tuple[int, ...] = (64, 128, 192)
     batch: int = 32
     rate: float = 8e-4
-    decay: float = 0.9995
+    decay: float = 0.999
     seed: int = 2
     save_seconds: float = 300.0
     sheet_seconds: float = 3600.0
@@ -113,18 +118,19 @@ def rim(size: int) -> Tensor:
     return weights
 
 
-def weighted(errors: Tensor, rim: Tensor) -> Tensor:
-    """Return the mean square error of every window: errors (b, c, n, n) at weights (n, n), (b,).
+def own_errors(errors: Tensor, rim: Tensor) -> Tensor:
+    """Return the mean square error of every window, (b,): errors (b, c, n, n) at weights (n, n)."""
+    return (errors.square() * rim).mean((1, 2, 3))
 
-    What a whole row or column is off by counts again, because where windows meet it is a line that one sees,
-    and the square of a latent's own error, mostly texture nobody could foretell, drowns it. White errors
-    count as much in lines as in latents.
+
+def line_errors(errors: Tensor) -> Tensor:
+    """Return the mean square of what whole rows and columns of a window are off by, (b,).
+
+    Against the window's mean, which depends on land nobody could foretell. White errors come to as much as in
+    `own_errors`.
     """
-    size = errors.shape[-1]
-    own = (errors.square() * rim).mean((1, 2, 3))
-    rows, columns = (errors * rim.sqrt()).mean(3), (errors * rim.sqrt()).mean(2)
-    shared = size * (rows.square() + columns.square()).mean((1, 2)) / 2
-    return own + _LINES * shared
+    errors = errors - errors.mean((2, 3), keepdim=True)
+    return errors.shape[-1] * (errors.mean(3).square() + errors.mean(2).square()).mean((1, 2)) / 2
 
 
 @dataclass(frozen=True)
@@ -259,7 +265,9 @@ class Stage:
         made = self.parts.unet(inputs, times, embeds, class_labels=batch.levels).sample.float()
         ratio = (signal / (1 - signal)).flatten()
         weights = ratio.clamp(max=_GAMMA) / (ratio + 1)
-        error: Tensor = (weighted(made - target, self._rim) * weights).mean()
+        errors = made - target
+        own, lines = own_errors(errors, self._rim), line_errors(errors)
+        error: Tensor = (own * weights + _LINES * lines * weights.clamp(min=_LINES_FLOOR)).mean()
         return error
 
     def _context(self, batch: Batch) -> Tensor:

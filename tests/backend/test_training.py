@@ -253,13 +253,13 @@ def test_errors_count_more_where_windows_overlap():
 
 
 def test_errors_that_a_whole_line_shares_count_more_than_as_many_scattered_ones():
-    even, line, scattered = torch.ones(16, 16), torch.zeros(1, 4, 16, 16), torch.zeros(1, 4, 16, 16)
+    line, scattered = torch.zeros(1, 4, 16, 16), torch.zeros(1, 4, 16, 16)
     line[..., 5, :] = 1
     scattered[..., torch.arange(16), torch.randperm(16, generator=torch.Generator().manual_seed(0))] = 1
-    assert diffusion.weighted(line, even) > 3 * diffusion.weighted(scattered, even)
+    assert diffusion.line_errors(line) > 10 * diffusion.line_errors(scattered)
     noise = torch.randn(500, 4, 16, 16, generator=torch.Generator().manual_seed(1))
-    own = noise.square().mean()
-    assert diffusion.weighted(noise, even).mean() / own == pytest.approx(3, abs=0.1)
+    assert diffusion.line_errors(noise).mean() / noise.square().mean() == pytest.approx(1, abs=0.1)
+    assert diffusion.line_errors(noise + 5).mean() == pytest.approx(diffusion.line_errors(noise).mean())
 
 
 def test_the_decoder_resumes_exactly_and_leaves_the_encoder_alone(chips, trained, tmp_path):
