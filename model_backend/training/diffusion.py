@@ -26,12 +26,6 @@ from model_backend.training import autoencoder, captions, data, loop, masks, sam
 _DROP_BOTH, _DROP_TEXT, _DROP_LEVEL = 0.08, 0.07, 0.07
 _GAMMA = 5.0
 _RIM, _RIM_WEIGHT = 4, 3.0  # latents, that lie in overlaps
-_LINES, _LINES_FLOOR = 2.0, 0.5
-"""What errors count again that whole rows or columns of a window share, and their least weight at any time.
-
-Where windows meet they are lines that one sees. Guidance multiplies them in the first steps, out of nearly
-white noise, where min-SNR weights would let them grow; no later step takes them away.
-"""
 _FOREIGN = 0.5
 """Share of partly painted windows that get other surroundings than their own.
 
@@ -116,21 +110,6 @@ def rim(size: int) -> Tensor:
     weights = torch.full((size, size), _RIM_WEIGHT)
     weights[_RIM:-_RIM, _RIM:-_RIM] = 1
     return weights
-
-
-def own_errors(errors: Tensor, rim: Tensor) -> Tensor:
-    """Return the mean square error of every window, (b,): errors (b, c, n, n) at weights (n, n)."""
-    return (errors.square() * rim).mean((1, 2, 3))
-
-
-def line_errors(errors: Tensor) -> Tensor:
-    """Return the mean square of what whole rows and columns of a window are off by, (b,).
-
-    Against the window's mean, which depends on land nobody could foretell. White errors come to as much as in
-    `own_errors`.
-    """
-    errors = errors - errors.mean((2, 3), keepdim=True)
-    return errors.shape[-1] * (errors.mean(3).square() + errors.mean(2).square()).mean((1, 2)) / 2
 
 
 @dataclass(frozen=True)
@@ -265,9 +244,7 @@ class Stage:
         made = self.parts.unet(inputs, times, embeds, class_labels=batch.levels).sample.float()
         ratio = (signal / (1 - signal)).flatten()
         weights = ratio.clamp(max=_GAMMA) / (ratio + 1)
-        errors = made - target
-        own, lines = own_errors(errors, self._rim), line_errors(errors)
-        error: Tensor = (own * weights + _LINES * lines * weights.clamp(min=_LINES_FLOOR)).mean()
+        error: Tensor = (((made - target).square() * self._rim).mean((1, 2, 3)) * weights).mean()
         return error
 
     def _context(self, batch: Batch) -> Tensor:
