@@ -130,15 +130,19 @@ class Share(NamedTuple):
     weight: NDArray[np.float32]
 
 
+def share(rows: Lattice, cols: Lattice, window: Window, box: tuple[range, range]) -> Share:
+    """Return the share of one window in a box of cells."""
+    own_rows, there_rows = overlap(rows.cells(window.row), box[0])
+    own_cols, there_cols = overlap(cols.cells(window.col), box[1])
+    weight = np.outer(rows.weight(window.row)[own_rows], cols.weight(window.col)[own_cols])
+    return Share(window, (own_rows, own_cols), (there_rows, there_cols), weight)
+
+
 def shares(rows: Lattice, cols: Lattice, box: tuple[range, range]) -> Iterator[Share]:
     """Yield the shares of a box of cells in order of their windows; weights sum to 1 at every cell."""
     for row in rows.touching(box[0]):
-        own_rows, there_rows = overlap(rows.cells(row), box[0])
-        weight = rows.weight(row)[own_rows]
         for col in cols.touching(box[1]):
-            own_cols, there_cols = overlap(cols.cells(col), box[1])
-            both = np.outer(weight, cols.weight(col)[own_cols])
-            yield Share(Window(row, col), (own_rows, own_cols), (there_rows, there_cols), both)
+            yield share(rows, cols, Window(row, col), box)
 
 
 def cone(lattice: Lattice, cells: range, phases: int) -> tuple[range, ...]:

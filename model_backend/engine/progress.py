@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from model_backend.engine.decode import to_bytes
 from model_backend.engine.field import Batch
-from model_backend.engine.lattice import Layout, Window, overlap
+from model_backend.engine.lattice import Layout, Window, share
 from model_backend.models.card import ModelCard
 from model_backend.schemas import Box
 
@@ -44,7 +44,7 @@ class Progress:
         f = layout.factor
         rows, cols = layout.place(box)
         self._rows, self._cols = (_centres(pixels, f) for pixels in (rows, cols))
-        self._hull = tuple(range(int(at[0]), int(at[-1]) + 1) for at in (self._rows, self._cols))
+        self._hull = _hull(self._rows), _hull(self._cols)
         self._mosaic = np.zeros((card.latent_channels, *map(len, self._hull)), np.float32)
 
     def expect(self, evaluations: int) -> None:
@@ -69,18 +69,20 @@ class Progress:
         self._watch.step(self._done, self._total)
 
     def _paint(self, window: Window, latents: NDArray[np.float32]) -> None:
-        rows, cols = self._layout.rows, self._layout.cols
-        here_rows, there_rows = overlap(rows.cells(window.row), self._hull[0])
-        here_cols, there_cols = overlap(cols.cells(window.col), self._hull[1])
-        weight = np.outer(rows.weight(window.row)[here_rows], cols.weight(window.col)[here_cols])
-        under = self._mosaic[:, there_rows, there_cols]
-        under += weight * (latents[:, here_rows, here_cols] - under)
+        _, own, there, weight = share(self._layout.rows, self._layout.cols, window, self._hull)
+        under = self._mosaic[:, *there]
+        under += weight * (latents[:, *own] - under)
 
     def _picture(self) -> NDArray[np.uint8]:
         latents = self._mosaic[:, self._rows[:, None] - self._hull[0].start, self._cols - self._hull[1].start]
         rgb = np.tensordot(np.asarray(self._card.latent_rgb, np.float32), latents, axes=(0, 0))
         bias = np.asarray(self._card.latent_rgb_bias, np.float32)[:, None, None]
         return to_bytes(rgb + bias).transpose(1, 2, 0)
+
+
+def _hull(latents: NDArray[np.int64]) -> range:
+    """Return the run of latents from the first to the last of these."""
+    return range(int(latents[0]), int(latents[-1]) + 1)
 
 
 def _centres(pixels: range, factor: int) -> NDArray[np.int64]:

@@ -4,13 +4,13 @@ import json
 import multiprocessing
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import torch
 
 from model_backend.training import loop
+from tests.backend.serving import until
 
 
 def test_two_processes_average_their_gradients(tmp_path):
@@ -35,11 +35,16 @@ def test_nobody_trains_on_when_the_process_that_began_it_is_killed(tmp_path):
     leader = multiprocessing.get_context("spawn").Process(target=_lead, args=(tmp_path,))
     leader.start()
     written = [tmp_path / f"{rank}.pid" for rank in range(2)]
-    _until(lambda: all(path.exists() for path in written))
-    members = [int(path.read_text()) for path in written]
+    until(lambda: all(path.exists() for path in written))
+    members = [psutil.Process(int(path.read_text())) for path in written]
     leader.kill()
     leader.join()
-    _until(lambda: not any(_lives(pid) for pid in members))
+    try:
+        until(lambda: all(_ended(member) for member in members))
+    finally:
+        for member in members:
+            if not _ended(member):
+                member.kill()
 
 
 def _lead(folder: Path) -> None:
@@ -59,13 +64,5 @@ def _train_for_ever(rank: int, size: int, meeting: Path, out: Path) -> None:
         team.reduce([weight], 0.0)
 
 
-def _lives(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-def _until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.1)
+def _ended(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
