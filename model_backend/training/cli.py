@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 def add_parser(subparsers: Subparsers) -> None:
     """Add ``train-mini`` and ``evaluate`` to the backend's command line; each sets ``run``."""
     train = subparsers.add_parser("train-mini", help="train the bundled model text2earth-mini")
-    train.add_argument("--stage", choices=("autoencoder", "decoder", "diffusion", "export"), required=True)
+    train.add_argument(
+        "--stage", choices=("autoencoder", "decoder", "diffusion", "rims", "export"), required=True
+    )
     train.add_argument("--data", type=Path, required=True, help="folder of the parquet files")
     train.add_argument("--work", type=Path, default=Path(".scratch/mini"), help="checkpoints, logs, sheets")
     train.add_argument("--minutes", type=float, default=10, help="training time, all resumes together")
     train.add_argument(
-        "--batch", type=int, help="windows per step; default: 16, 16 and 32, 8 times that on a GPU"
+        "--batch", type=int, help="samples per step; default: 16, 16, 32 and 8, 8 times that on a GPU"
     )
     train.add_argument("--processes", type=int, help="one thread each; default: cores of a CPU, 1 on a GPU")
     train.add_argument("--out", type=Path, help="model folder that the stage `export` writes")
@@ -63,20 +65,16 @@ def _work(rank: int, size: int, meeting: Path | None, arguments: argparse.Namesp
     """Train one stage as one process of a team."""
     from dataclasses import replace
 
-    from model_backend.training import autoencoder, data, diffusion, loop
+    from model_backend.training import autoencoder, data, diffusion, loop, rims
 
     team = loop.Team(rank, size, meeting)
     chips = data.load(arguments.data, arguments.work / "cache")
     budget = loop.Budget(arguments.minutes)
     times = 8 if loop.device().type == "cuda" else 1
-    if arguments.stage == "autoencoder":
-        first = autoencoder.Options()
-        first = replace(first, batch=arguments.batch or times * first.batch)
-        autoencoder.Stage(arguments.work, first, budget, team).run(chips)
-    else:
-        second = diffusion.Options()
-        second = replace(second, batch=arguments.batch or times * second.batch)
-        diffusion.Stage(arguments.work, second, budget, team).run(chips)
+    stage = {"autoencoder": autoencoder, "diffusion": diffusion, "rims": rims}[arguments.stage]
+    options = stage.Options()
+    options = replace(options, batch=arguments.batch or times * options.batch)
+    stage.Stage(arguments.work, options, budget, team).run(chips)
 
 
 def _sharpen(arguments: argparse.Namespace) -> int:

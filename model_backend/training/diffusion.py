@@ -183,37 +183,24 @@ class Stage:
             vae,
             dict(schedule.config),
         )
-        self._trained = {"unet": self.parts.unet, "text_encoder": self.parts.text}
         if self.where.type == "cpu":
             self.parts.unet.set_attn_processor(AttnProcessor())
-        self.average = loop.Average(self._trained, options.decay)
-        self._parameters = [p for module in self._trained.values() for p in module.parameters()]
-        self.optimizer = torch.optim.AdamW(
-            self._parameters, lr=options.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+        trained = {"unet": self.parts.unet, "text_encoder": self.parts.text}
+        optimizer = torch.optim.AdamW(
+            [p for module in trained.values() for p in module.parameters()],
+            lr=options.rate,
+            betas=(0.9, 0.99),
+            weight_decay=0.01,
+            fused=True,
         )
-        self._blank: Tensor | None = None
+        average = loop.Average(trained, options.decay)
+        self._learner = loop.Learner(trained, average, optimizer, budget, team)
+        self._learner.restore(work / "diffusion.pt")
         self._rim = rim(self.parts.unet.config.sample_size).to(self.where)
-        self._resume()
-
-    def _resume(self) -> None:
-        state = loop.restore(self._work / "diffusion.pt")
-        if state is None:
-            return
-        for name, module in self._trained.items():
-            module.load_state_dict(state[name])
-            self.average.modules[name].load_state_dict(state["average"][name])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.budget.step, self.budget.seconds = state["step"], state["seconds"]
 
     def save(self) -> None:
         """Write the checkpoint, then the averaged weights as a diffusers folder ``model``."""
-        state = {name: module.state_dict() for name, module in self._trained.items()}
-        average = {name: module.state_dict() for name, module in self.average.modules.items()}
-        spent = {"step": self.budget.step, "seconds": self.budget.seconds}
-        loop.save(
-            self._work / "diffusion.pt",
-            {**state, "average": average, "optimizer": self.optimizer.state_dict(), **spent},
-        )
+        self._learner.save(self._work / "diffusion.pt")
         parts = self.averaged()
         folder = self._work / "model"
         parts.unet.save_pretrained(folder / "unet")
@@ -224,14 +211,15 @@ class Stage:
 
     def averaged(self) -> sample.Parts:
         """Return the model with averaged weights."""
-        unet, text = self.average.modules["unet"], self.average.modules["text_encoder"]
+        average = self._learner.average.modules
+        unet, text = average["unet"], average["text_encoder"]
         return sample.Parts(self.parts.tokenizer, text, unet, self.parts.vae, self.parts.schedule)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the weighted v-prediction loss of one batch; times are spread evenly over the schedule."""
         with torch.no_grad():
             latents = autoencoder.seamless(self.parts.encode, batch.images)
-            extra = self._context(batch)
+            extra = sample.context(self.parts, batch.images, batch.masks)
         count = len(latents)
         spread = (torch.arange(count, device=self.where) + torch.rand(count, device=self.where)) / count
         times = (spread * len(self._alphas)).long()
@@ -247,34 +235,16 @@ class Stage:
         error: Tensor = (((made - target).square() * self._rim).mean((1, 2, 3)) * weights).mean()
         return error
 
-    def _context(self, batch: Batch) -> Tensor:
-        """Return the mask and the kept latents; windows that keep nothing share one encoding of grey."""
-        partly = (batch.masks < 0.5).flatten(1).any(1)
-        if self._blank is None:
-            grey = torch.zeros_like(batch.images[:1])
-            self._blank = sample.context(self.parts, grey, torch.ones_like(grey[:, :1]))
-        extra = self._blank.repeat(len(partly), 1, 1, 1)
-        if partly.any():
-            extra[partly] = sample.context(self.parts, batch.images[partly], batch.masks[partly])
-        return extra
-
     def step(self, feeder: Feeder) -> Tensor:
         """Take one optimiser step on one random batch; return the loss."""
-        begun = time.monotonic()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.options.rate * self.budget.rate()
-        rng = self._team.seed(self.options.seed, self.budget.step)
-        batch = feeder.draw(self.options.batch // self._team.size, rng)
-        with loop.precision(self.where):
-            loss = self.loss(batch)
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        self.budget.seconds += self._team.reduce(self._parameters, time.monotonic() - begun)
-        torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
-        self.optimizer.step()
-        self.budget.step += 1
-        self.average.update(self._trained, self.budget.step)
-        return loss.detach()
+
+        def loss() -> Tensor:
+            rng = self._team.seed(self.options.seed, self.budget.step)
+            batch = feeder.draw(self.options.batch // self._team.size, rng)
+            with loop.precision(self.where):
+                return self.loss(batch)
+
+        return self._learner.step(loss)
 
     def run(self, chips: dict[int, data.Chips]) -> None:
         """Train until the budget is spent."""

@@ -10,7 +10,7 @@ import math
 import multiprocessing
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,55 @@ class Average:
         for name, module in modules.items():
             mine: list[Tensor] = list(self.modules[name].parameters())
             torch._foreach_lerp_(mine, [p.detach() for p in module.parameters()], 1 - keep)
+
+
+class Learner:
+    """Modules that learn together: their optimiser, moving average and checkpoint."""
+
+    def __init__(
+        self,
+        modules: Mapping[str, nn.Module],
+        average: Average,
+        optimizer: torch.optim.Optimizer,
+        budget: Budget,
+        team: Team,
+    ) -> None:
+        self.modules, self.average, self.optimizer = modules, average, optimizer
+        self._budget, self._team = budget, team
+        self._parameters = [p for module in modules.values() for p in module.parameters()]
+
+    def restore(self, path: Path) -> None:
+        """Go on from a checkpoint, if there is one."""
+        state = restore(path)
+        if state is None:
+            return
+        for name, module in self.modules.items():
+            module.load_state_dict(state[name])
+            self.average.modules[name].load_state_dict(state["average"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._budget.step, self._budget.seconds = state["step"], state["seconds"]
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint."""
+        state = {name: module.state_dict() for name, module in self.modules.items()}
+        average = {name: module.state_dict() for name, module in self.average.modules.items()}
+        spent = {"step": self._budget.step, "seconds": self._budget.seconds}
+        save(path, {**state, "average": average, "optimizer": self.optimizer.state_dict(), **spent})
+
+    def step(self, loss: Callable[[], Tensor]) -> Tensor:
+        """Take one step of the optimiser, at the budget's share of its rate; return the loss."""
+        begun = time.monotonic()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.optimizer.defaults["lr"] * self._budget.rate()
+        value = loss()
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(value)
+        self._budget.seconds += self._team.reduce(self._parameters, time.monotonic() - begun)
+        torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
+        self.optimizer.step()
+        self._budget.step += 1
+        self.average.update(self.modules, self._budget.step)
+        return value.detach()
 
 
 def device() -> torch.device:

@@ -103,8 +103,14 @@ class Wish:
 
 
 def context(parts: Parts, images: Tensor, masks: Tensor) -> Tensor:
-    """Return the 5 extra channels of an inpainting UNet: mask, max-pooled, and latents of what is kept."""
-    kept = parts.encode(images * (masks < 0.5))
+    """Return the 5 extra channels of an inpainting UNet: mask, max-pooled, and latents of what is kept.
+
+    Windows that keep nothing share one encoding of grey.
+    """
+    partly = (masks < 0.5).flatten(1).any(1)
+    kept = parts.encode(torch.zeros_like(images[:1])).repeat(len(images), 1, 1, 1)
+    if partly.any():
+        kept[partly] = parts.encode(images[partly] * (masks[partly] < 0.5))
     return torch.cat([F.max_pool2d(masks, images.shape[-1] // kept.shape[-1]), kept], 1)
 
 

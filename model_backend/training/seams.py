@@ -3,7 +3,9 @@
 A scene of each prompt, read block by block, goes through the report that `metrics` gives of any picture:
 windows, decode tiles, and here the blocks too, which are made smaller than usual so that there are lines
 enough. Beside it stand what seam metrics do not see: how far neighbouring windows disagree at every blend,
-and what contrast is left of that of windows drawn alone. Knows the engine; trains nothing.
+and what contrast is left of that of windows drawn alone: of the same ones, on the same noise, which tells
+what joining them costs, and of those of other seeds, each of which has a tone of its own, while a scene has
+one. Knows the engine; trains nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ Figures = dict[str, Any]
 
 PROMPTS = (("open water, the sea", 14), ("annual crops", 14), ("a dense residential area", 18))
 _BLOCK = 128  # pixels
-_ALONE = 64  # windows; of water a third has surf, so that few would say little
+_OTHERS = 64  # seeds; of water a third has surf, so that few would say little
 _SEED = 3
 
 
@@ -55,32 +57,32 @@ def run(folder: Path, out: Path, size: int) -> list[Figures]:
 def measure(model: Model, prompt: str, level: int, size: int) -> tuple[Rgb, Figures]:
     """Return a scene, (3, rows, columns), and all figures of it, ready for JSON."""
     card = model.card
-    scene = Witness(model, _request(model, prompt, level, size, _SEED))
+    whole = Box(col=0, row=0, width=size, height=size)
+    canvas = canvas_box(whole, card.engine, card.vae_factor)
+    scene = Witness(model, Request.plain(card, prompt, level, _SEED, canvas))
     picture = np.zeros((3, size, size), np.uint8)
     for row in range(0, size, _BLOCK):
         for col in range(0, size, _BLOCK):
             height, width = min(_BLOCK, size - row), min(_BLOCK, size - col)
             box = Box(col=col, row=row, width=width, height=height)
             picture[:, row : row + height, col : col + width] = scene.pixels(box, Quiet())
-    canvas = canvas_box(Box(col=0, row=0, width=size, height=size), card.engine, card.vae_factor)
     place = Place(card.engine, card.vae_factor, (-canvas.row, -canvas.col), _BLOCK)
     looked = lattices.look(picture, place)["lattices"]
     side = card.engine.window * card.vae_factor
-    singles = [Scene(model, _request(model, prompt, level, side, 100 + seed)) for seed in range(_ALONE)]
-    window = Box(col=0, row=0, width=side, height=side)
-    alone = np.stack([single.pixels(window, Quiet()) for single in singles])
-    against = metrics.contrast(picture, alone)
+    starts = range(0, size - side + 1, side)
+    tiles = [Box(col=col, row=row, width=side, height=side) for row in starts for col in starts]
+    alone = np.stack([_alone(model, prompt, level, _SEED, tile) for tile in tiles])
+    others = np.stack([_alone(model, prompt, level, 100 + seed, tiles[0]) for seed in range(_OTHERS)])
     report = {
         "prompt": prompt,
         "level": level,
         "size": size,
         "rows": [summary(looked, name) for name in ("windows", "decode", "blocks")],
         "disagreement (noise left)": scene.disagreement(card.engine.window - card.engine.stride),
-        "contrast within windows": round(against.local, 3),
-        "contrast of all": round(against.std, 3),
-        "gradient energy": round(against.gradient, 3),
-        "median std within windows (alone)": [
-            round(_median_std(windows), 2) for windows in (metrics.cut(picture, side, side), alone)
+        "contrast of the same windows alone": _contrast(picture, alone),
+        "contrast of other seeds' windows": _contrast(picture, others),
+        "median std within windows (the same alone, other seeds')": [
+            round(_median_std(windows), 2) for windows in (metrics.cut(picture, side, side), alone, others)
         ],
         "std of windows' tones": round(_tones(picture, place), 2),
         "lattices": looked,
@@ -140,10 +142,19 @@ def stretched(picture: Rgb) -> Rgb:
     return out
 
 
-def _request(model: Model, prompt: str, level: int, size: int, seed: int) -> Request:
-    card = model.card
-    canvas = canvas_box(Box(col=0, row=0, width=size, height=size), card.engine, card.vae_factor)
-    return Request.plain(card, prompt, level, seed, canvas)
+def _alone(model: Model, prompt: str, level: int, seed: int, window: Box) -> Rgb:
+    """Return a canvas of one window."""
+    return Scene(model, Request.plain(model.card, prompt, level, seed, window)).pixels(window, Quiet())
+
+
+def _contrast(picture: Rgb, alone: Rgb) -> dict[str, float]:
+    """Return a scene's contrast as multiples of that of single windows, (n, 3, side, side)."""
+    found = metrics.contrast(picture, alone)
+    return {
+        "within windows": round(found.local, 3),
+        "of all": round(found.std, 3),
+        "gradient energy": round(found.gradient, 3),
+    }
 
 
 def _median_std(windows: npt.NDArray[np.uint8]) -> float:

@@ -396,7 +396,7 @@ def test_the_table_of_lattices_tells_ghosts_from_agreement(chips, trained, tmp_p
 
 def test_every_lattice_of_a_scene_is_looked_at(chips, trained, tmp_path, monkeypatch):
     export.write(trained, tmp_path / "model", chips)
-    monkeypatch.setattr(seams, "_ALONE", 2)
+    monkeypatch.setattr(seams, "_OTHERS", 2)
     monkeypatch.setattr(seams, "PROMPTS", seams.PROMPTS[:1])
     (report,) = seams.run(tmp_path / "model", tmp_path, 256)
     assert [row["lattice"] for row in report["rows"]] == ["windows", "decode", "blocks"]
