@@ -5,7 +5,8 @@ windows, decode tiles, and here the blocks too, which are made smaller than usua
 enough. Beside it stand what seam metrics do not see: how far neighbouring windows disagree at every blend,
 and what contrast is left of that of windows drawn alone: of the same ones, on the same noise, which tells
 what joining them costs, and of those of other seeds, each of which has a tone of its own, while a scene has
-one. Knows the engine; trains nothing.
+one. Both without their edges: a window drawn alone darkens there, which on open water is contrast enough to
+hide the rest. Knows the engine; trains nothing.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ Figures = dict[str, Any]
 
 PROMPTS = (("open water, the sea", 14), ("annual crops", 14), ("a dense residential area", 18))
 _BLOCK = 128  # pixels
+_EDGE = 16  # pixels of a window drawn alone that its own edge may tint
 _OTHERS = 64  # seeds; of water a third has surf, so that few would say little
 _SEED = 3
 
@@ -82,7 +84,8 @@ def measure(model: Model, prompt: str, level: int, size: int) -> tuple[Rgb, Figu
         "contrast of the same windows alone": _contrast(picture, alone),
         "contrast of other seeds' windows": _contrast(picture, others),
         "median std within windows (the same alone, other seeds')": [
-            round(_median_std(windows), 2) for windows in (metrics.cut(picture, side, side), alone, others)
+            round(_median_std(windows), 2)
+            for windows in (metrics.cut(picture, *alone.shape[-2:]), alone, others)
         ],
         "std of windows' tones": round(_tones(picture, place), 2),
         "lattices": looked,
@@ -143,12 +146,13 @@ def stretched(picture: Rgb) -> Rgb:
 
 
 def _alone(model: Model, prompt: str, level: int, seed: int, window: Box) -> Rgb:
-    """Return a canvas of one window."""
-    return Scene(model, Request.plain(model.card, prompt, level, seed, window)).pixels(window, Quiet())
+    """Return a canvas of one window, without its edges."""
+    picture = Scene(model, Request.plain(model.card, prompt, level, seed, window)).pixels(window, Quiet())
+    return picture[:, _EDGE:-_EDGE, _EDGE:-_EDGE]
 
 
 def _contrast(picture: Rgb, alone: Rgb) -> dict[str, float]:
-    """Return a scene's contrast as multiples of that of single windows, (n, 3, side, side)."""
+    """Return a scene's contrast as multiples of that of pieces of single windows, (n, 3, rows, columns)."""
     found = metrics.contrast(picture, alone)
     return {
         "within windows": round(found.local, 3),
