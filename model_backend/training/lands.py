@@ -1,8 +1,8 @@
 """Land larger than a window, to learn rims on: scenes that the model itself draws, of every class.
 
 Chips are hardly larger than a window, and what counts is the land that windows meet on in use. Open water,
-on which the least of a lattice shows, comes more often than the rest. Knows the engine and captions; not what is
-learned from it.
+on which the least of a lattice shows, comes more often than the rest. Knows the engine and captions; not what
+is learned from it.
 """
 
 from __future__ import annotations
