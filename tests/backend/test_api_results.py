@@ -283,7 +283,7 @@ def test_waiting_jobs_know_their_place_and_time(client: httpx.Client, server: Se
     with stopped(server):
         running, *infos = (client.get(f"/jobs/{job}") for job in (first, second, third))
     assert running.json()["queuePosition"] == 0
-    assert 0 < running.json()["eta"] < 90, "by its pace so far, which a busy machine slows"
+    assert 0 < running.json()["eta"] <= 60.2
     assert [answer.json()["queuePosition"] for answer in infos] == [1, 2]
     assert infos[0].json()["eta"] == pytest.approx(running.json()["eta"] + 60, abs=0.5)
     assert infos[1].json()["eta"] == pytest.approx(infos[0].json()["eta"] + 60, abs=0.5)
