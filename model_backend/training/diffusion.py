@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -186,15 +187,8 @@ class Stage:
         if self.where.type == "cpu":
             self.parts.unet.set_attn_processor(AttnProcessor())
         trained = {"unet": self.parts.unet, "text_encoder": self.parts.text}
-        optimizer = torch.optim.AdamW(
-            [p for module in trained.values() for p in module.parameters()],
-            lr=options.rate,
-            betas=(0.9, 0.99),
-            weight_decay=0.01,
-            fused=True,
-        )
-        average = loop.Average(trained, options.decay)
-        self._learner = loop.Learner(trained, average, optimizer, budget, team)
+        adam = partial(torch.optim.AdamW, lr=options.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+        self._learner = loop.Learner(trained, adam, options.decay, budget, team)
         self._learner.restore(work / "diffusion.pt")
         self._rim = rim(self.parts.unet.config.sample_size).to(self.where)
 

@@ -121,14 +121,15 @@ class Learner:
     def __init__(
         self,
         modules: Mapping[str, nn.Module],
-        average: Average,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer],
+        decay: float,
         budget: Budget,
         team: Team,
     ) -> None:
-        self.modules, self.average, self.optimizer = modules, average, optimizer
+        self.modules, self.average = modules, Average(modules, decay)
         self._budget, self._team = budget, team
         self._parameters = [p for module in modules.values() for p in module.parameters()]
+        self.optimizer = optimizer(self._parameters)
 
     def restore(self, path: Path) -> None:
         """Go on from a checkpoint, if there is one."""

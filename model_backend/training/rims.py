@@ -21,6 +21,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -94,12 +95,8 @@ class Stage:
         self._unet = copy.deepcopy(self.teacher.unet).train()
         self._text = copy.deepcopy(self.teacher.text).train()
         trained = {"unet": self._unet, "text_encoder": self._text}
-        parameters = [p for module in trained.values() for p in module.parameters()]
-        optimizer = torch.optim.AdamW(
-            parameters, lr=options.rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
-        )
-        average = loop.Average(trained, options.decay)
-        self._learner = loop.Learner(trained, average, optimizer, budget, team)
+        adam = partial(torch.optim.AdamW, lr=options.rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
+        self._learner = loop.Learner(trained, adam, options.decay, budget, team)
         self._learner.restore(work / "rims.pt")
         self._alphas = diffusion.scheduler().alphas_cumprod.to(self.where)
         self._side = self.teacher.unet.config.sample_size
