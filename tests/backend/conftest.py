@@ -22,6 +22,17 @@ NO_MODEL = ("--model", "text2earth")
 UTM = {"bbox": [500000, 5200000, 500064, 5200064], "crs": "EPSG:32632"}
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Torch on one thread, as training has it."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny random model."""

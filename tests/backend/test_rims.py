@@ -26,12 +26,7 @@ from model_backend.training import (
 OFFSETS = [(row, col) for row in (0, 8, 16, 24) for col in (0, 8, 16, 24)]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_windows_agree_on_what_they_see_from_inside():

@@ -33,13 +33,7 @@ from model_backend.training import (
     tokenizer,
 )
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def write_parquet(path: Path, classes: list[str], size: int, each: int) -> None:
