@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 POLL = 5.0  # seconds between looks for work that nobody announced: the safety net
 PREVIEW_SECONDS = 1.0
+MEASURE_SECONDS = 1.0  # of steps, before what they took is trusted more than the estimate
 PREVIEW_PIXELS = 1024
 
 
@@ -67,10 +68,12 @@ class Watch:
         now = time.monotonic()
         if self._first is None:
             self._first = (now, done)
-        elif done > self._first[1]:
-            self._rate = (now - self._first[0]) / (done - self._first[1])
+        took, steps = now - self._first[0], done - self._first[1]
+        if steps > 0:
+            self._rate = took / steps
         self._total = total
-        self._store.progress(self._claim, done, total, self._rate, self._lease)
+        trusted = self._rate if took >= MEASURE_SECONDS or done == total else None
+        self._store.progress(self._claim, done, total, trusted, self._lease)
 
     def preview(self, rgb: NDArray[np.uint8]) -> None:
         """Keep ``rgb`` (height, width, 3) as the job's preview, at most once a second."""

@@ -10,9 +10,9 @@ Does not know text, levels or the UNet.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ class Options:
     rate: float = 1.5e-3
     jitter: float = 0.08
     seed: int = 1
-    checkpoint_seconds: float = 120.0
+    save_seconds: float = 120.0
 
 
 def build(width: int) -> AutoencoderTiny:
@@ -111,51 +111,28 @@ class Stage:
         self.options, self.budget, self._work, self._team = options, budget, work, team
         torch.manual_seed(options.seed)
         self.model = build(options.width).to(self.where, memory_format=torch.channels_last)
-        self.average = loop.Average({"vae": self.model}, 0.998)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=options.rate, weight_decay=0.01)
-        work.mkdir(parents=True, exist_ok=True)
-        self._resume()
-
-    def _resume(self) -> None:
-        state = loop.restore(self._work / "autoencoder.pt")
-        if state is None:
-            return
-        self.model.load_state_dict(state["model"])
-        self.average.modules["vae"].load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.budget.step, self.budget.seconds = state["step"], state["seconds"]
+        adam = partial(torch.optim.AdamW, lr=options.rate, weight_decay=0.01)
+        self._learner = loop.Learner({"vae": self.model}, adam, 0.998, budget, team)
+        self._learner.restore(work / "autoencoder.pt")
 
     def save(self) -> None:
         """Write the checkpoint and the averaged weights as a diffusers folder ``vae``."""
-        state = {
-            "model": self.model.state_dict(),
-            "average": self.average.modules["vae"].state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.budget.step,
-            "seconds": self.budget.seconds,
-        }
-        loop.save(self._work / "autoencoder.pt", state)
+        self._learner.save(self._work / "autoencoder.pt")
         self.averaged().save_pretrained(self._work / "vae")
 
     def step(self, sampler: data.Sampler) -> dict[str, Tensor]:
-        """Take one optimiser step on one random batch."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.options.rate * self.budget.rate()
-        begun = time.monotonic()
-        rng = self._team.seed(self.options.seed, self.budget.step)
-        images = loop.to_tensor(sampler.draw(self.options.batch // self._team.size, rng).pixels, self.where)
-        with loop.precision(self.where):
-            terms = losses(
-                self.model, images.contiguous(memory_format=torch.channels_last), self.options.jitter
-            )
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(terms["loss"])
-        parameters = list(self.model.parameters())
-        self.budget.seconds += self._team.reduce(parameters, time.monotonic() - begun)
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        self.optimizer.step()
-        self.budget.step += 1
-        self.average.update({"vae": self.model}, self.budget.step)
+        """Take one optimiser step on one random batch; return the terms of its loss."""
+        terms: dict[str, Tensor] = {}
+
+        def loss() -> Tensor:
+            rng = self._team.seed(self.options.seed, self.budget.step)
+            pixels = sampler.draw(self.options.batch // self._team.size, rng).pixels
+            images = loop.to_tensor(pixels, self.where).contiguous(memory_format=torch.channels_last)
+            with loop.precision(self.where):
+                terms.update(losses(self.model, images, self.options.jitter))
+            return terms["loss"]
+
+        self._learner.step(loss)
         return {name: value.detach() for name, value in terms.items()}
 
     def run(self, chips: dict[int, data.Chips]) -> None:
@@ -163,23 +140,22 @@ class Stage:
         train = {level: some.split()[0] for level, some in chips.items()}
         sampler = data.Sampler(train, {18: 0.4, 17: 0.25, 14: 0.35})
         progress = loop.Progress(self._work / "autoencoder.log")
-        saved = time.monotonic()
+        saving = loop.Interval(self.options.save_seconds)
         while self.budget.progress() < 1:
             terms = self.step(sampler)
             if self._team.rank:
                 continue
             progress.add(self.budget, self.options.batch, terms)
-            if time.monotonic() - saved > self.options.checkpoint_seconds:
+            if saving.over():
                 self.save()
                 self.sheet(chips)
-                saved = time.monotonic()
         if self._team.rank == 0:
             self.save()
             self.sheet(chips)
 
     def averaged(self) -> AutoencoderTiny:
         """Return the autoencoder with averaged weights."""
-        return self.average.modules["vae"]
+        return self._learner.average.modules["vae"]
 
     @torch.no_grad()
     def sheet(self, chips: dict[int, data.Chips]) -> float:

@@ -152,10 +152,9 @@ class Stage:
         """Train until the budget is spent."""
         sampler = data.Sampler({level: some.split()[0] for level, some in chips.items()}, _SHARES)
         progress = loop.Progress(self._work / "decoder.log", 30.0)
-        saved = time.monotonic()
+        saving = loop.Interval(self.options.save_seconds)
         while self.budget.progress() < 1:
             progress.add(self.budget, self.options.batch, self.step(sampler))
-            if time.monotonic() - saved > self.options.save_seconds:
+            if saving.over():
                 self.save()
-                saved = time.monotonic()
         self.save()

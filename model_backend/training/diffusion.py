@@ -9,7 +9,6 @@ learns faster than plain epsilon. Does not know scenes or lattices.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -247,18 +246,17 @@ class Stage:
         self.parts.vae.register_to_config(scaling_factor=scale)
         feeder = Feeder(train, self.parts.tokenizer, self.where)
         progress = loop.Progress(self._work / "diffusion.log", 30.0)
-        saved = shown = time.monotonic()
+        saving = loop.Interval(self.options.save_seconds)
+        showing = loop.Interval(self.options.sheet_seconds)
         while self.budget.progress() < 1:
             loss = self.step(feeder)
             if self._team.rank:
                 continue
             progress.add(self.budget, self.options.batch, {"loss": loss})
-            if time.monotonic() - saved > self.options.save_seconds:
+            if saving.over():
                 self.save()
-                saved = time.monotonic()
-            if time.monotonic() - shown > self.options.sheet_seconds:
+            if showing.over():
                 self.sheet()
-                shown = time.monotonic()
         if self._team.rank == 0:
             self.save()
             self.sheet()

@@ -194,6 +194,20 @@ def restore(path: Path) -> dict[str, Any] | None:
     return state
 
 
+class Interval:
+    """Says now and then that so many seconds are over, and begins them anew."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._since = seconds, time.monotonic()
+
+    def over(self) -> bool:
+        """Say whether they are."""
+        over = time.monotonic() - self._since > self._seconds
+        if over:
+            self._since = time.monotonic()
+        return over
+
+
 class Progress:
     """Prints a line now and then: time, steps, samples per second, mean losses since the last line."""
 

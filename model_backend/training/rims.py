@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import copy
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -184,15 +183,14 @@ class Stage:
         side = _LAND * autoencoder.FACTOR
         feeder = lands.Feeder(folder, self.options.lands, self.teacher.tokenizer, self.where, side)
         progress = loop.Progress(self._work / "rims.log", 30.0)
-        saved = time.monotonic()
+        saving = loop.Interval(self.options.save_seconds)
         while self.budget.progress() < 1:
             loss = self.step(feeder)
             if self._team.rank:
                 continue
             progress.add(self.budget, self.options.batch, {"loss": loss})
-            if time.monotonic() - saved > self.options.save_seconds:
+            if saving.over():
                 self.save()
-                saved = time.monotonic()
         if self._team.rank == 0:
             self.finish()
 

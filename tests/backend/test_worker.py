@@ -162,3 +162,33 @@ def test_previews_are_small_and_whole(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(Cancelled):
         watch.step(4, 10)
     store.close()
+
+
+def test_the_first_moments_do_not_overrule_an_estimate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "jobs.sqlite")
+    totals = (10, 10)
+    job = store.submit(Submission("ada", "echo", "d", {}, Wish(), totals, rate=6.0), max_jobs=1, free=1)
+    claim = store.claim("w", 30, 3)
+    assert claim is not None
+    watch = Watch(store, claim, 30, tmp_path / "preview.jpg")
+
+    def left() -> float:
+        seconds = store.place(store.job("ada", job.id))[1]
+        assert seconds is not None
+        return seconds
+
+    watch.step(0, 10)
+    watch.step(5, 10)
+    assert left() == 5 * 6 + 60, "five steps in no time may be chance"
+    watch.step(10, 10)
+    assert left() < 1, "a whole block is no chance, and tells of the next"
+    monkeypatch.setattr("model_backend.jobs.worker.MEASURE_SECONDS", 0.0)
+    other = store.claim("w", 30, 3)
+    assert other is not None
+    watch = Watch(store, other, 30, tmp_path / "preview.jpg")
+    watch.step(0, 10)
+    watch.step(5, 10)
+    assert left() < 1, "measured for long enough"
+    store.close()
