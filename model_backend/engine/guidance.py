@@ -79,8 +79,7 @@ class Guidance:
                 raise torch.OutOfMemoryError(f"one sample is too much for {self.model.device}")
             self._halvings += self._freed
             self._freed = True
-            if self.model.device.type == "cuda":
-                torch.cuda.empty_cache()
+            self.model.free()
 
     def over(self, mixtures: Sequence[Mixture], batching: Batching) -> Guided:
         """Return the predictions for windows with these mixtures, a group that shares UNet calls."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from model_backend import processes
 from model_backend.engine.composite import Join, cast, continued
+from model_backend.jobs import space
 from model_backend.jobs.bench import Bench, Names, Watch, learn_rate, loaded, origin
 from model_backend.jobs.rows import Claim, Result
 from model_backend.jobs.uploads import Uploads
@@ -35,6 +36,8 @@ def run(claim: Claim, bench: Bench) -> list[Result]:
     plan, watch = claim.plan, bench.watch
     inputs: edit.Painting = processes.get(claim.process).parse(claim.inputs)
     recipe = plan.recipe.model_copy(update={"seed": plan.recipe.seed + claim.number})
+    needed = plan.bytes // plan.variants
+    space.take(bench.folder, needed)
     files = Uploads(bench.settings).files_of(bench.store.owner(claim.job), inputs)
     model = loaded(recipe, bench)
     ready = _ready(inputs, files, model, bench)
@@ -48,7 +51,8 @@ def run(claim: Claim, bench: Bench) -> list[Result]:
     profile = work.profile
     made = origin(profile.digest, profile.approximate, recipe, bench, inputs.record_prompt)
     names = Names(claim, bench.folder)
-    bands = write_edit(names.image, ready.source, patch, plan, recipe, made)
+    with space.reserved(bench.folder, needed):
+        bands = write_edit(names.image, ready.source, patch, plan, recipe, made)
     whole = ready.source.box
     at = ready.at.model_copy(update={"col": ready.at.col - whole.col, "row": ready.at.row - whole.row})
     watch.picture(picture(names.image, at, *_shown(ready, recipe)))

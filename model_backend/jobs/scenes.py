@@ -88,13 +88,9 @@ def _join(claim: Claim, recipe: Recipe, blocks: Blocks, bench: Bench) -> list[Re
     approximate = any(piece.approximate for piece in pieces)
     made = origin(pieces[0].profile, approximate, recipe, bench, bool(claim.inputs["record_prompt"]))
     names = Names(claim, bench.folder)
-    space.take(bench.folder, file_bytes(claim.plan))
     files = [(box, folder / piece.file) for box, piece in zip(blocks, pieces, strict=True)]
-    try:
+    with space.reserved(bench.folder, file_bytes(claim.plan)):
         writer.write_scene(names.image, files, claim.plan, recipe, made)
-    except Exception:
-        space.take(bench.folder, file_bytes(claim.plan))  # GDAL's errors do not say that it was the disk
-        raise
     return names.results("Synthetic imagery (cloud-optimized GeoTIFF)", recipe, made)
 
 

@@ -6,9 +6,11 @@ are really taken. So a story takes what it will write, and gives it back at once
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from model_backend.errors import StorageFull
@@ -49,3 +51,17 @@ def take(folder: Path, needed: int) -> None:
         raise StorageFull(sentence(error) or f"The backend cannot write: {error.strerror}.") from error
     finally:
         path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def reserved(folder: Path, needed: int) -> Iterator[None]:
+    """Write here what needs so many bytes; StorageFull before it, and after it if the disk made it fail.
+
+    GDAL's errors do not say that it was.
+    """
+    take(folder, needed)
+    try:
+        yield
+    except Exception:
+        take(folder, needed)
+        raise

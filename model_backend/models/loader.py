@@ -10,12 +10,13 @@ Knows networks and devices; does not know samplers, windows or pixels of a frame
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
@@ -29,6 +30,8 @@ from model_backend.models import profile as profiles
 from model_backend.models.card import NO_LEVEL, ModelCard
 from model_backend.models.profile import Profile, SlotTest, try_slots
 from model_backend.models.schedule import read_schedule
+
+T = TypeVar("T")
 
 _GPU_BATCH = 4  # times the card's batch: small windows leave a GPU idle
 _PROMPTS_KEPT = 64
@@ -74,7 +77,10 @@ class Model:
     """One loaded model on one device, used from one thread. Tensors it returns are on its device."""
 
     def __init__(self, folder: Path, card: ModelCard, networks: Networks, device: torch.device) -> None:
-        """Move the networks to the device, choose the memory layout there, and measure the profile."""
+        """Move the networks to the device, choose layout and batch there, and measure the profile.
+
+        Raises ModelUnavailable if the device has too little memory for the model.
+        """
         self.card = card
         self.device = device
         self.dtype: torch.dtype = networks.unet.dtype
@@ -87,7 +93,7 @@ class Model:
         self._blank: Tensor | None = None
         self._tried: dict[int, SlotTest] = {}
         self._layout = torch.contiguous_format
-        self.profile = self._choose_layout(card.engine.batch * (_GPU_BATCH if device.type == "cuda" else 1))
+        self.profile = self._choose(card.engine.batch * (_GPU_BATCH if device.type == "cuda" else 1))
 
     @torch.inference_mode()
     def embed(self, prompts: Sequence[str]) -> Tensor:
@@ -142,16 +148,22 @@ class Model:
     def decode(self, latents: Tensor) -> Tensor:
         """Return pixels in [-1, 1], (b, 3, h * factor, w * factor) float32, of clean latents (b, c, h, w)."""
         latents = latents.to(self.device, torch.float32) / float(self._vae.config.scaling_factor)
-        pixels: Tensor = self._vae.decode(latents, return_dict=False)[0]
+        pixels: Tensor = self._again(lambda: self._vae.decode(latents, return_dict=False)[0])
         return pixels.clamp(-1, 1)
 
     @torch.inference_mode()
     def encode(self, pixels: Tensor) -> Tensor:
         """Return clean latents (b, c, h, w) of pixels (b, 3, h * factor, w * factor), [-1, 1]: no sample."""
-        encoded = self._vae.encode(pixels.to(self.device, torch.float32))
+        pixels = pixels.to(self.device, torch.float32)
+        encoded = self._again(lambda: self._vae.encode(pixels))
         posterior = getattr(encoded, "latent_dist", None)
         latents: Tensor = encoded.latents if posterior is None else posterior.mode()
         return latents * float(self._vae.config.scaling_factor)
+
+    def free(self) -> None:
+        """Give back memory that the device keeps in reserve."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def profile_for(self, batch: int, sizes: Sequence[int]) -> Profile:
         """Return the profile with this many windows per UNet call; slots are tried once per size of call.
@@ -204,20 +216,32 @@ class Model:
             self._blank = torch.cat([torch.ones_like(grey[:, :1]), grey], dim=1)
         return self._blank
 
+    def _choose(self, batch: int) -> Profile:
+        """Return the profile of the largest batch, this one or a part of it, that the memory allows."""
+        while batch:
+            with contextlib.suppress(torch.OutOfMemoryError):
+                return self._choose_layout(batch)
+            batch //= 2
+        raise ModelUnavailable(
+            f"{profiles.name_of(self.device)} has too little free memory for {self.card.title}. Use another"
+            " device, or end what else runs on it."
+        )
+
     def _choose_layout(self, batch: int) -> Profile:
-        """On a GPU prefer channels last, which is fast, unless slots disagree there; elsewhere contiguous."""
+        """Prefer the layout that is fast on the device, unless slots disagree there."""
         sizes = (2 * batch, batch) if self.card.engine.guidance_cutoff else (2 * batch,)
-        if self.device.type == "cuda":
-            self._set_layout(torch.channels_last)
+        *preferred, plain = profiles.layouts(self.device)
+        for layout in preferred:
+            self._set_layout(layout)
             if not (profile := self.profile_for(batch, sizes)).approximate:
                 return profile
-            self._tried.clear()
-            self._set_layout(torch.contiguous_format)
+        self._set_layout(plain)
         return self.profile_for(batch, sizes)
 
     def _set_layout(self, layout: torch.memory_format) -> None:
         self._layout = layout
         self._unet.to(memory_format=layout)
+        self._tried.clear()
 
     def _try_slots(self, samples: int) -> SlotTest:
         size, channels = self.card.engine.window, self.card.latent_channels
@@ -225,7 +249,14 @@ class Model:
         embeds = self.embed([""]).expand(samples, -1, -1)
         levels = torch.full((samples,), float(max(self.card.levels or (NO_LEVEL,))))
         middle = self.schedule.timesteps / 2
-        return try_slots(lambda x: self.denoise(x, middle, embeds, levels).cpu(), x)
+        return self._again(lambda: try_slots(lambda x: self.denoise(x, middle, embeds, levels).cpu(), x))
+
+    def _again(self, call: Callable[[], T]) -> T:
+        """Return what a call does; where memory runs short, what it does once the reserve is free."""
+        with contextlib.suppress(torch.OutOfMemoryError):
+            return call()
+        self.free()
+        return call()
 
 
 def _read_networks(folder: Path, dtype: torch.dtype) -> Networks:

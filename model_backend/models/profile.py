@@ -99,6 +99,11 @@ def choose_dtype(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
+def layouts(device: torch.device) -> tuple[torch.memory_format, ...]:
+    """Return how the UNet's tensors may lie in memory, the fastest first: channels last suits GPUs only."""
+    return (*((torch.channels_last,) if device.type == "cuda" else ()), torch.contiguous_format)
+
+
 def isa_of(device: torch.device) -> str:
     """Return the instruction set, as far as it changes bits: ``AVX512+AMX``, ``sm_90``, ..."""
     if device.type == "cuda":

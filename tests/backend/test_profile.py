@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from model_backend.errors import ModelUnavailable
 from model_backend.models import profile as profiles
-from model_backend.models.profile import try_slots
+from model_backend.models.loader import Model
+from model_backend.models.profile import SlotTest, try_slots
 from tests.tiny import load_tiny
 
 SAMPLES = torch.randn(8, 4, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -108,3 +110,56 @@ def test_devices():
     for absent in ("cuda:99", "tpu", ""):
         with pytest.raises(ModelUnavailable, match="does not exist here"):
             profiles.choose_device(absent)
+
+
+def test_a_gpu_in_words_and_numbers(monkeypatch: pytest.MonkeyPatch):
+    gpu = torch.device("cuda")
+    for capability, isa, dtype in (((9, 0), "sm_90", torch.bfloat16), ((7, 5), "sm_75", torch.float16)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
+        assert (profiles.isa_of(gpu), profiles.choose_dtype(gpu)) == (isa, dtype)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert profiles.choose_device("auto") == torch.device("cuda", 0)
+    assert profiles.choose_device("cuda:1") == torch.device("cuda", 1)
+    with pytest.raises(ModelUnavailable, match="does not exist here"):
+        profiles.choose_device("cuda:2")
+
+
+def test_a_gpu_is_made_to_repeat_itself():
+    switches: list[tuple[Any, str, bool]] = [
+        (torch.backends.cudnn, "benchmark", False),
+        (torch.backends.cudnn, "deterministic", True),
+        (torch.backends.cudnn, "allow_tf32", False),
+        (torch.backends.cuda.matmul, "allow_tf32", False),
+    ]
+    before = [getattr(owner, name) for owner, name, _ in switches]
+    try:
+        for owner, name, wanted in switches:
+            setattr(owner, name, not wanted)
+        profiles.make_deterministic(torch.device("cpu"))
+        assert all(getattr(owner, name) is not wanted for owner, name, wanted in switches)
+        profiles.make_deterministic(torch.device("cuda"))
+        assert all(getattr(owner, name) is wanted for owner, name, wanted in switches)
+    finally:
+        for (owner, name, _), value in zip(switches, before, strict=True):
+            setattr(owner, name, value)
+
+
+@pytest.mark.parametrize("agree", [True, False])
+def test_a_layout_is_kept_where_slots_agree_in_it(tiny: Path, agree: bool, monkeypatch: pytest.MonkeyPatch):
+    """As on a GPU, where channels last comes first."""
+    assert profiles.layouts(torch.device("cuda")) == (torch.channels_last, torch.contiguous_format)
+    assert profiles.layouts(torch.device("cpu")) == (torch.contiguous_format,)
+    tried: list[bool] = []
+    try_slots = Model._try_slots
+
+    def judged(self: Model, samples: int) -> SlotTest:
+        tried.append(self._unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last))
+        return dataclasses.replace(try_slots(self, samples), agree=agree or not tried[-1])
+
+    monkeypatch.setattr(profiles, "layouts", lambda _: (torch.channels_last, torch.contiguous_format))
+    monkeypatch.setattr(Model, "_try_slots", judged)
+    model = load_tiny(tiny)
+    assert model.profile.layout == ("channels_last" if agree else "contiguous")
+    assert not model.profile.approximate
+    assert tried == ([True] if agree else [True, False])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -310,50 +309,6 @@ def test_a_model_that_overflows_fails_instead_of_painting_black(tiny: Path):
     canvas = box(0, 0, 64, 64)
     with pytest.raises(JobFailed, match="not finite, in float32 on"):
         pixels(model, canvas, canvas=canvas)
-
-
-def short_of_memory(model: Model, samples: int, times: int) -> None:
-    """Let the UNet run out of memory with more than ``samples`` at once, so many times."""
-    left = [times]
-
-    def refuse(_unet, arguments):
-        if len(arguments[0]) > samples and left[0]:
-            left[0] -= 1
-            raise torch.OutOfMemoryError("CUDA out of memory")
-
-    model._unet.register_forward_pre_hook(refuse)
-
-
-def test_where_memory_runs_short_calls_are_halved_and_the_scene_says_so(tiny: Path):
-    canvas = canvas_box(box(0, 0, 150, 100), SHORT, 8)
-    model = load_tiny(tiny, engine=SHORT)
-    whole = Scene(model, request(canvas=canvas))
-    expected = whole.pixels(canvas, Watcher())
-    short_of_memory(model, 3, times=10**9)
-    scene = Scene(model, request(canvas=canvas))
-    assert not scene.profile.approximate
-    made = scene.pixels(canvas, Watcher())
-    assert np.abs(made.astype(int) - expected).max() <= 1
-    assert scene.profile == dataclasses.replace(whole.profile, approximate=True)
-
-
-def test_memory_that_can_be_freed_changes_nothing(tiny: Path):
-    canvas = canvas_box(box(0, 0, 150, 100), SHORT, 8)
-    model = load_tiny(tiny, engine=SHORT)
-    expected = pixels(model, canvas, canvas=canvas)
-    short_of_memory(model, 3, times=1)
-    scene = Scene(model, request(canvas=canvas))
-    np.testing.assert_array_equal(scene.pixels(canvas, Watcher()), expected)
-    assert not scene.profile.approximate
-
-
-def test_a_device_too_small_for_one_sample_is_an_error(tiny: Path):
-    canvas = box(0, 0, 64, 64)
-    model = load_tiny(tiny, engine=SHORT)
-    scene = Scene(model, request(canvas=canvas))
-    short_of_memory(model, 0, times=10**9)
-    with pytest.raises(torch.OutOfMemoryError):
-        scene.pixels(canvas, Watcher())
 
 
 def test_a_canvas_of_another_model_is_refused(model: Model):
