@@ -36,8 +36,7 @@ def run(claim: Claim, bench: Bench) -> list[Result]:
     plan, watch = claim.plan, bench.watch
     inputs: edit.Painting = processes.get(claim.process).parse(claim.inputs)
     recipe = plan.recipe.model_copy(update={"seed": plan.recipe.seed + claim.number})
-    needed = plan.bytes // plan.variants
-    space.take(bench.folder, needed)
+    space.take(bench.folder, edit.file_bytes(plan))
     files = Uploads(bench.settings).files_of(bench.store.owner(claim.job), inputs)
     model = loaded(recipe, bench)
     ready = _ready(inputs, files, model, bench)
@@ -51,7 +50,7 @@ def run(claim: Claim, bench: Bench) -> list[Result]:
     profile = work.profile
     made = origin(profile.digest, profile.approximate, recipe, bench, inputs.record_prompt)
     names = Names(claim, bench.folder)
-    with space.reserved(bench.folder, needed):
+    with space.reserved(bench.folder, edit.file_bytes(plan)):
         bands = write_edit(names.image, ready.source, patch, plan, recipe, made)
     whole = ready.source.box
     at = ready.at.model_copy(update={"col": ready.at.col - whole.col, "row": ready.at.row - whole.row})

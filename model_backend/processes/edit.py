@@ -239,6 +239,11 @@ def priced(
     )
 
 
+def file_bytes(plan: Plan) -> int:
+    """Return the disk that the file of a variant needs at most while it is made."""
+    return plan.bytes // plan.variants - _OVERHEAD
+
+
 def model_of(inputs: Painting, registry: Registry) -> Entry:
     """Return the model of a request: as named, else the default, else an installed one that can edit."""
     able = [entry for entry in registry.all() if entry.card.pipeline == "inpaint"]

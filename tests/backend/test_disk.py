@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from model_backend.errors import StorageFull
 from model_backend.jobs import space
-from model_backend.jobs.rows import Job, Submission, Wish
+from model_backend.jobs.rows import Job
+from model_backend.jobs.uploads import Uploads
 from model_backend.jobs.worker import Worker
-from model_backend.models.registry import Registry
-from model_backend.processes import generate
 from model_backend.settings import Settings
+from tests.backend.editing import polygon, rich_scene
+from tests.backend.queueing import OWNER, submission
 from tests.backend.test_resume import SCENE, SMALL
 from tests.tiny import build_tiny, tiny_card
 
@@ -42,23 +46,19 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 class Labour:
-    """One worker in this process, and one job for it: two blocks, and joining them."""
+    """One worker in this process, and one job for it: two blocks of a scene and joining them, or an edit."""
 
-    def __init__(self, folder: Path, model: Path) -> None:
+    def __init__(self, folder: Path, model: Path, process: str = "generate", **wish: Any) -> None:
         folder.mkdir(exist_ok=True)
         settings = Settings(data_dir=folder, model=str(model), device="cpu", threads=1)
-        registry = Registry(settings)
         self._worker = Worker("w", "cpu", settings)
         self.store, self._last = self._worker._store, None
-        inputs = generate.PROCESS.parse(SCENE | {"extent": EXTENT})
-        plan = generate.plan(inputs, registry, settings, None)
-        totals, layout = generate.blocks(plan, registry), generate.layout_seconds(plan)
-        given = inputs.model_dump(mode="json")
-        submission = Submission(
-            "ada", "generate", "d", given, Wish(), totals, plan.variants, layout, plan
-        )  # fmt: skip
-        self.id = self.store.submit(submission, max_jobs=1, free=10**12).id
-        self.plan = plan
+        if "source" in wish:
+            wish["source"] = {"upload": Uploads(settings).adopt(OWNER, wish["source"])}
+        job = submission(settings, process, wish or SCENE | {"extent": EXTENT})
+        self.id = self.store.submit(job, max_jobs=1, free=10**12).id
+        assert job.plan is not None
+        self.plan = job.plan
 
     def next(self) -> Job:
         """Do the next block."""
@@ -126,9 +126,87 @@ def test_a_disk_that_fills_up_while_it_is_written_to(
 def test_a_read_only_folder(disk: Path, model: Path) -> None:
     labour = Labour(disk.parent, model)
     labour.next()
+    before = sorted(disk.rglob("*"))
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     job = labour.next()
     assert (job.status, "read-only" in job.message) == ("failed", True)
+    assert sorted(disk.rglob("*")) == before, "nothing can go, and nothing is new"
+
+
+@pytest.fixture
+def painting(inpaint_folder: Path, tmp_path: Path) -> Callable[[Path, str], Labour]:
+    """Make the labour of an edit or an extension in a data directory."""
+    path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "utm", None)
+    area, crs = polygon(path, [(10, 10), (80, 12), (50, 60)])
+    where = {
+        "edit": {"mask": {"geojson": area, "crs": crs}},
+        "extend": {"extent": {"bbox": [500_000, 5_199_900, 500_200, 5_200_000], "crs": crs}},
+    }
+
+    def labour(folder: Path, process: str) -> Labour:
+        wish = {"source": path, "prompt": "a river", "steps": 2} | where[process]
+        return Labour(folder, inpaint_folder, process, **wish)
+
+    return labour
+
+
+@pytest.mark.parametrize("process", ["edit", "extend"])
+def test_an_edit_fits_into_what_was_reserved_for_it(
+    disk: Path, painting: Callable[[Path, str], Labour], process: str
+) -> None:
+    labour = painting(disk.parent, process)
+    fill(disk, labour.plan.bytes)
+    assert labour.next().status == "successful"
+
+
+@pytest.mark.parametrize("process", ["edit", "extend"])
+def test_a_full_disk_before_an_edit(
+    disk: Path, painting: Callable[[Path, str], Labour], process: str
+) -> None:
+    labour = painting(disk.parent, process)
+    filler = fill(disk, 10_000)
+    job = labour.next()
+    assert (job.status, job.done) == ("failed", 0), "before the first step"
+    assert "The disk of the backend is full" in job.message
+    assert list(disk.iterdir()) == [filler]
+
+
+def test_a_disk_that_fills_up_while_an_edit_is_written(
+    disk: Path, painting: Callable[[Path, str], Labour], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labour, take, taken = painting(disk.parent, "edit"), space.take, []
+
+    def lost(folder: Path, needed: int) -> None:
+        take(folder, needed)
+        taken.append(needed)
+        if len(taken) == 2:  # before it is written
+            fill(disk, 0)
+
+    monkeypatch.setattr(space, "take", lost)
+    job = labour.next()
+    assert (job.status, job.done > 0) == ("failed", True)
+    assert "The disk of the backend is full" in job.message
+    assert [path.name for path in disk.iterdir()] == ["filler"]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (errno.EDQUOT, "used up its share of the disk"),
+        (errno.EACCES, "may not write into its folder"),
+        (errno.EIO, "cannot write: Input/output error"),
+    ],
+)
+def test_what_a_file_system_refuses_is_said(
+    tmp_path: Path, code: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with pytest.raises(StorageFull, match=said):
+        space.take(tmp_path, 1000)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_limit_on_the_size_of_files(tmp_path: Path, model: Path) -> None:

@@ -21,14 +21,15 @@ import rasterio
 from PIL import Image
 
 from model_backend.jobs.files import Files
-from model_backend.jobs.rows import UNFINISHED, Job, Submission, Wish
+from model_backend.jobs.rows import UNFINISHED, Job
 from model_backend.jobs.store import Store
+from model_backend.jobs.uploads import Uploads
 from model_backend.models.card import EngineParameters
-from model_backend.models.registry import Registry
-from model_backend.processes import generate
 from model_backend.settings import Settings
+from tests.backend.editing import polygon, rich_scene
 from tests.backend.middle import Diary, stop
 from tests.backend.mortal import Reaper, settings_of
+from tests.backend.queueing import OWNER, submission
 from tests.backend.serving import Server, finished, submit, until
 from tests.tiny import build_tiny, tiny_card
 
@@ -73,22 +74,9 @@ class Place:
         self._reaper = Reaper(settings)
         self._living: dict[str, int] = {}
 
-    def submit(self, **changed: Any) -> str:
-        registry = Registry(self.settings)
-        inputs = generate.PROCESS.parse(SCENE | changed)
-        plan = generate.plan(inputs, registry, self.settings, None)
-        submission = Submission(
-            owner="ada",
-            process="generate",
-            digest="d",
-            inputs=inputs.model_dump(mode="json"),
-            wish=Wish(),
-            totals=generate.blocks(plan, registry),
-            variants=plan.variants,
-            layout=generate.layout_seconds(plan),
-            plan=plan,
-        )
-        return self.store.submit(submission, max_jobs=100, free=10**12).id
+    def submit(self, process: str = "generate", **changed: Any) -> str:
+        wish = SCENE | changed if process == "generate" else changed
+        return self.store.submit(submission(self.settings, process, wish), max_jobs=100, free=10**12).id
 
     def rows(self, job: str) -> list[sqlite3.Row]:
         return self.store._rows("SELECT * FROM block WHERE job = ? ORDER BY number", (job,))
@@ -359,3 +347,76 @@ def test_progress_and_preview_grow_block_by_block(place: Place) -> None:
     assert nothing[-50:].all(), "the rest is grey"
     place.store.dismiss("ada", job)
     shutil.rmtree(place.files.of(job))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["between blocks", "at the last step"])
+def test_a_cancelled_scene_ends_at_once_and_leaves_nothing(model: Path, tmp_path: Path, when: str) -> None:
+    """Over HTTP, with finished blocks on the disk, or while they are joined."""
+    server = Server(tmp_path / "data", "--model", str(model)).start()
+    store, files = Store(server.data_dir / "jobs.sqlite"), Files(server.data_dir)
+    awaited = "1-1/block.tif" if when == "between blocks" else f"{BLOCKS}-1/image.tif*"
+    with server.client() as client:
+        for _ in range(10):  # joining takes a moment only, which we may miss
+            job = submit(client, "generate", SCENE)
+            until(lambda job=job: list(files.of(job).glob(awaited)))  # type: ignore[misc]
+            began = time.monotonic()
+            client.delete(f"/jobs/{job}").raise_for_status()
+            if store._rows("SELECT 1 FROM job WHERE id = ? AND status = 'dismissed'", (job,)):
+                break
+        until(lambda: not files.of(job).exists(), 2.0)
+        assert time.monotonic() - began < 2.0
+        assert client.get(f"/jobs/{job}").json()["status"] == "dismissed"
+        after = submit(client, "echo", {"message": "next"})
+        assert finished(client, after)["status"] == "successful", "the worker is free again"
+        assert not files.of(job).exists()
+    store.close()
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def studio(inpaint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A place whose model can edit."""
+    one = Place(settings_of(tmp_path_factory.mktemp("studio") / "data", inpaint_folder))
+    yield one
+    one.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("process", ["edit", "extend", "generate"])
+def test_whatever_is_made_survives_the_death_of_its_workers(
+    studio: Place, tmp_path: Path, process: str
+) -> None:
+    """An edit, an extension and a scene, all with polygons: four deaths each at random moments."""
+    path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "utm", None)
+    area, crs = polygon(path, [(10, 10), (80, 12), (50, 60)])
+    source = {"upload": Uploads(studio.settings).adopt(OWNER, path)}
+    feature = {"type": "Feature", "properties": {"prompt": "houses"}, "geometry": area}
+    regions = {"geojson": {"type": "FeatureCollection", "features": [feature]}, "crs": crs}
+    wide = {"bbox": [500_000, 5_199_900, 500_200, 5_200_000], "crs": crs}
+    wish: dict[str, Any] = {
+        "edit": {"source": source, "mask": {"geojson": area, "crs": crs}},
+        "extend": {"source": source, "extent": wide, "regions": regions},
+        "generate": {"extent": wide, "regions": regions},
+    }[process] | {"prompt": "a forest", "seed": 3, "steps": 3, "guidance": 2.0}
+    job = studio.submit(process, **wish)
+    done = studio.finish(job, "calm")
+    assert done.status == "successful", done.message
+    assert done.started is not None
+    assert done.finished is not None
+    calm, pace = studio.pixels(job), done.finished - done.started
+    rng, deaths, jobs = random.Random(process), 0, [studio.submit(process, **wish)]
+    for number in itertools.count():
+        if deaths == 4:
+            break
+        if studio.over(jobs[-1]):
+            jobs.append(studio.submit(process, **wish))
+        name = f"{process}-{number}"
+        studio.start(name)
+        until(lambda name=name: any(row["worker"] == name for row in studio.rows(jobs[-1])))  # type: ignore[misc]
+        time.sleep(rng.uniform(0, pace))
+        deaths += studio.kill(name)
+    assert studio.finish(jobs[-1], "last").status == "successful"
+    for job in jobs:
+        np.testing.assert_array_equal(studio.pixels(job), calm)
+        assert studio.left(job) == RESULTS
