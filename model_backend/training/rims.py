@@ -8,10 +8,11 @@ land under the same noise lies inside of a window that is shifted. So it is its 
 windows say, each where it sees all around, is what any window should say there. Inside nothing is new, so
 prompts, levels and classes stay what they were.
 
-Only in the late steps, though. In the early ones a window finds its own image in its own noise: learning the
-mean of several windows there would make images of a class alike (diversity fell from 3.8 to 3.0). There the
-teacher's own word is kept. Begins with the model that the stage before left and with scenes of it as land
-(`lands`); does not know how scenes are made.
+Only in the late steps word for word, though. In the early ones a window finds its own image in its own noise:
+learning the mean of several windows there would make images of a class alike (diversity fell from 3.8 to
+3.0). There the teacher's own word is kept, but for what whole rows and columns share, which is all that a
+lattice shows of it. Begins with the model that the stage before left and with scenes of it as land (`lands`);
+does not know how scenes are made.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from model_backend.training import autoencoder, data, diffusion, export, lands, 
 
 _LAND, _STEP = 40, 8  # latents: a side of the land, and from one of the teacher's windows to the next
 _BLIND, _FADE = 3, 3  # latents from a window's edge: where it does not teach, then teaches little
-_LATE, _LATE_SHARE = 550, 0.75  # timesteps below which windows teach each other; share of lands there
+_LATE, _LATE_SHARE = 550, 0.6  # timesteps below which windows teach each other all; share of lands there
 _LINES = 2.0  # what errors count again that whole rows or columns of a window share
 
 Offsets = Sequence[tuple[int, int]]
@@ -73,6 +74,12 @@ def agreed(windows: Tensor, offsets: Offsets, land: int) -> Tensor:
         total[..., row : row + side, col : col + side] += one * weight
         weights[row : row + side, col : col + side] += weight
     return total / weights
+
+
+def lines(windows: Tensor) -> Tensor:
+    """Return what whole rows and whole columns of windows (n, c, h, w) share, against the windows' means."""
+    mean = windows.mean((2, 3), keepdim=True)
+    return windows.mean(3, keepdim=True) + windows.mean(2, keepdim=True) - 2 * mean
 
 
 def _spread(count: int, first: int, end: int) -> Tensor:
@@ -137,12 +144,13 @@ class Stage:
             said = self._ask(self.teacher.unet, noisy, times, embeds, batch, self._shifts)
             shared = cut(agreed(said, self._shifts, _LAND), offsets, self._side)
             own = self._ask(self.teacher.unet, noisy, times, embeds, batch, offsets)
-            target = torch.where((times < _LATE).repeat(learners).view(-1, 1, 1, 1), shared, own)
+            teaches_all = (times < _LATE).repeat(learners).view(-1, 1, 1, 1)
+            target = torch.where(teaches_all, shared, own + lines(shared - own))
         embeds = self._text(batch.ids).last_hidden_state
         errors = self._ask(self._unet, noisy, times, embeds, batch, offsets) - target
         rows, columns = errors.mean(3), errors.mean(2)
-        lines = self._side * (rows.square().mean() + columns.square().mean()) / 2
-        loss: Tensor = errors.square().mean() + _LINES * lines
+        whole = self._side * (rows.square().mean() + columns.square().mean()) / 2
+        loss: Tensor = errors.square().mean() + _LINES * whole
         return loss
 
     def _ask(

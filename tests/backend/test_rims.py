@@ -41,6 +41,13 @@ def test_windows_agree_on_what_they_see_from_inside():
     assert agreed[..., :3, :].isnan().all(), "nobody sees all around there"
 
 
+def test_lines_are_what_whole_rows_and_columns_share():
+    rows, columns = torch.tensor([3.0, -1, -1, -1]), torch.tensor([0.0, 0, 2, -2])
+    grain = torch.tensor([[1.0, -1], [-1, 1]]).repeat(2, 2)
+    window = 7 + rows[:, None] + columns + grain
+    assert torch.allclose(rims.lines(window[None, None])[0, 0], rows[:, None] + columns)
+
+
 @pytest.fixture
 def work(tmp_path):
     """Return a work folder that holds an untrained model."""
@@ -142,7 +149,7 @@ def test_a_run_replaces_the_model_and_a_killed_one_leaves_it(work, chips):
 
 
 @pytest.mark.parametrize("late", [True, False])
-def test_rims_come_to_say_what_insides_say_but_early_steps_stay(work, monkeypatch, late):
+def test_rims_come_to_say_what_insides_say(work, monkeypatch, late):
     """An untrained UNet has rims of its own; a few steps take some of them away."""
     monkeypatch.setattr(rims, "_LATE_SHARE", float(late))
     one, feeder = stage(work, 60), drawn(work)
@@ -154,9 +161,16 @@ def test_rims_come_to_say_what_insides_say_but_early_steps_stay(work, monkeypatc
         return float(one.loss(batch, np.random.default_rng(1)))
 
     before = off()
-    if not late:
-        assert before < 1e-9, "what the teacher says of the very same windows"
-        return
     for _ in range(50):
         one.step(feeder)
     assert off() < 0.75 * before
+
+
+def test_in_early_steps_windows_keep_their_own_image(work, monkeypatch):
+    """All that is to change there is what whole lines share."""
+    monkeypatch.setattr(rims, "_LATE_SHARE", 0.0)
+    one, feeder = stage(work, 1), drawn(work)
+    monkeypatch.setattr(rims, "lines", torch.zeros_like)
+    batch = feeder.draw(8, np.random.default_rng(99))
+    with torch.no_grad():
+        assert float(one.loss(batch, np.random.default_rng(1))) < 1e-9, "what the teacher says itself"
