@@ -193,11 +193,13 @@ def continued_land(pairs: Sequence[tuple[Case, Picture]]) -> Figures:
     """Return what extensions, (case, result), leave at the old border: tone steps and edges, by `pooled`.
 
     Against other lines of the same picture, which lie in the known or in the new land; the same of the land
-    as it was; and against the very line in the land as it was.
+    as it was; and against the very line in the land as it was. Also the z of all borders together (Stouffer:
+    their sum by the root of their number), since a single line's can hardly reach 3.
     """
     figures: Figures = {"borders": len(pairs)}
     for name, width in (*((f"tone {width}", width) for width in WIDTHS), ("edge", None)):
         sums: dict[str, list[float]] = {key: [] for key in ("here", "others", "before", "its others")}
+        ranks: dict[str, list[float]] = {"here": [], "before": []}
         for case, new in pairs:
             at = int(np.flatnonzero(case.paint[0])[0])
             for picture, line, rest in ((new, "here", "others"), (case.picture, "before", "its others")):
@@ -205,10 +207,22 @@ def continued_land(pairs: Sequence[tuple[Case, Picture]]) -> Figures:
                 apart = np.abs(np.arange(len(profile)) - at) >= (width or 4)
                 sums[line].append(float(profile[at]))
                 sums[rest].append(float(np.nanmean(profile[apart])))
+                ranks[line].append(_rank(picture, at, width))
         figures[f"{name}: border / other lines"] = pooled(sums["here"], sums["others"])
         figures[f"{name}: the same of the land as it was"] = pooled(sums["before"], sums["its others"])
         figures[f"{name}: border / same line as it was"] = pooled(sums["here"], sums["before"])
+        for line, words in (("here", "z of all borders"), ("before", "z of the land as it was")):
+            figures[f"{name}: {words}"] = float(np.sum(ranks[line]) / np.sqrt(len(pairs)))
     return figures
+
+
+def _rank(picture: Picture, at: int, width: int | None) -> float:
+    """Return the z of one line between columns among all of a picture."""
+    line = metrics.Lines(2 * picture.shape[2], at)
+    found = (
+        metrics.seam(picture, "cols", line) if width is None else metrics.tone(picture, "cols", line, width)
+    )
+    return found.z
 
 
 def run(folder: Path, chips: dict[int, Chips], out: Path, share: float = 1.0) -> Figures:

@@ -47,6 +47,9 @@ class TestMeasure:
             others = figures[f"{name}: border / other lines"]
             assert others == figures[f"{name}: the same of the land as it was"]
             assert others.low < others.ratio < others.high
+            together = figures[f"{name}: z of all borders"]
+            assert together == figures[f"{name}: z of the land as it was"]
+            assert abs(together) < 3
 
     def test_a_step_in_tone_is_found(self) -> None:
         def brighter(case: Case) -> NDArray[np.uint8]:
@@ -56,6 +59,8 @@ class TestMeasure:
         figures = borders.continued_land(pairs)
         assert figures["tone 16: border / other lines"].low > 1.5
         assert figures["edge: border / same line as it was"].low > 1.5
+        for name in ("tone 16", "edge"):
+            assert figures[f"{name}: z of all borders"] > 3
 
     def test_the_interval_of_a_pooled_ratio(self) -> None:
         random = np.random.default_rng(0)
@@ -93,3 +98,5 @@ def test_extensions_of_chips_go_on_in_tone(model: Model) -> None:
     step = figures["tone 16: border / other lines"]
     assert step.low < 1.05
     assert step.ratio < 1.3
+    assert abs(figures["tone 16: z of all borders"]) < 3
+    assert abs(figures["edge: z of all borders"]) < 3
