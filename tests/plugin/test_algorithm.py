@@ -144,6 +144,12 @@ def test_refusals_are_sentences(backend, tmp_path, parameters, sentence):
     assert sentence in str(error.value) + feedback.textLog()
 
 
+def test_an_output_that_cannot_be_written_starts_nothing(backend, tmp_path):
+    with pytest.raises(QgsProcessingException, match="cannot be written"):
+        run({**QUICK, "OUTPUT": "/proc/nothing/a.tif"})
+    assert not History(tmp_path / "profile" / "history.sqlite").runs()
+
+
 def test_what_is_raised_holds_no_other_error(backend, tmp_path):
     """QGIS 3.22 never frees it, nor the frames of what it came from."""
     algorithm, context = algorithm_of("generate"), QgsProcessingContext()

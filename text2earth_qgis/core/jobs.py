@@ -7,6 +7,7 @@ the backend. ``watcher.JobWatcher`` is its sibling for the user interface, which
 from __future__ import annotations
 
 import signal
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
@@ -79,6 +80,7 @@ def run_job(desk: Desk, run: Run, feedback: QgsProcessingFeedback) -> Done:
     Raises a ``PluginError``: ``Cancelled`` after the job was deleted on the backend; on any other failure a
     finished result stays there, and the run in the history, from where it can be fetched.
     """
+    check_writable(Path(run.target))
     with _waiting(run), pool_thread_released(), stoppable(feedback) as stop:
         client = open_client(desk.access, stop)
         plan = client.plan(run.process, run.inputs)
@@ -102,6 +104,17 @@ def run_job(desk: Desk, run: Run, feedback: QgsProcessingFeedback) -> Done:
         if run.message:
             raise PluginError(run.message)
         return Done(run, plan, run.recipe or plan.recipe)
+
+
+def check_writable(target: Path) -> None:
+    """Refuse a file that could not be written once it is there. Raises ``PluginError``."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise PluginError(f"The result cannot be written to {target}: {reason}.") from error
 
 
 def waited_for(run: Run) -> bool:
