@@ -276,6 +276,27 @@ def test_two_workers_share_a_scene(place: Place, undisturbed: np.ndarray) -> Non
 
 
 @pytest.mark.slow
+def test_a_backend_of_two_devices_makes_one_scene_on_both(
+    model: Path, tmp_path: Path, undisturbed: np.ndarray
+) -> None:
+    """As `serve --devices cuda:0,cuda:1` does, over HTTP; they share two threads, so have one each."""
+    server = Server(tmp_path / "data", "--model", str(model), "--devices", "cpu,cpu", threads=2).start()
+    store, makers = Store(server.data_dir / "jobs.sqlite"), set[str]()
+    with server.client() as client:
+        for _ in range(10):  # one worker may have made all of it before the other one is there
+            job = submit(client, "generate", SCENE)
+            assert finished(client, job)["status"] == "successful"
+            with rasterio.open(io.BytesIO(client.get(f"/jobs/{job}/results/image.tif").content)) as file:
+                np.testing.assert_array_equal(file.read(), undisturbed)
+            makers = {row["worker"] for row in store._rows("SELECT worker FROM block WHERE job = ?", (job,))}
+            if len(makers) == 2:
+                break
+    assert len(makers) == 2
+    store.close()
+    server.stop()
+
+
+@pytest.mark.slow
 def test_a_block_that_is_lost_or_damaged_is_made_again(place: Place, undisturbed: np.ndarray) -> None:
     job = place.submit()
     place.make(job, "first", 2)
