@@ -8,4 +8,4 @@ Importing this package imports nothing heavy.
 __version__ = "0.1.0"
 
 #: Version of the pixel rules. It is part of every recipe; any change of output pixels bumps it.
-ENGINE_VERSION = 4
+ENGINE_VERSION = 5

@@ -22,7 +22,8 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 
 REACH = 256  # pixels that a grow or a feather may reach at most: the cost grows with it
-_RING = 2  # pixels over which the tone along the border is averaged, so that noise makes no streaks
+_RING = 2  # pixels around over which the tone along the border is averaged, so that noise makes no streaks
+_NEW_RING = 1  # the same of new land, whose border nothing feathers: further ones step more
 _CELL = 8  # pixels of a side of the cells in which unknown land takes a tone
 _PART = 1 << 18  # pixels at a time, so that what is in between stays small
 
@@ -108,6 +109,7 @@ class Join:
         self.mask = mask
         self._stays = known & ~mask
         self._repeated = mask if new_land else self._stays
+        self._reach = _NEW_RING if new_land else _RING
         self._ring = self._stays & _spread(mask)
         weight = self._weight(spacing, feather)
         #: Which masked pixels, in row order, are mixed of the source and what was generated, and how much of
@@ -164,8 +166,8 @@ class Join:
         for part in _parts(len(ring)):
             row, col = np.divmod(ring[part], self.mask.shape[1])
             total, count = np.zeros(len(row)), np.zeros(len(row))
-            for down in range(-_RING, _RING + 1):
-                for right in range(-_RING, _RING + 1):
+            for down in range(-self._reach, self._reach + 1):
+                for right in range(-self._reach, self._reach + 1):
                     at = _inside(row + down, 0, values), _inside(col + right, 1, values)
                     counts = where[at] & (at[0] == row + down) & (at[1] == col + right)
                     total += np.where(counts, values[at].astype(np.float64), 0.0)
