@@ -32,6 +32,7 @@ Rgb = npt.NDArray[np.uint8]
 
 REGIONS = 5
 _INSET = 8  # pixels between a region's border and the nearest window that is judged
+_ALONE = 6  # scenes of a class alone: one has one tone, of its seed
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,13 @@ class Measure:
         found = self._judge.name_classes(self._judge.look(seen)[1], self._level)
         return float(np.mean([one == name for one in found]))
 
-    def alone(self, seed: int) -> dict[str, float]:
-        """Return for every class the share of windows that show it, in a scene of its prompt alone."""
+    def alone(self, seeds: Sequence[int]) -> dict[str, float]:
+        """Return for every class the share of windows that show it, in scenes of its prompt alone."""
         shares = {}
         for name in self.classes:
-            picture = self.scene(self.two, name, (), seed)
-            shares[name] = float(np.mean([self.right(self.two, picture, cell, name) for cell in (0, 1)]))
+            pictures = [self.scene(self.two, name, (), seed) for seed in seeds]
+            found = [self.right(self.two, picture, cell, name) for picture in pictures for cell in (0, 1)]
+            shares[name] = float(np.mean(found))
             print(f"level {self._level}, {name} alone: {100 * shares[name]:.0f} %", flush=True)
         return shares
 
@@ -124,7 +126,7 @@ def run(folder: Path, chips: dict[int, data.Chips], work: Path, out: Path, scene
 
 def _level(measure: Measure, scenes: int, out: Path, level: int) -> dict[str, Any]:
     rng = np.random.default_rng(level)
-    alone = measure.alone(seed=1000)
+    alone = measure.alone(range(1000, 1000 + _ALONE))
     regional: list[tuple[str, float]] = []
     for number in range(scenes):
         base, *names = (str(name) for name in rng.permutation(measure.classes)[: REGIONS + 1])
