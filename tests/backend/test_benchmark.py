@@ -164,7 +164,7 @@ class TestBenchmark:
         arguments = ["benchmark", "--random-weights", "tiny", "--size", "64", "--rounds", "1", "--steps", "2"]
         out = tmp_path / "figures.json"
         done = subprocess.run(
-            [sys.executable, "-c", BARE, *arguments, "--device", "cpu", "--alone", "--out", str(out)],
+            [sys.executable, "-c", BARE, *arguments, "--device", "cpu", "--out", str(out)],
             capture_output=True,
             text=True,
             timeout=240,
@@ -172,8 +172,9 @@ class TestBenchmark:
         )
         assert done.returncode == 0, done.stderr
         assert "Mpx/s" in done.stdout
-        (scene,) = json.loads(out.read_text(encoding="utf-8"))["scenes"]
-        assert scene["write_share"] is None
+        figures = json.loads(out.read_text(encoding="utf-8"))
+        assert [scene["write_share"] for scene in figures["scenes"]] == [None] * len(figures["scenes"])
+        assert [way["name"][:3] for way in figures["stock"]] == ["(a)", "(a)", "(b)"]
 
 
 class TestStock:
