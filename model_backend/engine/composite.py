@@ -23,7 +23,7 @@ Floats = NDArray[np.float32]
 
 REACH = 256  # pixels that a grow or a feather may reach at most: the cost grows with it
 _RING = 2  # pixels around over which the tone along the border is averaged, so that noise makes no streaks
-_NEW_RING = 1  # the same of new land, whose border nothing feathers: further ones step more
+_NEW_RING = 1  # the same of new land: no feather hides the step that is left when more are averaged
 _CELL = 8  # pixels of a side of the cells in which unknown land takes a tone
 _PART = 1 << 18  # pixels at a time, so that what is in between stays small
 

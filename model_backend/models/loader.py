@@ -70,7 +70,13 @@ def load(
     disable_progress_bar()
     networks = _read_networks(folder, dtype or profiles.choose_dtype(where))
     _check(folder, card, networks)
-    return Model(folder, card, networks, where)
+    try:
+        return Model(folder, card, networks, where)
+    except torch.OutOfMemoryError as error:
+        raise ModelUnavailable(
+            f"{profiles.name_of(where)} has too little free memory for {card.title}. Use another device,"
+            " or end what else runs on it."
+        ) from error
 
 
 class Model:
@@ -79,7 +85,7 @@ class Model:
     def __init__(self, folder: Path, card: ModelCard, networks: Networks, device: torch.device) -> None:
         """Move the networks to the device, choose layout and batch there, and measure the profile.
 
-        Raises ModelUnavailable if the device has too little memory for the model.
+        Raises torch.OutOfMemoryError if the device has too little memory for the model.
         """
         self.card = card
         self.device = device
@@ -218,14 +224,11 @@ class Model:
 
     def _choose(self, batch: int) -> Profile:
         """Return the profile of the largest batch, this one or a part of it, that the memory allows."""
-        while batch:
+        while batch > 1:
             with contextlib.suppress(torch.OutOfMemoryError):
                 return self._choose_layout(batch)
             batch //= 2
-        raise ModelUnavailable(
-            f"{profiles.name_of(self.device)} has too little free memory for {self.card.title}. Use another"
-            " device, or end what else runs on it."
-        )
+        return self._choose_layout(batch)
 
     def _choose_layout(self, batch: int) -> Profile:
         """Prefer the layout that is fast on the device, unless slots disagree there."""
