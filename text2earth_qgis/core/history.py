@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sqlite3
+import threading
 import uuid
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,10 @@ _MIGRATIONS = (
        message TEXT NOT NULL, recipe TEXT NOT NULL, created TEXT NOT NULL, updated TEXT NOT NULL)""",
     "ALTER TABLE run ADD COLUMN assembly TEXT NOT NULL DEFAULT '{}'",
 )
+
+
+#: Threads of this process queue here: SQLite lets them wait in no order, and one may never get its turn.
+_turn = threading.Lock()
 
 
 def _now() -> str:
@@ -114,7 +119,7 @@ class History:
         """Yield a connection in a transaction, its schema up to date."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self.path, timeout=5, isolation_level="IMMEDIATE")) as database:
+            with _turn, closing(self._connect()) as database:
                 database.row_factory = sqlite3.Row
                 database.execute("PRAGMA synchronous = NORMAL")
                 self._migrate(database)
@@ -122,6 +127,9 @@ class History:
                     yield database
         except (sqlite3.Error, OSError) as error:
             raise HistoryError(f"The list of runs in {self.path} cannot be used: {error}.") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=5, isolation_level="IMMEDIATE")
 
     def _migrate(self, database: sqlite3.Connection) -> None:
         version = database.execute("PRAGMA user_version").fetchone()[0]
