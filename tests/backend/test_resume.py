@@ -23,13 +23,11 @@ from PIL import Image
 from model_backend.jobs.files import Files
 from model_backend.jobs.rows import UNFINISHED, Job
 from model_backend.jobs.store import Store
-from model_backend.jobs.uploads import Uploads
 from model_backend.models.card import EngineParameters
 from model_backend.settings import Settings
-from tests.backend.editing import polygon, rich_scene
 from tests.backend.middle import Diary, stop
 from tests.backend.mortal import Reaper, settings_of
-from tests.backend.queueing import OWNER, submission
+from tests.backend.queueing import submission
 from tests.backend.serving import Server, finished, submit, until
 from tests.tiny import build_tiny, tiny_card
 
@@ -393,51 +391,3 @@ def test_a_cancelled_scene_ends_at_once_and_leaves_nothing(model: Path, tmp_path
         assert not files.of(job).exists()
     store.close()
     server.stop()
-
-
-@pytest.fixture(scope="module")
-def studio(inpaint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A place whose model can edit."""
-    one = Place(settings_of(tmp_path_factory.mktemp("studio") / "data", inpaint_folder))
-    yield one
-    one.close()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("process", ["edit", "extend", "generate"])
-def test_whatever_is_made_survives_the_death_of_its_workers(
-    studio: Place, tmp_path: Path, process: str
-) -> None:
-    """An edit, an extension and a scene, all with polygons: four deaths each at random moments."""
-    path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "utm", None)
-    area, crs = polygon(path, [(10, 10), (80, 12), (50, 60)])
-    source = {"upload": Uploads(studio.settings).adopt(OWNER, path)}
-    feature = {"type": "Feature", "properties": {"prompt": "houses"}, "geometry": area}
-    regions = {"geojson": {"type": "FeatureCollection", "features": [feature]}, "crs": crs}
-    wide = {"bbox": [500_000, 5_199_900, 500_200, 5_200_000], "crs": crs}
-    wish: dict[str, Any] = {
-        "edit": {"source": source, "mask": {"geojson": area, "crs": crs}},
-        "extend": {"source": source, "extent": wide, "regions": regions},
-        "generate": {"extent": wide, "regions": regions},
-    }[process] | {"prompt": "a forest", "seed": 3, "steps": 3, "guidance": 2.0}
-    job = studio.submit(process, **wish)
-    done = studio.finish(job, "calm")
-    assert done.status == "successful", done.message
-    assert done.started is not None
-    assert done.finished is not None
-    calm, pace = studio.pixels(job), done.finished - done.started
-    rng, deaths, jobs = random.Random(process), 0, [studio.submit(process, **wish)]
-    for number in itertools.count():
-        if deaths == 4:
-            break
-        if studio.over(jobs[-1]):
-            jobs.append(studio.submit(process, **wish))
-        name = f"{process}-{number}"
-        studio.start(name)
-        until(lambda name=name: any(row["worker"] == name for row in studio.rows(jobs[-1])))  # type: ignore[misc]
-        time.sleep(rng.uniform(0, pace))
-        deaths += studio.kill(name)
-    assert studio.finish(jobs[-1], "last").status == "successful"
-    for job in jobs:
-        np.testing.assert_array_equal(studio.pixels(job), calm)
-        assert studio.left(job) == RESULTS
