@@ -92,6 +92,22 @@ class Place:
         self.store.release(name, crashed=True)
         return bool(held)
 
+    def die_often(
+        self, deaths: int, seed: int, seconds: float, process: str = "generate", /, **wish: Any
+    ) -> list[str]:
+        """Kill workers that hold a block, ``seconds`` into it at most; return the jobs that this took."""
+        jobs, died, rng = [self.submit(process, **wish)], 0, random.Random(seed)
+        names = (f"mortal-{jobs[0]}-{number}" for number in itertools.count())
+        while died < deaths:
+            if self.over(jobs[-1]):
+                jobs.append(self.submit(process, **wish))
+            name = next(names)
+            self.start(name)
+            until(lambda name=name: any(row["worker"] == name for row in self.rows(jobs[-1])))  # type: ignore[misc]
+            time.sleep(rng.uniform(0, seconds))
+            died += self.kill(name)
+        return jobs
+
     def over(self, job: str) -> bool:
         """Say whether a job has ended."""
         return self.job(job).status not in UNFINISHED
@@ -179,20 +195,10 @@ def pace(place: Place, calm: str) -> float:
 def test_workers_killed_at_random_moments_leave_the_same_bytes(
     place: Place, undisturbed: np.ndarray, pace: float
 ) -> None:
-    """Seventeen that held a block when they died; should a scene end before, they go on at another one."""
-    jobs, deaths, rng = [place.submit()], 0, random.Random(5)
-    for number in itertools.count():
-        if deaths == 17:
-            break
-        if place.over(jobs[-1]):
-            jobs.append(place.submit())
-        name = f"mortal-{number}"
-        place.start(name)
-        until(lambda name=name: any(row["worker"] == name for row in place.rows(jobs[-1])))
-        time.sleep(rng.uniform(0, 1.5 * pace))
-        deaths += place.kill(name)
+    """Seventeen that held a block when they died."""
+    jobs = place.die_often(17, 5, 1.5 * pace)
     crashes = {job: [row["crashes"] for row in place.rows(job)] for job in jobs}
-    assert sum(map(sum, crashes.values())) == deaths
+    assert sum(map(sum, crashes.values())) == 17
     place.finish(jobs[-1], "last")
     for job in jobs:
         attempts = [row["attempt"] for row in place.rows(job)]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import random
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,6 @@ from model_backend.jobs.uploads import Uploads
 from tests.backend.editing import polygon, rich_scene
 from tests.backend.mortal import settings_of
 from tests.backend.queueing import OWNER
-from tests.backend.serving import until
 from tests.backend.test_resume import RESULTS, Place
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks, and kills with POSIX signals")
@@ -54,17 +50,7 @@ def test_whatever_is_made_survives_the_death_of_its_workers(
     assert done.started is not None
     assert done.finished is not None
     calm, pace = studio.pixels(job), done.finished - done.started
-    rng, deaths, jobs = random.Random(process), 0, [studio.submit(process, **wish)]
-    for number in itertools.count():
-        if deaths == 4:
-            break
-        if studio.over(jobs[-1]):
-            jobs.append(studio.submit(process, **wish))
-        name = f"{process}-{number}"
-        studio.start(name)
-        until(lambda name=name: any(row["worker"] == name for row in studio.rows(jobs[-1])))  # type: ignore[misc]
-        time.sleep(rng.uniform(0, pace))
-        deaths += studio.kill(name)
+    jobs = studio.die_often(4, 11, pace, process, **wish)
     assert studio.finish(jobs[-1], "last").status == "successful"
     for job in jobs:
         np.testing.assert_array_equal(studio.pixels(job), calm)

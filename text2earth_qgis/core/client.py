@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import requests
 
 from text2earth_qgis.core import calls
-from text2earth_qgis.core.errors import BackendError, PluginError, Unreachable
+from text2earth_qgis.core.errors import BackendError, Unreachable, unwritable
 from text2earth_qgis.core.schemas import Json, Link, Plan, StatusInfo
 
 T = TypeVar("T")
@@ -120,8 +120,7 @@ class Client:
         except requests.RequestException as error:  # while the body came; also an OSError
             raise calls.unreachable(error, link.href) from error
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise PluginError(f"The result cannot be written to {target}: {reason}.") from error
+            raise unwritable(target, error) from error
         return there
 
     def upload(self, upload: str, path: Path, progress: Optional[Progress] = None) -> None:

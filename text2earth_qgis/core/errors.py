@@ -13,11 +13,17 @@ Knows no HTTP library and no QGIS.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Optional
 
 
 class PluginError(Exception):
     """Base of all errors of the plugin."""
+
+
+def unwritable(target: Path, error: OSError) -> PluginError:
+    """Return what to raise where a result cannot be written."""
+    return PluginError(f"The result cannot be written to {target}: {error.strerror or error}.")
 
 
 class BackendError(PluginError):

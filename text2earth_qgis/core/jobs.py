@@ -27,6 +27,7 @@ from text2earth_qgis.core.errors import (
     JobFailed,
     PluginError,
     Unreachable,
+    unwritable,
 )
 from text2earth_qgis.core.history import History, Run
 from text2earth_qgis.core.schemas import Json, Plan, StatusInfo
@@ -113,8 +114,7 @@ def check_writable(target: Path) -> None:
         with tempfile.TemporaryFile(dir=target.parent):
             pass
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise PluginError(f"The result cannot be written to {target}: {reason}.") from error
+        raise unwritable(target, error) from error
 
 
 def waited_for(run: Run) -> bool:
