@@ -105,7 +105,7 @@ def model_folder(scratch: Path) -> tuple[Path, bool]:
     """
     if (MINI / "model_index.json").is_file():
         return MINI, True
-    from tests.tiny import build_tiny
+    from tests.support.tiny_models import build_tiny
 
     print(
         "The bundled model is not there: building a tiny random one. ITS PICTURES ARE NOISE; the way is real."

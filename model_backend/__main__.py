@@ -10,6 +10,7 @@ from pathlib import Path
 from model_backend import __version__
 from model_backend.benchmark import cli as benchmark
 from model_backend.errors import BackendError
+from model_backend.evaluation import cli as evaluation
 from model_backend.models import cli as models
 from model_backend.settings import Settings
 from model_backend.training import cli as training
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     models.add_parser(commands)
     benchmark.add_parser(commands)
     training.add_parser(commands)
+    evaluation.add_parser(commands)
     given = parser.parse_args(arguments)
     return int(given.run(given) or 0)
 

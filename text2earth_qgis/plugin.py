@@ -19,8 +19,8 @@ except ImportError:
     from qgis.PyQt.QtWidgets import QAction
 
 from text2earth_qgis.core import settings
-from text2earth_qgis.core.history import History, Run
-from text2earth_qgis.core.local_backend import LocalBackend
+from text2earth_qgis.core.runs.history import History, Run
+from text2earth_qgis.core.runs.local_backend import LocalBackend
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.dock import Dock, Parts
 from text2earth_qgis.gui.icons import icon

@@ -15,7 +15,7 @@ from itsdangerous import Signer
 
 from model_backend.api.auth import Gate
 from model_backend.jobs.files import Files
-from model_backend.jobs.store import Store
+from model_backend.jobs.queue import Store
 from model_backend.jobs.supervisor import Supervisor
 from model_backend.models.registry import Registry
 from model_backend.settings import Settings

@@ -64,14 +64,14 @@ def _benchmark(given: argparse.Namespace) -> int:
 
 
 def _metrics(given: argparse.Namespace) -> int:
-    from model_backend.benchmark import quality
+    from model_backend.evaluation import quality
 
     return _tell(given, quality.inspect, quality.tables)
 
 
 def _tell(given: argparse.Namespace, make: Make, tables: Callable[[Report], str]) -> int:
     """Make a report, print it and write it; refusals are sentences."""
-    from model_backend.benchmark.report import write
+    from model_backend.evaluation.reports import write
 
     try:
         report = make(given)

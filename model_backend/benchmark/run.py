@@ -16,9 +16,9 @@ from typing import Any
 import torch
 
 from model_backend.benchmark import random_weights, stock
-from model_backend.benchmark.report import circumstances, load, table
 from model_backend.benchmark.speed import PROMPT, Rivals, Settings, Writer, measure
 from model_backend.benchmark.stock import Ask, Stock
+from model_backend.evaluation.reports import circumstances, load, table
 from model_backend.models import loader, profile
 from model_backend.models.card import ModelCard, read_card
 from model_backend.models.loader import Model

@@ -17,16 +17,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model_backend.engine.accord import settle
 from model_backend.engine.active import Active, Bools, slices_of, to_latents
 from model_backend.engine.field import Batch
 from model_backend.engine.guidance import Guidance, finite
 from model_backend.engine.lattice import Latents, Layout, Window, shares
+from model_backend.engine.leveled_noise import leveled_noise
 from model_backend.engine.noise import Noise
 from model_backend.engine.progress import PREVIEW_SIDE, Progress, Watch
 from model_backend.engine.sampler import Step, advance, clean, trajectory_of
 from model_backend.engine.scene import Request
-from model_backend.engine.tone import even
+from model_backend.engine.tone_matching import match_tones
 from model_backend.models.card import NO_LEVEL
 from model_backend.models.loader import Model
 from model_backend.models.profile import Profile
@@ -137,12 +137,12 @@ class Edit:
                 x = np.stack([self._begin(phase, steps[0], window, done) for window in some])
                 results |= zip(some, self._denoise(steps, some, x, progress), strict=True)
             done = results
-        return self._decode(settle(self._layout.rows, self._layout.cols, done, windows), progress)
+        return self._decode(match_tones(self._layout.rows, self._layout.cols, done, windows), progress)
 
     def _begin(self, phase: int, step: Step, window: Window, done: dict[Window, Latents]) -> Latents:
         """Return a window's latents at the beginning of a phase, which ``step`` is the first of."""
         rows, cols = self._layout.rows.cells(window.row), self._layout.cols.cells(window.col)
-        noise = even(self._noise, rows, cols)[: self._model.card.latent_channels]
+        noise = leveled_noise(self._noise, rows, cols)[: self._model.card.latent_channels]
         pinned: Latents = np.float32(step.alpha) * self._source(window) + np.float32(step.sigma) * noise
         if phase == 0:
             return noise * np.float32(self._trajectory.start) if self._strength == 1 else pinned

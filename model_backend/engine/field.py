@@ -2,7 +2,7 @@
 
 Denoising is cut into K phases. In a phase every window of the lattice is denoised on its own; after it,
 windows are blended with the lattice's weights, and the next phase starts its windows from the blend; before
-the last blend they settle on their tones. So what a window becomes depends on its neighbours of the phase
+the last blend they are brought to one tone. So what a window becomes depends on its neighbours of the phase
 before, and on nothing else: a finite cone. Any part of a canvas, endless or not, can be computed alone, in
 any order, and always with the same bits, because
 
@@ -23,8 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend.engine.accord import settle
 from model_backend.engine.lattice import Latents, Lattice, Window, cone, shares
+from model_backend.engine.tone_matching import match_tones
 
 Batch = NDArray[np.float32]  # (windows, channels, window, window)
 
@@ -85,7 +85,7 @@ class Field:
         plane, done = self._plane, self._done[-1]
         near = [Window(row, col) for row in plane.rows.touching(rows) for col in plane.cols.touching(cols)]
         new = [window for window in near if window not in self._settled]
-        self._settled |= settle(plane.rows, plane.cols, done, new)
+        self._settled |= match_tones(plane.rows, plane.cols, done, new)
         return self._blend(self._settled, rows, cols)
 
     def keep(self, rows: range, cols: range) -> None:

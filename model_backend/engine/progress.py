@@ -33,6 +33,16 @@ class Watch(Protocol):
         """Take an impression of the whole box asked for, (height, width, 3); called now and then."""
 
 
+class Quiet:
+    """A watch that ignores what it hears."""
+
+    def step(self, done: int, total: int) -> None:
+        """Ignore a UNet call."""
+
+    def preview(self, rgb: NDArray[np.uint8]) -> None:
+        """Ignore a preview."""
+
+
 class Progress:
     """Progress of one read of one box: counts for ``watch``, and the mosaic behind its previews."""
 

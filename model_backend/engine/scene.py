@@ -34,11 +34,11 @@ from model_backend.engine.decode import Rgb, decode
 from model_backend.engine.field import Batch, Field, Plane
 from model_backend.engine.guidance import Guidance, finite
 from model_backend.engine.lattice import Layout, Window
+from model_backend.engine.leveled_noise import leveled_noise
 from model_backend.engine.noise import Noise
 from model_backend.engine.progress import Progress, Watch
 from model_backend.engine.regions import Prompt, PromptField
 from model_backend.engine.sampler import advance, clean, trajectory_of
-from model_backend.engine.tone import even
 from model_backend.models.card import NO_LEVEL, ModelCard
 from model_backend.models.loader import Model
 from model_backend.models.profile import Profile
@@ -147,7 +147,7 @@ class Scene:
         self._field.keep(*self._layout.latents(box))
 
     def _start(self, rows: range, cols: range) -> NDArray[np.float32]:
-        return even(self._noise, rows, cols) * np.float32(self._trajectory.start)
+        return leveled_noise(self._noise, rows, cols) * np.float32(self._trajectory.start)
 
     @torch.inference_mode()
     def _denoise(self, progress: Progress, phase: int, windows: Sequence[Window], latents: Batch) -> Batch:

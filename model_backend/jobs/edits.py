@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from model_backend import processes
 from model_backend.engine.composite import Join, cast, continued
 from model_backend.jobs import space
-from model_backend.jobs.bench import Bench, Names, Watch, learn_rate, loaded, origin
+from model_backend.jobs.context import JobContext, Names, Watch, learn_rate, loaded, origin
 from model_backend.jobs.rows import Claim, Result
 from model_backend.jobs.uploads import Uploads
 from model_backend.processes import edit, extend
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
     from model_backend.models.loader import Model
 
 
-def run(claim: Claim, bench: Bench) -> list[Result]:
+def run(claim: Claim, bench: JobContext) -> list[Result]:
     """Make one variant of an edit or of an extension."""
     assert claim.plan is not None
     plan, watch = claim.plan, bench.watch
@@ -59,7 +59,7 @@ def run(claim: Claim, bench: Bench) -> list[Result]:
     return names.results(f"{title} (cloud-optimized GeoTIFF)", recipe, made, bands)
 
 
-def _ready(inputs: edit.Painting, files: edit.Files, model: Model, bench: Bench) -> edit.Ready:
+def _ready(inputs: edit.Painting, files: edit.Files, model: Model, bench: JobContext) -> edit.Ready:
     if isinstance(inputs, EditInputs):
         return edit.prepare(inputs, files, model.card, bench.settings)
     return extend.prepare(inputs, files, model.card, bench.settings)

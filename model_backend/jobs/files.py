@@ -12,8 +12,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from model_backend.jobs.queue import Store
 from model_backend.jobs.rows import Claim
-from model_backend.jobs.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from model_backend import processes
 from model_backend.engine.blocks import Blocks
 from model_backend.errors import Cancelled
 from model_backend.jobs import edits, space
-from model_backend.jobs.bench import Bench, Names, Watch, loaded, origin
+from model_backend.jobs.context import JobContext, Names, Watch, loaded, origin
 from model_backend.jobs.preview import Preview
 from model_backend.jobs.rows import Claim, Piece, Result
 from model_backend.jobs.values import STEPS_PER_SECOND, answer, pause_of
@@ -29,7 +29,7 @@ from model_backend.raster import writer
 from model_backend.schemas import Recipe
 
 
-def generate(claim: Claim, bench: Bench) -> list[Result]:
+def generate(claim: Claim, bench: JobContext) -> list[Result]:
     """Make a block of a scene, or join the blocks of one that is complete."""
     assert claim.plan is not None
     recipe = claim.plan.recipe.model_copy(update={"seed": claim.plan.recipe.seed + claim.variant})
@@ -41,7 +41,7 @@ def generate(claim: Claim, bench: Bench) -> list[Result]:
     return []
 
 
-def _make(claim: Claim, recipe: Recipe, blocks: Blocks, bench: Bench) -> None:
+def _make(claim: Claim, recipe: Recipe, blocks: Blocks, bench: JobContext) -> None:
     """Compute the pixels of a block and keep them on disk."""
     assert claim.plan is not None
     assert claim.part is not None
@@ -74,7 +74,7 @@ def _make(claim: Claim, recipe: Recipe, blocks: Blocks, bench: Bench) -> None:
     bench.cache.keep(claim.part + 1, blocks.rest(claim.part + 1))
 
 
-def _join(claim: Claim, recipe: Recipe, blocks: Blocks, bench: Bench) -> list[Result]:
+def _join(claim: Claim, recipe: Recipe, blocks: Blocks, bench: JobContext) -> list[Result]:
     """Join the blocks of a variant to its file, and describe it."""
     assert claim.plan is not None
     folder = bench.folder.parent
@@ -121,7 +121,7 @@ class _Seen:
         self.watch.preview(self.preview_of.picture())
 
 
-def values(claim: Claim, bench: Bench) -> list[Result]:
+def values(claim: Claim, bench: JobContext) -> list[Result]:
     """Answer a process that makes no scene, after the pause it was asked for."""
     inputs = processes.get(claim.process).parse(claim.inputs)
     steps = STEPS_PER_SECOND * pause_of(inputs)
@@ -132,7 +132,7 @@ def values(claim: Claim, bench: Bench) -> list[Result]:
     return answer(inputs, bench.settings, bench.store, bench.store.owner(claim.job))
 
 
-STORIES: dict[str, Callable[[Claim, Bench], list[Result]]] = {
+STORIES: dict[str, Callable[[Claim, JobContext], list[Result]]] = {
     "generate": generate,
     "edit": edits.run,
     "extend": edits.run,

@@ -21,7 +21,7 @@ import uuid
 from dataclasses import dataclass
 
 from model_backend.jobs.files import Files
-from model_backend.jobs.store import Store
+from model_backend.jobs.queue import Store
 from model_backend.jobs.uploads import Uploads
 from model_backend.settings import Settings
 

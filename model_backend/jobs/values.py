@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from model_backend.jobs.queue import Store
 from model_backend.jobs.rows import Result
-from model_backend.jobs.store import Store
 from model_backend.jobs.uploads import Uploads
 from model_backend.models.registry import Registry
 from model_backend.processes import echo, plan

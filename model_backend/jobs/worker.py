@@ -24,11 +24,11 @@ from PIL import Image
 
 from model_backend.errors import BackendError, Cancelled, Declined, ModelUnavailable
 from model_backend.jobs import scenes, space
-from model_backend.jobs.bench import Bench
 from model_backend.jobs.cache import ModelCache
+from model_backend.jobs.context import JobContext
 from model_backend.jobs.files import Files
+from model_backend.jobs.queue import Store
 from model_backend.jobs.rows import Claim
-from model_backend.jobs.store import Store
 from model_backend.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -94,14 +94,14 @@ class Watch:
 
 
 @dataclass
-class Heart:
+class LeaseKeeper:
     """Extends a claim's lease from a thread, so that one long step does not lose it."""
 
     store: Store
     claim: Claim
     lease: float
 
-    def __enter__(self) -> Heart:
+    def __enter__(self) -> LeaseKeeper:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heart", daemon=True)
         self._thread.start()
@@ -172,8 +172,8 @@ class Worker:
         settings, store = self._settings, self._store
         watch = Watch(store, claim, settings.lease_seconds, self._files.preview(claim.job))
         try:
-            with Heart(store, claim, settings.lease_seconds):
-                bench = Bench(settings, store, self._cache, watch, self._files.attempt(claim))
+            with LeaseKeeper(store, claim, settings.lease_seconds):
+                bench = JobContext(settings, store, self._cache, watch, self._files.attempt(claim))
                 results = scenes.STORIES[claim.process](claim, bench)
                 store.finish(claim, results, watch.notes)
             if claim.part is None:

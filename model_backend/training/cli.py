@@ -1,4 +1,4 @@
-"""Command line of training: ``train-mini`` and ``evaluate``. Imports torch only when a command runs."""
+"""Command line of training: ``train-mini``. Imports torch only when a command runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """Add ``train-mini`` and ``evaluate`` to the backend's command line; each sets ``run``."""
+    """Add ``train-mini`` to the backend's command line."""
     train = subparsers.add_parser("train-mini", help="train the bundled model text2earth-mini")
     train.add_argument(
         "--stage", choices=("autoencoder", "decoder", "diffusion", "rims", "export"), required=True
@@ -28,18 +28,6 @@ def add_parser(subparsers: Subparsers) -> None:
     train.add_argument("--processes", type=int, help="one thread each; default: cores of a CPU, 1 on a GPU")
     train.add_argument("--out", type=Path, help="model folder that the stage `export` writes")
     train.set_defaults(run=_train)
-    judge = subparsers.add_parser("evaluate", help="measure a model against held-out chips")
-    judge.add_argument("--model", type=Path, required=True, help="model folder")
-    judge.add_argument("--data", type=Path, required=True, help="folder of the parquet files")
-    judge.add_argument("--work", type=Path, default=Path(".scratch/mini"), help="cache and judge")
-    judge.add_argument("--out", type=Path, required=True, help="folder of the figures and pictures")
-    judge.add_argument("--inception", type=Path, help="TorchScript file, images -> features, for an FID")
-    judge.add_argument("--share", type=float, default=1.0, help="share of the usual number of images")
-    judge.add_argument("--scenes", action="store_true", help="the table of lattice parameters instead")
-    judge.add_argument("--borders", action="store_true", help="borders of edits and extensions instead")
-    judge.add_argument("--seams", type=int, help="lattices in scenes of so many pixels a side instead")
-    judge.add_argument("--regions", type=int, help="so many scenes of regions per level instead")
-    judge.set_defaults(run=_evaluate)
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -65,13 +53,13 @@ def _work(rank: int, size: int, meeting: Path | None, arguments: argparse.Namesp
     """Train one stage as one process of a team."""
     from dataclasses import replace
 
-    from model_backend.training import autoencoder, data, diffusion, loop, rims
+    from model_backend.training import autoencoder, data, diffusion, edge_distillation, loop
 
     team = loop.Team(rank, size, meeting)
     chips = data.load(arguments.data, arguments.work / "cache")
     budget = loop.Budget(arguments.minutes)
     times = 8 if loop.device().type == "cuda" else 1
-    stage = {"autoencoder": autoencoder, "diffusion": diffusion, "rims": rims}[arguments.stage]
+    stage = {"autoencoder": autoencoder, "diffusion": diffusion, "rims": edge_distillation}[arguments.stage]
     options = stage.Options()
     options = replace(options, batch=arguments.batch or times * options.batch)
     stage.Stage(arguments.work, options, budget, team).run(chips)
@@ -99,32 +87,6 @@ def _export(arguments: argparse.Namespace) -> int:
         return 2
     chips = data.load(arguments.data, arguments.work / "cache")
     export.write(arguments.work, arguments.out, chips)
-    return 0
-
-
-def _evaluate(arguments: argparse.Namespace) -> int:
-    from model_backend.training import borders, data, evaluate, regional, scenes, seams
-
-    if arguments.scenes:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        scenes.run(arguments.model, arguments.out / f"{arguments.model.name}-scenes.json")
-        return 0
-    if arguments.seams:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        seams.run(arguments.model, arguments.out, arguments.seams)
-        return 0
-    chips = data.load(arguments.data, arguments.work / "cache")
-    if arguments.borders:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        borders.run(
-            arguments.model, chips, arguments.out / f"{arguments.model.name}-borders.json", arguments.share
-        )
-        return 0
-    if arguments.regions:
-        regional.run(arguments.model, chips, arguments.work, arguments.out, arguments.regions)
-        return 0
-    amounts = evaluate.Amounts(inception=arguments.inception).scaled(arguments.share)
-    evaluate.run(arguments.model, chips, arguments.work, arguments.out, amounts)
     return 0
 
 

@@ -13,9 +13,9 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tiny models are slower on more threads
 
 from model_backend.models.loader import Model
-from tests.backend.editing import Editor
-from tests.backend.serving import Server
-from tests.tiny import build_tiny, load_tiny
+from tests.support.backend_process import Server
+from tests.support.editing import Editor
+from tests.support.tiny_models import build_tiny, load_tiny
 
 # A default model that is not there: workers that only echo need not import torch.
 NO_MODEL = ("--model", "text2earth")

@@ -19,10 +19,10 @@ from qgis.core import (
 )
 from qgis.PyQt import sip
 
-from tests.plugin.web import Reply, Web
+from tests.support.web_server import Reply, Web
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.settings import Access
-from text2earth_qgis.core.transport import open_client
+from text2earth_qgis.core.wire.transport import open_client
 from text2earth_qgis.processing.provider import Text2EarthProvider
 
 PATIENCE = 200_000  # milliseconds: so long takes only what will never happen, on any machine
@@ -31,7 +31,9 @@ HOURS = {"EXTENT": "500000,504096,5800000,5803072 [EPSG:32633]", "GSD": 1, "STEP
 ROOT = Path(__file__).resolve().parents[2]
 BACKEND_PYTHON = ROOT / ".venv" / "backend" / "bin" / "python"
 SETTINGS = {"TEXT2EARTH_DEVICE": "cpu", "TEXT2EARTH_THREADS": "1", "TEXT2EARTH_LEASE_SECONDS": "3"}
-INPAINTING = "import sys; from tests.tiny import build_tiny; build_tiny(sys.argv[1], 'inpaint')"
+INPAINTING = (
+    "import sys; from tests.support.tiny_models import build_tiny; build_tiny(sys.argv[1], 'inpaint')"
+)
 FOREIGN = ("PYTHON", "QT_", "QGIS", "GDAL_", "PROJ_", "LD_", "VIRTUAL_ENV", "TEXT2EARTH_")
 
 
@@ -115,7 +117,10 @@ def tiny_model(tmp_path_factory):
     """A model folder of the real family with random weights."""
     folder = tmp_path_factory.mktemp("model") / "tiny"
     subprocess.run(
-        [BACKEND_PYTHON, "-m", "tests.tiny", str(folder)], cwd=ROOT, env=clean_environment(), check=True
+        [BACKEND_PYTHON, "-m", "tests.support.tiny_models", str(folder)],
+        cwd=ROOT,
+        env=clean_environment(),
+        check=True,
     )
     return folder
 

@@ -20,9 +20,10 @@ from qgis.core import (
 )
 
 from tests.plugin.conftest import HOURS, PATIENCE, algorithm_of, in_worker, jobs, run_batch
-from tests.plugin.web import Reply
-from text2earth_qgis.core import layers, settings, transport
-from text2earth_qgis.core.history import History
+from tests.support.web_server import Reply
+from text2earth_qgis.core import layers, settings
+from text2earth_qgis.core.runs.history import History
+from text2earth_qgis.core.wire import transport
 
 EXTENT = "500000,500128,5800000,5800128 [EPSG:32633]"
 QUICK = {"PROMPT": "a lake", "EXTENT": EXTENT, "GSD": 1, "STEPS": 2, "SEED": 7}

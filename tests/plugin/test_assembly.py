@@ -14,17 +14,17 @@ from qgis.core import (
     QgsVectorLayerFeatureSource,
 )
 
-from tests.plugin import scenes
 from tests.plugin.conftest import PATIENCE
 from tests.plugin.test_watcher import ended
-from text2earth_qgis.core import datasets, edits, masks
-from text2earth_qgis.core.assembly import Assembly, stamp_of
+from tests.support import raster_files
 from text2earth_qgis.core.errors import Cancelled, RasterRefused
-from text2earth_qgis.core.history import History, Run
-from text2earth_qgis.core.jobs import Listener
-from text2earth_qgis.core.rasters import Look
-from text2earth_qgis.core.transport import open_client
-from text2earth_qgis.core.watcher import UNSENT, JobWatcher
+from text2earth_qgis.core.imagery import datasets, edits, masks
+from text2earth_qgis.core.imagery.assembly import Assembly, stamp_of
+from text2earth_qgis.core.imagery.rasters import Look
+from text2earth_qgis.core.runs.blocking import Listener
+from text2earth_qgis.core.runs.history import History, Run
+from text2earth_qgis.core.runs.watcher import UNSENT, JobWatcher
+from text2earth_qgis.core.wire.transport import open_client
 
 UTM = QgsCoordinateReferenceSystem("EPSG:32633")
 DEAF = Listener(lambda _share: None, lambda _text: None, lambda: False)
@@ -45,7 +45,7 @@ def history(tmp_path):
 
 
 def order(path, target, **more):
-    layer = scenes.polygons([scenes.square(path, 60, 50, 30)], "EPSG:32633")
+    layer = raster_files.polygons([raster_files.square(path, 60, 50, 30)], "EPSG:32633")
     source = datasets.RasterFile("a", str(path), (), UTM, False)
     wishes = {"prompt": "a lake", "seed": 7, "steps": 2, **more.pop("wishes", {})}
     shapes = masks.Shapes("mask", QgsVectorLayerFeatureSource(layer), UTM, None)
@@ -80,7 +80,7 @@ def taken_up(backend, history, qtbot):
 
 @pytest.mark.parametrize("result", ["whole", "vrt", "patch"])
 def test_an_orphan_becomes_what_was_asked_for(backend, history, tmp_path, qtbot, result):
-    path = scenes.raster(tmp_path / "a.tif", dtype="uint16", bands=4, size=(300, 260))
+    path = raster_files.raster(tmp_path / "a.tif", dtype="uint16", bands=4, size=(300, 260))
     target = tmp_path / ("b.vrt" if result == "vrt" else "b.tif")
     left(backend, history, order(path, target, result=result))
     end, run = taken_up(backend, history, qtbot)
@@ -89,7 +89,7 @@ def test_an_orphan_becomes_what_was_asked_for(backend, history, tmp_path, qtbot,
     if result == "patch":
         assert gdal.Open(str(target)).RasterXSize < 300
         return
-    old, new = scenes.everything(path)[0], scenes.everything(target)[0]
+    old, new = raster_files.everything(path)[0], raster_files.everything(target)[0]
     burnt = np.zeros((260, 300), bool)
     burnt[50:80, 60:90] = True
     assert old[:, ~burnt].tobytes() == new[:, ~burnt].tobytes()
@@ -108,7 +108,7 @@ def change(path):
     ids=["changed", "gone"],
 )
 def test_a_source_that_is_another_leaves_the_part(backend, history, tmp_path, qtbot, spoil, sentence):
-    path = scenes.raster(tmp_path / "a.tif")
+    path = raster_files.raster(tmp_path / "a.tif")
     left(backend, history, order(path, tmp_path / "b.tif"))
     spoil(path)
     end, run = taken_up(backend, history, qtbot)
@@ -121,7 +121,7 @@ def test_a_source_that_is_another_leaves_the_part(backend, history, tmp_path, qt
 
 
 def test_looking_at_a_raster_does_not_change_it(tmp_path):
-    path = scenes.raster(tmp_path / "a.tif")
+    path = raster_files.raster(tmp_path / "a.tif")
     before = stamp_of(gdal.Open(path))
     dataset = gdal.Open(path)
     dataset.GetRasterBand(1).ComputeStatistics(False)
@@ -136,7 +136,7 @@ def test_looking_at_a_raster_does_not_change_it(tmp_path):
 
 def test_from_the_order_to_the_file(backend, history, tmp_path, qtbot):
     """As the dock does it: prepared in a task, watched on the main thread."""
-    path = scenes.raster(tmp_path / "a.tif")
+    path = raster_files.raster(tmp_path / "a.tif")
     asked = order(path, tmp_path / "b.tif")
 
     def prepare(listener):
@@ -159,7 +159,7 @@ def test_from_the_order_to_the_file(backend, history, tmp_path, qtbot):
 
 
 def test_a_cancel_while_it_is_sent(backend, history, tmp_path, qtbot):
-    path = scenes.raster(tmp_path / "a.tif")
+    path = raster_files.raster(tmp_path / "a.tif")
     ends, begun = [], []
 
     def prepare(listener):
@@ -189,7 +189,7 @@ def test_what_was_never_sent_says_so(backend, history, tmp_path, qtbot):
 
 
 def test_what_can_be_said_before(tmp_path):
-    path = scenes.raster(tmp_path / "a.tif", dtype="uint16", bands=4, size=(900, 700))
+    path = raster_files.raster(tmp_path / "a.tif", dtype="uint16", bands=4, size=(900, 700))
     sight = edits.look_over(order(path, tmp_path / "b.tif"), 64, lambda: False)
     assert (sight.cut.col, sight.cut.row, sight.cut.width, sight.cut.height) == (0, 0, 154, 144)
     assert (sight.raster.width, sight.raster.height) == (900, 700)
@@ -197,14 +197,16 @@ def test_what_can_be_said_before(tmp_path):
     assert sight.bytes == 154 * 144 * 8
     empty = dataclasses.replace(
         order(path, tmp_path / "b.tif"),
-        mask=masks.Shapes("mask", QgsVectorLayerFeatureSource(scenes.polygons([], "EPSG:32633")), UTM, None),
+        mask=masks.Shapes(
+            "mask", QgsVectorLayerFeatureSource(raster_files.polygons([], "EPSG:32633")), UTM, None
+        ),
     )
     with pytest.raises(RasterRefused, match="There is no polygon"):
         edits.look_over(empty, 64, lambda: False)
 
 
 def test_an_assembly_travels(tmp_path):
-    path = scenes.raster(tmp_path / "a.tif")
+    path = raster_files.raster(tmp_path / "a.tif")
     made = Assembly(
         source=datasets.RasterFile("a", path, ("NUM_THREADS=2",), UTM, True),
         stamp="x",

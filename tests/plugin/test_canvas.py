@@ -15,10 +15,10 @@ from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QThreadPool
 
 from tests.plugin.conftest import HOURS, PATIENCE
-from text2earth_qgis.core.history import History, Run
-from text2earth_qgis.core.schemas import Extent, GenerateInputs
-from text2earth_qgis.core.transport import open_client
-from text2earth_qgis.core.watcher import JobWatcher
+from text2earth_qgis.core.runs.history import History, Run
+from text2earth_qgis.core.runs.watcher import JobWatcher
+from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs
+from text2earth_qgis.core.wire.transport import open_client
 from text2earth_qgis.processing.generate import Generate
 
 SHORTER = 60_000  # milliseconds: than any of the jobs takes

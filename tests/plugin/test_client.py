@@ -6,10 +6,10 @@ import json
 import pytest
 import requests
 
-from tests.plugin.web import File, Reply
-from text2earth_qgis.core.client import RANGE, Client
+from tests.support.web_server import File, Reply
 from text2earth_qgis.core.errors import BackendError, PluginError, Unreachable
-from text2earth_qgis.core.schemas import Extent, GenerateInputs, Link
+from text2earth_qgis.core.wire.client import RANGE, Client
+from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Link
 
 CONTENT = bytes(range(256)) * 4096 * 20  # 20 MiB: three ranges
 

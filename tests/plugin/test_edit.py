@@ -28,10 +28,10 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from tests.plugin import scenes
 from tests.plugin.conftest import PATIENCE, ROOT, algorithm_of, in_worker, jobs, run_batch
+from tests.support import raster_files
 from text2earth_qgis.core import layers
-from text2earth_qgis.core.history import History
+from text2earth_qgis.core.runs.history import History
 
 SCENE = ROOT / "resources" / "demo" / "scene.tif"
 QUICK = {"PROMPT": "a lake", "STEPS": 2, "SEED": 7}
@@ -67,12 +67,12 @@ def edit(path, mask, target, **more):
 
 def holds(path, target, burnt):
     """Check the promise over the whole raster: ``burnt`` are the pixels, (rows, columns), that may change."""
-    (old, valid), (new, shown) = scenes.everything(path), scenes.everything(target)
+    (old, valid), (new, shown) = raster_files.everything(path), raster_files.everything(target)
     assert old.shape == new.shape
     assert old[:, ~burnt].tobytes() == new[:, ~burnt].tobytes()
     assert (valid[~burnt] == shown[~burnt]).all()
     assert (shown[burnt] == 255).all()
-    assert scenes.about(path) == scenes.about(target)
+    assert raster_files.about(path) == raster_files.about(target)
     return (old[:, burnt] != new[:, burnt]).any(0)
 
 
@@ -100,19 +100,19 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_the_rest_stays_to_the_byte(backend, tmp_path, kind):
-    path = scenes.raster(tmp_path / "a.tif", size=(300, 260), **kind)
-    before = scenes.fingerprint(path)
-    crs = f"EPSG:{scenes.PLACES[kind.get('place', 'utm')][1]}"
-    mask = scenes.polygons([scenes.square(path, 100, 80, 40)], crs)
+    path = raster_files.raster(tmp_path / "a.tif", size=(300, 260), **kind)
+    before = raster_files.fingerprint(path)
+    crs = f"EPSG:{raster_files.PLACES[kind.get('place', 'utm')][1]}"
+    mask = raster_files.polygons([raster_files.square(path, 100, 80, 40)], crs)
     result = edit(path, mask, tmp_path / "b.tif", NEGATIVE_PROMPT="clouds")
     changed = holds(path, tmp_path / "b.tif", pixels(path, 100, 80, 40, 40))
     assert changed.mean() > 0.8  # the feather begins with next to nothing
     tags = gdal.Open(result["OUTPUT"]).GetMetadata()
     assert (tags["AI_GENERATED"], tags["SURVEY"]) == ("YES", "of the test")
-    recipe = scenes.recipe_of(result["OUTPUT"])
+    recipe = raster_files.recipe_of(result["OUTPUT"])
     assert recipe == json.loads(result["RECIPE"])
     assert (recipe["process"], recipe["negative_prompt"], recipe["seed"]) == ("edit", "clouds", 7)
-    assert scenes.fingerprint(path) == before
+    assert raster_files.fingerprint(path) == before
     assert files(tmp_path) == {"a.tif", "b.tif"}
     (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
     assert (noted.state, noted.process, noted.target) == ("fetched", "edit", str(tmp_path / "b.tif"))
@@ -120,7 +120,7 @@ def test_the_rest_stays_to_the_byte(backend, tmp_path, kind):
 
 def test_the_aerial_scene(backend, tmp_path):
     path = shutil.copy(SCENE, tmp_path / "a.tif")
-    mask = scenes.polygons([scenes.square(path, 200, 150, 64)], "EPSG:26914")
+    mask = raster_files.polygons([raster_files.square(path, 200, 150, 64)], "EPSG:26914")
     edit(path, mask, tmp_path / "b.tif")
     assert holds(path, tmp_path / "b.tif", pixels(path, 200, 150, 64, 64)).mean() > 0.9
 
@@ -128,15 +128,15 @@ def test_the_aerial_scene(backend, tmp_path):
 def test_a_scene_in_degrees(backend, tmp_path):
     """As large on the ground as a satellite's: 90 m, four bands, nodata 0; painted in a metric grid."""
     place = ((-74.7, 0.0008, 0.0, -58.3, 0.0, -0.0008), 4326)
-    path = scenes.raster(tmp_path / "a.tif", bands=4, place=place, size=(300, 200), nodata=0)
-    mask = scenes.polygons([scenes.square(path, 120, 90, 30)], "EPSG:4326")
+    path = raster_files.raster(tmp_path / "a.tif", bands=4, place=place, size=(300, 200), nodata=0)
+    mask = raster_files.polygons([raster_files.square(path, 120, 90, 30)], "EPSG:4326")
     result = edit(path, mask, tmp_path / "b.tif")
     assert json.loads(result["RECIPE"])["resampled"] is not None
     assert holds(path, tmp_path / "b.tif", pixels(path, 120, 90, 30, 30)).mean() > 0.9
 
 
 def test_control_points_inside_a_zip(backend, tmp_path, project):
-    plain = scenes.raster(tmp_path / "u.tif", size=(200, 160))
+    plain = raster_files.raster(tmp_path / "u.tif", size=(200, 160))
     path = tmp_path / "a.tif"
     made = gdal.GetDriverByName("GTiff").Create(str(path), 200, 160, 3, gdal.GDT_Byte, ["COMPRESS=LZW"])
     made.WriteRaster(0, 0, 200, 160, gdal.Open(plain).ReadRaster())
@@ -146,32 +146,35 @@ def test_control_points_inside_a_zip(backend, tmp_path, project):
     made = None
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(path, "a.tif")
-    mask = scenes.polygons([scenes.square(plain, 60, 50, 30)], "EPSG:32633")
+    mask = raster_files.polygons([raster_files.square(plain, 60, 50, 30)], "EPSG:32633")
     layer = QgsRasterLayer(f"/vsizip/{tmp_path}/a.zip/a.tif", "zipped", "gdal")
     project.addMapLayer(layer)
     edit(layer.id(), mask, tmp_path / "b.tif")
     assert holds(path, tmp_path / "b.tif", pixels(path, 60, 50, 30, 30)).mean() > 0.8
-    assert len(scenes.about(tmp_path / "b.tif")["gcps"]) == 4
+    assert len(raster_files.about(tmp_path / "b.tif")["gcps"]) == 4
 
 
 # ---- the three results
 
 
 def test_patch_and_vrt(backend, tmp_path):
-    path = scenes.raster(tmp_path / "a.tif", dtype="uint16", bands=4, size=(500, 400))
-    mask = scenes.polygons([scenes.square(path, 250, 200, 20)], "EPSG:32633")
+    path = raster_files.raster(tmp_path / "a.tif", dtype="uint16", bands=4, size=(500, 400))
+    mask = raster_files.polygons([raster_files.square(path, 250, 200, 20)], "EPSG:32633")
     (tmp_path / "whole_patch.tif").write_bytes(b"the user's own")
     edit(path, mask, tmp_path / "whole.tif")
     assert (tmp_path / "whole_patch.tif").read_bytes() == b"the user's own"
     (tmp_path / "whole_patch.tif").unlink()
     edit(path, mask, tmp_path / "patch.tif", RESULT="patch")
     result = edit(path, mask, tmp_path / "over.vrt", RESULT="vrt")
-    whole, over = scenes.everything(tmp_path / "whole.tif")[0], scenes.everything(result["OUTPUT"])[0]
+    whole, over = (
+        raster_files.everything(tmp_path / "whole.tif")[0],
+        raster_files.everything(result["OUTPUT"])[0],
+    )
     assert whole.tobytes() == over.tobytes()
     part = gdal.Open(str(tmp_path / "patch.tif"))
     (col, row), _ = _corners(path, part)
     here = np.s_[:, row : row + part.RasterYSize, col : col + part.RasterXSize]
-    assert whole[here].tobytes() == scenes.everything(tmp_path / "patch.tif")[0].tobytes()
+    assert whole[here].tobytes() == raster_files.everything(tmp_path / "patch.tif")[0].tobytes()
     assert part.RasterXSize < 250  # the mask, and a window of 64 pixels on every side
     assert files(tmp_path) == {"a.tif", "whole.tif", "patch.tif", "over.vrt", "over_patch.tif"}
 
@@ -185,8 +188,8 @@ def _corners(path, part):
 
 def test_names_and_bands_as_scripts_give_them(backend, tmp_path, monkeypatch):
     """A relative name means the same file when the list of runs is read at another place."""
-    path = scenes.raster(tmp_path / "a.tif", bands=4)
-    mask = scenes.polygons([scenes.square(path, 50, 40, 20)], "EPSG:32633")
+    path = raster_files.raster(tmp_path / "a.tif", bands=4)
+    mask = raster_files.polygons([raster_files.square(path, 50, 40, 20)], "EPSG:32633")
     monkeypatch.chdir(tmp_path)
     result = edit("a.tif", mask, "b.tif", RGB_BANDS="3,1;2", RESULT="patch")
     assert json.loads(result["RECIPE"])["edit"]["bands"] == [3, 1, 2]
@@ -196,14 +199,14 @@ def test_names_and_bands_as_scripts_give_them(backend, tmp_path, monkeypatch):
 
 
 def test_dropped_and_kept_bands(backend, tmp_path):
-    path = scenes.raster(tmp_path / "a.tif", bands=5, alpha=True, size=(200, 200))
-    mask = scenes.polygons([scenes.square(path, 80, 80, 30)], "EPSG:32633")
-    burnt, old = pixels(path, 80, 80, 30, 30), scenes.everything(path)[0]
+    path = raster_files.raster(tmp_path / "a.tif", bands=5, alpha=True, size=(200, 200))
+    mask = raster_files.polygons([raster_files.square(path, 80, 80, 30)], "EPSG:32633")
+    burnt, old = pixels(path, 80, 80, 30, 30), raster_files.everything(path)[0]
     edit(path, mask, tmp_path / "keep.tif", EXTRA_BANDS="keep", RGB_BANDS=[3, 2, 1])
     assert holds(path, tmp_path / "keep.tif", burnt).any()
-    assert scenes.everything(tmp_path / "keep.tif")[0][3].tobytes() == old[3].tobytes()
+    assert raster_files.everything(tmp_path / "keep.tif")[0][3].tobytes() == old[3].tobytes()
     edit(path, mask, tmp_path / "drop.tif", EXTRA_BANDS="drop", RGB_BANDS=[3, 2, 1])
-    new = scenes.everything(tmp_path / "drop.tif")[0]
+    new = raster_files.everything(tmp_path / "drop.tif")[0]
     assert new.shape[0] == 4
     assert new[:, ~burnt].tobytes() == old[[0, 1, 2, 4]][:, ~burnt].tobytes()
 
@@ -217,16 +220,16 @@ def test_only_the_surroundings_are_read_and_sent(backend, tmp_path):
     giant = gdal.GetDriverByName("GTiff").Create(
         str(tmp_path / "giant.tif"), 30_000, 30_000, 3, gdal.GDT_UInt16, options
     )
-    giant.SetGeoTransform(scenes.UTM)
-    texture = scenes.texture("uint16", 3, (600, 600))
+    giant.SetGeoTransform(raster_files.UTM)
+    texture = raster_files.texture("uint16", 3, (600, 600))
     giant.WriteRaster(15_000, 9_000, 600, 600, texture.tobytes())
     place = ((500000 + 15_000, 1.0, 0.0, 5800000 - 9_000, 0.0, -1.0), 32633)
-    small = scenes.raster(
+    small = raster_files.raster(
         tmp_path / "small.tif", dtype="uint16", place=place, size=(600, 600), pixels=texture
     )
     giant.SetProjection(gdal.Open(small).GetProjection())
     giant = None
-    mask = scenes.polygons([scenes.square(small, 268, 268, 64)], "EPSG:32633")
+    mask = raster_files.polygons([raster_files.square(small, 268, 268, 64)], "EPSG:32633")
     sent = {}
     for name in ("small", "giant"):
         feedback = QgsProcessingFeedback()
@@ -245,8 +248,8 @@ def test_only_the_surroundings_are_read_and_sent(backend, tmp_path):
 def test_what_the_plan_works_on_is_sent(backend, tmp_path):
     """Pixels of 10 cm are painted in pixels of 50: the window around the mask is wider than it seemed."""
     place = ((500000.0, 0.1, 0.0, 5800000.0, 0.0, -0.1), 32633)
-    path = scenes.raster(tmp_path / "a.tif", place=place, size=(900, 800))
-    mask = scenes.polygons([scenes.square(path, 500, 400, 40)], "EPSG:32633")
+    path = raster_files.raster(tmp_path / "a.tif", place=place, size=(900, 800))
+    mask = raster_files.polygons([raster_files.square(path, 500, 400, 40)], "EPSG:32633")
     good, results, log = in_worker_at_once(path, mask, tmp_path / "b.tif")
     assert good, log
     sent = [int(found) for found in re.findall(r"(\d+) x \d+ of 900 x 800 pixels", log)]
@@ -258,8 +261,8 @@ def test_what_the_plan_works_on_is_sent(backend, tmp_path):
 
 
 def test_what_leaves_is_said_before(backend, tmp_path):
-    path = scenes.raster(tmp_path / "a.tif", size=(1000, 800))
-    mask = scenes.polygons([scenes.square(path, 500, 400, 10)], "EPSG:32633")
+    path = raster_files.raster(tmp_path / "a.tif", size=(1000, 800))
+    mask = raster_files.polygons([raster_files.square(path, 500, 400, 10)], "EPSG:32633")
     _good, _results, log = in_worker_at_once(path, mask, tmp_path / "b.tif")
     assert "of 1000 x 800 pixels of 'a' and the mask are sent to http://127.0.0.1:" in log
 
@@ -282,7 +285,7 @@ def in_worker_at_once(path, mask, target):
     ],
 )
 def test_stretch(backend, tmp_path, project, stretch, expected):
-    path = scenes.raster(tmp_path / "a.tif", scale=(2.0, 1.0))
+    path = raster_files.raster(tmp_path / "a.tif", scale=(2.0, 1.0))
     layer = QgsRasterLayer(path, "a", "gdal")
     renderer = layer.renderer().clone()
     for number, name in enumerate(("Red", "Green", "Blue")):
@@ -298,11 +301,11 @@ def test_stretch(backend, tmp_path, project, stretch, expected):
         getattr(renderer, f"set{name}ContrastEnhancement")(enhancement)
     layer.setRenderer(renderer)
     project.addMapLayer(layer)
-    mask = scenes.polygons([scenes.square(path, 50, 40, 20)], "EPSG:32633")
+    mask = raster_files.polygons([raster_files.square(path, 50, 40, 20)], "EPSG:32633")
     result = edit(layer.id(), mask, tmp_path / "b.tif", STRETCH=stretch)
     found = json.loads(result["RECIPE"])["edit"]["stretch"]
     if expected is None:
-        values = scenes.everything(path)[0].reshape(3, -1)
+        values = raster_files.everything(path)[0].reshape(3, -1)
         expected = np.percentile(values, (2, 98), axis=1).T
         assert np.allclose(found, expected, atol=1)
     else:
@@ -333,19 +336,23 @@ def burnt_by_gdal(path, layer_wkt, code):
 
 
 def test_masks_of_all_shapes(backend, tmp_path):
-    path = scenes.raster(tmp_path / "a.tif", size=(200, 160))
-    ring = scenes.square(path, 40, 30, 60)[:-1] + ", " + scenes.square(path, 55, 45, 20)[len("Polygon(") :]
+    path = raster_files.raster(tmp_path / "a.tif", size=(200, 160))
+    ring = (
+        raster_files.square(path, 40, 30, 60)[:-1]
+        + ", "
+        + raster_files.square(path, 55, 45, 20)[len("Polygon(") :]
+    )
     shapes = {
         "hole": [ring],
-        "bow tie": [scenes.ring(path, [(20, 20), (80, 80), (80, 20), (20, 80)])],
-        "one pixel": [scenes.square(path, 70, 61, 1)],
-        "two, one outside": [scenes.square(path, 10, 10, 9), scenes.square(path, 400, 300, 50)],
-        "over the edge": [scenes.square(path, -30, -30, 60)],
-        "all": [scenes.square(path, -10, -10, 300)],
+        "bow tie": [raster_files.ring(path, [(20, 20), (80, 80), (80, 20), (20, 80)])],
+        "one pixel": [raster_files.square(path, 70, 61, 1)],
+        "two, one outside": [raster_files.square(path, 10, 10, 9), raster_files.square(path, 400, 300, 50)],
+        "over the edge": [raster_files.square(path, -30, -30, 60)],
+        "all": [raster_files.square(path, -10, -10, 300)],
     }
     for name, texts in shapes.items():
         target = tmp_path / f"{name}.tif"
-        edit(path, scenes.polygons(texts, "EPSG:32633"), target, EXTRA_BANDS="keep", FEATHER=0)
+        edit(path, raster_files.polygons(texts, "EPSG:32633"), target, EXTRA_BANDS="keep", FEATHER=0)
         burnt = burnt_by_gdal(path, texts, 32633)
         if name == "bow tie":  # its halves cancel out: it counts as thin, of which no pixel is to be missed
             burnt[1:-1, 1:-1] |= sum(burnt[y : y + 158, x : x + 198] for x in range(3) for y in range(3)) > 0
@@ -353,8 +360,8 @@ def test_masks_of_all_shapes(backend, tmp_path):
 
 
 def test_a_mask_in_another_crs(backend, tmp_path):
-    path = scenes.raster(tmp_path / "a.tif", size=(200, 160))
-    layer = scenes.polygons([scenes.square(path, 60, 50, 40)], "EPSG:32633")
+    path = raster_files.raster(tmp_path / "a.tif", size=(200, 160))
+    layer = raster_files.polygons([raster_files.square(path, 60, 50, 40)], "EPSG:32633")
     from qgis.core import QgsCoordinateTransform
 
     way = QgsCoordinateTransform(
@@ -362,20 +369,20 @@ def test_a_mask_in_another_crs(backend, tmp_path):
     )
     geometry = next(layer.getFeatures()).geometry()
     geometry.transform(way)
-    degrees = scenes.polygons([geometry.asWkt(12)], "EPSG:4326")
+    degrees = raster_files.polygons([geometry.asWkt(12)], "EPSG:4326")
     edit(path, degrees, tmp_path / "b.tif")
     edit(path, layer, tmp_path / "c.tif")
     assert holds(path, tmp_path / "b.tif", pixels(path, 60, 50, 40, 40)).mean() > 0.9
     assert (
-        scenes.everything(tmp_path / "b.tif")[0].tobytes()
-        == scenes.everything(tmp_path / "c.tif")[0].tobytes()
+        raster_files.everything(tmp_path / "b.tif")[0].tobytes()
+        == raster_files.everything(tmp_path / "c.tif")[0].tobytes()
     )
 
 
 def test_selected_polygons(backend, tmp_path, project):
-    path = scenes.raster(tmp_path / "a.tif", size=(200, 160))
-    shapes = [scenes.square(path, 30, 30, 20), scenes.square(path, 100, 100, 20)]
-    layer = scenes.polygons(shapes, "EPSG:32633")
+    path = raster_files.raster(tmp_path / "a.tif", size=(200, 160))
+    shapes = [raster_files.square(path, 30, 30, 20), raster_files.square(path, 100, 100, 20)]
+    layer = raster_files.polygons(shapes, "EPSG:32633")
     project.addMapLayer(layer)
     layer.selectByIds([sorted(layer.allFeatureIds())[1]])
     edit(path, layer.id(), tmp_path / "b.tif", SELECTED_ONLY=True)
@@ -386,11 +393,11 @@ def test_selected_polygons(backend, tmp_path, project):
 
 
 def test_a_raster_as_mask(backend, tmp_path):
-    path = scenes.raster(tmp_path / "a.tif", size=(200, 160))
+    path = raster_files.raster(tmp_path / "a.tif", size=(200, 160))
     burnt = np.zeros((1, 400, 400), "u1")
     burnt[0, 140:180, 130:190] = 9
     place = ((500000 - 50.0, 1.0, 0.0, 5800000 + 60.0, 0.0, -1.0), 32633)
-    mask = scenes.raster(tmp_path / "m.tif", bands=1, size=(400, 400), pixels=burnt, place=place)
+    mask = raster_files.raster(tmp_path / "m.tif", bands=1, size=(400, 400), pixels=burnt, place=place)
     edit(path, mask, tmp_path / "b.tif")
     assert holds(path, tmp_path / "b.tif", pixels(path, 80, 80, 60, 40)).mean() > 0.9
 
@@ -398,45 +405,48 @@ def test_a_raster_as_mask(backend, tmp_path):
 @pytest.mark.parametrize(
     ("build", "sentence"),
     [
-        (lambda path: scenes.polygons([], "EPSG:32633"), "There is no polygon in the mask 'mask'"),
-        (lambda path: scenes.polygons([scenes.square(path, 900, 900, 9)], "EPSG:32633"), "lies outside of"),
+        (lambda path: raster_files.polygons([], "EPSG:32633"), "There is no polygon in the mask 'mask'"),
         (
-            lambda path: scenes.polygons([scenes.square(path, 9, 9, 9)], "EPSG:32601"),
+            lambda path: raster_files.polygons([raster_files.square(path, 900, 900, 9)], "EPSG:32633"),
+            "lies outside of",
+        ),
+        (
+            lambda path: raster_files.polygons([raster_files.square(path, 9, 9, 9)], "EPSG:32601"),
             "lies outside of|placed in",
         ),
-        (lambda path: scenes.polygons(["Polygon((0 0, 0 0, 0 0, 0 0))"], "EPSG:32633"), "outside|no p"),
+        (lambda path: raster_files.polygons(["Polygon((0 0, 0 0, 0 0, 0 0))"], "EPSG:32633"), "outside|no p"),
     ],
     ids=["empty", "outside", "other side of the world", "a point"],
 )
 def test_masks_that_cannot_be(backend, tmp_path, build, sentence):
-    path = scenes.raster(tmp_path / "a.tif")
+    path = raster_files.raster(tmp_path / "a.tif")
     with pytest.raises(QgsProcessingException, match=sentence):
         edit(path, build(path), tmp_path / "b.tif")
     assert files(tmp_path) == {"a.tif"}
 
 
 def test_mask_rasters_that_cannot_be(backend, tmp_path):
-    path = scenes.raster(tmp_path / "a.tif")
+    path = raster_files.raster(tmp_path / "a.tif")
     told = QgsProcessingFeedback()
     with pytest.raises(QgsProcessingException):
         edit(path, path, tmp_path / "b.tif", feedback=told)
     assert "The mask is the raster itself" in told.textLog()
     none = np.zeros((1, 128, 160), "u1")
-    mask = scenes.raster(tmp_path / "m.tif", bands=1, pixels=none)
+    mask = raster_files.raster(tmp_path / "m.tif", bands=1, pixels=none)
     with pytest.raises(QgsProcessingException, match="is empty: no pixel of it is above zero"):
         edit(path, mask, tmp_path / "b.tif")
-    far = scenes.raster(tmp_path / "f.tif", bands=1, place=((1e5, 1.0, 0.0, 1e6, 0.0, -1.0), 32633))
+    far = raster_files.raster(tmp_path / "f.tif", bands=1, place=((1e5, 1.0, 0.0, 1e6, 0.0, -1.0), 32633))
     with pytest.raises(QgsProcessingException, match="lies outside of the raster"):
         edit(path, far, tmp_path / "b.tif")
 
 
 def test_grow_reaches_from_outside(backend, tmp_path):
-    path = scenes.raster(tmp_path / "a.tif")
-    mask = scenes.polygons([scenes.square(path, -8, 60, 5)], "EPSG:32633")
+    path = raster_files.raster(tmp_path / "a.tif")
+    mask = raster_files.polygons([raster_files.square(path, -8, 60, 5)], "EPSG:32633")
     with pytest.raises(QgsProcessingException, match="lies outside"):
         edit(path, mask, tmp_path / "b.tif")
     edit(path, mask, tmp_path / "b.tif", GROW=10)
-    changed = scenes.everything(path)[0] != scenes.everything(tmp_path / "b.tif")[0]
+    changed = raster_files.everything(path)[0] != raster_files.everything(tmp_path / "b.tif")[0]
     assert changed[:, 55:70, :8].any()
     assert not changed[:, :, 8:].any()
 
@@ -462,8 +472,8 @@ def test_grow_reaches_from_outside(backend, tmp_path):
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_refusals_are_sentences(backend, tmp_path, parameters, sentence):
-    path = scenes.raster(tmp_path / "a.tif")
-    mask = scenes.polygons([scenes.square(path, 50, 40, 20)], "EPSG:32633")
+    path = raster_files.raster(tmp_path / "a.tif")
+    mask = raster_files.polygons([raster_files.square(path, 50, 40, 20)], "EPSG:32633")
     feedback = QgsProcessingFeedback()
     import processing
 
@@ -475,20 +485,20 @@ def test_refusals_are_sentences(backend, tmp_path, parameters, sentence):
 
 
 def test_the_source_is_never_the_target(backend, tmp_path):
-    path = scenes.raster(tmp_path / "a.tif")
-    before = scenes.fingerprint(path)
-    mask = scenes.polygons([scenes.square(path, 50, 40, 20)], "EPSG:32633")
+    path = raster_files.raster(tmp_path / "a.tif")
+    before = raster_files.fingerprint(path)
+    mask = raster_files.polygons([raster_files.square(path, 50, 40, 20)], "EPSG:32633")
     for result in ("whole", "patch"):
         with pytest.raises(QgsProcessingException, match="is the raster that is edited"):
             edit(path, mask, path, RESULT=result)
-    assert scenes.fingerprint(path) == before
+    assert raster_files.fingerprint(path) == before
 
 
 def test_in_a_worker(backend, tmp_path, project, qtbot):
     """As the toolbox runs it, with layers of the project that live in the main thread."""
-    path = scenes.raster(tmp_path / "a.tif", dtype="uint16", size=(200, 160))
+    path = raster_files.raster(tmp_path / "a.tif", dtype="uint16", size=(200, 160))
     source = QgsRasterLayer(path, "a", "gdal")
-    mask = scenes.polygons([scenes.square(path, 60, 50, 30)], "EPSG:32633")
+    mask = raster_files.polygons([raster_files.square(path, 60, 50, 30)], "EPSG:32633")
     project.addMapLayers([source, mask])
     target = tmp_path / "b.tif"
     parameters = {**QUICK, "INPUT": source.id(), "MASK": mask.id(), "OUTPUT": str(target)}
@@ -500,8 +510,8 @@ def test_in_a_worker(backend, tmp_path, project, qtbot):
 
 
 def test_cancel_in_a_worker_deletes_job_and_uploads(backend, tmp_path, qtbot):
-    path = scenes.raster(tmp_path / "a.tif", size=(2000, 1600))
-    mask = scenes.polygons([scenes.square(path, 50, 50, 1500)], "EPSG:32633")
+    path = raster_files.raster(tmp_path / "a.tif", size=(2000, 1600))
+    mask = raster_files.polygons([raster_files.square(path, 50, 50, 1500)], "EPSG:32633")
     parameters = {**QUICK, "STEPS": 200, "INPUT": path, "MASK": mask, "OUTPUT": str(tmp_path / "b.tif")}
 
     def cancel(task):
@@ -524,8 +534,8 @@ def test_cancel_while_the_result_is_written(backend, tmp_path):
             if text == "Writing the result":
                 self.cancel()
 
-    path = scenes.raster(tmp_path / "a.tif")
-    mask = scenes.polygons([scenes.square(path, 50, 40, 20)], "EPSG:32633")
+    path = raster_files.raster(tmp_path / "a.tif")
+    mask = raster_files.polygons([raster_files.square(path, 50, 40, 20)], "EPSG:32633")
     algorithm = algorithm_of("edit")
     parameters = {**QUICK, "INPUT": path, "MASK": mask, "OUTPUT": str(tmp_path / "b.tif")}
     before = len(jobs(backend, "successful"))
@@ -543,9 +553,9 @@ def test_in_batch(backend, tmp_path, project, qgis_iface, qtbot):
     """The real batch window: one row fails, the others are made."""
     from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
 
-    path = scenes.raster(tmp_path / "a.tif")
-    mask = scenes.polygons([scenes.square(path, 50, 40, 20)], "EPSG:32633")
-    none = scenes.polygons([], "EPSG:32633")
+    path = raster_files.raster(tmp_path / "a.tif")
+    mask = raster_files.polygons([raster_files.square(path, 50, 40, 20)], "EPSG:32633")
+    none = raster_files.polygons([], "EPSG:32633")
     project.addMapLayers([mask, none])
     algorithm = algorithm_of("edit")
     dialog = BatchAlgorithmDialog(algorithm)  # which becomes its owner
@@ -570,7 +580,7 @@ def test_in_batch(backend, tmp_path, project, qgis_iface, qtbot):
 def test_the_layer_lies_on_its_source_in_its_style(backend, tmp_path, project):
     from processing.gui.Postprocessing import handleAlgorithmResults
 
-    path = scenes.raster(tmp_path / "a.tif", dtype="uint16", bands=4)
+    path = raster_files.raster(tmp_path / "a.tif", dtype="uint16", bands=4)
     below = QgsRasterLayer(path, "aerial", "gdal")
     renderer = below.renderer().clone()
     renderer.setRedBand(4)
@@ -578,7 +588,7 @@ def test_the_layer_lies_on_its_source_in_its_style(backend, tmp_path, project):
     project.addMapLayer(below, False)
     group = project.layerTreeRoot().addGroup("mine")
     group.addLayer(below)
-    mask = scenes.polygons([scenes.square(path, 50, 40, 20)], "EPSG:32633")
+    mask = raster_files.polygons([raster_files.square(path, 50, 40, 20)], "EPSG:32633")
     context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
     context.setProject(project)
     output = QgsProcessingOutputLayerDefinition(str(tmp_path / "b.tif"), project)
@@ -600,8 +610,8 @@ def test_in_a_model(backend, tmp_path, project):
     """raster -> clip -> edit: the mask is the polygon that another step buffered."""
     import processing
 
-    path = scenes.raster(tmp_path / "a.tif")
-    mask = scenes.polygons([scenes.square(path, 60, 50, 10)], "EPSG:32633")
+    path = raster_files.raster(tmp_path / "a.tif")
+    mask = raster_files.polygons([raster_files.square(path, 60, 50, 10)], "EPSG:32633")
     project.addMapLayer(mask)
     model = QgsProcessingModelAlgorithm("lake", "test")
     model.addModelParameter(
@@ -631,7 +641,7 @@ def test_in_a_model(backend, tmp_path, project):
     context.setProject(project)
     parameters = {"RASTER": path, "second:RESULT": str(tmp_path / "b.tif")}
     processing.run(model, parameters, context=context)
-    changed = (scenes.everything(path)[0] != scenes.everything(tmp_path / "b.tif")[0]).any(0)
+    changed = (raster_files.everything(path)[0] != raster_files.everything(tmp_path / "b.tif")[0]).any(0)
     assert changed[50:60, 60:70].mean() > 0.9
     assert not changed[:, :54].any()
 
@@ -644,8 +654,8 @@ def command(path, mask, target, **more):
 
 
 def test_in_qgis_process(backend, tmp_path):
-    path = scenes.raster(tmp_path / "a.tif", dtype="uint16", bands=4, size=(200, 200))
-    layer = scenes.polygons([scenes.square(path, 90, 80, 30)], "EPSG:32633")
+    path = raster_files.raster(tmp_path / "a.tif", dtype="uint16", bands=4, size=(200, 200))
+    layer = raster_files.polygons([raster_files.square(path, 90, 80, 30)], "EPSG:32633")
     mask = tmp_path / "mask.geojson"
     mask.write_text(
         json.dumps(
@@ -670,7 +680,7 @@ def test_in_qgis_process(backend, tmp_path):
     assert done.returncode == 0, done.stderr
     assert holds(path, target, pixels(path, 90, 80, 30, 30)).mean() > 0.9
     assert "are sent to http://127.0.0.1" in done.stdout
-    large = scenes.raster(tmp_path / "large.tif", size=(2000, 1600))
+    large = raster_files.raster(tmp_path / "large.tif", size=(2000, 1600))
     slow = command(large, mask, tmp_path / "c.tif", STEPS=200, GROW=800)
     process = subprocess.Popen(
         slow, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -22,9 +22,9 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from tests.plugin import scenes
 from tests.plugin.conftest import PATIENCE, ROOT
-from text2earth_qgis.core.history import History
+from tests.support import raster_files
+from text2earth_qgis.core.runs.history import History
 
 SCENE = ROOT / "resources" / "demo" / "scene.tif"
 QUICK = {"PROMPT": "a lake", "STEPS": 2, "SEED": 7}
@@ -43,7 +43,7 @@ def extent(path, left, top, right, bottom):
     """Return an extent whose sides lie so many pixels beyond those of a raster, as QGIS writes it."""
     dataset = gdal.Open(str(path))
     columns, rows = (-left, dataset.RasterXSize + right), (-top, dataset.RasterYSize + bottom)
-    points = np.array([scenes.corner(path, col, row) for col in columns for row in rows])
+    points = np.array([raster_files.corner(path, col, row) for col in columns for row in rows])
     (x0, y0), (x1, y1) = points.min(0), points.max(0)
     code = dataset.GetSpatialRef().GetAuthorityCode(None)
     return f"{x0!r},{x1!r},{y0!r},{y1!r} [EPSG:{code}]".replace("np.float64(", "").replace(")", "")
@@ -59,9 +59,9 @@ def extend(path, box, target, **more):
 
 def holds(path, target, filled=True):
     """Hold a result against its source, and return its pixels and where those of the source are in it."""
-    (old, valid), (new, shown) = scenes.everything(path), scenes.everything(target)
+    (old, valid), (new, shown) = raster_files.everything(path), raster_files.everything(target)
     inverse = gdal.InvGeoTransform(gdal.Open(str(target)).GetGeoTransform())
-    col, row = (round(value) for value in gdal.ApplyGeoTransform(inverse, *scenes.corner(path, 0, 0)))
+    col, row = (round(value) for value in gdal.ApplyGeoTransform(inverse, *raster_files.corner(path, 0, 0)))
     place = np.s_[:, row : row + old.shape[1], col : col + old.shape[2]]
     there = valid > 0
     assert new[place][:, there].tobytes() == old[:, there].tobytes()
@@ -70,7 +70,7 @@ def holds(path, target, filled=True):
     beyond = np.ones(new.shape[1:], bool)
     beyond[place[1:]] = False
     assert (shown[beyond] == 255).all()
-    about, was = scenes.about(target), scenes.about(path)
+    about, was = raster_files.about(target), raster_files.about(path)
     for key in ("transform", "size"):
         del about[key], was[key]
     for found in (about, was):  # there are as many overviews, and strips as high, all larger
@@ -92,24 +92,24 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_what_there_is_stays(backend, tmp_path, kind):
-    path = scenes.raster(tmp_path / "a.tif", **kind)
-    before = scenes.fingerprint(path)
+    path = raster_files.raster(tmp_path / "a.tif", **kind)
+    before = raster_files.fingerprint(path)
     result = extend(path, extent(path, 20, 0, 0, 30), tmp_path / "b.tif", NEGATIVE_PROMPT="clouds")
     new, corner = holds(path, tmp_path / "b.tif")
     if kind.get("place") != "rotated":  # around a turned raster, the extent is larger than its pixels
         assert new.shape[1:] == (158, 180)
         assert corner == (20, 0)
-    recipe = scenes.recipe_of(result["OUTPUT"])
+    recipe = raster_files.recipe_of(result["OUTPUT"])
     assert recipe == json.loads(result["RECIPE"])
     assert (recipe["process"], recipe["negative_prompt"], recipe["seed"]) == ("extend", "clouds", 7)
     assert gdal.Open(result["OUTPUT"]).GetMetadata()["AI_GENERATED"] == "YES"
-    assert scenes.fingerprint(path) == before
+    assert raster_files.fingerprint(path) == before
     (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
     assert (noted.state, noted.process, noted.target) == ("fetched", "extend", str(tmp_path / "b.tif"))
 
 
 def test_holes_are_an_option(backend, tmp_path):
-    path = scenes.raster(tmp_path / "a.tif", nodata=0)
+    path = raster_files.raster(tmp_path / "a.tif", nodata=0)
     box = extent(path, 0, 0, 30, 0)
     extend(path, box, tmp_path / "kept.tif", FILL_HOLES=False)
     holds(path, tmp_path / "kept.tif", filled=False)
@@ -123,9 +123,9 @@ def test_only_the_rim_is_sent(backend, tmp_path):
     options = ["TILED=YES", "COMPRESS=DEFLATE", "SPARSE_OK=TRUE"]
     path = tmp_path / "a.tif"
     wide = gdal.GetDriverByName("GTiff").Create(str(path), 30_000, 200, 3, gdal.GDT_UInt16, options)
-    wide.SetGeoTransform(scenes.UTM)
-    wide.SetProjection(gdal.Open(scenes.raster(tmp_path / "u.tif")).GetProjection())
-    wide.WriteRaster(29_700, 0, 300, 200, scenes.texture("uint16", 3, (300, 200)).tobytes())
+    wide.SetGeoTransform(raster_files.UTM)
+    wide.SetProjection(gdal.Open(raster_files.raster(tmp_path / "u.tif")).GetProjection())
+    wide.WriteRaster(29_700, 0, 300, 200, raster_files.texture("uint16", 3, (300, 200)).tobytes())
     wide = None
     feedback = QgsProcessingFeedback()
     parameters = {**QUICK, "INPUT": str(path), "EXTENT": extent(path, 0, 0, 40, 0)}
@@ -149,7 +149,7 @@ def test_only_the_rim_is_sent(backend, tmp_path):
     ],
 )
 def test_refusals(backend, tmp_path, box, sentence):
-    path = scenes.raster(tmp_path / "a.tif")
+    path = raster_files.raster(tmp_path / "a.tif")
     with pytest.raises(QgsProcessingException, match=sentence):
         extend(path, box, tmp_path / "b.tif")
     assert not (tmp_path / "b.tif").exists()
@@ -159,7 +159,7 @@ def test_in_a_model(backend, tmp_path):
     """Extend twice: what one step made is continued by the next."""
     import processing
 
-    path = scenes.raster(tmp_path / "a.tif")
+    path = raster_files.raster(tmp_path / "a.tif")
     model = QgsProcessingModelAlgorithm("wider", "test")
     model.addModelParameter(
         QgsProcessingParameterRasterLayer("RASTER", "Raster"), QgsProcessingModelParameter("RASTER")

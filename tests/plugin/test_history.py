@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from text2earth_qgis.core.errors import HistoryError
-from text2earth_qgis.core.history import VERSION, History, Run
-from text2earth_qgis.core.schemas import Align, Box, Extent, GenerateInputs
+from text2earth_qgis.core.runs.history import VERSION, History, Run
+from text2earth_qgis.core.wire.schemas import Align, Box, Extent, GenerateInputs
 
 INPUTS = GenerateInputs(
     "a lake, été 湖",

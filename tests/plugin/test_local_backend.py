@@ -4,9 +4,9 @@ import pytest
 from qgis.PyQt.QtCore import QProcessEnvironment
 
 from tests.plugin.conftest import BACKEND_PYTHON, PATIENCE
-from text2earth_qgis.core.local_backend import LocalBackend, clean_environment
+from text2earth_qgis.core.runs.local_backend import LocalBackend, clean_environment
 from text2earth_qgis.core.settings import Access
-from text2earth_qgis.core.transport import open_client
+from text2earth_qgis.core.wire.transport import open_client
 
 
 @pytest.fixture

@@ -18,13 +18,13 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QBuffer, QByteArray, QIODevice
 from qgis.PyQt.QtGui import QImage
 
-from tests.plugin import scenes
 from tests.plugin.conftest import PATIENCE, in_worker, jobs
-from tests.plugin.web import Reply
+from tests.support import raster_files
+from tests.support.web_server import Reply
 from text2earth_qgis.core import settings
-from text2earth_qgis.core.history import History
-from text2earth_qgis.core.jobs import Listener, fetch
-from text2earth_qgis.core.transport import open_client
+from text2earth_qgis.core.runs.blocking import Listener, fetch
+from text2earth_qgis.core.runs.history import History
+from text2earth_qgis.core.wire.transport import open_client
 
 QUICK = {"PROMPT": "a lake", "STEPS": 2, "SEED": 7, "SEND_ONLINE": True}
 WORLD = 20037508.342789244
@@ -87,7 +87,7 @@ def square(metres, at=PLACE, crs="EPSG:3857"):
     x, y = at
     corners = [(x, y), (x + metres, y), (x + metres, y + metres), (x, y + metres), (x, y)]
     text = ", ".join(f"{a} {b}" for a, b in corners)
-    return scenes.polygons([f"Polygon(({text}))"], crs)
+    return raster_files.polygons([f"Polygon(({text}))"], crs)
 
 
 def edit(layer, mask, target, **more):
@@ -120,7 +120,7 @@ def test_tiles_are_edited_on_their_own_pixels(backend, web, tmp_path, project):
     col, row = (x + WORLD) / size, (WORLD - y) / size
     assert abs(col - round(col)) + abs(row - round(row)) < 1e-3
     expected = painted(np.arange(made.RasterXSize) + round(col), np.arange(made.RasterYSize) + round(row))
-    pixels = scenes.everything(tmp_path / "b.tif")[0].transpose(1, 2, 0)
+    pixels = raster_files.everything(tmp_path / "b.tif")[0].transpose(1, 2, 0)
     left, top = (PLACE[0] - x) / size, (y - PLACE[1] - 40) / size
     side = 40 / size
     inside = np.zeros(pixels.shape[:2], bool)
@@ -175,7 +175,7 @@ def test_a_map_server_in_pixels_of_the_model(backend, web, tmp_path, project):
     assert size == pytest.approx(2, rel=2e-3)
     assert height == pytest.approx(-2, rel=2e-3)
     assert x / size == pytest.approx(round(x / size), abs=1e-3)
-    pixels = scenes.everything(tmp_path / "b.tif")[0]
+    pixels = raster_files.everything(tmp_path / "b.tif")[0]
     rows, columns = pixels.shape[1:]
     for col, row in ((3, 3), (columns - 3, rows - 3)):
         there = (x + (col + 0.5) * size - 490_000) / 20_000 * 255, (y + (row + 0.5) * height - 5_790_000) / 80

@@ -8,10 +8,10 @@ import pytest
 from osgeo import gdal
 from qgis.core import QgsRasterLayer
 
-from tests.plugin import scenes
-from text2earth_qgis.core import cuts, datasets, patch, rasters
+from tests.support import raster_files
 from text2earth_qgis.core.errors import Cancelled, PluginError, RasterRefused
-from text2earth_qgis.core.schemas import Box
+from text2earth_qgis.core.imagery import crops, datasets, patch, rasters
+from text2earth_qgis.core.wire.schemas import Box
 
 AT, CHANGED = Box(40, 30, 60, 50), Box(50, 41, 20, 13)
 WATCH = (lambda _share: None, lambda: False)
@@ -31,7 +31,7 @@ def load(path):
 def painted(source, file, folder, at=AT, changed=CHANGED):
     """Return a patch: the cut with other values in ``changed``, and tags as the backend writes them."""
     path = folder / "patch.tif"
-    cuts.write(source, file, at, path, never)
+    crops.write(source, file, at, path, never)
     made = gdal.OpenEx(str(path), gdal.OF_UPDATE)
     inside = changed.col - at.col, changed.row - at.row, changed.width, changed.height
     raw = np.frombuffer(made.ReadRaster(*inside), "u1").copy()
@@ -61,43 +61,43 @@ SOURCES = {
     "zstd float": {"dtype": "float32", "options": ["COMPRESS=ZSTD", "PREDICTOR=3", "TILED=YES"]},
     "scaled": {"dtype": "uint16", "scale": (0.01, 5.0)},
     "overviews": {"overviews": True},
-    **{place: {"place": place} for place in scenes.PLACES if place != "utm"},
+    **{place: {"place": place} for place in raster_files.PLACES if place != "utm"},
 }
 
 
 @pytest.mark.parametrize("kind", SOURCES.values(), ids=SOURCES)
 def test_whole_is_the_source_but_for_the_patch(tmp_path, kind):
-    path = scenes.raster(tmp_path / "a.tif", **kind)
-    before = scenes.fingerprint(path)
+    path = raster_files.raster(tmp_path / "a.tif", **kind)
+    before = raster_files.fingerprint(path)
     file, source = load(path)
     piece = painted(source, file, tmp_path)
     target = tmp_path / "out" / "b.tif"
     patch.write_whole(source, file, piece, target, WATCH)
-    (old, valid), (new, shown) = scenes.everything(path), scenes.everything(target)
+    (old, valid), (new, shown) = raster_files.everything(path), raster_files.everything(target)
     kept = outside(old.shape[1:], CHANGED)
     assert old[:, kept].tobytes() == new[:, kept].tobytes()
     assert (valid[kept] == shown[kept]).all()
     assert (old[:, ~kept] != new[:, ~kept]).any(0).all()
-    assert scenes.about(path) == scenes.about(target)
+    assert raster_files.about(path) == raster_files.about(target)
     tags = gdal.Open(str(target)).GetMetadata()
     assert (tags["SURVEY"], tags["AI_GENERATED"]) == ("of the test", "YES")
     assert gdal.Open(str(target)).GetMetadata("GENERATION") == {"RECIPE": "{}"}
     assert "xmpmeta" in gdal.Open(str(target)).GetMetadata("xml:XMP")[0]
-    assert scenes.fingerprint(path) == before
+    assert raster_files.fingerprint(path) == before
     assert [one.name for one in target.parent.iterdir()] == ["b.tif"]
 
 
 @pytest.mark.parametrize("kind", SOURCES.values(), ids=SOURCES)
 def test_vrt_shows_the_same(tmp_path, kind):
-    path = scenes.raster(tmp_path / "a.tif", **kind)
+    path = raster_files.raster(tmp_path / "a.tif", **kind)
     file, source = load(path)
     piece = painted(source, file, tmp_path)
     patch.write_vrt(source, file, piece, tmp_path / "b.vrt")
     patch.write_whole(source, file, piece, tmp_path / "b.tif", WATCH)
-    one, other = scenes.everything(tmp_path / "b.vrt"), scenes.everything(tmp_path / "b.tif")
+    one, other = raster_files.everything(tmp_path / "b.vrt"), raster_files.everything(tmp_path / "b.tif")
     assert one[0].tobytes() == other[0].tobytes()
     assert (one[1] == other[1]).all()
-    said, meant = scenes.about(tmp_path / "b.vrt"), scenes.about(path)
+    said, meant = raster_files.about(tmp_path / "b.vrt"), raster_files.about(path)
     for key in ("size", "transform", "gcps"):
         assert said[key] == meant[key]
     assert [band[:7] for band in said["bands"]] == [band[:7] for band in meant["bands"]]
@@ -107,22 +107,22 @@ def test_vrt_shows_the_same(tmp_path, kind):
     source = None
     for name in ("a.tif", "b.vrt", "patch.tif"):
         (tmp_path / name).rename(moved / name)
-    assert scenes.everything(moved / "b.vrt")[0].tobytes() == one[0].tobytes()
+    assert raster_files.everything(moved / "b.vrt")[0].tobytes() == one[0].tobytes()
 
 
 def test_a_cut_is_the_part_of_the_raster(tmp_path):
     for name, kind in SOURCES.items():
-        path = scenes.raster(tmp_path / "a.tif", **kind)
+        path = raster_files.raster(tmp_path / "a.tif", **kind)
         file, source = load(path)
-        cuts.write(source, file, AT, tmp_path / "cut.tif", never)
-        whole, part = scenes.everything(path), scenes.everything(tmp_path / "cut.tif")
+        crops.write(source, file, AT, tmp_path / "cut.tif", never)
+        whole, part = raster_files.everything(path), raster_files.everything(tmp_path / "cut.tif")
         here = np.s_[..., AT.row : AT.row + AT.height, AT.col : AT.col + AT.width]
         assert whole[0][here].tobytes() == part[0].tobytes(), name
         assert (whole[1][here] == part[1]).all(), name
-        said, meant = scenes.about(tmp_path / "cut.tif"), scenes.about(path)
+        said, meant = raster_files.about(tmp_path / "cut.tif"), raster_files.about(path)
         assert [band[:8] for band in said["bands"]] == [band[:8] for band in meant["bands"]], name
         a, b, c, d, e, f = meant["transform"]
-        x, y = scenes.corner(path, AT.col, AT.row)
+        x, y = raster_files.corner(path, AT.col, AT.row)
         assert said["transform"] == pytest.approx((x, b, c, y, e, f), rel=1e-15)
         assert said["crs"] == meant["crs"]
 
@@ -130,30 +130,30 @@ def test_a_cut_is_the_part_of_the_raster(tmp_path):
 def test_control_points_move_with_the_cut(tmp_path):
     path = tmp_path / "a.tif"
     made = gdal.GetDriverByName("GTiff").Create(str(path), 160, 128, 3)
-    made.WriteRaster(0, 0, 160, 128, scenes.texture("uint8", 3, (160, 128)).tobytes())
+    made.WriteRaster(0, 0, 160, 128, raster_files.texture("uint8", 3, (160, 128)).tobytes())
     points = [gdal.GCP(500000 + c, 5800000 - r, 0, c, r) for c, r in ((0, 0), (160, 0), (160, 128), (0, 128))]
-    made.SetGCPs(points, gdal.Open(scenes.raster(tmp_path / "u.tif")).GetProjection())
+    made.SetGCPs(points, gdal.Open(raster_files.raster(tmp_path / "u.tif")).GetProjection())
     made = None
     file, source = load(path)
     grid = datasets.grid_of(source, file)
-    assert grid.transform == pytest.approx(scenes.UTM)
+    assert grid.transform == pytest.approx(raster_files.UTM)
     piece = painted(source, file, tmp_path)
     cut = datasets.RasterFile("cut", str(piece.path), (), file.crs, False)
     assert datasets.grid_of(cut.open(), cut).transform == pytest.approx((500040, 1, 0, 5799970, 0, -1))
     patch.write_whole(source, file, piece, tmp_path / "b.tif", WATCH)
-    assert scenes.about(path)["gcps"] == scenes.about(tmp_path / "b.tif")["gcps"] != []
+    assert raster_files.about(path)["gcps"] == raster_files.about(tmp_path / "b.tif")["gcps"] != []
 
 
 def test_a_cog_stays_one(tmp_path):
-    plain = scenes.raster(tmp_path / "plain.tif", size=(700, 600), dtype="uint16")
+    plain = raster_files.raster(tmp_path / "plain.tif", size=(700, 600), dtype="uint16")
     options = ["COMPRESS=LZW", "PREDICTOR=YES", "BLOCKSIZE=128"]
     gdal.GetDriverByName("COG").CreateCopy(str(tmp_path / "a.tif"), gdal.Open(plain), 0, options)
     file, source = load(tmp_path / "a.tif")
     piece = painted(source, file, tmp_path)
     patch.write_whole(source, file, piece, tmp_path / "b.tif", WATCH)
-    assert scenes.about(tmp_path / "a.tif") == scenes.about(tmp_path / "b.tif")
-    assert scenes.about(tmp_path / "b.tif")["structure"]["LAYOUT"] == "COG"
-    old, new = scenes.everything(tmp_path / "a.tif")[0], scenes.everything(tmp_path / "b.tif")[0]
+    assert raster_files.about(tmp_path / "a.tif") == raster_files.about(tmp_path / "b.tif")
+    assert raster_files.about(tmp_path / "b.tif")["structure"]["LAYOUT"] == "COG"
+    old, new = raster_files.everything(tmp_path / "a.tif")[0], raster_files.everything(tmp_path / "b.tif")[0]
     kept = outside(old.shape[1:], CHANGED)
     assert old[:, kept].tobytes() == new[:, kept].tobytes()
     assert (old[:, ~kept] != new[:, ~kept]).any()
@@ -170,27 +170,27 @@ def test_a_cog_stays_one(tmp_path):
     ],
 )
 def test_what_is_no_lossless_geotiff_becomes_one(tmp_path, driver, name, options):
-    plain = gdal.Open(scenes.raster(tmp_path / "plain.tif"))
+    plain = gdal.Open(raster_files.raster(tmp_path / "plain.tif"))
     gdal.GetDriverByName(driver).CreateCopy(str(tmp_path / name), plain, 0, options)
-    before = scenes.fingerprint(tmp_path / name)
+    before = raster_files.fingerprint(tmp_path / name)
     file, source = load(tmp_path / name)
     piece = painted(source, file, tmp_path)
     patch.write_whole(source, file, piece, tmp_path / "b.tif", WATCH)
-    old, new = scenes.everything(tmp_path / name)[0], scenes.everything(tmp_path / "b.tif")[0]
+    old, new = raster_files.everything(tmp_path / name)[0], raster_files.everything(tmp_path / "b.tif")[0]
     kept = outside(old.shape[1:], CHANGED)
     assert old[:, kept].tobytes() == new[:, kept].tobytes()
-    assert scenes.about(tmp_path / "b.tif")["structure"]["COMPRESSION"] == "DEFLATE"
-    assert scenes.about(tmp_path / "b.tif")["transform"] == pytest.approx(scenes.UTM)
-    assert scenes.fingerprint(tmp_path / name) == before
+    assert raster_files.about(tmp_path / "b.tif")["structure"]["COMPRESSION"] == "DEFLATE"
+    assert raster_files.about(tmp_path / "b.tif")["transform"] == pytest.approx(raster_files.UTM)
+    assert raster_files.fingerprint(tmp_path / name) == before
 
 
 def test_inside_a_zip_and_as_a_subdataset(tmp_path):
     import zipfile
 
-    path = scenes.raster(tmp_path / "a.tif")
+    path = raster_files.raster(tmp_path / "a.tif")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(path, "deep/a.tif")
-    old = scenes.everything(path)[0]
+    old = raster_files.everything(path)[0]
     gpkg = str(tmp_path / "a.gpkg")
     for table in ("one", "two"):
         options = [f"RASTER_TABLE={table}", "TILE_FORMAT=PNG", "APPEND_SUBDATASET=YES"]
@@ -200,17 +200,17 @@ def test_inside_a_zip_and_as_a_subdataset(tmp_path):
         piece = painted(source, file, tmp_path)
         patch.write_whole(source, file, piece, tmp_path / "b.tif", WATCH)
         kept = outside(old.shape[1:], CHANGED)
-        assert old[:, kept].tobytes() == scenes.everything(tmp_path / "b.tif")[0][:, kept].tobytes()
+        assert old[:, kept].tobytes() == raster_files.everything(tmp_path / "b.tif")[0][:, kept].tobytes()
     file, source = load(f"GPKG:{gpkg}:two")
-    cuts.check(source, file)
+    crops.check(source, file)
     assert source.RasterCount == 3
     sub = datasets.RasterFile("all", gpkg, (), file.crs, False)
     with pytest.raises(RasterRefused, match="several rasters"):
-        cuts.check(sub.open(), sub)
+        crops.check(sub.open(), sub)
 
 
 def test_dropped_bands(tmp_path):
-    path = scenes.raster(tmp_path / "a.tif", bands=5, dtype="uint16")
+    path = raster_files.raster(tmp_path / "a.tif", bands=5, dtype="uint16")
     file, source = load(path)
     piece = painted(source, file, tmp_path)
     gdal.Translate(str(tmp_path / "p.tif"), str(piece.path), bandList=[1, 3, 4])
@@ -218,19 +218,23 @@ def test_dropped_bands(tmp_path):
     patch.check_patch(source, piece)
     patch.write_whole(source, file, piece, tmp_path / "b.tif", WATCH)
     patch.write_vrt(source, file, piece, tmp_path / "b.vrt")
-    old = scenes.everything(path)[0][[0, 2, 3]]
+    old = raster_files.everything(path)[0][[0, 2, 3]]
     kept = outside(old.shape[1:], CHANGED)
     for name in ("b.tif", "b.vrt"):
-        new = scenes.everything(tmp_path / name)[0]
+        new = raster_files.everything(tmp_path / name)[0]
         assert old[:, kept].tobytes() == new[:, kept].tobytes()
         assert (old[:, ~kept] != new[:, ~kept]).any()
-    assert [band[3] for band in scenes.about(tmp_path / "b.tif")["bands"]] == ["band 1", "band 3", "band 4"]
+    assert [band[3] for band in raster_files.about(tmp_path / "b.tif")["bands"]] == [
+        "band 1",
+        "band 3",
+        "band 4",
+    ]
 
 
 def test_a_crs_set_in_qgis_is_written(tmp_path):
     from qgis.core import QgsCoordinateReferenceSystem
 
-    path = scenes.raster(tmp_path / "a.tif")
+    path = raster_files.raster(tmp_path / "a.tif")
     layer = QgsRasterLayer(path, "mine", "gdal")
     assert not rasters.file_of(layer).assigned
     layer.setCrs(QgsCoordinateReferenceSystem("EPSG:32634"))
@@ -248,9 +252,9 @@ def test_a_sparse_giant(tmp_path):
     path = tmp_path / "a.tif"
     options = ["TILED=YES", "COMPRESS=DEFLATE", "SPARSE_OK=TRUE", "INTERLEAVE=BAND"]
     made = gdal.GetDriverByName("GTiff").Create(str(path), 30_000, 30_000, 4, gdal.GDT_UInt16, options)
-    made.SetGeoTransform(scenes.UTM)
-    made.SetProjection(gdal.Open(scenes.raster(tmp_path / "u.tif")).GetProjection())
-    pixels = scenes.texture("uint16", 4, (300, 300))
+    made.SetGeoTransform(raster_files.UTM)
+    made.SetProjection(gdal.Open(raster_files.raster(tmp_path / "u.tif")).GetProjection())
+    pixels = raster_files.texture("uint16", 4, (300, 300))
     made.WriteRaster(20_000, 10_000, 300, 300, pixels.tobytes())
     made = None
     file, source = load(path)
@@ -269,7 +273,7 @@ def test_a_sparse_giant(tmp_path):
 
 
 def test_nothing_is_left_of_a_cancelled_or_failed_copy(tmp_path):
-    path = scenes.raster(tmp_path / "a.tif", size=(600, 600), dtype="float32")
+    path = raster_files.raster(tmp_path / "a.tif", size=(600, 600), dtype="float32")
     file, source = load(path)
     piece = painted(source, file, tmp_path)
     stop = []
@@ -284,7 +288,7 @@ def test_nothing_is_left_of_a_cancelled_or_failed_copy(tmp_path):
 
 
 def test_sidecars_of_an_older_file_go(tmp_path):
-    path = scenes.raster(tmp_path / "a.tif")
+    path = raster_files.raster(tmp_path / "a.tif")
     file, source = load(path)
     piece = painted(source, file, tmp_path)
     (tmp_path / "b.tif").write_bytes(b"old")
@@ -294,7 +298,7 @@ def test_sidecars_of_an_older_file_go(tmp_path):
 
 
 def test_refusals_are_sentences(tmp_path):
-    path = scenes.raster(tmp_path / "a.tif", bands=1)
+    path = raster_files.raster(tmp_path / "a.tif", bands=1)
     made = gdal.OpenEx(path, gdal.OF_UPDATE)
     table = gdal.ColorTable()
     table.SetColorEntry(1, (255, 0, 0, 255))
@@ -302,7 +306,7 @@ def test_refusals_are_sentences(tmp_path):
     made = None
     file, source = load(path)
     with pytest.raises(RasterRefused, match="PCT to RGB"):
-        cuts.check(source, file)
+        crops.check(source, file)
     bare = str(tmp_path / "bare.tif")
     gdal.GetDriverByName("GTiff").Create(bare, 10, 10, 1)
     file, source = load(bare)
@@ -312,7 +316,7 @@ def test_refusals_are_sentences(tmp_path):
     made = None
     file, source = load(tmp_path / "c.tif")
     with pytest.raises(RasterRefused, match="one type"):
-        cuts.check(source, file)
+        crops.check(source, file)
     online = QgsRasterLayer("type=xyz&url=http://127.0.0.1:9/{z}/{x}/{y}.png&zmax=3", "mine", "wms")
     with pytest.raises(RasterRefused, match="Save it as GeoTIFF first"):
         rasters.file_of(online)
@@ -324,8 +328,8 @@ def test_refusals_are_sentences(tmp_path):
 def test_a_cut_reaches_as_far_as_the_plan_says():
     raster = Box(0, 0, 1000, 1000)
     cut = Box(100, 0, 200, 200)
-    assert cuts.reaches(cut, Box(101, -50, 100, 249), raster)  # the raster ends there
+    assert crops.reaches(cut, Box(101, -50, 100, 249), raster)  # the raster ends there
     for short in (Box(100, 10, 50, 50), Box(120, 10, 50, 190), Box(150, 10, 150, 50)):
-        assert not cuts.reaches(cut, short, raster)
-        wide = cuts.wider(cut, short, 64, raster)
-        assert cuts.reaches(wide, short, raster)
+        assert not crops.reaches(cut, short, raster)
+        wide = crops.wider(cut, short, 64, raster)
+        assert crops.reaches(wide, short, raster)

@@ -11,7 +11,7 @@ import pytest
 from osgeo import gdal, ogr, osr
 
 from tests.plugin.conftest import HOURS, PATIENCE, ROOT
-from text2earth_qgis.core.transport import open_client
+from text2earth_qgis.core.wire.transport import open_client
 
 LONGER = {"EXTENT": "500000,500256,5800000,5800256 [EPSG:32633]", "GSD": 1, "STEPS": 25}
 SECONDS = PATIENCE / 1000

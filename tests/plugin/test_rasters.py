@@ -4,8 +4,8 @@ import pytest
 from osgeo import gdal, osr
 from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsRasterLayer, QgsRectangle
 
-from text2earth_qgis.core import rasters
 from text2earth_qgis.core.errors import RasterRefused
+from text2earth_qgis.core.imagery import rasters
 
 LAEA = (
     'PROJCS["mine",GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],'

@@ -19,8 +19,9 @@ from qgis.core import (
 )
 
 from tests.plugin.conftest import in_worker, jobs
-from text2earth_qgis.core import layers, regions
+from text2earth_qgis.core import layers
 from text2earth_qgis.core.errors import Cancelled, RasterRefused
+from text2earth_qgis.core.imagery import regions
 
 EXTENT = "500000,500128,5800000,5800128 [EPSG:32633]"
 QUICK = {"PROMPT": "a desert", "EXTENT": EXTENT, "GSD": 1, "STEPS": 2, "SEED": 7}

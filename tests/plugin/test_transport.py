@@ -11,12 +11,12 @@ from qgis.core import QgsApplication, QgsAuthMethodConfig, QgsFeedback, QgsNetwo
 from qgis.PyQt.QtNetwork import QNetworkProxy
 
 from tests.plugin.conftest import PATIENCE
-from tests.plugin.web import File, Reply, Web
-from text2earth_qgis.core import calls, transport
+from tests.support.web_server import File, Reply, Web
 from text2earth_qgis.core.errors import BackendError, Cancelled, PluginError, Unreachable
-from text2earth_qgis.core.schemas import Link
 from text2earth_qgis.core.settings import Access
-from text2earth_qgis.core.transport import AsyncClient, open_client, open_session
+from text2earth_qgis.core.wire import calls, transport
+from text2earth_qgis.core.wire.schemas import Link
+from text2earth_qgis.core.wire.transport import AsyncClient, open_client, open_session
 
 
 @pytest.fixture

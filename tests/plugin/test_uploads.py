@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from tests.plugin.web import Reply
-from text2earth_qgis.core import calls, client, transport
+from tests.support.web_server import Reply
 from text2earth_qgis.core.errors import BackendError, Unreachable
 from text2earth_qgis.core.settings import Access
-from text2earth_qgis.core.transport import open_client
+from text2earth_qgis.core.wire import calls, client, transport
+from text2earth_qgis.core.wire.transport import open_client
 
 CONTENT = bytes(range(256)) * 20
 ID = "0" * 32

@@ -8,11 +8,11 @@ from osgeo import gdal
 
 from tests.plugin.conftest import PATIENCE
 from text2earth_qgis.core.errors import BackendError, Unreachable
-from text2earth_qgis.core.history import History, Run
-from text2earth_qgis.core.schemas import Extent, GenerateInputs
+from text2earth_qgis.core.runs.history import History, Run
+from text2earth_qgis.core.runs.watcher import JobWatcher
 from text2earth_qgis.core.settings import Access
-from text2earth_qgis.core.transport import open_client
-from text2earth_qgis.core.watcher import JobWatcher
+from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs
+from text2earth_qgis.core.wire.transport import open_client
 
 PLACE = Extent([500000, 5800000, 500128, 5800128], "EPSG:32633")
 QUICK = GenerateInputs("a lake", PLACE, gsd=1.0, seed=7, steps=2)

@@ -8,7 +8,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from model_backend import schemas as backend
-from text2earth_qgis.core import schemas as plugin
+from text2earth_qgis.core.wire import schemas as plugin
 
 TWINS = ["Extent", "Box", "Align", "GenerateInputs", "Upload", "Polygons", "EditInputs", "ExtendInputs"]
 TWINS += ["PlanInputs", "EchoInputs", "Frame", "Joins"]

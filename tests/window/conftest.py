@@ -24,7 +24,7 @@ SCENE = ROOT / "resources" / "demo" / "scene.tif"
 SCREENS = ROOT / "build" / "screens"
 BUILD = """
 import sys
-from tests.tiny import build_tiny
+from tests.support.tiny_models import build_tiny
 build_tiny(sys.argv[1]), build_tiny(sys.argv[2], "inpaint")
 """
 PATIENCE = 200.0  # seconds: so long takes only what will never happen, on any machine

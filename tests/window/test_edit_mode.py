@@ -301,10 +301,11 @@ def test_an_edit_that_outlived_qgis_is_put_together(
     dock, form, scene, plugin, backend, iface, tmp_path, spoilt
 ):
     """What a start of QGIS finds: a job that went on, sent from this project by a QGIS that is gone."""
-    from text2earth_qgis.core import edits, settings
-    from text2earth_qgis.core.history import History, Run
-    from text2earth_qgis.core.jobs import Listener
-    from text2earth_qgis.core.transport import open_client
+    from text2earth_qgis.core import settings
+    from text2earth_qgis.core.imagery import edits
+    from text2earth_qgis.core.runs.blocking import Listener
+    from text2earth_qgis.core.runs.history import History, Run
+    from text2earth_qgis.core.wire.transport import open_client
 
     path = tmp_path / "aerial.tif"
     path.write_bytes(Path(scene.source()).read_bytes())

@@ -25,7 +25,7 @@ from test_dock import texts_fit
 from test_edit_mode import LAKE, form, polygons, run, square  # noqa: F401 (form is a fixture)
 from test_run import bar, state
 
-from tests.plugin.web import Reply, Web
+from tests.support.web_server import Reply, Web
 
 WORLD = 20037508.342789244
 CREDIT = "(c) the tile makers"
@@ -206,10 +206,11 @@ def test_an_edit_that_outlived_qgis_is_fetched(
     dock, form, tiles, scene, web, plugin, tmp_path  # noqa: F811
 ):  # fmt: skip
     """What a start of QGIS finds: what was fetched of the layer is gone, the part that was edited is not."""
-    from text2earth_qgis.core import online, settings
-    from text2earth_qgis.core.history import History, Run
-    from text2earth_qgis.core.transport import open_client
-    from text2earth_qgis.core.work import Work
+    from text2earth_qgis.core import settings
+    from text2earth_qgis.core.imagery import online
+    from text2earth_qgis.core.runs.history import History, Run
+    from text2earth_qgis.core.tasks import Work
+    from text2earth_qgis.core.wire.transport import open_client
 
     assert QgsProject.instance().write(str(tmp_path / "p.qgz"))
     fill(dock, form, scene)

@@ -9,9 +9,9 @@ from pathlib import Path
 import requests
 from conftest import ROOT, SCREENS
 
-from text2earth_qgis.core.history import History
+from text2earth_qgis.core.runs.history import History
 
-STORIES = Path(__file__).parent / "stories"
+SESSIONS = Path(__file__).parent / "sessions"
 
 
 def tell(name: str, folder: Path, *options: str, **variables: str) -> subprocess.CompletedProcess:
@@ -25,14 +25,14 @@ def tell(name: str, folder: Path, *options: str, **variables: str) -> subprocess
         **os.environ,
         "TMPDIR": str(temporary),
         "STORY_ROOT": str(ROOT),
-        "STORY_FOLDER": str(STORIES),
+        "STORY_FOLDER": str(SESSIONS),
         "STORY_OUT": str(folder / "job"),
         "STORY_SCREEN": str(SCREENS / f"{name}.png"),
         **variables,
     }
     settings = f"text2earth/folder={folder / 'results'}"
     return subprocess.run(
-        [*command, "--set", settings, "window", STORIES / f"{name}.py"],
+        [*command, "--set", settings, "window", SESSIONS / f"{name}.py"],
         env=environment, capture_output=True, text=True, timeout=700, check=False,
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QLabel, QPushButton
 from test_dock import PROMPT, ask
 
-from text2earth_qgis.core.schemas import Extent
+from text2earth_qgis.core.wire.schemas import Extent
 from text2earth_qgis.gui.panels.advanced import CONTINUED
 
 LONG = {"gsd": 1.0, "steps": 200}  # minutes

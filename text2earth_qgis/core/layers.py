@@ -14,7 +14,7 @@ from osgeo import gdal
 from qgis.core import QgsLayerMetadata, QgsMapLayer, QgsMapLayerStyle, QgsProject, QgsRasterLayer
 
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.schemas import Json
+from text2earth_qgis.core.wire.schemas import Json
 
 GROUP = "Text2Earth"
 RECIPE = "text2earth/recipe"  # custom property

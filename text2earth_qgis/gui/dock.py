@@ -27,10 +27,10 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.history import Run
-from text2earth_qgis.core.schemas import Plan
+from text2earth_qgis.core.runs.history import Run
+from text2earth_qgis.core.runs.watcher import Standing
 from text2earth_qgis.core.settings import PREFIX
-from text2earth_qgis.core.watcher import Standing
+from text2earth_qgis.core.wire.schemas import Plan
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.edit_mode import EditMode

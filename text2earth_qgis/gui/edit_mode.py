@@ -10,14 +10,16 @@ from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QMessageBox
 
-from text2earth_qgis.core import calls, edits, online, settings
-from text2earth_qgis.core.edits import Sight
+from text2earth_qgis.core import settings
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.history import Run
+from text2earth_qgis.core.imagery import edits, online
+from text2earth_qgis.core.imagery.edits import EditPreview
 from text2earth_qgis.core.layers import source_of
-from text2earth_qgis.core.schemas import Json
+from text2earth_qgis.core.runs.history import Run
+from text2earth_qgis.core.wire import calls
+from text2earth_qgis.core.wire.schemas import Json
 from text2earth_qgis.gui.connection import Connection
-from text2earth_qgis.gui.latest import Latest, Look
+from text2earth_qgis.gui.debounce import Latest, Look
 from text2earth_qgis.gui.map_tools.brush import Brush
 from text2earth_qgis.gui.mask_preview import MaskPreview
 from text2earth_qgis.gui.mode import Mode
@@ -48,7 +50,7 @@ class EditMode(Mode):
         self.form = EditPanel(project)
         super().__init__(self.form, plan, connection, parent)
         self._canvas, self._project = canvas, project
-        self.sight: Optional[Sight] = None
+        self.sight: Optional[EditPreview] = None
         self.preview = MaskPreview(canvas, project, self)
         self.looks = Latest("looking at the mask", PAUSE_MS, self)
         self.looks.found.connect(self._seen)
@@ -223,7 +225,7 @@ class EditMode(Mode):
         if not is_mask(self.form.mask.layer()):
             self.brush.leave()
 
-    def _seen(self, sight: Sight) -> None:
+    def _seen(self, sight: EditPreview) -> None:
         self.sight = sight
         self.plan.show_sight(sight, self.connection.state.url)
         self.answered.emit()

@@ -9,15 +9,16 @@ from qgis.core import QgsRectangle
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject
 
-from text2earth_qgis.core import layers, regions
+from text2earth_qgis.core import layers
+from text2earth_qgis.core.continuation import continued
+from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.history import Run
-from text2earth_qgis.core.joins import continued
-from text2earth_qgis.core.schemas import GenerateInputs, Json, Plan, Polygons
-from text2earth_qgis.core.systems import crs_of
+from text2earth_qgis.core.imagery import regions
+from text2earth_qgis.core.runs.history import Run
+from text2earth_qgis.core.wire.schemas import GenerateInputs, Json, Plan, Polygons
 from text2earth_qgis.gui.connection import Connection
+from text2earth_qgis.gui.debounce import Latest, Look
 from text2earth_qgis.gui.footprint import Footprint
-from text2earth_qgis.gui.latest import Latest, Look
 from text2earth_qgis.gui.mode import Mode
 from text2earth_qgis.gui.panels.plan import PlanPanel, price
 from text2earth_qgis.gui.panels.request import RequestPanel

@@ -15,7 +15,7 @@ from qgis.core import (
     QgsRectangle,
 )
 
-from text2earth_qgis.core.systems import measure
+from text2earth_qgis.core.crs import measure
 
 
 def size(

@@ -25,10 +25,10 @@ from qgis.gui import QgsMapCanvas, QgsMapCanvasItem
 from qgis.PyQt.QtCore import QObject, QRectF, Qt, QTimer
 from qgis.PyQt.QtGui import QImage, QPainter, QPolygonF, QTransform
 
-from text2earth_qgis.core.datasets import Stop
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.masks import Shapes
-from text2earth_qgis.core.work import Work
+from text2earth_qgis.core.imagery.datasets import Stop
+from text2earth_qgis.core.imagery.masks import Shapes
+from text2earth_qgis.core.tasks import Work
 from text2earth_qgis.gui import ground
 
 PAUSE_MS = 120  # that changes are gathered for

@@ -11,8 +11,8 @@ from typing import Optional
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 from qgis.PyQt.QtWidgets import QWidget
 
-from text2earth_qgis.core.history import Run
-from text2earth_qgis.core.schemas import Json
+from text2earth_qgis.core.runs.history import Run
+from text2earth_qgis.core.wire.schemas import Json
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.panels.plan import PlanPanel
 from text2earth_qgis.gui.runner import Runner

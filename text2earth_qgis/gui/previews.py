@@ -12,12 +12,12 @@ from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtGui import QImage
 
-from text2earth_qgis.core import calls
+from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.schemas import Link
-from text2earth_qgis.core.systems import crs_of
-from text2earth_qgis.core.transport import AsyncClient
-from text2earth_qgis.core.watcher import Standing
+from text2earth_qgis.core.runs.watcher import Standing
+from text2earth_qgis.core.wire import calls
+from text2earth_qgis.core.wire.schemas import Link
+from text2earth_qgis.core.wire.transport import AsyncClient
 from text2earth_qgis.gui.preview_item import PreviewItem
 
 

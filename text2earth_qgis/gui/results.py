@@ -16,7 +16,7 @@ from qgis.PyQt.QtWidgets import QPushButton
 
 from text2earth_qgis.core import layers
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.history import Run
+from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.gui import words
 
 TITLE = "Text2Earth"

@@ -17,15 +17,16 @@ from urllib.parse import urlsplit
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
-from text2earth_qgis.core import calls, settings
-from text2earth_qgis.core.edits import Order, Ready, prepare, uploads_of
+from text2earth_qgis.core import settings
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.history import History, Run
-from text2earth_qgis.core.jobs import Listener, waited_for
-from text2earth_qgis.core.schemas import GenerateInputs, Json
+from text2earth_qgis.core.imagery.edits import Order, Ready, prepare, uploads_of
+from text2earth_qgis.core.runs.blocking import Listener, waited_for
+from text2earth_qgis.core.runs.history import History, Run
+from text2earth_qgis.core.runs.watcher import JobWatcher, Prepare, Standing
 from text2earth_qgis.core.settings import Access, Settings
-from text2earth_qgis.core.transport import AsyncClient
-from text2earth_qgis.core.watcher import JobWatcher, Prepare, Standing
+from text2earth_qgis.core.wire import calls
+from text2earth_qgis.core.wire.schemas import GenerateInputs, Json
+from text2earth_qgis.core.wire.transport import AsyncClient
 
 SHOWN = 200  # runs in the list
 

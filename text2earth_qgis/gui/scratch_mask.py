@@ -26,9 +26,9 @@ from qgis.core import (
     QgsWkbTypes,
 )
 
+from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.schemas import Json
-from text2earth_qgis.core.systems import crs_of
+from text2earth_qgis.core.wire.schemas import Json
 
 NAME = "Mask"
 MARK = "text2earth/mask"  # custom property

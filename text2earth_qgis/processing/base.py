@@ -38,14 +38,14 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from text2earth_qgis.core import layers, settings
-from text2earth_qgis.core import regions as regions_
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.history import History
-from text2earth_qgis.core.jobs import Desk, Done
+from text2earth_qgis.core.imagery import regions as regions_
 from text2earth_qgis.core.paths import resource
-from text2earth_qgis.core.schemas import Json
+from text2earth_qgis.core.runs.blocking import Done, RunContext
+from text2earth_qgis.core.runs.history import History
 from text2earth_qgis.core.settings import Settings
-from text2earth_qgis.processing.dress import Dress, Place
+from text2earth_qgis.core.wire.schemas import Json
+from text2earth_qgis.processing.layer_post_processor import Dress, Place
 
 T = TypeVar("T")
 Parameters = Mapping[str, Any]
@@ -116,7 +116,7 @@ class Algorithm(QgsProcessingAlgorithm):
 
     def __init__(self) -> None:
         super().__init__()
-        self._desk: Optional[Desk] = None
+        self._desk: Optional[RunContext] = None
         self._settings: Optional[Settings] = None
         self._output = ""  # as QGIS names it
         self._target = ""  # the same file, wherever the list of runs is read
@@ -282,7 +282,7 @@ class Algorithm(QgsProcessingAlgorithm):
         self._target = os.path.abspath(self._output)
 
         def read() -> None:
-            self._desk = Desk(settings.access(self._settings), history, self._settings.poll_seconds)
+            self._desk = RunContext(settings.access(self._settings), history, self._settings.poll_seconds)
             self._read(parameters, context)
 
         told_to_qgis(read)

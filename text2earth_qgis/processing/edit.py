@@ -23,13 +23,13 @@ from qgis.core import (
     QgsVectorLayerFeatureSource,
 )
 
-from text2earth_qgis.core import edits, masks, online, rasters
-from text2earth_qgis.core.assembly import RESULTS
-from text2earth_qgis.core.datasets import RasterFile
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.jobs import Done, Listener, stoppable
+from text2earth_qgis.core.imagery import edits, masks, online, rasters
+from text2earth_qgis.core.imagery.assembly import RESULTS
+from text2earth_qgis.core.imagery.datasets import RasterFile
+from text2earth_qgis.core.runs.blocking import Done, Listener, stoppable
 from text2earth_qgis.processing import base
-from text2earth_qgis.processing.dress import beside
+from text2earth_qgis.processing.layer_post_processor import beside
 
 ABOUT = base.About(
     name="edit",

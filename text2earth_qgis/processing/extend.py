@@ -17,11 +17,11 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from text2earth_qgis.core import edits, rasters, regions
-from text2earth_qgis.core.jobs import Done
-from text2earth_qgis.core.land import Land
+from text2earth_qgis.core.imagery import edits, rasters, regions
+from text2earth_qgis.core.imagery.extension import Land
+from text2earth_qgis.core.runs.blocking import Done
 from text2earth_qgis.processing import base
-from text2earth_qgis.processing.dress import beside
+from text2earth_qgis.processing.layer_post_processor import beside
 
 ABOUT = base.About(
     name="extend",

@@ -17,11 +17,12 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from text2earth_qgis.core import joins, layers, rasters, regions
+from text2earth_qgis.core import continuation, layers
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.history import Run
-from text2earth_qgis.core.jobs import Done, run_job
-from text2earth_qgis.core.schemas import Box, GenerateInputs, Json
+from text2earth_qgis.core.imagery import rasters, regions
+from text2earth_qgis.core.runs.blocking import Done, run_job
+from text2earth_qgis.core.runs.history import Run
+from text2earth_qgis.core.wire.schemas import Box, GenerateInputs, Json
 from text2earth_qgis.processing import base
 
 ABOUT = base.About(
@@ -119,7 +120,7 @@ class Generate(base.Algorithm):
         layer = self.parameterAsRasterLayer(parameters, "CONTINUE", context)
         if layer is None:
             raise PluginError(f"{parameters['CONTINUE']}, to continue, is not a raster that QGIS can read.")
-        found = joins.inputs_of(layer)
+        found = continuation.inputs_of(layer)
         if not found.get("prompt") and not self.parameterAsString(parameters, "PROMPT", context).strip():
             raise PluginError(
                 f"The prompt of '{layer.name()}' was not recorded. Give the same one as PROMPT."

@@ -12,10 +12,10 @@ from qgis.core import QgsCoordinateReferenceSystem, QgsMapLayer, QgsMapLayerProx
 from qgis.gui import QgsMapLayerComboBox, QgsProjectionSelectionWidget
 from qgis.PyQt.QtWidgets import QLabel, QSizePolicy, QWidget
 
+from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.errors import RasterRefused
-from text2earth_qgis.core.rasters import align_to, crs_text
-from text2earth_qgis.core.schemas import Align, Box, GenerateInputs, Joins, Json
-from text2earth_qgis.core.systems import crs_of
+from text2earth_qgis.core.imagery.rasters import align_to, crs_text
+from text2earth_qgis.core.wire.schemas import Align, Box, GenerateInputs, Joins, Json
 from text2earth_qgis.gui.panels.model import AUTOMATIC, ModelPanel, narrow_combo
 
 EARLIER = "As in the earlier run"

@@ -12,8 +12,8 @@ from qgis.gui import QgsRasterBandComboBox
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QWidget
 
-from text2earth_qgis.core import cuts
 from text2earth_qgis.core.errors import RasterRefused
+from text2earth_qgis.core.imagery import crops
 from text2earth_qgis.gui.panels.model import narrow_combo
 
 DISPLAYED, CHOSEN = "displayed", "chosen"
@@ -90,7 +90,7 @@ class BandsPanel(QWidget):
             return "Choose three different bands for red, green and blue, or one band three times."
         if self.stretch() not in STRETCHES:
             try:
-                cuts.shown_between(self.stretch(), tuple(bands or ()))
+                crops.shown_between(self.stretch(), tuple(bands or ()))
             except RasterRefused as error:
                 return str(error)
         return ""

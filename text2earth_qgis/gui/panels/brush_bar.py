@@ -8,7 +8,7 @@ from qgis.gui import QgsDoubleSpinBox
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
-from text2earth_qgis.core.schemas import Json
+from text2earth_qgis.core.wire.schemas import Json
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.map_tools.brush import LIMITS, METRES, PIXELS, STEP
 

@@ -15,10 +15,10 @@ from qgis.gui import QgsDoubleSpinBox, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from text2earth_qgis.core import edits, online, rasters
-from text2earth_qgis.core.datasets import RasterFile
 from text2earth_qgis.core.errors import PluginError, RasterRefused
-from text2earth_qgis.core.schemas import EditInputs, Json, Upload
+from text2earth_qgis.core.imagery import edits, online, rasters
+from text2earth_qgis.core.imagery.datasets import RasterFile
+from text2earth_qgis.core.wire.schemas import EditInputs, Json, Upload
 from text2earth_qgis.gui import ground
 from text2earth_qgis.gui.mask_preview import Wish
 from text2earth_qgis.gui.panels.bands import BandsPanel

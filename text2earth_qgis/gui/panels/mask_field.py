@@ -11,7 +11,7 @@ from qgis.core import QgsVectorLayerFeatureSource
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QToolButton, QWidget
 
-from text2earth_qgis.core.masks import Shapes
+from text2earth_qgis.core.imagery.masks import Shapes
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.panels.polygons import PolygonField
 from text2earth_qgis.gui.scratch_mask import is_mask

@@ -12,7 +12,7 @@ from qgis.gui import QgsDoubleSpinBox, QgsSpinBox
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QSizePolicy, QWidget
 
-from text2earth_qgis.core.schemas import EditInputs, GenerateInputs, Json
+from text2earth_qgis.core.wire.schemas import EditInputs, GenerateInputs, Json
 
 SAMPLERS = {"dpm++2m": "DPM++ 2M", "euler": "Euler"}
 AUTOMATIC = "Automatic"

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from text2earth_qgis.core.edits import Sight
-from text2earth_qgis.core.schemas import Plan
+from text2earth_qgis.core.imagery.edits import EditPreview
+from text2earth_qgis.core.wire.schemas import Plan
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
 
@@ -31,7 +31,7 @@ def plan_lines(plan: Plan) -> tuple[str, str, str]:
     )
 
 
-def sight_lines(sight: Sight) -> tuple[str, str]:
+def sight_lines(sight: EditPreview) -> tuple[str, str]:
     """Return what raster is edited, and how much of it is sent, or fetched from where."""
     raster, cut = sight.raster, sight.cut
     return (
@@ -88,7 +88,7 @@ class PlanPanel(QWidget):
         self._tell(plan.warnings, "warning")
         self.setEnabled(True)
 
-    def show_sight(self, sight: Sight, url: str) -> None:
+    def show_sight(self, sight: EditPreview, url: str) -> None:
         """Show what an edit would send to the backend at ``url``."""
         self.clear()
         sent = "prompt, mask and these pixels"

@@ -13,8 +13,8 @@ from qgis.gui import QgsFieldComboBox
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from text2earth_qgis.core import regions
-from text2earth_qgis.core.schemas import Json, Polygons
+from text2earth_qgis.core.imagery import regions
+from text2earth_qgis.core.wire.schemas import Json, Polygons
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.panels.polygons import PolygonField
 

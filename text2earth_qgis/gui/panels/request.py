@@ -14,10 +14,10 @@ from qgis.gui import QgsExtentWidget, QgsMapCanvas
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
-from text2earth_qgis.core import regions
-from text2earth_qgis.core.rasters import crs_text, extent_of
-from text2earth_qgis.core.schemas import Extent, GenerateInputs, Json
-from text2earth_qgis.core.systems import crs_of
+from text2earth_qgis.core.crs import crs_of
+from text2earth_qgis.core.imagery import regions
+from text2earth_qgis.core.imagery.rasters import crs_text, extent_of
+from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Json
 from text2earth_qgis.gui import ground, words
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.map_tools.draw_extent import DrawExtent

@@ -13,8 +13,8 @@ from qgis.PyQt.QtCore import QAbstractListModel, QModelIndex, QPoint, QRect, QSi
 from qgis.PyQt.QtGui import QPainter, QPalette, QTextLayout
 from qgis.PyQt.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
-from text2earth_qgis.core.history import Run
-from text2earth_qgis.core.watcher import Standing
+from text2earth_qgis.core.runs.history import Run
+from text2earth_qgis.core.runs.watcher import Standing
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
 

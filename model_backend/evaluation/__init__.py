@@ -1,0 +1,1 @@
+"""How good imagery is: metrics, a judge, borders, seams, regions, and their reports."""

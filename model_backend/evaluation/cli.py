@@ -1,0 +1,53 @@
+"""Command line of the evaluation: ``evaluate``. Imports torch only when a command runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add ``evaluate`` to the backend's command line."""
+    judge = subparsers.add_parser("evaluate", help="measure a model against held-out chips")
+    judge.add_argument("--model", type=Path, required=True, help="model folder")
+    judge.add_argument("--data", type=Path, required=True, help="folder of the parquet files")
+    judge.add_argument("--work", type=Path, default=Path(".scratch/mini"), help="cache and judge")
+    judge.add_argument("--out", type=Path, required=True, help="folder of the figures and pictures")
+    judge.add_argument("--inception", type=Path, help="TorchScript file, images -> features, for an FID")
+    judge.add_argument("--share", type=float, default=1.0, help="share of the usual number of images")
+    judge.add_argument("--scenes", action="store_true", help="the table of lattice parameters instead")
+    judge.add_argument("--borders", action="store_true", help="borders of edits and extensions instead")
+    judge.add_argument("--seams", type=int, help="lattices in scenes of so many pixels a side instead")
+    judge.add_argument("--regions", type=int, help="so many scenes of regions per level instead")
+    judge.set_defaults(run=_evaluate)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from model_backend.evaluation import borders, evaluate, regions, scenes, seams
+    from model_backend.training import data
+
+    if arguments.scenes:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        scenes.run(arguments.model, arguments.out / f"{arguments.model.name}-scenes.json")
+        return 0
+    if arguments.seams:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        seams.run(arguments.model, arguments.out, arguments.seams)
+        return 0
+    chips = data.load(arguments.data, arguments.work / "cache")
+    if arguments.borders:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        borders.run(
+            arguments.model, chips, arguments.out / f"{arguments.model.name}-borders.json", arguments.share
+        )
+        return 0
+    if arguments.regions:
+        regions.run(arguments.model, chips, arguments.work, arguments.out, arguments.regions)
+        return 0
+    amounts = evaluate.Amounts(inception=arguments.inception).scaled(arguments.share)
+    evaluate.run(arguments.model, chips, arguments.work, arguments.out, amounts)
+    return 0

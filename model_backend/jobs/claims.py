@@ -1,0 +1,359 @@
+"""What workers and their supervisor do to the rows of jobs: claims, leases, finished blocks, deaths.
+
+``store`` adds what owners see. Rules that keep it right whatever dies when:
+
+* a worker holds a block by a lease and an attempt number, and every write it makes is conditional on both
+  and on the job still running: no rows changed means stop (``Cancelled``), nothing to undo;
+* finished blocks of a variant share one profile: who computes on another begins it anew, or leaves it;
+* the step that joins the blocks of a variant is a row like theirs, which nobody may claim before them.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from model_backend.errors import Cancelled, Declined
+from model_backend.jobs.rows import Claim, Piece, Result, Status, migrate
+from model_backend.schemas import Plan
+
+# A block that may be claimed; the step that joins a variant's blocks waits for all of them.
+CLAIMABLE = """
+    (block.status = 'accepted' OR block.status = 'running' AND block.lease < :now)
+    AND (block.part IS NOT NULL OR NOT EXISTS (
+        SELECT 1 FROM block AS part WHERE part.job = block.job AND part.variant = block.variant
+        AND part.part IS NOT NULL AND part.status <> 'successful'))
+    AND block.job || '/' || block.variant NOT IN (SELECT value FROM json_each(:shunned))
+"""
+# A claim still holds: used by every write of a worker.
+HOLDS = """
+    job = :job AND number = :number AND attempt = :attempt AND status = 'running'
+    AND (SELECT status FROM job WHERE id = :job) = 'running'
+"""
+
+
+class Claims:
+    """Rows of jobs and blocks; safe to share between threads of one process."""
+
+    def __init__(self, path: Path, *, durable: bool = False) -> None:
+        """Open or create the store; ``durable`` syncs every commit: an accepted job survives a power cut."""
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        self._db.row_factory = sqlite3.Row
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        migrate(self._db)
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _rows(self, sql: str, values: dict[str, Any] | Sequence[Any] = ()) -> list[sqlite3.Row]:
+        with self._lock:
+            return self._db.execute(sql, values).fetchall()
+
+    # ---- workers ------------------------------------------------------------------------------------
+
+    def claim(
+        self,
+        worker: str,
+        lease: float,
+        max_crashes: int,
+        last: Claim | None = None,
+        shunned: Collection[str] = (),
+    ) -> Claim | None:
+        """Take a block that is free or whose lease has run out, of the first job that has one; None: none.
+
+        ``last`` is the worker's claim before: the block after it is the cheapest to go on with. ``shunned``
+        variants (``JOB/VARIANT``) are left to others.
+        """
+        now = time.time()
+        free = {"now": now, "shunned": json.dumps(list(shunned))}
+        with self._write() as db:
+            self._tidy(now, max_crashes)
+            job = db.execute(
+                "SELECT id, process, inputs, plan FROM job JOIN block ON job.id = block.job"
+                f" WHERE job.status IN ('accepted', 'running') AND {CLAIMABLE} ORDER BY seq LIMIT 1",
+                free,
+            ).fetchone()
+            if job is None:
+                return None
+            mine = free | {"job": job["id"]}
+            blocks = f"SELECT number FROM block WHERE job = :job AND {CLAIMABLE} ORDER BY number"
+            busy = "SELECT number FROM block WHERE job = :job AND status = 'running' AND lease >= :now"
+            number = choose(
+                [row["number"] for row in db.execute(blocks, mine)],
+                {row["number"] for row in db.execute(busy, {"job": job["id"], "now": now})},
+                last.number if last is not None and last.job == job["id"] else None,
+            )
+            row = db.execute(
+                "UPDATE block SET crashes = crashes + (status = 'running'), status = 'running',"
+                " attempt = attempt + 1, worker = ?, lease = ?, done = 0, profile = NULL, file = NULL"
+                " WHERE job = ? AND number = ? RETURNING attempt, variant, part, total",
+                (worker, now + lease, job["id"], number),
+            ).fetchone()
+            db.execute(
+                "UPDATE job SET status = 'running', started = coalesce(started, ?), updated = ? WHERE id = ?",
+                (now, now, job["id"]),
+            )
+        plan = Plan.model_validate_json(job["plan"]) if job["plan"] else None
+        return Claim(
+            job["id"], number, **row, process=job["process"], inputs=json.loads(job["inputs"]), plan=plan
+        )
+
+    def begin(self, claim: Claim, profile: str) -> int:
+        """Enter what a block is to be computed on; return how many finished ones another profile made.
+
+        Those are free again: a scene is made on one profile. Raises Declined if another worker is at the
+        variant on another one, and Cancelled when the claim no longer holds.
+        """
+        others = (
+            " WHERE job = :job AND variant = :variant AND number <> :number AND part IS NOT NULL"
+            " AND profile <> :profile AND status"
+        )
+        values = _fence(claim) | {"variant": claim.variant, "profile": profile, "now": time.time()}
+        with self._write() as db:
+            self._touch(claim)
+            if db.execute(f"SELECT 1 FROM block{others} = 'running' AND lease >= :now", values).fetchone():
+                raise Declined
+            db.execute("UPDATE block SET profile = :profile WHERE job = :job AND number = :number", values)
+            lost = db.execute(f"SELECT count(*) FROM block{others} = 'successful'", values).fetchone()[0]
+            again = "UPDATE block SET status = 'accepted', done = 0, profile = NULL, file = NULL"
+            db.execute(f"{again}{others} IN ('running', 'successful')", values)
+        return int(lost)
+
+    def keep(self, claim: Claim, file: str, sha256: str, approximate: bool) -> None:
+        """Enter where the pixels of a block lie and how they came out; Cancelled when the claim is lost."""
+        with self._write() as db:
+            self._touch(claim)
+            db.execute(
+                "UPDATE block SET file = ?, sha256 = ?, approximate = ? WHERE job = ? AND number = ?",
+                (file, sha256, approximate, claim.job, claim.number),
+            )
+
+    def pieces(self, claim: Claim) -> list[Piece]:
+        """Return the finished blocks of a claim's variant, in order."""
+        rows = self._rows(
+            "SELECT number, file, sha256, profile, approximate FROM block WHERE job = ? AND variant = ?"
+            " AND part IS NOT NULL AND status = 'successful' ORDER BY part",
+            (claim.job, claim.variant),
+        )
+        return [Piece(**{**row, "approximate": bool(row["approximate"])}) for row in rows]
+
+    def redo(self, claim: Claim, numbers: Sequence[int]) -> None:
+        """Have finished blocks of a job made again, which counts as a death, and put the claim back."""
+        with self._write() as db:
+            self._touch(claim)
+            db.executemany(
+                "UPDATE block SET status = 'accepted', done = 0, crashes = crashes + 1"
+                " WHERE job = ? AND number = ? AND status = 'successful'",
+                [(claim.job, number) for number in numbers],
+            )
+            self._put_back(claim)
+
+    def put_back(self, claim: Claim) -> None:
+        """Give a block back that somebody else is to do."""
+        with self._write():
+            self._put_back(claim)
+
+    def say(self, claim: Claim, message: str) -> None:
+        """Tell the owner what is being done; Cancelled when the claim no longer holds."""
+        with self._write() as db:
+            self._touch(claim)
+            db.execute(
+                "UPDATE job SET message = ?, updated = ? WHERE id = ?", (message, time.time(), claim.job)
+            )
+
+    def progress(self, claim: Claim, done: int, total: int, rate: float | None, lease: float) -> None:
+        """Record that ``done`` of ``total`` steps, of the block's own, are over, and extend the lease.
+
+        ``rate`` is in seconds per such a step. Raises Cancelled when the claim no longer holds.
+        """
+        now = time.time()
+        with self._write() as db:
+            self._touch(claim)
+            db.execute(
+                "UPDATE block SET done = total * :done / :steps, lease = :lease,"
+                " rate = coalesce(:rate * :steps / total, rate)"  # until measured, the estimate stays
+                " WHERE job = :job AND number = :number",
+                _fence(claim) | {"done": done, "steps": max(1, total), "rate": rate, "lease": now + lease},
+            )
+            db.execute("UPDATE job SET updated = ? WHERE id = ?", (now, claim.job))
+
+    def beat(self, claim: Claim, lease: float) -> bool:
+        """Extend the lease during a long step; false when the claim no longer holds."""
+        with self._write() as db:
+            sql = f"UPDATE block SET lease = :lease WHERE {HOLDS}"
+            return db.execute(sql, _fence(claim) | {"lease": time.time() + lease}).rowcount == 1
+
+    def finish(self, claim: Claim, results: Sequence[Result], notes: Sequence[str] = ()) -> None:
+        """Record a block's results and sentences for the owner; the last block makes the job successful."""
+        with self._write() as db:
+            self._touch(claim)
+            db.execute(
+                "UPDATE block SET status = 'successful', done = total, notes = ?"
+                " WHERE job = ? AND number = ?",
+                (json.dumps(notes), claim.job, claim.number),
+            )
+            db.executemany(
+                "INSERT INTO result (job, number, output, title, type, file, value, bytes, sha256)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (claim.job, 100 * claim.number + i, r.output, r.title, r.type, r.file,
+                     None if r.file else json.dumps(r.value), r.bytes, r.sha256)
+                    for i, r in enumerate(results)
+                ],
+            )  # fmt: skip
+            open_blocks = "SELECT count(*) FROM block WHERE job = ? AND status <> 'successful'"
+            if db.execute(open_blocks, (claim.job,)).fetchone()[0] == 0:
+                said = db.execute("SELECT notes FROM block WHERE job = ? ORDER BY number", (claim.job,))
+                all_notes = dict.fromkeys(note for row in said for note in json.loads(row["notes"]))
+                self._end(claim.job, "successful", " ".join(["Done.", *all_notes]))
+
+    def fail(self, claim: Claim, sentence: str) -> None:
+        """End the job with a sentence for its owner."""
+        with self._write() as db:
+            self._touch(claim)
+            db.execute(
+                "UPDATE block SET status = 'failed' WHERE job = ? AND number = ?", (claim.job, claim.number)
+            )
+            self._end(claim.job, "failed", sentence)
+
+    def drop(self, claim: Claim) -> None:
+        """Let go of a cancelled claim, if no later one has taken it."""
+        with self._write() as db:
+            db.execute(
+                "UPDATE block SET status = 'dismissed'"
+                " WHERE job = :job AND number = :number AND attempt = :attempt AND status = 'running'",
+                _fence(claim),
+            )
+
+    def release(self, worker: str, *, crashed: bool) -> None:
+        """Free what a worker held when it ended; ``crashed`` counts against the block."""
+        with self._write() as db:
+            db.execute(
+                "UPDATE block SET crashes = crashes + ?, status = CASE"
+                "   WHEN (SELECT status FROM job WHERE id = block.job) = 'running' THEN 'accepted'"
+                "   ELSE 'dismissed' END"
+                " WHERE worker = ? AND status = 'running'",
+                (crashed, worker),
+            )
+
+    # ---- the supervisor -----------------------------------------------------------------------------
+
+    def ignoring_cancel(self, worker: str, seconds: float) -> bool:
+        """Say whether a worker still works on a job that ended more than ``seconds`` ago."""
+        rows = self._rows(
+            "SELECT 1 FROM block JOIN job ON job.id = block.job WHERE worker = ? AND block.status = 'running'"
+            " AND finished < ?",
+            (worker, time.time() - seconds),
+        )
+        return bool(rows)
+
+    def tidy(self, max_crashes: int) -> None:
+        """Fail the jobs whose blocks have killed their worker ``max_crashes`` times."""
+        with self._write():
+            self._tidy(time.time(), max_crashes)
+
+    def joined(self) -> list[tuple[str, int]]:
+        """Return (job, number) of the blocks whose files are still there though they have been joined."""
+        rows = self._rows(
+            "SELECT block.job, block.number FROM block AS whole"
+            " CROSS JOIN block ON block.job = whole.job AND block.variant = whole.variant"  # in this order
+            " WHERE whole.part IS NULL AND whole.status = 'successful' AND block.file IS NOT NULL"
+        )
+        return [(row["job"], row["number"]) for row in rows]
+
+    def gone(self, blocks: Sequence[tuple[str, int]]) -> None:
+        """Forget the files of blocks."""
+        with self._write() as db:
+            db.executemany("UPDATE block SET file = NULL WHERE job = ? AND number = ?", blocks)
+
+    # ---- inside a transaction ---------------------------------------------------------------------------
+
+    def _touch(self, claim: Claim) -> None:
+        if self._db.execute(f"SELECT 1 FROM block WHERE {HOLDS}", _fence(claim)).fetchone() is None:
+            raise Cancelled
+
+    def _put_back(self, claim: Claim) -> None:
+        self._db.execute(
+            "UPDATE block SET status = 'accepted', profile = NULL"
+            " WHERE job = :job AND number = :number AND attempt = :attempt AND status = 'running'"
+            " AND (SELECT status FROM job WHERE id = :job) = 'running'",
+            _fence(claim),
+        )
+
+    def _end(self, job: str, status: Status, message: str, owner: str | None = None) -> None:
+        now = time.time()
+        ended = self._db.execute(
+            "UPDATE job SET status = ?, message = ?, finished = ?, updated = ?"
+            " WHERE id = ? AND owner = coalesce(?, owner) AND status IN ('accepted', 'running')",
+            (status, message, now, now, job, owner),
+        )
+        if ended.rowcount:
+            sql = "UPDATE block SET status = ? WHERE job = ? AND status = 'accepted'"
+            self._db.execute(sql, (status, job))
+
+    def _tidy(self, now: float, max_crashes: int) -> None:
+        self._db.execute(  # nobody can be at these any more
+            "UPDATE block SET status = 'dismissed' WHERE status = 'running' AND lease < ?"
+            " AND (SELECT status FROM job WHERE id = block.job) NOT IN ('accepted', 'running')",
+            (now,),
+        )
+        lost = self._db.execute(
+            "SELECT DISTINCT job FROM block WHERE crashes + (status = 'running') >= ?"
+            " AND (status = 'accepted' OR status = 'running' AND lease < ?)",
+            (max_crashes, now),
+        ).fetchall()
+        for row in lost:
+            self._end(
+                row["job"],
+                "failed",
+                f"The worker died {max_crashes} times at this job, or what it wrote was damaged;"
+                " it may need more memory than there is."
+                " Try a smaller extent, or ask the administrator for the log.",
+            )
+
+
+def choose(free: Sequence[int], busy: Collection[int], last: int | None) -> int:
+    """Return which of the ``free`` blocks of a job (ascending) to take; ``busy`` ones are being made.
+
+    The one after the worker's ``last``, whose latents it holds. Else the first; but where others are at the
+    job, the beginning of the longest run of free blocks, or its middle if one of them comes that way: what
+    two neighbours both need is computed twice, so workers stay apart.
+    """
+    if last is not None and last + 1 in free:
+        return last + 1
+    if not busy:
+        return free[0]
+    runs: list[list[int]] = []
+    for number in free:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    longest = max(runs, key=len)
+    return longest[len(longest) // 2 if longest[0] - 1 in busy else 0]
+
+
+def _fence(claim: Claim) -> dict[str, Any]:
+    return {"job": claim.job, "number": claim.number, "attempt": claim.attempt}

@@ -1,0 +1,147 @@
+"""What the stories share: where they report to, what they work with, how results are named and described.
+
+Knows the store's rows and a job's folder; pixels are made in ``engine``, files in ``raster``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_backend.jobs.cache import ModelCache
+from model_backend.jobs.queue import Store
+from model_backend.jobs.rows import Claim, Result
+from model_backend.processes.common import COG
+from model_backend.raster import provenance
+from model_backend.schemas import Plan, Recipe
+from model_backend.settings import Settings
+
+if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
+    from model_backend.models.loader import Model
+
+
+class Watch(Protocol):
+    """Where a story reports to; ``step`` and ``say`` raise Cancelled when the job is not to go on."""
+
+    def say(self, message: str) -> None:
+        """Tell the owner what is being done."""
+
+    def step(self, done: int, total: int) -> None:
+        """Record evaluations done, of how many."""
+
+    def preview(self, rgb: NDArray[np.uint8]) -> None:
+        """Offer (height, width, 3) as preview."""
+
+    def picture(self, rgb: NDArray[np.uint8]) -> None:
+        """Make (height, width, 3) the preview."""
+
+    def note(self, sentence: str) -> None:
+        """Add a sentence to what the owner reads at the end."""
+
+    @property
+    def seconds(self) -> float | None:
+        """Return how long all steps took, as far as measured."""
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """What a story works with; files go into ``folder``, which is the attempt's own."""
+
+    settings: Settings
+    store: Store
+    cache: ModelCache
+    watch: Watch
+    folder: Path
+
+
+def loaded(recipe: Recipe, bench: JobContext) -> Model:
+    """Return the model of a recipe, loaded; tells the owner which words of the prompts it will not read."""
+    if not bench.cache.has(recipe.model, recipe.revision):
+        bench.watch.say(f"Loading the model {recipe.model}.")
+    model = bench.cache.get(recipe.model, recipe.revision)
+    lost = {name: tokens for name, text in _prompts(recipe).items() if (tokens := model.tokens_lost(text))}
+    for name, tokens in lost.items():
+        bench.watch.note(f"The {name} is longer than the model reads: its last {tokens} tokens were ignored.")
+    return model
+
+
+def _prompts(recipe: Recipe) -> dict[str, str]:
+    """Return the prompts of a recipe by what to call them, each once."""
+    texts = {recipe.negative_prompt: "negative prompt", recipe.prompt: "prompt"}
+    for region in recipe.regions or ():
+        for text in (region.prompt, region.negative_prompt):
+            texts.setdefault(text, f'prompt "{text[:30]}..." of a region')
+    return {name: text for text, name in texts.items()}
+
+
+def learn_rate(plan: Plan, bench: JobContext) -> None:
+    """Remember how long an evaluation took, once all steps of a variant are done."""
+    if bench.watch.seconds is not None:
+        bench.cache.measured(plan.recipe.model, bench.watch.seconds * plan.variants / plan.evaluations)
+
+
+def origin(
+    profile: str, approximate: bool, recipe: Recipe, bench: JobContext, record_prompt: bool
+) -> provenance.Provenance:
+    """Return where the pixels of a recipe come from, as files say it; ``profile`` is its digest."""
+    card = bench.cache.card(recipe.model, recipe.revision)
+    return provenance.Provenance(
+        model=card.title,
+        licence=card.licence,
+        attribution=card.attribution,
+        profile=profile,
+        approximate=approximate,
+        created=datetime.now(UTC),
+        record_prompt=record_prompt,
+    )
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names of a variant's outputs and files: ``image``, then ``image_2``, ..."""
+
+    claim: Claim
+    folder: Path
+
+    @property
+    def image(self) -> Path:
+        """Where the image is to be written."""
+        return self.folder / (self._output("image") + ".tif")
+
+    def results(
+        self, title: str, recipe: Recipe, origin: provenance.Provenance, bands: dict[str, Any] | None = None
+    ) -> list[Result]:
+        """Write Item and recipe beside the image and return the outputs of the variant."""
+        plan = self.claim.plan
+        assert plan is not None
+        item_id = f"{self.claim.job}-{self._output('image')}"
+        item = provenance.stac_item(item_id, f"./{self.image.name}", plan, recipe, origin, bands)
+        self._dump("item", item)
+        self._dump("recipe", provenance.recorded(recipe, origin))
+        return [
+            self._result("image", title, COG, ".tif"),
+            self._result("item", "STAC Item", "application/geo+json", ".json"),
+            self._result("recipe", "Recipe", "application/json", ".json"),
+        ]
+
+    def _output(self, kind: str) -> str:
+        return kind if self.claim.variant == 0 else f"{kind}_{self.claim.variant + 1}"
+
+    def _dump(self, kind: str, value: dict[str, Any]) -> None:
+        path = self.folder / f"{self._output(kind)}.json"
+        path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+
+    def _result(self, kind: str, title: str, media: str, ending: str) -> Result:
+        """Describe a file that lies in the folder."""
+        path = self.folder / (self._output(kind) + ending)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        where = path.relative_to(self.folder.parent).as_posix()
+        return Result(self._output(kind), title, media, file=where, bytes=path.stat().st_size, sha256=digest)

@@ -1,0 +1,281 @@
+"""Uploads over real HTTP: whole, in pieces, refused, one's own; and edits that use them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+import rasterio
+import rasterio.features
+from affine import Affine
+from PIL import Image
+
+from tests.support.backend_process import Server, execute, finished, submit
+from tests.support.tiny_models import build_tiny
+
+BOX = {
+    "type": "Polygon",
+    "coordinates": [[[500030, 5199980], [500050, 5199980], [500050, 5199960], [500030, 5199980]]],
+}
+MASK = {"geojson": BOX, "crs": "EPSG:32632"}
+
+
+@pytest.fixture(scope="module")
+def painter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A backend with a tiny inpainting model."""
+    folder = tmp_path_factory.mktemp("painter")
+    model = build_tiny(folder / "tiny-inpaint", "inpaint", vae="tiny")
+    one = Server(folder / "data", "--model", str(model), max_jobs=1000, max_upload=10_000_000).start()
+    yield one
+    one.stop()
+
+
+@pytest.fixture(scope="module")
+def client(painter: Server) -> Iterator[httpx.Client]:
+    with painter.client() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def raster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An RGB scene of 1 m with four corners of noise."""
+    path = tmp_path_factory.mktemp("rasters") / "scene.tif"
+    return write(path, np.random.default_rng(0).integers(0, 255, (3, 100, 120), np.uint8))
+
+
+def write(path: Path, pixels: np.ndarray, **profile: Any) -> Path:
+    count, height, width = pixels.shape
+    members = {
+        "driver": "GTiff",
+        "count": count,
+        "height": height,
+        "width": width,
+        "dtype": pixels.dtype,
+        "crs": "EPSG:32632",
+        "transform": Affine(1, 0, 500000, 0, -1, 5200000),
+    }
+    with rasterio.open(path, "w", **(members | profile)) as file:
+        file.write(pixels)
+    return path
+
+
+def send(client: httpx.Client, path: Path) -> str:
+    response = client.post("/uploads", content=path.read_bytes())
+    assert response.status_code == 201, response.text
+    assert response.headers["location"].endswith(response.json()["id"])
+    return str(response.json()["id"])
+
+
+def test_a_whole_file(client: httpx.Client, raster: Path) -> None:
+    upload = send(client, raster)
+    state = client.get(f"/uploads/{upload}").json()
+    assert state["complete"]
+    assert (state["width"], state["height"], state["bands"], state["dtype"]) == (120, 100, 3, "uint8")
+    assert client.delete(f"/uploads/{upload}").status_code == 204
+    assert client.get(f"/uploads/{upload}").status_code == 404
+    assert client.delete(f"/uploads/{upload}").status_code == 204
+
+
+def test_pieces_and_going_on_after_a_break(client: httpx.Client, raster: Path) -> None:
+    content = raster.read_bytes()
+    length, half = len(content), len(content) // 2
+    begun = client.post("/uploads", headers={"Content-Range": f"bytes */{length}"})
+    assert begun.status_code == 201
+    upload = begun.json()["id"]
+
+    def put(first: int, last: int) -> httpx.Response:
+        headers = {"Content-Range": f"bytes {first}-{last}/{length}"}
+        return client.put(f"/uploads/{upload}", content=content[first : last + 1], headers=headers)
+
+    assert put(0, half - 1).json()["received"] == half
+    wrong = put(half + 5, length - 1)
+    assert wrong.status_code == 409
+    assert str(half) in wrong.json()["detail"]
+    assert client.get(f"/uploads/{upload}").json() == {
+        "id": upload, "length": length, "received": half, "complete": False,
+    }  # fmt: skip
+    early = execute(client, "edit", {"prompt": "a lake", "source": {"upload": upload}, "mask": MASK})
+    assert early.status_code == 400
+    assert "not complete" in early.json()["detail"]
+    assert put(half, length - 1).json()["complete"]
+    assert put(half, length - 1).json()["complete"]  # an answer was lost: asked again
+
+
+@pytest.mark.parametrize(
+    ("headers", "field"),
+    [({"Content-Range": "bytes 0-1"}, "Content-Range"), ({"Content-Range": "lines */5"}, "Content-Range")],
+)
+def test_ranges_that_mean_nothing(client: httpx.Client, headers: dict[str, str], field: str) -> None:
+    answer = client.post("/uploads", headers=headers)
+    assert answer.status_code == 400
+    assert answer.json()["field"] == field
+
+
+def test_files_that_are_too_large(client: httpx.Client) -> None:
+    assert client.post("/uploads", headers={"Content-Range": "bytes */10000001"}).status_code == 413
+    assert client.post("/uploads", content=b"0" * 10_000_001).status_code == 413
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(20):
+            yield b"0" * 1_000_000
+
+    assert client.post("/uploads", content=endless()).status_code == 413
+
+
+def test_refused_files_leave_nothing(client: httpx.Client, painter: Server, tmp_path: Path) -> None:
+    left = sorted(painter.data_dir.glob("uploads/*/*"))
+    answer = client.post("/uploads", content=b"<VRTDataset/>")
+    assert answer.status_code == 400
+    assert "GeoTIFF" in answer.json()["detail"]
+    assert sorted(painter.data_dir.glob("uploads/*/*")) == left
+
+
+def test_uploads_are_the_owners_alone(start: Callable[..., Server], tmp_path: Path, raster: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("a" * 40 + "\n" + "b" * 40 + "\n")
+    tokens.chmod(0o600)
+    server = start("--token-file", str(tokens))
+    with server.client("a" * 40) as mine, server.client("b" * 40) as other:
+        upload = send(mine, raster)
+        assert mine.get(f"/uploads/{upload}").status_code == 200
+        assert other.get(f"/uploads/{upload}").status_code == 404
+        assert other.delete(f"/uploads/{upload}").status_code == 204
+        assert mine.get(f"/uploads/{upload}").status_code == 200
+        refused = execute(other, "edit", {"prompt": "x", "source": {"upload": upload}, "mask": MASK})
+        assert refused.status_code == 400
+        assert refused.json()["field"] == "source.upload"
+
+
+def edited(
+    client: httpx.Client, raster: Path, inputs: dict[str, Any], folder: Path
+) -> tuple[Path, np.ndarray]:
+    """Run an edit; return the file and where it differs from the source."""
+    job = submit(client, "edit", {"prompt": "a lake", "seed": 3, "feather": 0, **inputs})
+    info = finished(client, job)
+    assert info["status"] == "successful", info
+    path = folder / "edited.tif"
+    path.write_bytes(client.get(f"/jobs/{job}/results/image.tif").content)
+    with rasterio.open(raster) as before, rasterio.open(path) as after:
+        assert before.profile["crs"] == after.profile["crs"]
+        return path, (before.read() != after.read()).any(0)
+
+
+def test_an_edit_end_to_end(client: httpx.Client, raster: Path, tmp_path: Path) -> None:
+    source = {"upload": send(client, raster)}
+    plan = client.post(
+        "/processes/plan/execution",
+        json={"inputs": {"process": "edit", "inputs": {"prompt": "a lake", "source": source, "mask": MASK}}},
+    )
+    assert plan.status_code == 200, plan.text
+    assert plan.json()["width"] == 120
+    _, changed = edited(client, raster, {"source": source, "mask": MASK}, tmp_path)
+    mask = rasterio.features.rasterize([BOX], (100, 120), transform=Affine(1, 0, 500000, 0, -1, 5200000)) > 0
+    assert not changed[~mask].any()
+    assert changed[mask].mean() > 0.95
+
+
+def test_every_way_to_name_a_raster(client: httpx.Client, raster: Path, tmp_path: Path) -> None:
+    small = write(tmp_path / "small.tif", np.full((3, 40, 40), 90, np.uint8))
+    inline = base64.b64encode(small.read_bytes()).decode()
+    whole = np.zeros((1, 100, 120), np.uint8)
+    whole[0, 10:20, 30:60] = 1
+    mask = {"upload": send(client, write(tmp_path / "mask.tif", whole))}
+    job = submit(client, "edit", {"prompt": "a", "source": inline, "mask": mask, "seed": 1, "feather": 0})
+    assert finished(client, job)["status"] == "successful"
+    result = {"href": f"{client.base_url}/jobs/{job}/results/image.tif"}
+    again, changed = edited(
+        client, raster, {"source": {"upload": send(client, raster)}, "mask": mask}, tmp_path
+    )
+    assert np.array_equal(changed, whole[0] > 0)
+    job = submit(client, "edit", {"prompt": "a", "source": result, "mask": mask, "seed": 2})
+    assert finished(client, job)["status"] == "successful"
+    qualified = {"value": inline, "mediaType": "image/tiff; application=geotiff", "encoding": "base64"}
+    job = submit(client, "edit", {"prompt": "a", "source": qualified, "mask": mask, "seed": 2, "variants": 2})
+    assert finished(client, job)["status"] == "successful"
+    assert client.get(f"/jobs/{job}/results/image_2.tif").status_code == 200
+    for bad in ({"href": "http://example.com/x.tif"}, {"href": f"{result['href']}x"}, "no base64!", 5):
+        refused = execute(client, "edit", {"prompt": "a", "source": bad, "mask": mask})
+        assert refused.status_code == 400, bad
+        assert refused.json()["field"].split(".")[0] == "source"
+
+
+PLACE = Affine(1, 0, 500000, 0, -1, 5200000)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [PLACE, PLACE @ Affine.rotation(30), Affine(1, 0, 500000, 0, 1, 5200000)],
+    ids=["north-up", "rotated", "south-up"],
+)
+def test_the_preview_says_where_it_lies(client: httpx.Client, tmp_path: Path, transform: Affine) -> None:
+    row, col = np.mgrid[:100, :120]
+    land = np.stack([row + 60, col + 40, row // 2 + col]).astype(np.uint8)
+    painted = np.zeros((1, 100, 120), np.uint8)
+    painted[0, 40:60, 30:70] = 1
+    source, mask = (
+        {"upload": send(client, write(tmp_path / f"{name}.tif", pixels, transform=transform))}
+        for name, pixels in (("land", land), ("mask", painted))
+    )
+    job = submit(client, "edit", {"prompt": "a", "source": source, "mask": mask, "seed": 1, "feather": 0})
+    link = next(link for link in finished(client, job)["links"] if link["rel"] == "preview")
+    corners = [transform @ corner for corner in ((30, 40), (70, 40), (70, 60), (30, 60))]
+    if transform == PLACE:
+        assert link["bbox"] == [500030, 5199940, 500070, 5199960]
+    else:
+        assert np.allclose(link["corners"], corners, rtol=0, atol=1e-6)
+    result = client.get(f"/jobs/{job}/results/image.tif").content
+    with (
+        rasterio.open(io.BytesIO(result)) as file,
+        Image.open(io.BytesIO(client.get(link["href"]).content)) as jpeg,
+    ):
+        made = file.read()[:, 40:60, 30:70].transpose(1, 2, 0).astype(int)
+        assert np.abs(np.asarray(jpeg) - made).mean() < 0.5 * made.std(), "JPEG of noise, but of this noise"
+
+
+def test_uploads_that_nobody_uses_go(painter: Server, client: httpx.Client, raster: Path) -> None:
+    from model_backend.jobs.uploads import Uploads
+    from model_backend.settings import Settings
+
+    used, unused = send(client, raster), send(client, raster)
+    for path in painter.data_dir.glob("uploads/*/*"):
+        os.utime(path, (1, 1))
+    Uploads(Settings(data_dir=painter.data_dir)).sweep(lambda upload: upload == used)
+    assert client.get(f"/uploads/{used}").status_code == 200
+    assert client.get(f"/uploads/{unused}").status_code == 404
+
+
+def test_hostile_files_hurt_nobody(
+    painter: Server, client: httpx.Client, raster: Path, tmp_path: Path
+) -> None:
+    source = {"upload": send(client, raster)}
+    assert finished(client, submit(client, "edit", {"prompt": "a", "source": source, "mask": MASK}))
+    worker, api = painter.worker(), psutil.Process(painter.process.pid)
+    huge = tmp_path / "huge.tif"
+    profile = {"driver": "GTiff", "count": 3, "dtype": "uint8", "width": 600_000, "height": 600_000}
+    with rasterio.open(
+        huge, "w", tiled=True, sparse_ok=True, bigtiff="YES", blockxsize=4096, blockysize=4096, **profile
+    ):
+        pass
+    vrt = b"<VRTDataset rasterXSize='20' rasterYSize='20'><VRTRasterBand/></VRTDataset>"
+    before = api.memory_info().rss
+    for content in (
+        huge.read_bytes(),
+        vrt,
+        raster.read_bytes()[:20_000],
+        b"II*\0" + os.urandom(5000),
+        b"",
+    ) * 2:
+        answer = client.post("/uploads", content=content)
+        assert answer.status_code == 400, answer.text
+    assert api.memory_info().rss - before < 50_000_000
+    job = submit(client, "edit", {"prompt": "a", "source": source, "mask": MASK})
+    assert finished(client, job)["status"] == "successful"
+    assert painter.worker().pid == worker.pid

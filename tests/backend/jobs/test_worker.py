@@ -1,0 +1,194 @@
+"""What a worker does with a block: models, messages, errors, previews."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from model_backend.errors import Cancelled, ModelUnavailable
+from model_backend.jobs.cache import ModelCache
+from model_backend.jobs.files import Files
+from model_backend.jobs.queue import Store
+from model_backend.jobs.rows import Submission, Wish
+from model_backend.jobs.worker import Watch
+from model_backend.settings import Settings
+from tests.backend.conftest import NO_MODEL
+from tests.support.backend_process import Server, finished, status_in, submit, until
+from tests.support.interruption import Diary
+
+
+def install(tiny: Path, data_dir: Path, name: str) -> Path:
+    """Copy the tiny model into a data directory, under another name."""
+    folder = data_dir / "models" / name
+    shutil.copytree(tiny, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def several(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A backend whose models are loaded by jobs only; one of them is broken; leases are short."""
+    data_dir = tmp_path_factory.mktemp("several") / "data"
+    install(tiny, data_dir, "good")
+    weights = install(tiny, data_dir, "broken") / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    server = Server(data_dir, *NO_MODEL, lease_seconds=1).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def client(several: Server) -> Iterator[httpx.Client]:
+    with several.client() as one:
+        yield one
+
+
+def test_a_long_load_keeps_its_lease_and_says_so(
+    several: Server, client: httpx.Client, scene: dict[str, Any]
+) -> None:
+    diary = Diary(several.data_dir)
+    job = submit(client, "generate", scene | {"model": "good"})
+    assert finished(client, job)["status"] == "successful"
+    assert "Loading the model good." in diary.messages(job)
+    diary.close()
+    folder = several.data_dir / "jobs" / job
+    until(lambda: [path.name for path in folder.iterdir() if path.is_dir()] == ["1-1"])  # nobody else took it
+    assert not list(folder.rglob("*.part")), "nothing half-written is left"
+
+
+def test_a_broken_model_is_a_sentence(several: Server, client: httpx.Client, scene: dict[str, Any]) -> None:
+    worker = several.worker().pid
+    job = submit(client, "generate", scene | {"model": "broken"})
+    info = finished(client, job)
+    assert info["status"] == "failed"
+    assert "broken" in info["message"]
+    assert str(several.data_dir) not in info["message"]
+    until(lambda: not (several.data_dir / "jobs" / job).exists())  # a failed job leaves nothing
+    assert several.worker().pid == worker
+
+
+def test_an_unforeseen_error_fails_one_job_only(several: Server, client: httpx.Client) -> None:
+    ahead = submit(client, "echo", {"pause": 30})
+    status_in(client, ahead, {"running"})
+    job = submit(client, "echo", {})
+    (several.data_dir / "jobs" / job).write_text("a file where the folder belongs")
+    worker = several.worker().pid
+    client.delete(f"/jobs/{ahead}")
+    info = finished(client, job)
+    assert info["status"] == "failed"
+    assert "unforeseen" in info["message"]
+    assert job in several.log
+    assert finished(client, submit(client, "echo", {}))["status"] == "successful"
+    assert several.worker().pid == worker
+
+
+def test_a_prompt_that_is_cut_is_mentioned(client: httpx.Client, scene: dict[str, Any]) -> None:
+    job = submit(client, "generate", scene | {"model": "good", "prompt": "a lake and a forest " * 40})
+    message = finished(client, job)["message"]
+    assert message.startswith("Done.")
+    assert "longer than the model reads" in message
+
+
+def test_a_model_that_was_replaced_is_not_used(
+    several: Server, client: httpx.Client, tiny: Path, scene: dict[str, Any]
+) -> None:
+    folder = install(tiny, several.data_dir, "moving")
+    ahead = submit(client, "echo", {"pause": 30})
+    status_in(client, ahead, {"running"})
+    job = submit(client, "generate", scene | {"model": "moving"})
+    config = folder / "scheduler" / "scheduler_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"_note": "another revision"}))
+    client.delete(f"/jobs/{ahead}")
+    info = finished(client, job)
+    assert info["status"] == "failed"
+    assert "replaced" in info["message"]
+
+
+def test_models_beyond_the_memory_budget_are_forgotten(tiny: Path, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        install(tiny, tmp_path, name)
+    size = sum(path.stat().st_size for path in tiny.rglob("*.safetensors"))
+    settings = Settings(data_dir=tmp_path, model="a", model_memory_gb=2.5 * size / 1e9, threads=1)
+    store = Store(tmp_path / "jobs.sqlite")
+    cache = ModelCache(settings, "cpu", store)
+    revision = cache.default().card.revision_or_hash
+    assert cache.get("a", revision) is cache.get("a", revision)
+    cache.get("b", revision)
+    cache.get("a", revision)  # b is now the one used longest ago
+    cache.get("c", revision)
+    assert [name for name in ("a", "b", "c") if cache.has(name, revision)] == ["a", "c"]
+    assert not cache.has("a", "another revision")
+    with pytest.raises(ModelUnavailable, match="replaced"):
+        cache.get("a", "another revision")
+    known = store.profile("a")
+    assert known is not None
+    profile, rate = known
+    assert profile["digest"]
+    assert rate > 0
+    store.close()
+
+
+def test_previews_are_small_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model_backend.jobs.worker.PREVIEW_SECONDS", 3600.0)
+    store, files = Store(tmp_path / "jobs.sqlite"), Files(tmp_path)
+    submission = Submission("ada", "echo", "d", {}, Wish(), totals=(10,))
+    job = store.submit(submission, max_jobs=1, free=10**12).id
+    claim = store.claim("w", 30, 3)
+    assert claim is not None
+    files.attempt(claim)
+    watch = Watch(store, claim, 30, files.preview(job))
+    watch.preview(np.full((3000, 2000, 3), 7, np.uint8))
+    with Image.open(files.preview(job)) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (683, 1024))
+    before = files.preview(job).read_bytes()
+    watch.preview(np.zeros((10, 10, 3), np.uint8))
+    assert files.preview(job).read_bytes() == before, "not so soon after another"
+    watch.picture(np.zeros((10, 10, 3), np.uint8))
+    assert files.preview(job).read_bytes() != before
+    assert not list(files.of(job).glob("*.part"))
+
+    watch.step(1, 10)
+    watch.step(3, 10)
+    assert store.job("ada", job).done == 3
+    assert watch.seconds is not None
+    store.dismiss("ada", job)
+    with pytest.raises(Cancelled):
+        watch.step(4, 10)
+    store.close()
+
+
+def test_the_first_moments_do_not_overrule_an_estimate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "jobs.sqlite")
+    totals = (10, 10)
+    job = store.submit(Submission("ada", "echo", "d", {}, Wish(), totals, rate=6.0), max_jobs=1, free=1)
+    claim = store.claim("w", 30, 3)
+    assert claim is not None
+    watch = Watch(store, claim, 30, tmp_path / "preview.jpg")
+
+    def left() -> float:
+        seconds = store.place(store.job("ada", job.id))[1]
+        assert seconds is not None
+        return seconds
+
+    watch.step(0, 10)
+    watch.step(5, 10)
+    assert left() == 5 * 6 + 60, "five steps in no time may be chance"
+    watch.step(10, 10)
+    assert left() < 1, "a whole block is no chance, and tells of the next"
+    monkeypatch.setattr("model_backend.jobs.worker.MEASURE_SECONDS", 0.0)
+    other = store.claim("w", 30, 3)
+    assert other is not None
+    watch = Watch(store, other, 30, tmp_path / "preview.jpg")
+    watch.step(0, 10)
+    watch.step(5, 10)
+    assert left() < 1, "measured for long enough"
+    store.close()

@@ -1,0 +1,404 @@
+"""The training scripts, run for a few steps on small made-up chips; the numbers of the evaluation."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from diffusers import AutoencoderTiny
+from PIL import Image
+from transformers import CLIPTokenizer
+
+from model_backend.evaluation import evaluate, image_sets, judge, scenes, seams
+from model_backend.models.card import read_card
+from model_backend.training import (
+    autoencoder,
+    captions,
+    data,
+    decoder,
+    diffusion,
+    export,
+    loop,
+    masks,
+    sample,
+    tokenizer,
+)
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def write_parquet(path: Path, classes: list[str], size: int, each: int) -> None:
+    """Write chips of plain colours with noise, a colour for each class."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for number, label in enumerate(classes):
+        for index in range(each):
+            colour = 60 + 120 * np.array([number & 1, number >> 1 & 1, number >> 2 & 1])
+            pixels = (colour + rng.normal(0, 12, (size, size, 3))).clip(0, 255).astype(np.uint8)
+            stored = io.BytesIO()
+            Image.fromarray(pixels).save(stored, "WEBP", lossless=True)
+            rows.append({"image": stored.getvalue(), "file": f"{label}/{label}_{index}", "label": label})
+    pq.write_table(pa.Table.from_pylist(rows), path)
+
+
+@pytest.fixture(scope="module")
+def chips(tmp_path_factory) -> dict[int, data.Chips]:
+    folder = tmp_path_factory.mktemp("chips")
+    write_parquet(folder / "eurosat_rgb.parquet", ["Forest", "Residential", "SeaLake"], 64, 40)
+    write_parquet(folder / "ucmerced_0m50.parquet", ["beach", "denseresidential", "river"], 156, 40)
+    first = data.load(folder, folder / "cache")
+    again = data.load(folder, folder / "cache")
+    assert all(np.array_equal(first[level].pixels, again[level].pixels) for level in first)
+    return first
+
+
+@pytest.fixture(scope="module")
+def trained(chips, tmp_path_factory) -> Path:
+    """Return the work folder of a run of a few steps of both stages."""
+    torch.set_num_threads(1)
+    work = tmp_path_factory.mktemp("run")
+    autoencoder.Stage(work, autoencoder.Options(width=16, batch=4), loop.Budget(None, 3), loop.Team()).run(
+        chips
+    )
+    options = diffusion.Options(widths=(32, 64), batch=4)
+    diffusion.Stage(work, options, loop.Budget(None, 2), loop.Team()).run(chips)
+    return work
+
+
+# --- data, captions, masks ---------------------------------------------------------------------------------
+
+
+def test_a_tenth_is_held_out_by_name_alone(chips):
+    assert 0.08 < np.mean([data.held_out(f"Forest/Forest_{i}.jpg") for i in range(5000)]) < 0.12
+    train, held = chips[14].split()
+    assert not set(train.files) & set(held.files)
+    assert len(train.files) + len(held.files) == len(chips[14].files)
+    # The two levels of UC Merced hold out the same files: a chip at 1 m is the chip at 0.5 m.
+    assert chips[18].split()[1].files == chips[17].split()[1].files
+
+
+def test_levels_have_the_ground_size_they_claim(chips):
+    assert {level: 2.0 ** (17 - level) for level in data.LEVELS} == data.LEVELS
+    assert [chips[level].pixels.shape[1] for level in (18, 17, 14)] == [156, 78, 80]
+    box = chips[18].pixels[0].reshape(78, 2, 78, 2, 3).mean((1, 3))
+    assert np.abs(box - chips[17].pixels[0]).max() <= 1  # an honest area mean
+
+
+def test_colour_correction_follows_the_readme_and_spares_water():
+    dark = np.full((2, 2, 3), [20, 37, 55], np.uint8)
+    assert data.correct_colours(dark, "Forest").max() == 0
+    assert np.array_equal(data.correct_colours(dark, "SeaLake"), dark)
+    assert data.correct_colours(np.full((1, 1, 3), 253, np.uint8), "Forest").min() == 255
+
+
+def test_sampling_is_even_over_classes_caps_flat_chips_and_repeats(chips):
+    pixels = np.random.default_rng(0).integers(0, 255, (10, 80, 80, 3), dtype=np.uint8)
+    pixels[2:8] = 90
+    some = data.Chips(14, pixels, np.array([0] * 8 + [1] * 2), ("a", "b"), tuple("abcdefghij"))
+    weights = data.chip_weights(some)
+    assert weights[:8].sum() == pytest.approx(0.5)
+    assert weights[2:8].sum() == pytest.approx(0.15)
+    draws = [data.Sampler(chips).draw(20, np.random.default_rng(4)) for _ in range(2)]
+    assert np.array_equal(draws[0].pixels, draws[1].pixels)
+    assert draws[0].names == draws[1].names
+
+
+def test_the_eight_turns_differ_and_keep_the_pixels():
+    image = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
+    turns = {data.turn(image, way).tobytes() for way in range(8)}
+    assert len(turns) == 8
+    assert {tuple(sorted(turn)) for turn in turns} == {tuple(range(27))}
+
+
+def test_captions_say_only_what_is_true_and_the_card_lists_their_words():
+    rng = np.random.default_rng(0)
+    green = np.zeros((3, 8, 8), np.uint8)
+    green[1] = 90
+    told = {captions.caption("Forest", green, rng) for _ in range(200)}
+    assert any(text.endswith(", green") for text in told)
+    assert not any(word in text for text in told for word in ("brown", "bright", "blue", "grey"))
+    assert {"forest", "residential", "green", "airplane"} <= set(captions.words())
+    assert "a" not in captions.words()
+
+
+def test_masks_are_binary_and_half_of_them_are_everything():
+    drawn = masks.draw(300, 64, np.random.default_rng(0))
+    assert set(np.unique(drawn)) == {0, 1}
+    assert 0.45 < drawn.all((1, 2)).mean() < 0.65
+    assert 0.25 <= masks.large(64, np.random.default_rng(1)).mean() <= 0.8
+
+
+def test_land_set_into_other_land_keeps_what_is_kept_and_fades_inside():
+    land, around = np.full((2, 3, 64, 64), [[[[200]]], [[[20]]]], np.uint8)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[8:56, 8:56] = 1
+    joined = masks.set_in(land, around, mask)
+    assert (joined[:, mask == 0] == 20).all()
+    assert (joined[:, 14:50, 14:50] == 200).all()
+    assert (np.diff(joined[0, 32, 7:15].astype(int)) > 0).all(), "from one into the other over 6 pixels"
+    mask[12:] = 0
+    assert masks.set_in(land, around, mask) is land, "a small mask keeps its own surroundings"
+
+
+def test_some_windows_get_other_surroundings_and_all_keep_their_insides(chips, trained):
+    feeder = diffusion.Feeder(
+        {14: chips[14]}, CLIPTokenizer.from_pretrained(trained / "tokenizer"), torch.device("cpu")
+    )
+    batch = feeder.draw(60, np.random.default_rng(2))
+    plain = data.Sampler({14: chips[14]}).draw(60, np.random.default_rng(2))
+    same = (batch.images == loop.to_tensor(plain.pixels, torch.device("cpu"))).all(1)
+    partly = [0.25 <= share < 1 for share in batch.masks.mean((1, 2, 3))]
+    changed = [not bool(equal.all()) for equal in same]
+    assert 0.2 < np.mean([change for change, part in zip(changed, partly, strict=True) if part]) < 0.8
+    assert not any(change for change, part in zip(changed, partly, strict=True) if not part)
+    deep = -torch.nn.functional.max_pool2d(-batch.masks, 17, 1, 8)[:, 0] == 1
+    assert same[deep].all()
+
+
+def test_tokenizer_is_read_by_the_stock_class_and_knows_whole_words(tmp_path):
+    made = tokenizer.build(captions.corpus(), tmp_path)
+    read = CLIPTokenizer.from_pretrained(tmp_path)
+    ids = sample.tokens(read, ["A Residential Area", "", "quay"])
+    assert ids.shape == (3, tokenizer.LENGTH)
+    assert torch.equal(ids, sample.tokens(made, ["a residential area", "", "quay"]))
+    assert [token.removesuffix("</w>") for token in read.convert_ids_to_tokens(ids[0][1:4].tolist())] == [
+        "a",
+        "residential",
+        "area",
+    ]
+    assert read.decode(ids[2], skip_special_tokens=True).strip() == "quay"  # unknown words fall into bytes
+
+
+# --- training ----------------------------------------------------------------------------------------------
+
+
+def test_budget_counts_time_or_steps_and_cools_down():
+    timed = loop.Budget(2.0, seconds=60)
+    assert timed.progress() == 0.5
+    steps = loop.Budget(None, 1000)
+    rates = []
+    for steps.step in (0, 500, 999):
+        rates.append(steps.rate())
+    assert rates[0] < 0.01
+    assert rates[1] == 1
+    assert rates[2] < 0.04
+
+
+def same(one, other) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_a_resumed_run_ends_where_an_unbroken_one_does(chips, tmp_path):
+    train = {level: some.split()[0] for level, some in chips.items()}
+    sampler = data.Sampler(train)
+
+    def stage(work):
+        options = autoencoder.Options(width=16, batch=4)
+        return autoencoder.Stage(work, options, loop.Budget(None, 10), loop.Team())
+
+    whole = stage(tmp_path / "whole")
+    for _ in range(4):
+        whole.step(sampler)
+    broken = stage(tmp_path / "broken")
+    for _ in range(2):
+        broken.step(sampler)
+    broken.save()
+    resumed = stage(tmp_path / "broken")
+    assert resumed.budget.step == 2
+    for _ in range(2):
+        resumed.step(sampler)
+    assert same(whole.model, resumed.model)
+    assert same(whole.averaged(), resumed.averaged())
+
+
+@torch.no_grad()
+def test_windows_are_encoded_as_if_land_went_on_beyond_their_edges():
+    torch.manual_seed(1)
+    vae = autoencoder.build(8).eval()
+    slope = torch.linspace(-0.5, 0.5, 96)
+    land = torch.stack(
+        [slope[None] + slope[:, None], 0.2 * slope[None].repeat(96, 1), -slope.repeat(96, 1).T]
+    )[None]
+    inside = vae.encode(land).latents[..., 4:-4, 4:-4]
+    window = land[..., 16:-16, 16:-16]
+
+    def off(latents: torch.Tensor) -> float:
+        return float((latents - inside).square().mean((0, 1))[0].mean().sqrt())
+
+    assert off(autoencoder.seamless(lambda images: vae.encode(images).latents, window)) < (
+        0.3 * off(vae.encode(window).latents)
+    )
+
+
+def test_errors_count_more_where_windows_overlap():
+    weights = diffusion.rim(16)
+    assert weights[4:12, 4:12].eq(1).all()
+    assert weights[:4].eq(weights[-4:]).all()
+    assert weights[0, 0] > 1
+
+
+def test_the_decoder_resumes_exactly_and_leaves_the_encoder_alone(chips, trained, tmp_path):
+    shutil.copytree(trained / "vae", tmp_path / "vae")
+    before = AutoencoderTiny.from_pretrained(tmp_path / "vae")
+    sampler = data.Sampler({level: some.split()[0] for level, some in chips.items()})
+
+    def stage():
+        return decoder.Stage(tmp_path, decoder.Options(batch=2, warmup=1), loop.Budget(None, 10))
+
+    whole = stage()
+    whole.step(sampler)
+    whole.save()
+    whole.step(sampler)
+    resumed = stage()
+    resumed.step(sampler)
+    assert same(whole.vae, resumed.vae)
+    assert same(whole.critic, resumed.critic)
+    resumed.save()
+    after = AutoencoderTiny.from_pretrained(tmp_path / "vae")
+    assert same(before.encoder, after.encoder)
+    assert not same(before.decoder, after.decoder)
+
+
+def test_detail_is_asked_for_in_amount_not_in_place():
+    rng = torch.Generator().manual_seed(0)
+    real, other = torch.randn(2, 4, 3, 64, 64, generator=rng)
+    blurred = torch.nn.functional.avg_pool2d(real, 3, 1, 1)
+    assert decoder.detail_loss(other, real) < 0.3 * decoder.detail_loss(blurred, real)
+    assert decoder.detail_loss(real, real) == 0
+
+
+def test_diffusion_resumes_exactly_and_learns_from_text(chips, trained, tmp_path):
+    (tmp_path / "vae").symlink_to(trained / "vae", target_is_directory=True)
+    train = {level: some.split()[0] for level, some in chips.items()}
+
+    def stage():
+        options = diffusion.Options(widths=(32, 64), batch=4)
+        return diffusion.Stage(tmp_path, options, loop.Budget(None, 10), loop.Team())
+
+    whole = stage()
+    feeder = diffusion.Feeder(train, whole.parts.tokenizer, whole.where)
+    before = [p.clone() for p in whole.parts.text.parameters()]
+    whole.step(feeder)
+    whole.save()
+    whole.step(feeder)
+    resumed = stage()
+    resumed.step(feeder)
+    assert same(whole.parts.unet, resumed.parts.unet)
+    assert any(not torch.equal(a, b) for a, b in zip(before, whole.parts.text.parameters(), strict=True))
+
+
+def test_guidance_stops_at_the_cutoff(trained):
+    """Four steps, the last two plain: the UNet sees both halves of two images, then one."""
+    parts = sample.load(trained / "model", torch.device("cpu"))
+    sizes: list[int] = []
+    hook = parts.unet.register_forward_pre_hook(lambda _module, args: sizes.append(len(args[0])))
+    wish = sample.Wish(["a forest", "a river"], [14, 18], seed=3, steps=4, cutoff=200)
+    sample.draw(parts, wish)
+    hook.remove()
+    assert sizes == [4, 4, 2, 2]
+
+
+def test_export_is_a_model_folder_that_the_card_describes(chips, trained, tmp_path):
+    export.write(trained, tmp_path, chips)
+    card = read_card(tmp_path)
+    assert (card.id, card.pipeline, card.vae_factor) == ("text2earth-mini", "inpaint", 4)
+    assert set(card.levels) == set(data.LEVELS)
+    assert card.attribution == export.ATTRIBUTION
+    for config in tmp_path.rglob("*.json"):  # the folder travels: nothing in it says where it was made
+        assert str(trained) not in config.read_text("utf-8")
+    parts = sample.load(tmp_path, torch.device("cpu"))
+    wish = sample.Wish(["a forest", "a river"], [14, 18], seed=3, steps=2)
+    images = sample.draw(parts, wish)
+    assert images.shape == (2, 3, 64, 64)
+    assert torch.equal(images, sample.draw(parts, wish))
+    # One image of a batch is the image alone, up to rounding: noise belongs to the seed and the slot.
+    alone = sample.draw(parts, wish, batch=1)
+    assert (alone - images).abs().mean() < 0.05
+
+
+# --- evaluation --------------------------------------------------------------------------------------------
+
+
+def test_frechet_distance_of_gaussians():
+    rng = torch.Generator().manual_seed(0)
+    some = torch.randn(4000, 4, generator=rng)
+    assert image_sets.frechet(some, some) == pytest.approx(0, abs=1e-6)
+    assert image_sets.frechet(some, some + 2) == pytest.approx(16, rel=1e-3)
+    assert image_sets.frechet(some, 3 * some) == pytest.approx(4 * 4, rel=0.05)
+
+
+def test_a_turned_copy_of_a_training_window_is_found():
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 80, 80, 3), dtype=np.uint8)
+    library = image_sets.windows_of(pixels, 8)
+    assert len(library) == 3 * 9
+    copy = data.turn(pixels[1, 8:72, 16:80], 5).transpose(2, 0, 1)[None]
+    found = image_sets.nearest(loop.to_tensor(copy, torch.device("cpu")), library)
+    assert found[0] == pytest.approx(0, abs=0.1)
+    other = torch.rand(1, 3, 64, 64) * 2 - 1
+    assert image_sets.nearest(other, library)[0] > 1
+
+
+def test_outline_gradient_sees_a_seam():
+    image = np.zeros((64, 64, 3), np.uint8)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[16:48, 16:48] = 1
+    image[mask == 1] = 40
+    assert image_sets.outline_gradient(image, mask) == 40
+    assert image_sets.outline_gradient(image, np.roll(mask, 5, 1)) < 20
+
+
+def test_an_evaluation_writes_every_figure_beside_its_ceiling(chips, trained, tmp_path):
+    export.write(trained, tmp_path / "model", chips)
+    amounts = evaluate.Amounts(fine=2, coarse=2, levels=2, masks=4, judge_steps=12, student_steps=3)
+    figures = evaluate.run(tmp_path / "model", chips, tmp_path, tmp_path / "out", amounts)
+    assert json.loads((tmp_path / "out" / "text2earth-mini.json").read_text()) == json.loads(
+        json.dumps(figures)
+    )
+    for level in ("level 14", "level 18"):
+        assert 0 <= figures[level]["prompt accuracy %"] <= 100
+        assert "ceiling: held-out chips %" in figures[level]
+        assert figures[level]["Frechet distance"] >= 0
+    assert figures["inpainting"]["masks"] == 4
+    assert {path.name for path in (tmp_path / "out").glob("*.*g")} == {
+        "text2earth-mini-level14.jpg",
+        "text2earth-mini-level18.jpg",
+        "text2earth-mini-inpainting.png",
+    }
+
+
+def test_the_table_of_lattices_tells_ghosts_from_agreement(chips, trained, tmp_path, monkeypatch):
+    export.write(trained, tmp_path / "model", chips)
+    monkeypatch.setattr(
+        scenes, "SETTINGS", (scenes.Setting((), 12, steps=2), scenes.Setting((480,), 12, steps=4))
+    )
+    monkeypatch.setattr(scenes, "_ALONE", 2)
+    table = scenes.run(tmp_path / "model", tmp_path / "table.json", size=112)
+    assert [len(row["disagreement (noise left)"]) for row in table] == [1, 2]
+    assert all(row["disagreement (noise left)"][-1][1] == 0 for row in table)
+    assert all(row["contrast"] > 0 for row in table)
+    assert all(row["seam gradient ratio"] > 0 for row in table)
+
+
+def test_every_lattice_of_a_scene_is_looked_at(chips, trained, tmp_path, monkeypatch):
+    export.write(trained, tmp_path / "model", chips)
+    monkeypatch.setattr(seams, "_OTHERS", 2)
+    monkeypatch.setattr(seams, "PROMPTS", seams.PROMPTS[:1])
+    (report,) = seams.run(tmp_path / "model", tmp_path, 256)
+    assert [row["lattice"] for row in report["rows"]] == ["windows", "decode", "blocks"]
+    assert [row["comparisons"] for row in report["rows"]] == [18, 0, 6]  # decoded whole
+    gaps = report["disagreement (noise left)"]
+    assert [left > 0 for _, left in gaps] == [True, True, False]
+    assert all(gap > 0 for gap, _ in gaps)
+    assert np.asarray(Image.open(tmp_path / "model-seams-sea.png")).shape == (256, 256, 3)
+
+
+def test_the_judge_learns_to_tell_colours(chips):
+    trained = judge.train(chips, judge.labels_of(chips), judge.Schooling(40, batch=24))
+    held = evaluate._real(chips[14])
+    seen = trained.name_classes(trained.look(held.pixels)[1], 14)
+    assert np.mean([a == b for a, b in zip(seen, held.names, strict=True)]) > 0.6

@@ -1,0 +1,62 @@
+"""Work in QGIS's workers: it is done and calls back whoever holds it, and lends its thread once."""
+
+import gc
+
+from qgis.PyQt.QtCore import QThreadPool
+
+from tests.plugin.conftest import PATIENCE
+from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.runs.blocking import pool_thread_released
+from text2earth_qgis.core.tasks import Work
+
+
+def answers(qtbot, *work):
+    """Return how each work ends, started and held by nobody."""
+    found = []
+    for number, one in enumerate(work):
+        Work("testing", one, lambda *made, number=number: found.append((number, *made))).start()
+    gc.collect()
+    qtbot.waitUntil(lambda: len(found) == len(work), timeout=PATIENCE)
+    return [made for _number, *made in sorted(found, key=lambda one: one[0])]
+
+
+def test_what_nobody_holds_calls_back(qtbot):
+    assert answers(qtbot, *[lambda _listener, n=n: n for n in range(9)]) == [[n, None] for n in range(9)]
+
+
+def test_failures_are_told(qtbot):
+    def refuse(_listener):
+        raise PluginError("Not like this.")
+
+    (found, error), (nothing, accident) = answers(qtbot, refuse, lambda _listener: 1 / 0)
+    assert (found, str(error)) == (None, "Not like this.")
+    assert nothing is None
+    assert "ZeroDivisionError" in str(accident)
+
+
+def test_nothing_is_kept_of_what_is_over(qtbot):
+    from text2earth_qgis.core import tasks
+
+    answers(qtbot, lambda _listener: 1)
+    dropped = Work("testing", lambda _listener: 1, lambda *_made: None)
+    dropped.start()
+    dropped.drop()
+    qtbot.waitUntil(lambda: not tasks._under_way, timeout=PATIENCE)
+
+
+def test_the_thread_is_lent_once(qtbot):
+    """Lent twice, it would let QGIS's pool begin one thread too many."""
+
+    def count(_listener):  # ``Work`` has lent it already
+        pool = QThreadPool.globalInstance()
+        found = [pool.activeThreadCount()]
+        with pool_thread_released():
+            found.append(pool.activeThreadCount())
+            with pool_thread_released():
+                found.append(pool.activeThreadCount())
+        return [*found, pool.activeThreadCount()]
+
+    assert QThreadPool.globalInstance().waitForDone(PATIENCE)
+    ((found, error),) = answers(qtbot, count)
+    assert error is None
+    assert len(set(found)) == 1, found

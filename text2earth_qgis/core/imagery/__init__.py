@@ -1,0 +1,1 @@
+"""Rasters, masks and regions of the user: read, cropped, sent, and put back together."""

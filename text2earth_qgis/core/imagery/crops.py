@@ -1,0 +1,181 @@
+"""The part of a raster that an edit sends: the mask's box and what lies around it, as the file has it.
+
+Cut by GDAL out of the file itself: its own type, bands, nodata, colour meanings, scales, offsets, masks and
+metadata; only what is in the box is read. How much has to be around a mask is the backend's to say: its
+``plan`` names the pixels that it works on. Any thread; knows no network.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+from osgeo import gdal
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCoordinateTransformContext,
+    QgsCsException,
+    QgsPointXY,
+)
+
+from text2earth_qgis.core.crs import crs_of, own_systems
+from text2earth_qgis.core.errors import JobFailed, RasterRefused
+from text2earth_qgis.core.imagery import datasets
+from text2earth_qgis.core.imagery.datasets import Grid, RasterFile, Stop
+from text2earth_qgis.core.imagery.rasters import Look
+from text2earth_qgis.core.wire.schemas import Box, Json
+
+Ranges = tuple[tuple[float, float], ...]
+
+BANDS_SHOWN = (1, 3)  # how many bands can be looked at
+PERCENT = (2, 98)
+SAMPLE = 1024  # pixels of a side that percentiles are taken from
+
+
+def check(dataset: gdal.Dataset, file: RasterFile) -> None:
+    """Refuse what cannot be edited, before anything is sent: tables, several types, numbers of two parts."""
+    bands = [dataset.GetRasterBand(number + 1) for number in range(dataset.RasterCount)]
+    if not bands:
+        raise RasterRefused(f"'{file.name}' holds several rasters. Add the one to edit as a layer.")
+    if any(band.GetColorInterpretation() == gdal.GCI_PaletteIndex or band.GetColorTable() for band in bands):
+        raise RasterRefused(
+            f"The values of '{file.name}' are numbers of a colour table, which cannot be painted. Expand it "
+            "to colours first (Raster > Conversion > PCT to RGB)."
+        )
+    kinds = {band.DataType for band in bands}
+    if len(kinds) > 1 or any(gdal.DataTypeIsComplex(kind) for kind in kinds):
+        raise RasterRefused(
+            f"The bands of '{file.name}' are not all of one type of whole or real numbers. Convert it first "
+            "(Raster > Conversion > Translate)."
+        )
+    nodata = {band.GetNoDataValue() for band in bands} - {None}
+    if len({str(value) for value in nodata}) > 1:
+        raise RasterRefused(
+            f"The bands of '{file.name}' have different nodata values, which a GeoTIFF cannot say. Convert "
+            "it first (Raster > Conversion > Translate)."
+        )
+
+
+def write(dataset: gdal.Dataset, file: RasterFile, box: Box, path: Path, stop: Stop) -> None:
+    """Write a box of a raster to ``path``, a GeoTIFF like the raster."""
+    crs = file.crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT2_2019) if file.assigned else None
+    options = gdal.TranslateOptions(
+        format="GTiff",
+        srcWin=[box.col, box.row, box.width, box.height],
+        outputSRS=crs,
+        creationOptions=["TILED=YES", "COMPRESS=DEFLATE", "BIGTIFF=IF_SAFER"],
+        callback=datasets.tell(lambda _share: None, stop),
+    )
+    with datasets.quiet(f"'{file.name}' cannot be read", GDAL_TIFF_INTERNAL_MASK="YES"):
+        made = gdal.Translate(str(path), dataset, options=options)
+        datasets.checked(stop)
+        datasets.some(made)
+        made = None
+        datasets.written()
+
+
+def needed(plan: Json, cut: Box, grid: Grid, context: QgsCoordinateTransformContext) -> Box:
+    """Return the raster's pixels that a plan of an edit of ``cut`` works on, as if more were there."""
+    return located(plan, plan["canvas"], cut, grid, context)
+
+
+def located(recipe: Json, box: Json, cut: Box, grid: Grid, context: QgsCoordinateTransformContext) -> Box:
+    """Return the raster's pixels around a box of a recipe's frame."""
+    there = Box(**box)
+    if recipe.get("resampled") is None:  # the frame is the cut's own grid
+        return Box(cut.col + there.col, cut.row + there.row, there.width, there.height)
+    frame = recipe["frame"]
+    (width, height), (x, y) = (float(size) for size in frame["pixel_size"]), frame["anchor"]
+    with own_systems():
+        crs = crs_of(frame["crs"])
+        working = Grid((x, width, 0.0, y, 0.0, -height), 0, 0, crs)
+        way = QgsCoordinateTransform(crs, grid.crs, context)
+        try:
+            points = [way.transform(QgsPointXY(*point)) for point in working.outline(there)]
+            found = datasets.around(grid.pixels([(point.x(), point.y()) for point in points]))
+        except (QgsCsException, ValueError) as error:
+            raise JobFailed("The backend works where the CRS of the raster is not defined.") from error
+    return datasets.grown(found, 2)  # the way back may differ from the backend's by a little
+
+
+def reaches(cut: Box, wanted: Box, raster: Box) -> bool:
+    """Say whether a cut holds all that is wanted around it, as far as there is a raster.
+
+    What ends at an edge of the cut may have been clipped there, so it has to lie inside.
+    """
+    edges = (
+        (cut.col == raster.col or wanted.col > cut.col),
+        (cut.row == raster.row or wanted.row > cut.row),
+        (_right(cut) == _right(raster) or _right(wanted) < _right(cut)),
+        (_bottom(cut) == _bottom(raster) or _bottom(wanted) < _bottom(cut)),
+    )
+    return all(edges)
+
+
+def around_mask(mask: Box, window: int, reach: int, raster: Box) -> Optional[Box]:
+    """Return a first guess of what to send: a window of the model on every side of the mask."""
+    return datasets.overlap(datasets.grown(mask, window + reach), raster)
+
+
+def wider(cut: Box, wanted: Box, window: int, raster: Box) -> Box:
+    """Return a larger cut: with what is wanted, and with room around it."""
+    return datasets.overlap(datasets.grown(datasets.union(cut, wanted), ceil(window / 4)), raster) or cut
+
+
+def shown_as_displayed(dataset: gdal.Dataset, look: Look, bands: tuple[int, ...]) -> Optional[Ranges]:
+    """Return the stretch of a layer for ``bands``, in the file's own values; None if it shows them as is."""
+    if look.ranges is None or not set(bands) <= set(look.bands):
+        return None
+    return tuple(_stored(dataset, band, look.ranges[look.bands.index(band)]) for band in bands)
+
+
+def shown_by_percent(path: Path, bands: tuple[int, ...]) -> Optional[Ranges]:
+    """Return the 2 and 98 % of the values of a cut, per band; None if there are none."""
+    dataset = datasets.some(gdal.OpenEx(str(path), gdal.OF_RASTER))
+    box = Box(0, 0, dataset.RasterXSize, dataset.RasterYSize)
+    shape = min(box.height, SAMPLE), min(box.width, SAMPLE)
+    found = []
+    for number in bands:
+        band = dataset.GetRasterBand(number)
+        values = datasets.read(band, box, shape)
+        good = values[(datasets.read(band.GetMaskBand(), box, shape) > 0) & np.isfinite(values)]
+        if not good.size:
+            return None
+        low, high = (float(value) for value in np.percentile(good.astype("f8"), PERCENT))
+        found.append((low, high) if low < high else (low - 0.5, low + 0.5))
+    return tuple(found)
+
+
+def shown_between(text: str, bands: tuple[int, ...]) -> Ranges:
+    """Return the stretch that ``min,max`` says, or ``min,max;min,max;min,max``."""
+    try:
+        pairs = [tuple(float(value) for value in part.split(",")) for part in text.split(";")]
+    except ValueError:
+        pairs = []
+    count = len(bands) or len(pairs)
+    pairs = pairs * count if len(pairs) == 1 and count in BANDS_SHOWN else pairs
+    if len(pairs) != count or any(len(pair) != 2 or not pair[0] < pair[1] for pair in pairs) or not pairs:
+        raise RasterRefused(
+            f"The stretch '{text}' is none of: displayed; 2-98 %; min,max; or min,max;min,max;min,max with "
+            "the smaller value first."
+        )
+    return tuple(pairs)  # type: ignore[arg-type]
+
+
+def _stored(dataset: gdal.Dataset, number: int, pair: tuple[float, float]) -> tuple[float, float]:
+    """Return the file's values that QGIS shows as ``pair``."""
+    band = dataset.GetRasterBand(number)
+    scale, offset = band.GetScale() or 1.0, band.GetOffset() or 0.0
+    low, high = sorted((value - offset) / scale for value in pair)
+    return low, high
+
+
+def _right(box: Box) -> int:
+    return box.col + box.width
+
+
+def _bottom(box: Box) -> int:
+    return box.row + box.height

@@ -1,0 +1,194 @@
+"""Raster files as GDAL sees them, for worker threads: opening, pixels by strips, grids, failures in words.
+
+Boxes are (col, row, width, height) in pixels of a file, points are (column, row), arrays are numpy's. Works
+whether or not GDAL's exceptions are switched on, with bytes only, so that the numpy that GDAL was built for
+does not matter. Knows no layer, mask or network.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import Callable, Iterator, Optional, Sequence
+
+import numpy as np
+from osgeo import gdal
+from qgis.core import QgsCoordinateReferenceSystem
+
+from text2earth_qgis.core.errors import Cancelled, RasterRefused
+from text2earth_qgis.core.wire.schemas import Box
+
+Stop = Callable[[], bool]  # whether the user wants to stop
+Points = Sequence[tuple[float, float]]
+
+STRIP = 32 << 20  # bytes of pixels that are held at once
+FAR = 2**31  # pixels: beyond it a point is nowhere near a raster
+_KINDS = {
+    gdal.GDT_Byte: "u1",
+    gdal.GDT_UInt16: "u2",
+    gdal.GDT_Int16: "i2",
+    gdal.GDT_UInt32: "u4",
+    gdal.GDT_Int32: "i4",
+    gdal.GDT_Float32: "f4",
+    gdal.GDT_Float64: "f8",
+    **{getattr(gdal, f"GDT_{name}", -1): kind for name, kind in (("UInt64", "u8"), ("Int64", "i8"))},
+    **{getattr(gdal, "GDT_Int8", -2): "i1"},
+}
+
+
+@dataclass(frozen=True)
+class RasterFile:
+    """A raster of the ``gdal`` provider, as any thread may open it; ``name`` is what its user calls it."""
+
+    name: str
+    source: str
+    options: tuple[str, ...]
+    crs: QgsCoordinateReferenceSystem
+    assigned: bool  # the CRS was set in QGIS: it is not the file's own
+
+    def open(self) -> gdal.Dataset:
+        """Return a dataset of the caller's own. Raises ``RasterRefused``."""
+        with quiet(f"'{self.name}' cannot be read"):
+            flags = gdal.OF_RASTER | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR
+            return some(gdal.OpenEx(self.source, flags, open_options=list(self.options)))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the pixels of a file lie: GDAL's six numbers, size, CRS."""
+
+    transform: tuple[float, ...]
+    width: int
+    height: int
+    crs: QgsCoordinateReferenceSystem
+
+    @property
+    def box(self) -> Box:
+        """All pixels."""
+        return Box(0, 0, self.width, self.height)
+
+    def pixels(self, points: Points) -> np.ndarray:
+        """Return the columns and rows, (n, 2), of points in the CRS."""
+        a, b, c, d, e, f = gdal.InvGeoTransform(self.transform)
+        x, y = np.array(points, np.float64).reshape(-1, 2).T
+        return np.stack([a + b * x + c * y, d + e * x + f * y], axis=1)
+
+    def outline(self, box: Box, parts: int = 32) -> list[tuple[float, float]]:
+        """Return points of the CRS along the outline of a box."""
+        share = np.arange(parts) / parts
+        cols = box.col + box.width * np.concatenate([share, share * 0 + 1, 1 - share, share * 0])
+        rows = box.row + box.height * np.concatenate([share * 0, share, share * 0 + 1, 1 - share])
+        a, b, c, d, e, f = self.transform
+        return list(zip(a + b * cols + c * rows, d + e * cols + f * rows))
+
+
+def grid_of(dataset: gdal.Dataset, file: RasterFile) -> Grid:
+    """Return the grid of a file; of one with control points only, the plane that fits them best."""
+    transform = dataset.GetGeoTransform(can_return_null=True)
+    if transform is None and dataset.GetGCPCount() >= 3:
+        transform = gdal.GCPsToGeoTransform(dataset.GetGCPs())
+    if transform is None or gdal.InvGeoTransform(transform) is None:
+        raise RasterRefused(
+            f"'{file.name}' has no georeference. Georeference it first (Layer > Georeferencer)."
+        )
+    if not file.crs.isValid():
+        raise RasterRefused(f"'{file.name}' has no CRS. Set it in the properties of the layer first.")
+    return Grid(tuple(transform), dataset.RasterXSize, dataset.RasterYSize, file.crs)
+
+
+@contextmanager
+def quiet(sentence: str, **options: str) -> Iterator[None]:
+    """Set options of GDAL in this thread; its failures become ``RasterRefused`` with this ``sentence``."""
+    before = {name: gdal.GetThreadLocalConfigOption(name) for name in options}
+    for name, value in options.items():
+        gdal.SetThreadLocalConfigOption(name, value)
+    gdal.PushErrorHandler("CPLQuietErrorHandler")
+    gdal.ErrorReset()
+    try:
+        yield
+    except RuntimeError as error:  # how GDAL fails, its exceptions switched on; or ``some``
+        raise RasterRefused(f"{sentence}: {str(error).rstrip('.')}.") from error
+    finally:
+        gdal.PopErrorHandler()
+        for name, value in before.items():
+            gdal.SetThreadLocalConfigOption(name, value)
+
+
+def some(value):
+    """Return what GDAL returned; a failure is raised, to be put into words by ``quiet``."""
+    failed = value is None or (isinstance(value, int) and value != gdal.CE_None)
+    if failed:
+        raise RuntimeError(gdal.GetLastErrorMsg() or "it is of no kind that GDAL reads")
+    return value
+
+
+def written() -> None:
+    """Raise what went wrong when files were closed: a full disk shows only there."""
+    if gdal.GetLastErrorType() >= gdal.CE_Failure:
+        raise RuntimeError(gdal.GetLastErrorMsg())
+
+
+def tell(progress: Callable[[float], object], stop: Stop) -> Callable[..., int]:
+    """Return a callback for GDAL's long functions: passes on the share done, and stops them."""
+
+    def called(share: float, _message: str, _data: object) -> int:
+        progress(share)
+        return 0 if stop() else 1
+
+    return called
+
+
+def checked(stop: Stop) -> None:
+    """Raise ``Cancelled`` if the user wants to stop."""
+    if stop():
+        raise Cancelled("Cancelled.")
+
+
+def read(band: gdal.Band, box: Box, shape: Optional[tuple[int, int]] = None) -> np.ndarray:
+    """Return pixels of a band, (rows, columns), in its own type; ``shape`` thins them out."""
+    rows, cols = shape or (box.height, box.width)
+    kind = _KINDS.get(band.DataType)
+    if kind is None:
+        raise RuntimeError(f"its values are of type {gdal.GetDataTypeName(band.DataType)}")
+    raw = some(band.ReadRaster(box.col, box.row, box.width, box.height, cols, rows))
+    found = np.frombuffer(raw, kind).reshape(rows, cols)
+    signed = kind == "u1" and band.GetMetadataItem("PIXELTYPE", "IMAGE_STRUCTURE") == "SIGNEDBYTE"
+    return found.view("i1") if signed else found
+
+
+def strips(box: Box, row_bytes: int) -> Iterator[Box]:
+    """Yield a box in strips of whole rows of at most ``STRIP`` bytes."""
+    rows = max(1, STRIP // max(1, row_bytes))
+    for row in range(box.row, box.row + box.height, rows):
+        yield Box(box.col, row, box.width, min(rows, box.row + box.height - row))
+
+
+def around(points: np.ndarray) -> Box:
+    """Return the smallest box of pixels around points, (n, 2), of at least one pixel."""
+    if not np.isfinite(points).all():
+        raise ValueError("points that are nowhere")
+    low, high = points.min(0).clip(-FAR, FAR), points.max(0).clip(-FAR, FAR)
+    col, row = floor(low[0] + 1e-6), floor(low[1] + 1e-6)
+    return Box(col, row, max(1, ceil(high[0] - 1e-6) - col), max(1, ceil(high[1] - 1e-6) - row))
+
+
+def grown(box: Box, by: int) -> Box:
+    """Return a box with ``by`` more pixels on every side."""
+    return Box(box.col - by, box.row - by, box.width + 2 * by, box.height + 2 * by)
+
+
+def overlap(one: Box, other: Box) -> Optional[Box]:
+    """Return the pixels that two boxes share, None if there are none."""
+    col, row = max(one.col, other.col), max(one.row, other.row)
+    width = min(one.col + one.width, other.col + other.width) - col
+    height = min(one.row + one.height, other.row + other.height) - row
+    return Box(col, row, width, height) if width > 0 and height > 0 else None
+
+
+def union(one: Box, other: Box) -> Box:
+    """Return the smallest box around two."""
+    col, row = min(one.col, other.col), min(one.row, other.row)
+    right = max(one.col + one.width, other.col + other.width)
+    bottom = max(one.row + one.height, other.row + other.height)
+    return Box(col, row, right - col, bottom - row)

@@ -1,0 +1,275 @@
+"""Where an edit may paint, as QGIS has it: polygons of a layer, or a raster above zero; and where that lies.
+
+Polygons travel as GeoJSON in the layer's own CRS (those with too many corners as ``stencil`` burns them),
+rasters as a small file of zeros and ones in their own grid: which pixels that comes to, the backend decides.
+Here only the box of the edited raster's pixels is found in which the mask lies, so that no more than that and
+its surroundings is sent. Any thread.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Callable, Iterator, Optional, Union
+
+import numpy as np
+from osgeo import gdal
+from qgis.core import (
+    QgsAbstractFeatureSource,
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCoordinateTransformContext,
+    QgsCsException,
+    QgsFeatureRequest,
+    QgsGeometry,
+    QgsPointXY,
+    QgsRectangle,
+    QgsWkbTypes,
+)
+from qgis.PyQt.QtGui import QTransform
+
+from text2earth_qgis.core.crs import measure
+from text2earth_qgis.core.errors import RasterRefused
+from text2earth_qgis.core.imagery import datasets
+from text2earth_qgis.core.imagery.datasets import Grid, RasterFile, Stop
+from text2earth_qgis.core.imagery.rasters import crs_text
+from text2earth_qgis.core.wire.schemas import Box, Json, Polygons
+
+CUTS = 7  # corners of an edge more, where a straight line of the mask bends in the raster's CRS
+DIGITS = 15
+MOST = 900_000  # characters of GeoJSON: a request may have a little more
+LEAST = 6  # characters of a corner, at least
+DENSE = 40_000  # corners that the edges of all polygons are cut into, where they bend on the way to the grid
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Polygons of a vector layer: ``source`` is a snapshot for any thread, ``ids`` a selection of it."""
+
+    name: str
+    source: QgsAbstractFeatureSource
+    crs: QgsCoordinateReferenceSystem
+    ids: Optional[frozenset[int]]
+
+
+Mask = Union[Shapes, RasterFile]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What masks are placed on: a grid, the user's transformations, and how far the mask is to grow (m)."""
+
+    grid: Grid
+    context: QgsCoordinateTransformContext
+    grow: float = 0.0
+
+    @property
+    def reach(self) -> int:
+        """Pixels by which the mask grows, at most."""
+        return ceil(self.grow / min(ground_pixel(self.grid, self.context))) + 1 if self.grow else 0
+
+    def way(self, crs: QgsCoordinateReferenceSystem) -> QgsCoordinateTransform:
+        """Return the way from another CRS to the grid's."""
+        return QgsCoordinateTransform(crs, self.grid.crs, self.context)
+
+
+def polygons_of(shapes: Shapes, place: Place, stop: Stop) -> tuple[Optional[Polygons], Box]:
+    """Return the polygons on the grid as they travel, and the pixels around them, some beyond the raster.
+
+    None instead of the polygons if they are too much for a request. Raises ``RasterRefused`` with what to do.
+    """
+    found: list[Json] = []
+    size, box, way = 0, None, place.way(shapes.crs)
+    for shape in on_grid(shapes, place, stop):
+        here = _around(shape, way, shapes, place)
+        box = here if box is None else datasets.union(box, here)
+        least = size + LEAST * shape.constGet().nCoordinates()
+        text = shape.asJson(DIGITS) if least <= MOST else ""
+        size = max(least, size + len(text))
+        if size <= MOST:
+            found.append(json.loads(text))
+        else:
+            found.clear()
+    geojson: Json = {"type": "GeometryCollection", "geometries": found}
+    return Polygons(geojson, crs_text(shapes.crs)) if size <= MOST else None, _inside(box, place)
+
+
+def on_grid(shapes: Shapes, place: Place, stop: Stop) -> Iterator[QgsGeometry]:
+    """Yield the polygons that may touch a grid. Raises ``RasterRefused`` if there are none anywhere."""
+    if not shapes.crs.isValid():
+        raise RasterRefused(
+            f"The mask '{shapes.name}' has no CRS. Set it in the properties of the layer first."
+        )
+    request = QgsFeatureRequest().setSubsetOfAttributes([])
+    if shapes.ids is not None:
+        request.setFilterFids(list(shapes.ids))
+    near, seen = _near(shapes.crs, place), False
+    for feature in shapes.source.getFeatures(request):
+        datasets.checked(stop)
+        shape = feature.geometry()
+        if shape.isEmpty() or shape.type() != QgsWkbTypes.GeometryType.PolygonGeometry:
+            continue
+        seen = True
+        if near is None or near.intersects(shape.boundingBox()):
+            yield shape
+    if not seen:
+        what = "No polygon is selected in" if shapes.ids is not None else "There is no polygon in"
+        advice = "Draw or select one where the raster shall change."
+        raise RasterRefused(f"{what} the mask '{shapes.name}'. {advice}")
+
+
+def picture_of(file: RasterFile, place: Place, path: Path, stop: Stop) -> Box:
+    """Write the part of a mask raster that lies on the grid to ``path``; return the pixels around it.
+
+    The copy is 1 where the first band is above zero and has a value. Raises ``RasterRefused``.
+    """
+    dataset = file.open()
+    grid = datasets.grid_of(dataset, file)
+    back = Place(grid, place.context).way(place.grid.crs)
+    raster = datasets.grown(place.grid.box, place.reach + 1)
+    part = datasets.overlap(_through(place.grid, raster, back, grid, file.name), grid.box)
+    if part is None:
+        raise outside()
+    sentence = f"The mask '{file.name}' cannot be read"
+    with datasets.quiet(sentence):
+        box = _ones(dataset, part, stop)
+        if box is None:
+            everywhere = part == grid.box or _ones(dataset, grid.box, stop) is None
+            if everywhere:
+                raise RasterRefused(f"The mask '{file.name}' is empty: no pixel of it is above zero.")
+            raise outside()
+        write(grid, box, path, lambda strip: _above(dataset, strip))
+    return _inside(_through(grid, box, place.way(file.crs), place.grid, file.name), place)
+
+
+def outside() -> RasterRefused:
+    """Return what to say of a mask that does not touch the raster."""
+    return RasterRefused("The mask lies outside of the raster. Draw it on the raster, or check its CRS.")
+
+
+def ground_pixel(grid: Grid, context: QgsCoordinateTransformContext) -> tuple[float, float]:
+    """Return ground metres of a column and of a row in the middle of a grid, roughly: for margins only."""
+    x0, a, b, y0, d, e = grid.transform
+    x = x0 + a * grid.width / 2 + b * grid.height / 2
+    y = y0 + d * grid.width / 2 + e * grid.height / 2
+    sizes = []
+    area = measure(grid.crs, context)
+    for step_x, step_y in ((a, d), (b, e)):
+        try:
+            found = area.measureLine(QgsPointXY(x, y), QgsPointXY(x + step_x, y + step_y))
+        except QgsCsException as error:
+            raise RasterRefused("The raster's CRS is not defined where the raster lies.") from error
+        sizes.append(found)
+    if not all(np.isfinite(size) and size > 0 for size in sizes):
+        raise RasterRefused("The raster's CRS is not defined where the raster lies.")
+    return sizes[0], sizes[1]
+
+
+def _near(crs: QgsCoordinateReferenceSystem, place: Place) -> Optional[QgsRectangle]:
+    """Return a box of the mask's CRS beyond which nothing touches the raster, None if there is none."""
+    way = QgsCoordinateTransform(place.grid.crs, crs, place.context)
+    box = datasets.grown(place.grid.box, place.reach + 1)
+    points = [QgsPointXY(*point) for point in place.grid.outline(box)]
+    try:
+        found = [way.transform(point) for point in points]
+    except QgsCsException:
+        return None
+    xs, ys = [point.x() for point in found], [point.y() for point in found]
+    if not np.isfinite(xs + ys).all():
+        return None
+    near = QgsRectangle(min(xs), min(ys), max(xs), max(ys))
+    near.scale(1.05)
+    return near
+
+
+def _around(shape: QgsGeometry, way: QgsCoordinateTransform, shapes: Shapes, place: Place) -> Box:
+    """Return the pixels around a polygon."""
+    cuts = min(CUTS, DENSE // max(1, shape.constGet().nCoordinates()))
+    placed = QgsGeometry(moved(shape, way, cuts, shapes))
+    x, a, b, y, c, d = gdal.InvGeoTransform(place.grid.transform)
+    placed.transform(QTransform(a, c, b, d, x, y))
+    box = placed.boundingBox()
+    ends = np.array([[box.xMinimum(), box.yMinimum()], [box.xMaximum(), box.yMaximum()]])
+    if not np.isfinite(ends).all():
+        raise _nowhere(shapes)
+    return datasets.around(ends)
+
+
+def moved(shape: QgsGeometry, way: QgsCoordinateTransform, cuts: int, shapes: Shapes) -> QgsGeometry:
+    """Return a polygon in another CRS, its edges with ``cuts`` corners more, so that they can bend there."""
+    if way.isShortCircuited():
+        return shape
+    placed = shape.densifyByCount(cuts) if cuts else QgsGeometry(shape)
+    try:
+        placed.transform(way)
+    except QgsCsException as error:
+        raise _nowhere(shapes) from error
+    return placed
+
+
+def _nowhere(shapes: Shapes) -> RasterRefused:
+    return RasterRefused(
+        f"The mask '{shapes.name}' cannot be placed in the raster's CRS. Check its CRS, or draw it anew."
+    )
+
+
+def _inside(box: Optional[Box], place: Place) -> Box:
+    """Return the box of a mask if the mask, grown, touches the raster."""
+    if box is None or datasets.overlap(datasets.grown(box, place.reach), place.grid.box) is None:
+        raise outside()
+    return box
+
+
+def _through(grid: Grid, box: Box, way: QgsCoordinateTransform, other: Grid, name: str) -> Box:
+    """Return the pixels of another grid around a box of a grid."""
+    try:
+        points = [way.transform(QgsPointXY(*point)) for point in grid.outline(box)]
+        return datasets.around(other.pixels([(point.x(), point.y()) for point in points]))
+    except (QgsCsException, ValueError) as error:
+        sentence = f"The mask '{name}' and the raster have CRSs that do not meet. Check both."
+        raise RasterRefused(sentence) from error
+
+
+def _ones(dataset: gdal.Dataset, part: Box, stop: Stop) -> Optional[Box]:
+    """Return the smallest box around the mask in a part of its raster, None if there is no mask."""
+    found = None
+    for strip in datasets.strips(part, part.width * 8):
+        datasets.checked(stop)
+        if _empty(dataset, strip):
+            continue
+        rows, cols = np.nonzero(_above(dataset, strip))
+        if len(rows):
+            low, high = (int(cols.min()), int(rows.min())), (int(cols.max()), int(rows.max()))
+            here = Box(part.col + low[0], strip.row + low[1], high[0] - low[0] + 1, high[1] - low[1] + 1)
+            found = here if found is None else datasets.union(found, here)
+    return found
+
+
+def _empty(dataset: gdal.Dataset, box: Box) -> bool:
+    """Say whether the file has no pixels stored in a box: of large masks most is not."""
+    flags = dataset.GetRasterBand(1).GetDataCoverageStatus(box.col, box.row, box.width, box.height)[0]
+    return flags == gdal.GDAL_DATA_COVERAGE_STATUS_EMPTY
+
+
+def _above(dataset: gdal.Dataset, box: Box) -> np.ndarray:
+    band = dataset.GetRasterBand(1)
+    return (datasets.read(band, box) > 0) & (datasets.read(band.GetMaskBand(), box) > 0)
+
+
+def write(grid: Grid, box: Box, path: Path, ones: Callable[[Box], np.ndarray]) -> None:
+    """Write a box of a grid to ``path``, by strips: ``ones`` returns where the mask is in one."""
+    options = ["TILED=YES", "COMPRESS=DEFLATE", "SPARSE_OK=TRUE", "BIGTIFF=IF_SAFER"]
+    driver = gdal.GetDriverByName("GTiff")
+    made = datasets.some(driver.Create(str(path), box.width, box.height, 1, gdal.GDT_Byte, options))
+    a, b, c, d, e, f = grid.transform
+    x, y = a + b * box.col + c * box.row, d + e * box.col + f * box.row
+    made.SetGeoTransform((x, b, c, y, e, f))
+    made.SetProjection(grid.crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT2_2019))
+    for strip in datasets.strips(box, box.width * 8):
+        here = ones(strip).astype("u1").tobytes()
+        there = strip.row - box.row
+        datasets.some(made.GetRasterBand(1).WriteRaster(0, there, strip.width, strip.height, here))
+    made = None
+    datasets.written()

@@ -1,0 +1,153 @@
+"""The runs of this user: what was asked of which backend, how it stands, where the result lies.
+
+One SQLite file in the QGIS profile, so that closing QGIS loses nothing: a run is written before its request
+is sent, under the Idempotency-Key that makes sending it again harmless. Every method opens its own connection
+and may be called from any thread. Knows no QGIS and no network.
+
+States: submitting -> accepted -> running -> successful -> fetched; failed; dismissing -> dismissed.
+Before all of these, an edit is preparing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sqlite3
+import threading
+import uuid
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Iterator, Optional
+
+from text2earth_qgis.core.errors import HistoryError
+from text2earth_qgis.core.wire.schemas import Json
+
+VERSION = 2
+# What something is still to be done for.
+OPEN = ("preparing", "submitting", "accepted", "running", "successful", "dismissing")
+_JSON = ("inputs", "recipe", "assembly")
+_MIGRATIONS = (
+    """CREATE TABLE run (
+       key TEXT PRIMARY KEY, server TEXT NOT NULL, process TEXT NOT NULL, inputs TEXT NOT NULL,
+       project TEXT NOT NULL, target TEXT NOT NULL, state TEXT NOT NULL, job TEXT NOT NULL,
+       message TEXT NOT NULL, recipe TEXT NOT NULL, created TEXT NOT NULL, updated TEXT NOT NULL)""",
+    "ALTER TABLE run ADD COLUMN assembly TEXT NOT NULL DEFAULT '{}'",
+)
+
+
+#: Threads of this process queue here: SQLite lets them wait in no order, and one may never get its turn.
+_turn = threading.Lock()
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run. ``target`` is the file the result goes to, ``project`` the project file it came from.
+
+    ``assembly`` is how an edit's part becomes its result (``assembly.Assembly`` as JSON).
+    """
+
+    server: str
+    inputs: Json
+    target: str
+    project: str = ""
+    process: str = "generate"
+    state: str = "submitting"
+    job: str = ""
+    message: str = ""
+    recipe: Json = field(default_factory=dict)
+    assembly: Json = field(default_factory=dict)
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    created: str = field(default_factory=_now)
+    updated: str = field(default_factory=_now)
+
+    @property
+    def open(self) -> bool:
+        """Whether something is still to be done: watched, fetched or dismissed."""
+        return self.state in OPEN
+
+
+class History:
+    """The runs in one SQLite file, which is made at the first write."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+
+    def put(self, run: Run) -> Run:
+        """Write a run, new or known, and return it with the time of writing."""
+        run = dataclasses.replace(run, updated=_now())
+        values = dataclasses.asdict(run)
+        values.update({name: json.dumps(values[name], ensure_ascii=False) for name in _JSON})
+        names = ", ".join(values)
+        marks = ", ".join(f":{name}" for name in values)
+        with self._open() as database:
+            database.execute(f"INSERT OR REPLACE INTO run ({names}) VALUES ({marks})", values)  # nosec B608
+        return run
+
+    def get(self, key: str) -> Optional[Run]:
+        """Return the run with this key."""
+        found = self._select("WHERE key = ?", (key,))
+        return found[0] if found else None
+
+    def runs(self, limit: int = 500) -> list[Run]:
+        """Return the latest runs, newest first."""
+        return self._select("ORDER BY created DESC, rowid DESC LIMIT ?", (limit,))
+
+    def unfinished(self) -> list[Run]:
+        """Return the runs that are to be watched, fetched or dismissed, oldest first."""
+        return [run for run in reversed(self.runs(limit=-1)) if run.open]
+
+    def remove(self, key: str) -> None:
+        """Forget a run; its file stays."""
+        with self._open() as database:
+            database.execute("DELETE FROM run WHERE key = ?", (key,))
+
+    def _select(self, rest: str, values: tuple[object, ...]) -> list[Run]:
+        if not self.path.exists():
+            return []
+        with self._open() as database:
+            rows = database.execute(f"SELECT * FROM run {rest}", values).fetchall()  # nosec B608
+        return [_run(row) for row in rows]
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection in a transaction, its schema up to date."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with _turn, closing(self._connect()) as database:
+                database.row_factory = sqlite3.Row
+                database.execute("PRAGMA synchronous = NORMAL")
+                self._migrate(database)
+                with database:
+                    yield database
+        except (sqlite3.Error, OSError) as error:
+            raise HistoryError(f"The list of runs in {self.path} cannot be used: {error}.") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=5, isolation_level="IMMEDIATE")
+
+    def _migrate(self, database: sqlite3.Connection) -> None:
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise HistoryError(
+                f"The list of runs in {self.path} is of a newer version of Text2Earth. Update the plugin."
+            )
+        if version == VERSION:
+            return
+        with database:
+            database.execute("BEGIN IMMEDIATE")  # another QGIS may be doing the same
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+            for statement in _MIGRATIONS[version:]:
+                database.execute(statement)
+            database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _run(row: sqlite3.Row) -> Run:
+    values = dict(row)
+    values.update({name: json.loads(values[name]) for name in _JSON})
+    return Run(**values)

@@ -1,0 +1,83 @@
+"""One function done in a worker: whatever takes bytes or pixels and is asked for in the main thread.
+
+Knows neither what is done nor who asked.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Optional
+
+from qgis.core import QgsApplication, QgsTask
+
+from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.runs.blocking import Listener, pool_thread_released
+
+_under_way: set[Work] = set()  # QGIS keeps a task alive, but not the Python part of it that does the work
+
+
+class Work(QgsTask):
+    """Does what takes bytes or pixels. Closing QGIS cancels it without a question: nothing is lost."""
+
+    def __init__(
+        self,
+        title: str,
+        work: Callable[[Listener], object],
+        done: Callable[[Any, Optional[PluginError]], None],
+        quiet: bool = False,
+    ) -> None:
+        """Do ``work``; ``done`` is called with what it returned, None if it did not, and why it failed.
+
+        A ``quiet`` one is not listed among the tasks of QGIS, where that is possible (3.26).
+        """
+        flags = QgsTask.Flag.CanCancel | QgsTask.Flag.CancelWithoutPrompt
+        if quiet and hasattr(QgsTask.Flag, "Hidden"):
+            flags |= getattr(QgsTask.Flag, "Hidden")  # noqa: B009 (QGIS 3.22 has none)
+        super().__init__(f"Text2Earth: {title}", flags)
+        self.said = ""
+        self._title = title
+        self._work: Optional[Callable[[Listener], object]] = work
+        self._done: Optional[Callable] = done
+        self._found: object = None
+        self._error: Optional[PluginError] = None
+
+    def start(self) -> None:
+        """Be done by one of QGIS's workers, whether or not the caller holds on to this."""
+        _under_way.add(self)
+        QgsApplication.taskManager().addTask(self)
+
+    def drop(self) -> None:
+        """Cancel without calling back."""
+        self._done = None
+        self.cancel()
+
+    def run(self) -> bool:
+        """Work; runs in a worker, and so connects nothing and touches no widget."""
+        try:
+            with pool_thread_released():
+                self._found = self._work(Listener(self._count, self._hear, self.isCanceled))
+        except PluginError as error:
+            self._error = None if self.isCanceled() else error
+            return False
+        except Exception as error:  # noqa: BLE001 (the edge of the worker: it would end QGIS)
+            self._error = PluginError(f"Failed while {self._title}: {type(error).__name__}: {error}.")
+            return False
+        return True
+
+    def finished(self, good: bool) -> None:
+        """Call back, in the main thread; after that nothing of the caller is held.
+
+        A ring of task, function and caller would be left to Python's collector, which may run in a
+        worker and destroy Qt's objects there.
+        """
+        _under_way.discard(self)
+        done, found, error = self._done, self._found, self._error
+        self._work, self._done, self._found, self._error = None, None, None, None
+        if done is not None:
+            done(found if good else None, error)
+
+    def _count(self, share: float) -> None:
+        self.setProgress(100 * share)
+
+    def _hear(self, text: str) -> None:
+        self.said = text
+        self.progressChanged.emit(self.progress())  # it may be long until there is any

@@ -1,0 +1,1 @@
+"""What travels between plugin and backend, and how: schemas, questions, waiting and asynchronous clients."""

@@ -1,0 +1,266 @@
+"""What can be asked of a backend: one function per question, each returning a ``Call``.
+
+A ``Call`` is a request and the reader of its answer, without a way to send it: ``client.Client`` sends it
+and waits, ``transport.AsyncClient`` sends it and calls back. Knows the URLs of OGC API - Processes 1.0, its
+JSON and the problem documents of RFC 7807; knows no QGIS and opens no connection.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Callable, Generic, Mapping, Optional, TypeVar, Union
+from urllib.parse import quote, urljoin, urlsplit
+
+import requests
+
+from text2earth_qgis.core.errors import BackendError, PluginError, Unreachable
+from text2earth_qgis.core.wire.schemas import Json, Link, Plan, PlanInputs, StatusInfo, Value
+
+T = TypeVar("T")
+OPTIONS = "Settings > Options > Text2Earth"
+_BYTES = {"Content-Type": "application/octet-stream"}
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One question: ``path`` is relative to the backend's URL, or a whole URL that the backend gave."""
+
+    method: str
+    path: str
+    read: Callable[[requests.Response], T]
+    body: Optional[Json] = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: Optional[bytes] = None  # a body that is no JSON
+
+
+def landing() -> Call[Json]:
+    """Ask for the landing page: title, description, links."""
+    return Call("GET", "", _object)
+
+
+def healthz() -> Call[Json]:
+    """Ask our backend for its version, model, device, profile and queue; needs no token."""
+    return Call("GET", "healthz", _object)
+
+
+def models() -> Call[list[Json]]:
+    """Ask our backend for the model cards: id, title, gsd, levels, licence, default, installed."""
+    return Call("GET", "models", lambda response: list(_object(response)["models"]))
+
+
+def processes() -> Call[list[Json]]:
+    """Ask for the summaries of all processes."""
+    return Call("GET", "processes?limit=1000", lambda response: list(_object(response)["processes"]))
+
+
+def process(name: str) -> Call[Json]:
+    """Ask for the description of a process."""
+    return Call("GET", f"processes/{quote(name, safe='')}", _object)
+
+
+def execute(name: str, inputs: Json, key: str) -> Call[StatusInfo]:
+    """Start a job; the same ``key`` (Idempotency-Key) with the same inputs never starts a second one."""
+    headers = {"Prefer": "respond-async", "Idempotency-Key": key}
+    body = {"inputs": inputs, "response": "document"}
+    return Call("POST", f"processes/{quote(name, safe='')}/execution", _started, body, headers)
+
+
+def plan(name: str, inputs: Union[Value, Json]) -> Call[Plan]:
+    """Ask our backend what a request of process ``name`` comes to."""
+    body = {"inputs": PlanInputs(name, inputs).to_json(), "response": "document"}
+
+    def read(response: requests.Response) -> Plan:
+        found = _object(response)["plan"]
+        return Plan.from_json(found.get("value", found))
+
+    return Call("POST", "processes/plan/execution", read, body)
+
+
+def status(job: str) -> Call[StatusInfo]:
+    """Ask where a job stands."""
+    return Call("GET", f"jobs/{quote(job, safe='')}", _status)
+
+
+def results(job: str) -> Call[dict[str, Link]]:
+    """Ask for the links of a finished job, by output; outputs that came by value are left out."""
+    return Call("GET", f"jobs/{quote(job, safe='')}/results", _links)
+
+
+def delete(job: str) -> Call[bool]:
+    """Dismiss a job, or remove a finished one; False if it was gone already."""
+    return Call("DELETE", f"jobs/{quote(job, safe='')}", _deleted)
+
+
+def begin_upload(length: int) -> Call[Json]:
+    """Announce a file of ``length`` bytes; the answer's ``id`` names it."""
+    return Call("POST", "uploads", _object, headers={**_BYTES, "Content-Range": f"bytes */{length}"})
+
+
+def send_piece(upload: str, first: int, content: bytes, length: int) -> Call[Json]:
+    """Send the bytes of an upload from ``first`` on; the answer says how many are there."""
+    span = f"bytes {first}-{first + len(content) - 1}/{length}"
+    return Call("PUT", _upload(upload), _object, headers={**_BYTES, "Content-Range": span}, content=content)
+
+
+def upload_state(upload: str) -> Call[Json]:
+    """Ask how far an upload is: ``received`` bytes, and whether it is ``complete``: checked and taken."""
+    return Call("GET", _upload(upload), _object)
+
+
+def drop_upload(upload: str) -> Call[bool]:
+    """Remove an upload; False if it was gone already."""
+    return Call("DELETE", _upload(upload), _deleted)
+
+
+def fetch(href: str) -> Call[bytes]:
+    """Ask for the bytes behind a link, small ones: previews."""
+    return Call("GET", href, lambda response: checked(response).content)
+
+
+def fetch_json(href: str) -> Call[Json]:
+    """Ask for the JSON object behind a link."""
+    return Call("GET", href, _object)
+
+
+def checked(response: requests.Response) -> requests.Response:
+    """Return the response if it is a success, else raise what it says as a sentence."""
+    if response.status_code >= 300:
+        raise refusal(response)
+    return response
+
+
+def refusal(response: requests.Response) -> BackendError:
+    """Return the error that a response stands for; the text is a sentence for the user."""
+    problem = _problem(response)
+    status, detail = response.status_code, str(problem.get("detail") or problem.get("title") or "").strip()
+    retry_after = seconds_of(response)
+    if status == 401:
+        sentence = (
+            f"The backend does not accept the token. Choose the right authentication in {OPTIONS}, "
+            "or set TEXT2EARTH_TOKEN."
+        )
+    elif 300 <= status < 400:
+        target = response.headers.get("Location", "another address")
+        sentence = f"The backend has moved to {target}. Set that address in {OPTIONS}."
+    elif not detail:
+        where = site(response.url)
+        sentence = (
+            f"{where} answered {status} {response.reason or ''}".rstrip() + ". Is a Text2Earth backend there?"
+        )
+    elif status == 429 and retry_after:
+        sentence = f"{_sentence(detail)} Try again in {retry_after:.0f} s."
+    elif status == 500 and not detail.startswith("The backend failed"):
+        sentence = f"The backend failed: {_sentence(detail)}"
+    else:
+        sentence = _sentence(detail)
+    allowed = problem.get("allowed")
+    if allowed and str(allowed) not in sentence:
+        sentence += f" Allowed: {_sentence(str(allowed))}"
+    return BackendError(sentence, status, problem.get("field"), retry_after)
+
+
+def unreachable(error: requests.RequestException, url: str) -> PluginError:
+    """Return what a failed transfer means for the user."""
+    where, reason = site(url), re.sub(r"\s+", " ", str(error)).strip().rstrip(".")
+    if isinstance(error, requests.Timeout):
+        return Unreachable(f"The backend at {where} did not answer in time.")
+    if isinstance(error, requests.exceptions.SSLError):
+        return Unreachable(f"The secure connection to {where} failed: {reason}.")
+    if isinstance(error, requests.exceptions.ProxyError):
+        return Unreachable(f"The proxy set in QGIS refused the connection to {where}: {reason}.")
+    if isinstance(error, requests.ConnectionError):
+        return Unreachable(
+            f"No backend answers at {where} ({reason}). Start one, or set its address in {OPTIONS}."
+        )
+    return Unreachable(f"{url.partition('?')[0]} cannot be asked: {reason}. Check the address in {OPTIONS}.")
+
+
+def seconds_of(response: requests.Response) -> Optional[float]:
+    """Return the Retry-After header in seconds; a date or nonsense counts as none."""
+    text = response.headers.get("Retry-After", "")
+    return float(text) if re.fullmatch(r"\d{1,6}", text) else None
+
+
+def absolute(base: str, path: str) -> str:
+    """Return the URL of ``path`` on the backend at ``base``; raises ``Unreachable`` if that is no URL."""
+    try:
+        return urljoin(base.rstrip("/") + "/", path)
+    except ValueError as error:
+        raise Unreachable(f"{base} is not the address of a backend. Set another one in {OPTIONS}.") from error
+
+
+def site(url: str) -> str:
+    """Return scheme and host of a URL, without user, path, query or signature."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:  # what a user may type
+        return url.partition("?")[0]
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+
+
+def _upload(upload: str) -> str:
+    return f"uploads/{quote(upload, safe='')}"
+
+
+def _problem(response: requests.Response) -> Json:
+    if "json" not in response.headers.get("Content-Type", ""):
+        return {}
+    try:
+        found = response.json()
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _object(response: requests.Response) -> Json:
+    checked(response)
+    try:
+        found = response.json()
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise BackendError(
+            f"{site(response.url)} did not answer with a JSON object. Is a Text2Earth backend there?",
+            response.status_code,
+        )
+    return found
+
+
+def _started(response: requests.Response) -> StatusInfo:
+    checked(response)
+    location = response.headers.get("Location", "").rstrip("/")
+    if response.content.strip():
+        found = _object(response)
+        if "jobID" in found:
+            return StatusInfo.from_json(found, seconds_of(response))
+    if not location:
+        raise BackendError(f"{site(response.url)} started no job.", response.status_code)
+    return StatusInfo(job=location.rsplit("/", 1)[-1], status="accepted", retry_after=seconds_of(response))
+
+
+def _status(response: requests.Response) -> StatusInfo:
+    return StatusInfo.from_json(_object(response), seconds_of(response))
+
+
+def _links(response: requests.Response) -> dict[str, Link]:
+    found: Mapping[str, Any] = _object(response)
+    return {
+        name: Link.from_json(value)
+        for name, value in found.items()
+        if isinstance(value, dict) and "href" in value
+    }
+
+
+def _deleted(response: requests.Response) -> bool:
+    if response.status_code in (404, 410):
+        return False
+    checked(response)
+    return True
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else text + "."

@@ -1,0 +1,318 @@
+"""HTTP through QGIS: ``requests`` on top of QgsNetworkAccessManager, with the user's proxy, certificates and
+authentication configurations.
+
+Two ways with the same requests: ``open_client`` waits (workers, algorithms, qgis_process), ``AsyncClient``
+calls back (main thread). Waiting is polling: a Python slot connected in a worker thread corrupts memory in
+PyQt 5, and QgsBlockingNetworkRequest with a feedback may hang for ever when cancelled. Knows no job.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import time
+from contextlib import contextmanager
+from typing import IO, Callable, Iterator, Optional, Protocol, TypeVar
+
+import requests
+from qgis.core import QgsApplication, QgsNetworkAccessManager
+from qgis.PyQt.QtCore import QByteArray, QCoreApplication, QEventLoop, QObject, QThread, QTimer, QUrl
+from qgis.PyQt.QtNetwork import QNetworkReply, QNetworkRequest
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_encoding_from_headers
+
+from text2earth_qgis.core.errors import Cancelled, PluginError
+from text2earth_qgis.core.settings import Access
+from text2earth_qgis.core.wire import calls
+from text2earth_qgis.core.wire.client import Client
+
+T = TypeVar("T")
+
+TICK_MS = 50  # how often a wait looks whether it was cancelled
+BLOCK = 1 << 20  # bytes moved at once: longer reads hold the GIL and are felt in the user interface
+IN_MEMORY = 16 << 20  # bytes of a streamed body before it goes to a temporary file
+TIMEOUT = 30.0  # seconds without a byte
+NOT_FORWARDED = ("content-length", "accept-encoding", "connection")  # Qt sets these itself
+LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
+
+
+class Feedback(Protocol):
+    """What can be cancelled: a QgsFeedback, a QgsTask."""
+
+    def isCanceled(self) -> bool:
+        """Whether to stop."""
+
+
+def open_client(access: Access, feedback: Optional[Feedback] = None) -> Client:
+    """Return a client for the calling thread; cancelling ``feedback`` ends transfers in ``Cancelled``."""
+    return Client(
+        open_session(access, feedback), access.url, TIMEOUT, lambda seconds: pause(seconds, feedback)
+    )
+
+
+def open_session(access: Access, feedback: Optional[Feedback] = None) -> requests.Session:
+    """Return a session whose credentials go to the backend's origin and nowhere else."""
+    session = requests.Session()
+    session.trust_env = False  # neither HTTP_PROXY nor .netrc: QGIS decides
+    session.headers["Accept"] = "application/json, */*;q=0.5"  # the User-Agent is set by QGIS
+    session.adapters.clear()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, QgisAdapter(Access(access.url), feedback))
+    origin = calls.site(access.url)
+    if origin.startswith(("http://", "https://")):
+        session.mount(origin + "/", QgisAdapter(access, feedback))
+    return session
+
+
+def pause(seconds: float, feedback: Optional[Feedback] = None) -> None:
+    """Wait in the calling thread while its events are served; raises ``Cancelled``."""
+    end = time.monotonic() + seconds
+    with _ticking() as loop:
+        while time.monotonic() < end:
+            loop.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+            if feedback is not None and feedback.isCanceled():
+                raise Cancelled("Cancelled.")
+
+
+def wait(
+    reply: QNetworkReply,
+    feedback: Optional[Feedback] = None,
+    sink: Optional[Callable[[bytes], object]] = None,
+) -> None:
+    """Wait in any thread until ``reply`` has finished; cancelling ``feedback`` aborts it."""
+
+    def drain() -> None:  # after abort() the reply is closed and read() returns None
+        while sink is not None and reply.isOpen() and reply.bytesAvailable():
+            sink(bytes(reply.read(BLOCK)))
+
+    with _ticking() as loop:
+        while not reply.isFinished():
+            loop.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+            if feedback is not None and feedback.isCanceled():
+                reply.abort()
+            drain()
+    drain()
+
+
+@contextmanager
+def _ticking() -> Iterator[QEventLoop]:
+    """Yield a loop whose ``processEvents`` returns every now and then, in any thread.
+
+    The timer only wakes it; nothing is connected. It is stopped here, in its own thread: the frames of an
+    exception may outlive that.
+    """
+    loop = QEventLoop()
+    tick = QTimer()
+    tick.start(TICK_MS)
+    try:
+        yield loop
+    finally:
+        tick.stop()
+
+
+class QgisAdapter(BaseAdapter):
+    """Sends prepared requests through the QgsNetworkAccessManager of the calling thread."""
+
+    def __init__(self, access: Access, feedback: Optional[Feedback] = None) -> None:
+        """Send with the credentials of ``access``."""
+        super().__init__()
+        self._access = access
+        self._feedback = feedback
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: object = None,
+        verify: object = True,
+        cert: object = None,
+        proxies: object = None,
+    ) -> requests.Response:
+        """Send and wait; certificates and proxies are those of QGIS, whatever the arguments say."""
+        limit = timeout[-1] if isinstance(timeout, tuple) else timeout
+        body = _body(stream)
+        reply = self.start(request, float(limit or TIMEOUT))  # type: ignore[arg-type]
+        try:
+            wait(reply, self._feedback, body.write)
+            if self._feedback is not None and self._feedback.isCanceled():
+                raise Cancelled("Cancelled.")
+            body.seek(0)
+            return self.response(reply, request, body)
+        except BaseException:
+            body.close()
+            raise
+        finally:
+            reply.deleteLater()
+
+    def start(self, request: requests.PreparedRequest, timeout: float) -> QNetworkReply:
+        """Hand the request to QGIS; ``timeout`` is seconds without a byte."""
+        manager = QgsNetworkAccessManager.instance()
+        if self._access.local:
+            _spare_loopback(manager)
+        asked = self._authorised(_qt_request(request, timeout))
+        body = request.body or b""
+        content = QByteArray(body.encode() if isinstance(body, str) else body)
+        if request.method == "GET":
+            return manager.get(asked)
+        if request.method == "HEAD":
+            return manager.head(asked)
+        if request.method == "POST":
+            return manager.post(asked, content)
+        return manager.sendCustomRequest(asked, str(request.method).encode(), content)
+
+    def response(
+        self, reply: QNetworkReply, request: requests.PreparedRequest, body: IO[bytes]
+    ) -> requests.Response:
+        """Turn a finished reply and its body into a response, or raise what ``requests`` would."""
+        error, code = reply.error(), _number(reply.error())
+        status = reply.attribute(QNetworkRequest.Attribute.HttpStatusCodeAttribute)
+        # 1..99 network, 101..199 proxy; 201.. and 401.. are HTTP statuses. Half a body is a 200 with error 2.
+        if status is None or 0 < code < 200 or code == 301:
+            raise _failure(error)(reply.errorString(), request=request)
+        found = requests.Response()
+        found.status_code, found.url, found.request, found.connection = (
+            int(status),
+            request.url,
+            request,
+            self,
+        )
+        found.reason = str(reply.attribute(QNetworkRequest.Attribute.HttpReasonPhraseAttribute) or "")
+        found.headers = CaseInsensitiveDict(
+            (bytes(name).decode("latin-1"), bytes(reply.rawHeader(name)).decode("latin-1"))
+            for name in reply.rawHeaderList()
+        )
+        found.headers.pop("Content-Encoding", None)  # Qt has decoded the body already
+        found.encoding = get_encoding_from_headers(found.headers)
+        found.raw = body
+        return found
+
+    def close(self) -> None:
+        """Keep nothing open: connections belong to QGIS."""
+
+    def _authorised(self, request: QNetworkRequest) -> QNetworkRequest:
+        if self._access.token:
+            request.setRawHeader(b"Authorization", b"Bearer " + self._access.token.encode())
+        if not self._access.authcfg:
+            return request
+        good, request = QgsApplication.authManager().updateNetworkRequest(request, self._access.authcfg)
+        if not good:
+            raise PluginError(
+                f"The authentication configuration {self._access.authcfg} cannot be used: it does not exist, "
+                f"or the master password is not given. Choose another in {calls.OPTIONS}."
+            )
+        return request
+
+
+class Pending(QObject):
+    """A question under way; ``cancel`` drops it without an answer."""
+
+    def __init__(self, owner: AsyncClient, reply: QNetworkReply) -> None:
+        super().__init__(owner)
+        self.reply = reply
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Stop the transfer; neither callback is called."""
+        self.cancelled = True
+        self.reply.abort()
+
+
+class AsyncClient(QObject):
+    """Asks one backend from the main thread and calls back there; nothing waits."""
+
+    def __init__(self, access: Access, parent: Optional[QObject] = None) -> None:
+        super().__init__(parent)
+        self.access = access
+        self._session = open_session(access)
+        self._pending: set[Pending] = set()
+
+    def run(
+        self, call: calls.Call[T], done: Callable[[T], None], failed: Callable[[PluginError], None]
+    ) -> Optional[Pending]:
+        """Send a call; one of the callbacks follows, None if the failure was told at once."""
+        url = self.access.url
+        try:
+            url = calls.absolute(url, call.path)
+            request = self._session.prepare_request(
+                requests.Request(
+                    call.method, url, json=call.body, data=call.content, headers=dict(call.headers)
+                )
+            )
+            adapter = self._session.get_adapter(url)
+            pending = Pending(self, adapter.start(request, TIMEOUT))
+        except requests.RequestException as error:
+            failed(calls.unreachable(error, url))
+            return None
+        except PluginError as error:
+            failed(error)
+            return None
+
+        def answered() -> None:
+            self._pending.discard(pending)
+            pending.reply.deleteLater()
+            pending.deleteLater()
+            if pending.cancelled:
+                return
+            try:
+                body = bytes(pending.reply.readAll()) if pending.reply.isOpen() else b""
+                found = call.read(adapter.response(pending.reply, request, io.BytesIO(body)))
+            except requests.RequestException as error:
+                failed(calls.unreachable(error, url))
+            except PluginError as error:
+                failed(error)
+            else:
+                done(found)
+
+        self._pending.add(pending)
+        pending.reply.finished.connect(answered)
+        return pending
+
+    def close(self) -> None:
+        """Drop every question; no callback comes after this."""
+        for pending in list(self._pending):
+            pending.cancel()
+
+
+def in_main_thread() -> bool:
+    """Whether the caller runs in the thread of the user interface."""
+    return QThread.currentThread() == QCoreApplication.instance().thread()
+
+
+def _body(stream: bool) -> IO[bytes]:
+    return tempfile.SpooledTemporaryFile(IN_MEMORY) if stream else io.BytesIO()
+
+
+def _qt_request(request: requests.PreparedRequest, timeout: float) -> QNetworkRequest:
+    asked = QNetworkRequest(QUrl.fromEncoded(str(request.url).encode("ascii")))
+    attribute = QNetworkRequest.Attribute
+    # requests follows redirects itself, keeps ranges and strips credentials on the way to another host.
+    asked.setAttribute(attribute.RedirectPolicyAttribute, QNetworkRequest.RedirectPolicy.ManualRedirectPolicy)
+    asked.setAttribute(attribute.CacheLoadControlAttribute, QNetworkRequest.CacheLoadControl.AlwaysNetwork)
+    asked.setAttribute(attribute.CacheSaveControlAttribute, False)
+    asked.setTransferTimeout(int(timeout * 1000))
+    for name, value in request.headers.items():
+        if name.lower() not in NOT_FORWARDED:
+            asked.setRawHeader(name.encode("latin-1"), value.encode("latin-1"))
+    return asked
+
+
+def _spare_loopback(manager: QgsNetworkAccessManager) -> None:
+    """Keep the user's proxy away from this computer, for this thread's manager, without storing it."""
+    there = manager.noProxyList()
+    missing = [url for url in LOOPBACK if url not in there]
+    if missing:
+        manager.setFallbackProxyAndExcludes(manager.fallbackProxy(), manager.excludeList(), there + missing)
+
+
+def _number(error: QNetworkReply.NetworkError) -> int:
+    return int(getattr(error, "value", error))  # PyQt 6 has plain enums
+
+
+def _failure(error: QNetworkReply.NetworkError) -> type[requests.RequestException]:
+    kinds = QNetworkReply.NetworkError
+    if error in (kinds.OperationCanceledError, kinds.TimeoutError):
+        return requests.Timeout
+    if error == kinds.SslHandshakeFailedError:
+        return requests.exceptions.SSLError
+    return requests.exceptions.ProxyError if 100 < _number(error) < 200 else requests.ConnectionError
