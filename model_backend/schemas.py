@@ -283,6 +283,10 @@ class Recipe(Value):
             members.pop("regions", None)
         return members
 
+    def variant(self, number: int) -> Recipe:
+        """Return the recipe of another variant, counted from 0: the same with a seed of its own."""
+        return self.model_copy(update={"seed": self.seed + number})
+
     def canonical(self) -> str:
         """Return the canonical JSON: sorted keys, no spaces, so that equal recipes are equal bytes."""
         return json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -63,13 +63,13 @@ class Request:
     regions: tuple[Region, ...] = ()  # each covers those before it
 
     @classmethod
-    def of(cls, recipe: Recipe, variant: int = 0) -> Self:
-        """Return the request of a recipe's variant; the frame enters as 32 bits of a hash, for the noise."""
+    def of(cls, recipe: Recipe) -> Self:
+        """Return the request of a recipe; the frame enters as 32 bits of a hash, for the noise."""
         frame = json.dumps(
             recipe.frame.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False
         )
         return cls(
-            seed=recipe.seed + variant,
+            seed=recipe.seed,
             level=recipe.level,
             frame_hash=int.from_bytes(hashlib.sha256(frame.encode()).digest()[:4], "big"),
             prompt=recipe.prompt,

@@ -35,12 +35,12 @@ def run(claim: Claim, bench: JobContext) -> list[Result]:
     assert claim.plan is not None
     plan, watch = claim.plan, bench.watch
     inputs: edit.Painting = processes.get(claim.process).parse(claim.inputs)
-    recipe = plan.recipe.model_copy(update={"seed": plan.recipe.seed + claim.number})
+    recipe = plan.recipe.variant(claim.variant)
     space.take(bench.folder, edit.file_bytes(plan))
     files = Uploads(bench.settings).files_of(bench.store.owner(claim.job), inputs)
     model = loaded(recipe, bench)
     ready = _ready(inputs, files, model, bench)
-    which = "" if plan.variants == 1 else f" variant {claim.number + 1} of {plan.variants}"
+    which = "" if plan.variants == 1 else f" variant {claim.variant + 1} of {plan.variants}"
     watch.say(f"Painting{which}.")
     work = painter(model, recipe, ready)
     painted = work.view(watch, overlap(recipe.grid, ready.canvas))

@@ -32,7 +32,7 @@ from model_backend.schemas import Recipe
 def generate(claim: Claim, bench: JobContext) -> list[Result]:
     """Make a block of a scene, or join the blocks of one that is complete."""
     assert claim.plan is not None
-    recipe = claim.plan.recipe.model_copy(update={"seed": claim.plan.recipe.seed + claim.variant})
+    recipe = claim.plan.recipe.variant(claim.variant)
     card = bench.cache.card(recipe.model, recipe.revision)
     blocks = Blocks.of(recipe.grid, card.engine, card.vae_factor)
     if claim.part is None:

@@ -243,7 +243,7 @@ def test_the_planner_counts_what_is_run(model: Model, ground: bool, guidance: fl
         sampler="dpm++2m",
         guidance=guidance,
     )
-    asked = Request.of(recipe, variant=1)
+    asked = Request.of(recipe.variant(1))
     assert (asked.seed, asked.canvas, asked.level) == (6, canvas, 15)
     assert 0 <= asked.frame_hash < 2**32
     scene, watch = Scene(model, asked), Watcher()
