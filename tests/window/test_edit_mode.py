@@ -291,7 +291,7 @@ def test_an_edit_again_has_the_same_mask_and_settings(dock, form, scene):
 
 
 def is_scratch(layer):
-    from text2earth_qgis.gui.scratch_mask import is_mask
+    from text2earth_qgis.gui.canvas.scratch_mask import is_mask
 
     return is_mask(layer) and layer.isEditable()
 

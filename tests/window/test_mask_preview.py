@@ -128,7 +128,7 @@ def test_many_polygons_never_stop_the_window(dock, form, scene, iface):  # noqa:
 
 
 def test_a_thin_mask_is_whole_along_its_middle():
-    from text2earth_qgis.gui.mask_preview import weight
+    from text2earth_qgis.gui.canvas.mask_preview import weight
 
     inside = np.zeros((60, 80), bool)
     inside[20:29, 10:70] = True

@@ -37,7 +37,7 @@ def corners(box):
 
 
 def test_the_preview_of_a_rotated_raster_lies_on_it(iface, scene, tmp_path):
-    from text2earth_qgis.gui.preview_item import PreviewItem
+    from text2earth_qgis.gui.canvas.preview_item import PreviewItem
 
     turned, there = gdal.Open(scene.source()), tmp_path / "turned.tif"
     x, side, _, y, _, _ = turned.GetGeoTransform()
@@ -73,7 +73,7 @@ def test_the_preview_of_a_rotated_raster_lies_on_it(iface, scene, tmp_path):
 
 @pytest.mark.parametrize(("crs", "rotation"), GRIDS)
 def test_the_preview_lies_on_the_layer(iface, scene, crs, rotation):
-    from text2earth_qgis.gui.preview_item import PreviewItem
+    from text2earth_qgis.gui.canvas.preview_item import PreviewItem
 
     canvas = iface.mapCanvas()
     QgsProject.instance().setCrs(QgsCoordinateReferenceSystem(crs))

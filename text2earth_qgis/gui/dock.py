@@ -32,15 +32,15 @@ from text2earth_qgis.core.runs.watcher import Standing
 from text2earth_qgis.core.settings import PREFIX
 from text2earth_qgis.core.wire.schemas import Plan
 from text2earth_qgis.gui import words
+from text2earth_qgis.gui.canvas.previews import Previews
 from text2earth_qgis.gui.connection import Connection
-from text2earth_qgis.gui.edit_mode import EditMode
-from text2earth_qgis.gui.generate_mode import GenerateMode
 from text2earth_qgis.gui.icons import icon
-from text2earth_qgis.gui.mode import Mode
+from text2earth_qgis.gui.modes.edit import EditMode
+from text2earth_qgis.gui.modes.generate import GenerateMode
+from text2earth_qgis.gui.modes.mode import Mode
 from text2earth_qgis.gui.notice import Notice
 from text2earth_qgis.gui.panels.plan import PlanPanel
 from text2earth_qgis.gui.panels.runs import Row, RunsPanel
-from text2earth_qgis.gui.previews import Previews
 from text2earth_qgis.gui.results import Results
 from text2earth_qgis.gui.runner import Runner
 

@@ -10,7 +10,7 @@ from qgis.PyQt.QtCore import QEventLoop, QTimer
 from qgis.utils import iface
 from story import fill, tell, until
 
-from text2earth_qgis.gui.map_tools.brush import stroke
+from text2earth_qgis.gui.canvas.brush import stroke
 
 PATH = ((180, 180), (230, 240), (300, 230))
 OUT, NAME = Path(os.environ["STORY_SCREEN"]).parent, os.environ["STORY_LOOK"]

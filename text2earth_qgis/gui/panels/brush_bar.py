@@ -9,8 +9,8 @@ from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
 from text2earth_qgis.core.wire.schemas import Json
+from text2earth_qgis.gui.canvas.brush import LIMITS, METRES, PIXELS, STEP
 from text2earth_qgis.gui.icons import icon
-from text2earth_qgis.gui.map_tools.brush import LIMITS, METRES, PIXELS, STEP
 
 USUAL = {PIXELS: 30.0, METRES: 50.0}
 TIP = (

@@ -20,7 +20,7 @@ from text2earth_qgis.core.imagery import edits, online, rasters
 from text2earth_qgis.core.imagery.datasets import RasterFile
 from text2earth_qgis.core.wire.schemas import EditInputs, Json, Upload
 from text2earth_qgis.gui import ground
-from text2earth_qgis.gui.mask_preview import Wish
+from text2earth_qgis.gui.canvas.mask_preview import Wish
 from text2earth_qgis.gui.panels.bands import BandsPanel
 from text2earth_qgis.gui.panels.brush_bar import BrushBar
 from text2earth_qgis.gui.panels.fields import PromptEdit, SeedField, fold

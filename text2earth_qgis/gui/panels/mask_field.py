@@ -12,9 +12,9 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QToolButton, QWidget
 
 from text2earth_qgis.core.imagery.masks import Shapes
+from text2earth_qgis.gui.canvas.scratch_mask import is_mask
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.panels.polygons import PolygonField
-from text2earth_qgis.gui.scratch_mask import is_mask
 
 NO_LAYER = "No mask yet"
 

@@ -19,8 +19,8 @@ from text2earth_qgis.core.imagery import regions
 from text2earth_qgis.core.imagery.rasters import crs_text, extent_of
 from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Json
 from text2earth_qgis.gui import ground, words
+from text2earth_qgis.gui.canvas.draw_extent import DrawExtent
 from text2earth_qgis.gui.icons import icon
-from text2earth_qgis.gui.map_tools.draw_extent import DrawExtent
 from text2earth_qgis.gui.panels.advanced import AdvancedPanel
 from text2earth_qgis.gui.panels.fields import GsdField, PromptEdit, SeedField, fold
 from text2earth_qgis.gui.panels.regions import RegionsPanel

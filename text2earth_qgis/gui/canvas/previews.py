@@ -18,7 +18,7 @@ from text2earth_qgis.core.runs.watcher import Standing
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.schemas import Link
 from text2earth_qgis.core.wire.transport import AsyncClient
-from text2earth_qgis.gui.preview_item import PreviewItem
+from text2earth_qgis.gui.canvas.preview_item import PreviewItem
 
 
 class Previews(QObject):

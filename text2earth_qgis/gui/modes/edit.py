@@ -18,15 +18,15 @@ from text2earth_qgis.core.layers import source_of
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.schemas import Json
+from text2earth_qgis.gui.canvas.brush import Brush
+from text2earth_qgis.gui.canvas.mask_preview import MaskPreview
+from text2earth_qgis.gui.canvas.scratch_mask import add_mask, is_mask, paint, restore_mask
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.debounce import Latest, Look
-from text2earth_qgis.gui.map_tools.brush import Brush
-from text2earth_qgis.gui.mask_preview import MaskPreview
-from text2earth_qgis.gui.mode import Mode
+from text2earth_qgis.gui.modes.mode import Mode
 from text2earth_qgis.gui.panels.edit import EditPanel
 from text2earth_qgis.gui.panels.plan import PlanPanel
 from text2earth_qgis.gui.runner import Runner
-from text2earth_qgis.gui.scratch_mask import add_mask, is_mask, paint, restore_mask
 
 WINDOW = 256  # pixels, of a model that does not say
 PAUSE_MS = 350  # in which the next stroke may come

@@ -16,10 +16,10 @@ from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery import regions
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.wire.schemas import GenerateInputs, Json, Plan, Polygons
+from text2earth_qgis.gui.canvas.footprint import Footprint
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.debounce import Latest, Look
-from text2earth_qgis.gui.footprint import Footprint
-from text2earth_qgis.gui.mode import Mode
+from text2earth_qgis.gui.modes.mode import Mode
 from text2earth_qgis.gui.panels.plan import PlanPanel, price
 from text2earth_qgis.gui.panels.request import RequestPanel
 from text2earth_qgis.gui.planner import Planner

@@ -1,1 +1,0 @@
-"""Map tools: what the user does on the canvas."""
