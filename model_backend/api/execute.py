@@ -23,7 +23,7 @@ from model_backend.api.status import poll_headers, status_info
 from model_backend.api.uploads import stored
 from model_backend.api.wire import digest, loads
 from model_backend.errors import BackendError, InvalidInput
-from model_backend.jobs.rows import Job, Result, Submission, Wish
+from model_backend.jobs.rows import Job, RequestedOutputs, Result, Submission
 from model_backend.jobs.uploads import Uploads
 from model_backend.jobs.values import JSON, STEPS_PER_SECOND, answer, known_of, pause_of
 from model_backend.models.registry import Registry
@@ -40,7 +40,7 @@ class Execution:
 
     process: Process[Any]
     inputs: dict[str, Any]
-    wish: Wish
+    requested: RequestedOutputs
     digest: str
 
 
@@ -53,8 +53,8 @@ def read(process: Process[Any], body: bytes) -> Execution:
     if not isinstance(inputs, dict):
         raise InvalidInput("inputs", "`inputs` must be an object.", value=inputs, allowed="an object")
     response = _response(request.get("response", "raw"))
-    wish = Wish(response, _outputs(process, outputs))
-    return Execution(process, inputs, wish, digest(process.id, inputs, outputs, response))
+    requested = RequestedOutputs(response, _outputs(process, outputs))
+    return Execution(process, inputs, requested, digest(process.id, inputs, outputs, response))
 
 
 def wants_async(process: Process[Any], prefer: list[str]) -> bool:
@@ -88,7 +88,7 @@ async def respond(backend: Backend, base: str, request: Request, process: Proces
     execution = await run_in_threadpool(read, process, await request.body())
     prefer = request.headers.getlist("prefer")
     if not wants_async(process, prefer):
-        return render(backend, base, "", execution.wish, await wait(backend, owner, execution))
+        return render(backend, base, "", execution.requested, await wait(backend, owner, execution))
     job = await run_in_threadpool(submit, backend, owner, execution, key)
     info = await run_in_threadpool(status_info, backend, base, job)
     applied = {"Preference-Applied": "respond-async"} if "respond-async" in _tokens(prefer) else {}
@@ -153,7 +153,7 @@ def _submission(
         process=execution.process.id,
         digest=execution.digest,
         inputs=inputs.model_dump(mode="json"),
-        wish=execution.wish,
+        requested=execution.requested,
         totals=totals,
         variants=plan.variants if plan else 1,
         layout=layout,

@@ -178,7 +178,7 @@ def dismiss(job: str, request: Request, backend: TheBackend, base: Base) -> dict
 @_get("/jobs/{job}/results")
 def job_results(found: OwnJob, backend: TheBackend, base: Base) -> Response:
     """Return the outputs the request wanted, in the form it wanted."""
-    return results.render(backend, base, found.id, found.wish, results.of_job(backend, found))
+    return results.render(backend, base, found.id, found.requested, results.of_job(backend, found))
 
 
 @_get("/jobs/{job}/results/{name}")

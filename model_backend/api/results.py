@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 
 from model_backend.api.backend import Backend
 from model_backend.errors import JobFailed, NoSuchResult, ResultNotReady, Unauthorized
-from model_backend.jobs.rows import UNFINISHED, Job, Result, Wish
+from model_backend.jobs.rows import UNFINISHED, Job, RequestedOutputs, Result
 
 LINK_SECONDS = 24 * 3600  # that a signed link is good for
 EXTENSIONS = {"image/tiff": ".tif", "application/json": ".json", "application/geo+json": ".json"}
@@ -80,10 +80,12 @@ def of_job(backend: Backend, job: Job) -> list[Result]:
     return backend.store.results(job.owner, job.id)
 
 
-def render(backend: Backend, base: str, job: str, wish: Wish, results: list[Result]) -> Response:
+def render(
+    backend: Backend, base: str, job: str, requested: RequestedOutputs, results: list[Result]
+) -> Response:
     """Return the outputs a request wanted, in the form it wanted."""
-    wanted = [r for r in results if not wish.outputs or r.output in wish.outputs]
-    if wish.response == "document":
+    wanted = [r for r in results if not requested.outputs or r.output in requested.outputs]
+    if requested.response == "document":
         return JSONResponse({r.output: _entry(backend, base, job, r) for r in wanted})
     if all(r.file for r in wanted):
         links = [_header(link(backend, base, job, r), r.output) for r in wanted]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from model_backend.errors import Cancelled, Declined
-from model_backend.jobs.rows import Claim, Piece, Result, Status, migrate
+from model_backend.jobs.rows import Claim, FinishedBlock, Result, Status, migrate
 from model_backend.schemas import Plan
 
 # A block that may be claimed; the step that joins a variant's blocks waits for all of them.
@@ -150,14 +150,14 @@ class Claims:
                 (file, sha256, approximate, claim.job, claim.number),
             )
 
-    def pieces(self, claim: Claim) -> list[Piece]:
+    def finished_blocks(self, claim: Claim) -> list[FinishedBlock]:
         """Return the finished blocks of a claim's variant, in order."""
         rows = self._rows(
             "SELECT number, file, sha256, profile, approximate FROM block WHERE job = ? AND variant = ?"
             " AND part IS NOT NULL AND status = 'successful' ORDER BY part",
             (claim.job, claim.variant),
         )
-        return [Piece(**{**row, "approximate": bool(row["approximate"])}) for row in rows]
+        return [FinishedBlock(**{**row, "approximate": bool(row["approximate"])}) for row in rows]
 
     def redo(self, claim: Claim, numbers: Sequence[int]) -> None:
         """Have finished blocks of a job made again, which counts as a death, and put the claim back."""

@@ -1,4 +1,4 @@
-"""What the stories share: where they report to, what they work with, how results are named and described.
+"""What the handlers share: where they report to, what they work with, how results are named and described.
 
 Knows the store's rows and a job's folder; pixels are made in ``engine``, files in ``raster``.
 """
@@ -27,8 +27,8 @@ if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
     from model_backend.models.loader import Model
 
 
-class Watch(Protocol):
-    """Where a story reports to; ``step`` and ``say`` raise Cancelled when the job is not to go on."""
+class Reporter(Protocol):
+    """Where a handler reports to; ``step`` and ``say`` raise Cancelled when the job is not to go on."""
 
     def say(self, message: str) -> None:
         """Tell the owner what is being done."""
@@ -52,23 +52,25 @@ class Watch(Protocol):
 
 @dataclass(frozen=True)
 class JobContext:
-    """What a story works with; files go into ``folder``, which is the attempt's own."""
+    """What a handler works with; files go into ``folder``, which is the attempt's own."""
 
     settings: Settings
     store: Store
     cache: ModelCache
-    watch: Watch
+    reporter: Reporter
     folder: Path
 
 
-def loaded(recipe: Recipe, bench: JobContext) -> Model:
+def loaded(recipe: Recipe, context: JobContext) -> Model:
     """Return the model of a recipe, loaded; tells the owner which words of the prompts it will not read."""
-    if not bench.cache.has(recipe.model, recipe.revision):
-        bench.watch.say(f"Loading the model {recipe.model}.")
-    model = bench.cache.get(recipe.model, recipe.revision)
+    if not context.cache.has(recipe.model, recipe.revision):
+        context.reporter.say(f"Loading the model {recipe.model}.")
+    model = context.cache.get(recipe.model, recipe.revision)
     lost = {name: tokens for name, text in _prompts(recipe).items() if (tokens := model.tokens_lost(text))}
     for name, tokens in lost.items():
-        bench.watch.note(f"The {name} is longer than the model reads: its last {tokens} tokens were ignored.")
+        context.reporter.note(
+            f"The {name} is longer than the model reads: its last {tokens} tokens were ignored."
+        )
     return model
 
 
@@ -81,17 +83,17 @@ def _prompts(recipe: Recipe) -> dict[str, str]:
     return {name: text for text, name in texts.items()}
 
 
-def learn_rate(plan: Plan, bench: JobContext) -> None:
+def learn_rate(plan: Plan, context: JobContext) -> None:
     """Remember how long an evaluation took, once all steps of a variant are done."""
-    if bench.watch.seconds is not None:
-        bench.cache.measured(plan.recipe.model, bench.watch.seconds * plan.variants / plan.evaluations)
+    if context.reporter.seconds is not None:
+        context.cache.measured(plan.recipe.model, context.reporter.seconds * plan.variants / plan.evaluations)
 
 
 def origin(
-    profile: str, approximate: bool, recipe: Recipe, bench: JobContext, record_prompt: bool
+    profile: str, approximate: bool, recipe: Recipe, context: JobContext, record_prompt: bool
 ) -> provenance.Provenance:
     """Return where the pixels of a recipe come from, as files say it; ``profile`` is its digest."""
-    card = bench.cache.card(recipe.model, recipe.revision)
+    card = context.cache.card(recipe.model, recipe.revision)
     return provenance.Provenance(
         model=card.title,
         licence=card.licence,

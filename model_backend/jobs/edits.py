@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from model_backend import processes
 from model_backend.engine.composite import Join, cast, continued
 from model_backend.jobs import space
-from model_backend.jobs.context import JobContext, Names, Watch, learn_rate, loaded, origin
+from model_backend.jobs.context import JobContext, Names, Reporter, learn_rate, loaded, origin
 from model_backend.jobs.rows import Claim, Result
 from model_backend.jobs.uploads import Uploads
 from model_backend.processes import edit, extend
@@ -30,39 +30,39 @@ if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
     from model_backend.models.loader import Model
 
 
-def run(claim: Claim, bench: JobContext) -> list[Result]:
+def run(claim: Claim, context: JobContext) -> list[Result]:
     """Make one variant of an edit or of an extension."""
     assert claim.plan is not None
-    plan, watch = claim.plan, bench.watch
+    plan, reporter = claim.plan, context.reporter
     inputs: edit.Painting = processes.get(claim.process).parse(claim.inputs)
     recipe = plan.recipe.variant(claim.variant)
-    space.take(bench.folder, edit.file_bytes(plan))
-    files = Uploads(bench.settings).files_of(bench.store.owner(claim.job), inputs)
-    model = loaded(recipe, bench)
-    ready = _ready(inputs, files, model, bench)
+    space.take(context.folder, edit.file_bytes(plan))
+    files = Uploads(context.settings).files_of(context.store.owner(claim.job), inputs)
+    model = loaded(recipe, context)
+    ready = _ready(inputs, files, model, context)
     which = "" if plan.variants == 1 else f" variant {claim.variant + 1} of {plan.variants}"
-    watch.say(f"Painting{which}.")
+    reporter.say(f"Painting{which}.")
     work = painter(model, recipe, ready)
-    painted = work.view(watch, overlap(recipe.grid, ready.canvas))
-    learn_rate(plan, bench)
-    patch = join(ready, painted, recipe, watch)
-    watch.say("Writing the file.")
+    painted = work.view(reporter, overlap(recipe.grid, ready.canvas))
+    learn_rate(plan, context)
+    patch = join(ready, painted, recipe, reporter)
+    reporter.say("Writing the file.")
     profile = work.profile
-    made = origin(profile.digest, profile.approximate, recipe, bench, inputs.record_prompt)
-    names = Names(claim, bench.folder)
-    with space.reserved(bench.folder, edit.file_bytes(plan)):
+    made = origin(profile.digest, profile.approximate, recipe, context, inputs.record_prompt)
+    names = Names(claim, context.folder)
+    with space.reserved(context.folder, edit.file_bytes(plan)):
         bands = write_edit(names.image, ready.source, patch, plan, recipe, made)
     whole = ready.source.box
     at = ready.at.model_copy(update={"col": ready.at.col - whole.col, "row": ready.at.row - whole.row})
-    watch.picture(picture(names.image, at, *_shown(ready, recipe)))
+    reporter.picture(picture(names.image, at, *_shown(ready, recipe)))
     title = "Edited imagery" if recipe.process == "edit" else "Extended imagery"
     return names.results(f"{title} (cloud-optimized GeoTIFF)", recipe, made, bands)
 
 
-def _ready(inputs: edit.Painting, files: edit.Files, model: Model, bench: JobContext) -> edit.Ready:
+def _ready(inputs: edit.Painting, files: edit.Files, model: Model, context: JobContext) -> edit.Ready:
     if isinstance(inputs, EditInputs):
-        return edit.prepare(inputs, files, model.card, bench.settings)
-    return extend.prepare(inputs, files, model.card, bench.settings)
+        return edit.prepare(inputs, files, model.card, context.settings)
+    return extend.prepare(inputs, files, model.card, context.settings)
 
 
 def painter(model: Model, recipe: Recipe, ready: edit.Ready) -> Edit:
@@ -78,7 +78,7 @@ def painter(model: Model, recipe: Recipe, ready: edit.Ready) -> Edit:
     return Edit(model, Request.of(recipe), Canvas(ready.canvas, view, paint, known), recipe.edit.strength)
 
 
-def join(ready: edit.Ready, painted: View, recipe: Recipe, watch: Watch) -> Patch:
+def join(ready: edit.Ready, painted: View, recipe: Recipe, reporter: Reporter) -> Patch:
     """Return the raster's new values in the mask, out of a repainted view of the canvas.
 
     The view comes back onto the raster's grid and into its values, takes the tone of the surroundings along
@@ -86,18 +86,18 @@ def join(ready: edit.Ready, painted: View, recipe: Recipe, watch: Watch) -> Patc
     pixel of the mask's box.
     """
     source, box = ready.source, ready.join
-    watch.say("Joining it to its surroundings.")
+    reporter.say("Joining it to its surroundings.")
     known = read_known(source, box)
     border = Join(ready.mask, known, ready.spacing, ready.feather, new_land=recipe.process == "extend")
     view = ready.work.back(painted, ready.canvas, box)
     values: dict[int, NDArray[Any]] = {}
     for number, band in enumerate(source.roles.visible):
-        watch.say("Joining it to its surroundings.")
+        reporter.say("Joining it to its surroundings.")
         made = border.band(read(source, box, [band])[0], ready.stretch.band(view, number))
         values[band] = cast(made, source.dtype, source.nodata)
     assert recipe.edit is not None
     if recipe.edit.extra_bands == "match" and source.roles.extra:
-        watch.say("Matching the other bands.")
+        reporter.say("Matching the other bands.")
         values |= _borrowed(ready, known, values, border)
     return Patch(ready.at, ready.paint, values)
 

@@ -2,7 +2,7 @@
 
 Every block keeps its thumbnail beside its pixels, so that whoever works on the scene, after whatever death,
 sees what all have made. Knows boxes and a job's folder; does not know how often a picture may be written
-(that is the watch's).
+(that is the reporter's).
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class Store(Claims):
                 " updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job, s.owner, s.process, json.dumps(s.inputs),
-                    s.plan.model_dump_json() if s.plan else None, json.dumps(asdict(s.wish)),
+                    s.plan.model_dump_json() if s.plan else None, json.dumps(asdict(s.requested)),
                     s.bytes, s.digest, s.key, now, now,
                 ),
             )  # fmt: skip

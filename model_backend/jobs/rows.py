@@ -120,7 +120,7 @@ def migrate(db: sqlite3.Connection) -> None:
 
 
 @dataclass(frozen=True)
-class Wish:
+class RequestedOutputs:
     """What a request wants to see: the form, and per output its transmission mode (None: default)."""
 
     response: Literal["raw", "document"] = "raw"
@@ -138,7 +138,7 @@ class Submission:
     process: str
     digest: str
     inputs: dict[str, Any]
-    wish: Wish
+    requested: RequestedOutputs
     totals: tuple[int, ...]  # evaluations of each block of a variant
     variants: int = 1
     layout: float | None = None
@@ -163,7 +163,7 @@ class Job:
     status: Status
     message: str
     plan: Plan | None
-    wish: Wish
+    requested: RequestedOutputs
     created: float
     started: float | None
     finished: float | None
@@ -199,7 +199,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Piece:
+class FinishedBlock:
     """A finished block: its pixels in a ``file`` (path below the job's folder), and what they hang on."""
 
     number: int
@@ -236,7 +236,7 @@ def job_of(row: sqlite3.Row) -> Job:
     """Read a Job from a row of ``store.JOBS``."""
     return Job(
         plan=Plan.model_validate_json(row["plan"]) if row["plan"] else None,
-        wish=Wish(**json.loads(row["wish"])),
+        requested=RequestedOutputs(**json.loads(row["wish"])),
         **{name: row[name] for name in _PLAIN},
     )
 

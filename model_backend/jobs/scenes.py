@@ -20,85 +20,85 @@ from model_backend import processes
 from model_backend.engine.blocks import Blocks
 from model_backend.errors import Cancelled
 from model_backend.jobs import edits, space
-from model_backend.jobs.context import JobContext, Names, Watch, loaded, origin
+from model_backend.jobs.context import JobContext, Names, Reporter, loaded, origin
 from model_backend.jobs.preview import Preview
-from model_backend.jobs.rows import Claim, Piece, Result
+from model_backend.jobs.rows import Claim, FinishedBlock, Result
 from model_backend.jobs.values import STEPS_PER_SECOND, answer, pause_of
 from model_backend.processes.generate import block_bytes, file_bytes
 from model_backend.raster import writer
 from model_backend.schemas import Recipe
 
 
-def generate(claim: Claim, bench: JobContext) -> list[Result]:
+def generate(claim: Claim, context: JobContext) -> list[Result]:
     """Make a block of a scene, or join the blocks of one that is complete."""
     assert claim.plan is not None
     recipe = claim.plan.recipe.variant(claim.variant)
-    card = bench.cache.card(recipe.model, recipe.revision)
+    card = context.cache.card(recipe.model, recipe.revision)
     blocks = Blocks.of(recipe.grid, card.engine, card.vae_factor)
     if claim.part is None:
-        return _join(claim, recipe, blocks, bench)
-    _make(claim, recipe, blocks, bench)
+        return _join(claim, recipe, blocks, context)
+    _make(claim, recipe, blocks, context)
     return []
 
 
-def _make(claim: Claim, recipe: Recipe, blocks: Blocks, bench: JobContext) -> None:
+def _make(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> None:
     """Compute the pixels of a block and keep them on disk."""
     assert claim.plan is not None
     assert claim.part is not None
-    box, watch = blocks[claim.part], bench.watch
-    space.take(bench.folder, block_bytes(box))
-    loaded(recipe, bench)
-    scene = bench.cache.scene(recipe)
-    goes_on = claim.part == bench.cache.next_block
-    again = bench.store.begin(claim, scene.profile.digest)
+    box, reporter = blocks[claim.part], context.reporter
+    space.take(context.folder, block_bytes(box))
+    loaded(recipe, context)
+    scene = context.cache.scene(recipe)
+    goes_on = claim.part == context.cache.next_block
+    again = context.store.begin(claim, scene.profile.digest)
     if again:
-        watch.note(
+        reporter.note(
             "The device or its software changed on the way, so the image was begun anew"
             f" ({again} of {len(blocks)} parts had been made)."
         )
-    watch.say(
+    reporter.say(
         "Making the image."
         if claim.plan.variants == 1
         else f"Making variant {claim.variant + 1} of {claim.plan.variants}."
     )
-    preview = Preview(bench.folder.parent, blocks, claim.number - claim.part)
-    pixels = scene.pixels(box, _Seen(watch, preview, bench.folder))
-    file = bench.folder / "block.tif"
+    preview = Preview(context.folder.parent, blocks, claim.number - claim.part)
+    pixels = scene.pixels(box, _Seen(reporter, preview, context.folder))
+    file = context.folder / "block.tif"
     digest = writer.write_block(file, pixels, box, recipe.frame)
-    preview.keep(bench.folder, pixels.transpose(1, 2, 0))
-    watch.picture(preview.picture())
-    where = file.relative_to(bench.folder.parent).as_posix()
-    bench.store.keep(claim, where, digest, scene.profile.approximate)
-    if goes_on and watch.seconds is not None:  # else it took more evaluations than were planned
-        bench.cache.measured(recipe.model, watch.seconds / claim.total)
-    bench.cache.keep(claim.part + 1, blocks.rest(claim.part + 1))
+    preview.keep(context.folder, pixels.transpose(1, 2, 0))
+    reporter.picture(preview.picture())
+    where = file.relative_to(context.folder.parent).as_posix()
+    context.store.keep(claim, where, digest, scene.profile.approximate)
+    if goes_on and reporter.seconds is not None:  # else it took more evaluations than were planned
+        context.cache.measured(recipe.model, reporter.seconds / claim.total)
+    context.cache.keep(claim.part + 1, blocks.rest(claim.part + 1))
 
 
-def _join(claim: Claim, recipe: Recipe, blocks: Blocks, bench: JobContext) -> list[Result]:
+def _join(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> list[Result]:
     """Join the blocks of a variant to its file, and describe it."""
     assert claim.plan is not None
-    folder = bench.folder.parent
-    pieces = bench.store.pieces(claim)
-    bench.watch.say("Writing the file.")
-    lost = [piece.number for piece in pieces if not _is_whole(piece, folder)]
+    folder = context.folder.parent
+    parts = context.store.finished_blocks(claim)
+    context.reporter.say("Writing the file.")
+    lost = [part.number for part in parts if not _is_whole(part, folder)]
     if lost:
-        bench.store.redo(claim, lost)
+        context.store.redo(claim, lost)
         raise Cancelled
-    bench.watch.picture(Preview(folder, blocks, pieces[0].number).picture())
-    approximate = any(piece.approximate for piece in pieces)
-    made = origin(pieces[0].profile, approximate, recipe, bench, bool(claim.inputs["record_prompt"]))
-    names = Names(claim, bench.folder)
-    files = [(box, folder / piece.file) for box, piece in zip(blocks, pieces, strict=True)]
-    with space.reserved(bench.folder, file_bytes(claim.plan)):
+    context.reporter.picture(Preview(folder, blocks, parts[0].number).picture())
+    approximate = any(part.approximate for part in parts)
+    made = origin(parts[0].profile, approximate, recipe, context, bool(claim.inputs["record_prompt"]))
+    names = Names(claim, context.folder)
+    files = [(box, folder / part.file) for box, part in zip(blocks, parts, strict=True)]
+    with space.reserved(context.folder, file_bytes(claim.plan)):
         writer.write_scene(names.image, files, claim.plan, recipe, made)
     return names.results("Synthetic imagery (cloud-optimized GeoTIFF)", recipe, made)
 
 
-def _is_whole(piece: Piece, folder: Path) -> bool:
+def _is_whole(part: FinishedBlock, folder: Path) -> bool:
     """Say whether the file of a block is what was written."""
     try:
-        with (folder / piece.file).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == piece.sha256
+        with (folder / part.file).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == part.sha256
     except OSError:
         return False
 
@@ -107,29 +107,29 @@ def _is_whole(piece: Piece, folder: Path) -> bool:
 class _Seen:
     """Watches a block; what is seen of it becomes a part of what is seen of the scene."""
 
-    watch: Watch
+    reporter: Reporter
     preview_of: Preview
     folder: Path
 
     def step(self, done: int, total: int) -> None:
         """Pass it on."""
-        self.watch.step(done, total)
+        self.reporter.step(done, total)
 
     def preview(self, rgb: NDArray[np.uint8]) -> None:
         """Show the scene with ``rgb`` in the place of the block."""
         self.preview_of.keep(self.folder, rgb)
-        self.watch.preview(self.preview_of.picture())
+        self.reporter.preview(self.preview_of.picture())
 
 
-def values(claim: Claim, bench: JobContext) -> list[Result]:
+def values(claim: Claim, context: JobContext) -> list[Result]:
     """Answer a process that makes no scene, after the pause it was asked for."""
     inputs = processes.get(claim.process).parse(claim.inputs)
     steps = STEPS_PER_SECOND * pause_of(inputs)
     began = time.monotonic()
     for step in range(steps):
-        bench.watch.step(step, 1 + steps)
+        context.reporter.step(step, 1 + steps)
         time.sleep(max(0.0, began + (step + 1) / STEPS_PER_SECOND - time.monotonic()))
-    return answer(inputs, bench.settings, bench.store, bench.store.owner(claim.job))
+    return answer(inputs, context.settings, context.store, context.store.owner(claim.job))
 
 
 STORIES: dict[str, Callable[[Claim, JobContext], list[Result]]] = {

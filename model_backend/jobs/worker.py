@@ -39,8 +39,8 @@ MEASURE_SECONDS = 1.0  # of steps, before what they took is trusted more than th
 PREVIEW_PIXELS = 1024
 
 
-class Watch:
-    """What a story reports to: the store hears of every step and answers whether to go on."""
+class BlockReporter:
+    """What a handler reports to: the store hears of every step and answers whether to go on."""
 
     def __init__(self, store: Store, claim: Claim, lease: float, preview: Path) -> None:
         self._store, self._claim, self._lease, self._preview = store, claim, lease, preview
@@ -170,12 +170,12 @@ class Worker:
 
     def _do(self, claim: Claim) -> None:
         settings, store = self._settings, self._store
-        watch = Watch(store, claim, settings.lease_seconds, self._files.preview(claim.job))
+        reporter = BlockReporter(store, claim, settings.lease_seconds, self._files.preview(claim.job))
         try:
             with LeaseKeeper(store, claim, settings.lease_seconds):
-                bench = JobContext(settings, store, self._cache, watch, self._files.attempt(claim))
-                results = scenes.STORIES[claim.process](claim, bench)
-                store.finish(claim, results, watch.notes)
+                context = JobContext(settings, store, self._cache, reporter, self._files.attempt(claim))
+                results = scenes.STORIES[claim.process](claim, context)
+                store.finish(claim, results, reporter.notes)
             if claim.part is None:
                 self._files.forget_blocks(store)
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from model_backend.jobs.rows import Submission, Wish
+from model_backend.jobs.rows import RequestedOutputs, Submission
 from model_backend.jobs.uploads import Uploads
 from model_backend.models.registry import Registry
 from model_backend.processes import edit, extend, generate
@@ -29,4 +29,6 @@ def submission(settings: Settings, process: str, wish: Mapping[str, Any]) -> Sub
         plan = kind.plan(inputs, Uploads(settings).files_of(OWNER, inputs), registry, settings, None)
         told = {"totals": (plan.evaluations // plan.variants,)}
     given = inputs.model_dump(mode="json")
-    return Submission(OWNER, process, "d", given, Wish(), variants=plan.variants, plan=plan, **told)
+    return Submission(
+        OWNER, process, "d", given, RequestedOutputs(), variants=plan.variants, plan=plan, **told
+    )

@@ -60,7 +60,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 PROGRAM = """
 import json, resource, sys
 from pathlib import Path
-from model_backend.jobs.rows import Submission, Wish
+from model_backend.jobs.rows import Submission, RequestedOutputs
 from model_backend.jobs.worker import Worker
 from model_backend.models.registry import Registry
 from model_backend.processes import generate
@@ -77,7 +77,7 @@ inputs = generate.PROCESS.parse({
 })
 plan = generate.plan(inputs, registry, settings, None)
 job = worker._store.submit(
-    Submission("ada", "generate", "d", inputs.model_dump(mode="json"), Wish(),
+    Submission("ada", "generate", "d", inputs.model_dump(mode="json"), RequestedOutputs(),
         generate.blocks(plan, registry), plan.variants, generate.layout_seconds(plan), plan),
     max_jobs=1, free=10**12,
 )

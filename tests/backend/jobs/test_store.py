@@ -16,7 +16,7 @@ from model_backend.errors import Cancelled, Conflict, Declined, NoSuchJob, TooMa
 from model_backend.jobs.claims import choose
 from model_backend.jobs.files import Files
 from model_backend.jobs.queue import Store
-from model_backend.jobs.rows import MIGRATIONS, Filter, Job, Result, Submission, Wish
+from model_backend.jobs.rows import MIGRATIONS, Filter, Job, RequestedOutputs, Result, Submission
 
 LEASE = 30.0
 PLENTY = 10**12
@@ -30,7 +30,14 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def put(store: Store, owner: str = "ada", blocks: tuple[int, ...] = (10,), **more: object) -> Job:
-    fields = {"process": "echo", "digest": "d", "inputs": {}, "wish": Wish(), "rate": 2.0, **more}
+    fields = {
+        "process": "echo",
+        "digest": "d",
+        "inputs": {},
+        "requested": RequestedOutputs(),
+        "rate": 2.0,
+        **more,
+    }
     return store.submit(Submission(owner=owner, totals=blocks, **fields), max_jobs=100, free=PLENTY)
 
 
@@ -173,7 +180,13 @@ def test_a_key_names_one_request_of_one_owner(store: Store) -> None:
 
 def test_an_owner_has_so_many_unfinished_jobs(store: Store) -> None:
     def submit(owner: str) -> Job:
-        fields = {"process": "echo", "digest": "d", "inputs": {}, "wish": Wish(), "totals": (1,)}
+        fields = {
+            "process": "echo",
+            "digest": "d",
+            "inputs": {},
+            "requested": RequestedOutputs(),
+            "totals": (1,),
+        }
         return store.submit(Submission(owner=owner, **fields), max_jobs=2, free=PLENTY)
 
     submit("ada"), submit("ada"), submit("bob")
@@ -207,7 +220,7 @@ def test_a_scene_is_joined_when_its_blocks_are_there(store: Store) -> None:
             assert store.begin(claim, "profile") == 0
             store.keep(claim, f"{claim.number}-1/block.tif", str(claim.part), False)
         elif len(order) == 3:
-            pieces = store.pieces(claim)
+            pieces = store.finished_blocks(claim)
             assert [(piece.number, piece.sha256) for piece in pieces] == [(0, "0"), (1, "1")]
             store.redo(claim, [1])
             with pytest.raises(Cancelled):

@@ -16,7 +16,7 @@ import pytest
 
 from model_backend.jobs.files import Files
 from model_backend.jobs.queue import Store
-from model_backend.jobs.rows import Submission, Wish
+from model_backend.jobs.rows import RequestedOutputs, Submission
 from model_backend.jobs.supervisor import Supervisor
 from model_backend.jobs.worker import POLL
 from model_backend.settings import Settings
@@ -72,8 +72,8 @@ def worker(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def put(store: Store, pause: int) -> str:
-    wish, inputs = Wish(), {"message": "", "pause": pause}
-    submission = Submission("ada", "echo", "d", inputs, wish, totals=(10 * pause + 1,))
+    requested, inputs = RequestedOutputs(), {"message": "", "pause": pause}
+    submission = Submission("ada", "echo", "d", inputs, requested, totals=(10 * pause + 1,))
     return store.submit(submission, max_jobs=10, free=10**12).id
 
 

@@ -17,8 +17,8 @@ from model_backend.errors import Cancelled, ModelUnavailable
 from model_backend.jobs.cache import ModelCache
 from model_backend.jobs.files import Files
 from model_backend.jobs.queue import Store
-from model_backend.jobs.rows import Submission, Wish
-from model_backend.jobs.worker import Watch
+from model_backend.jobs.rows import RequestedOutputs, Submission
+from model_backend.jobs.worker import BlockReporter
 from model_backend.settings import Settings
 from tests.backend.conftest import NO_MODEL
 from tests.support.backend_process import Server, finished, status_in, submit, until
@@ -138,29 +138,29 @@ def test_models_beyond_the_memory_budget_are_forgotten(tiny: Path, tmp_path: Pat
 def test_previews_are_small_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model_backend.jobs.worker.PREVIEW_SECONDS", 3600.0)
     store, files = Store(tmp_path / "jobs.sqlite"), Files(tmp_path)
-    submission = Submission("ada", "echo", "d", {}, Wish(), totals=(10,))
+    submission = Submission("ada", "echo", "d", {}, RequestedOutputs(), totals=(10,))
     job = store.submit(submission, max_jobs=1, free=10**12).id
     claim = store.claim("w", 30, 3)
     assert claim is not None
     files.attempt(claim)
-    watch = Watch(store, claim, 30, files.preview(job))
-    watch.preview(np.full((3000, 2000, 3), 7, np.uint8))
+    reporter = BlockReporter(store, claim, 30, files.preview(job))
+    reporter.preview(np.full((3000, 2000, 3), 7, np.uint8))
     with Image.open(files.preview(job)) as picture:
         assert (picture.format, picture.size) == ("JPEG", (683, 1024))
     before = files.preview(job).read_bytes()
-    watch.preview(np.zeros((10, 10, 3), np.uint8))
+    reporter.preview(np.zeros((10, 10, 3), np.uint8))
     assert files.preview(job).read_bytes() == before, "not so soon after another"
-    watch.picture(np.zeros((10, 10, 3), np.uint8))
+    reporter.picture(np.zeros((10, 10, 3), np.uint8))
     assert files.preview(job).read_bytes() != before
     assert not list(files.of(job).glob("*.part"))
 
-    watch.step(1, 10)
-    watch.step(3, 10)
+    reporter.step(1, 10)
+    reporter.step(3, 10)
     assert store.job("ada", job).done == 3
-    assert watch.seconds is not None
+    assert reporter.seconds is not None
     store.dismiss("ada", job)
     with pytest.raises(Cancelled):
-        watch.step(4, 10)
+        reporter.step(4, 10)
     store.close()
 
 
@@ -169,26 +169,28 @@ def test_the_first_moments_do_not_overrule_an_estimate(
 ) -> None:
     store = Store(tmp_path / "jobs.sqlite")
     totals = (10, 10)
-    job = store.submit(Submission("ada", "echo", "d", {}, Wish(), totals, rate=6.0), max_jobs=1, free=1)
+    job = store.submit(
+        Submission("ada", "echo", "d", {}, RequestedOutputs(), totals, rate=6.0), max_jobs=1, free=1
+    )
     claim = store.claim("w", 30, 3)
     assert claim is not None
-    watch = Watch(store, claim, 30, tmp_path / "preview.jpg")
+    reporter = BlockReporter(store, claim, 30, tmp_path / "preview.jpg")
 
     def left() -> float:
         seconds = store.place(store.job("ada", job.id))[1]
         assert seconds is not None
         return seconds
 
-    watch.step(0, 10)
-    watch.step(5, 10)
+    reporter.step(0, 10)
+    reporter.step(5, 10)
     assert left() == 5 * 6 + 60, "five steps in no time may be chance"
-    watch.step(10, 10)
+    reporter.step(10, 10)
     assert left() < 1, "a whole block is no chance, and tells of the next"
     monkeypatch.setattr("model_backend.jobs.worker.MEASURE_SECONDS", 0.0)
     other = store.claim("w", 30, 3)
     assert other is not None
-    watch = Watch(store, other, 30, tmp_path / "preview.jpg")
-    watch.step(0, 10)
-    watch.step(5, 10)
+    reporter = BlockReporter(store, other, 30, tmp_path / "preview.jpg")
+    reporter.step(0, 10)
+    reporter.step(5, 10)
     assert left() < 1, "measured for long enough"
     store.close()
