@@ -28,9 +28,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from model_backend.benchmark.meter import Clock, Memory, Meter, matmul_peak, timed
 from model_backend.benchmark.stock import Stock, as_shipped
-from model_backend.engine.decode import Rgb
+from model_backend.engine.diffusion.decode import Rgb
+from model_backend.engine.diffusion.sampler import Lengths, trajectory_of
 from model_backend.engine.lattice import Layout, canvas_box
-from model_backend.engine.sampler import Lengths, trajectory_of
 from model_backend.engine.scene import Request, Scene
 from model_backend.models.card import ModelCard
 from model_backend.models.loader import Model

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from model_backend.engine.blocks import Blocks
-from model_backend.engine.decode import Rgb
+from model_backend.engine.diffusion.decode import Rgb
 from model_backend.engine.scene import Request
 from model_backend.models.card import ModelCard
 from model_backend.raster.provenance import Provenance

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from model_backend.engine.blocks import Blocks
+from model_backend.engine.diffusion.prompt_field import Prompt, PromptField
+from model_backend.engine.diffusion.sampler import trajectory_of
 from model_backend.engine.lattice import Count, Layout
-from model_backend.engine.regions import Prompt, PromptField
-from model_backend.engine.sampler import trajectory_of
 from model_backend.models.card import ModelCard
 from model_backend.models.schedule import Schedule
 from model_backend.schemas import Recipe

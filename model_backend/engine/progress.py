@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend.engine.decode import to_bytes
-from model_backend.engine.field import Batch
+from model_backend.engine.diffusion.decode import to_bytes
+from model_backend.engine.diffusion.latent_field import Batch
 from model_backend.engine.lattice import Layout, Window, share
 from model_backend.models.card import ModelCard
 from model_backend.schemas import Box

@@ -30,15 +30,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model_backend.engine.decode import Rgb, decode
-from model_backend.engine.field import Batch, Field, Plane
-from model_backend.engine.guidance import Guidance, finite
+from model_backend.engine.diffusion.decode import Rgb, decode
+from model_backend.engine.diffusion.guidance import Guidance, finite
+from model_backend.engine.diffusion.latent_field import Batch, Field, Plane
+from model_backend.engine.diffusion.leveled_noise import leveled_noise
+from model_backend.engine.diffusion.noise import Noise
+from model_backend.engine.diffusion.prompt_field import Prompt, PromptField
+from model_backend.engine.diffusion.sampler import advance, clean, trajectory_of
 from model_backend.engine.lattice import Layout, Window
-from model_backend.engine.leveled_noise import leveled_noise
-from model_backend.engine.noise import Noise
 from model_backend.engine.progress import Progress, Watch
-from model_backend.engine.regions import Prompt, PromptField
-from model_backend.engine.sampler import advance, clean, trajectory_of
 from model_backend.models.card import NO_LEVEL, ModelCard
 from model_backend.models.loader import Model
 from model_backend.models.profile import Profile

@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from model_backend.engine.active import canvas_around
-from model_backend.engine.composite import Join, cast, continued
-from model_backend.engine.edit import Canvas, Edit
+from model_backend.engine.editing.active_windows import canvas_around
+from model_backend.engine.editing.composite import Join, cast, continued
+from model_backend.engine.editing.edit import Canvas, Edit
 from model_backend.engine.progress import Quiet
 from model_backend.engine.scene import Request
 from model_backend.evaluation import metrics

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from model_backend.engine.composite import Join, cast
+from model_backend.engine.editing.composite import Join, cast
 from model_backend.evaluation import image_sets, judge
 from model_backend.models.card import ModelCard, read_card
 from model_backend.training import autoencoder, captions, data, loop, masks, sample

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_backend.engine.field import Batch
+from model_backend.engine.diffusion.latent_field import Batch
 from model_backend.engine.lattice import Window
 from model_backend.engine.progress import Progress, Quiet
 from model_backend.engine.scene import Request, Scene

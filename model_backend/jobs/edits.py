@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_backend import processes
-from model_backend.engine.composite import Join, cast, continued
+from model_backend.engine.editing.composite import Join, cast, continued
 from model_backend.jobs import space
 from model_backend.jobs.context import JobContext, Names, Reporter, learn_rate, loaded, origin
 from model_backend.jobs.rows import Claim, Result
@@ -26,7 +26,7 @@ from model_backend.raster.source import read, read_known
 from model_backend.schemas import EditInputs, Recipe
 
 if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
-    from model_backend.engine.edit import Edit, View
+    from model_backend.engine.editing.edit import Edit, View
     from model_backend.models.loader import Model
 
 
@@ -68,7 +68,7 @@ def _ready(inputs: edit.Painting, files: edit.Files, model: Model, context: JobC
 def painter(model: Model, recipe: Recipe, ready: edit.Ready) -> Edit:
     """Return the engine's part of an edit: what is there, and what is to be made of it."""
     assert recipe.edit is not None
-    from model_backend.engine.edit import Canvas, Edit
+    from model_backend.engine.editing.edit import Canvas, Edit
     from model_backend.engine.scene import Request
 
     view, known = ready.work.take(ready.canvas, ready.stretch)

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_backend.engine import cost
-from model_backend.engine.active import Active, canvas_around
-from model_backend.engine.composite import REACH, grow
+from model_backend.engine.diffusion.sampler import trajectory_of
+from model_backend.engine.editing.active_windows import Active, canvas_around
+from model_backend.engine.editing.composite import REACH, grow
 from model_backend.engine.lattice import Layout
-from model_backend.engine.sampler import trajectory_of
 from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
 from model_backend.models.card import ModelCard
 from model_backend.models.registry import Entry, Registry

@@ -12,7 +12,7 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 
-from model_backend.engine.edit import View
+from model_backend.engine.editing.edit import View
 from model_backend.jobs import edits
 from model_backend.models.loader import Model
 from model_backend.models.registry import Registry

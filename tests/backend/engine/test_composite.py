@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from model_backend.engine.composite import Join, cast, distance, grow
+from model_backend.engine.editing.composite import Join, cast, distance, grow
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]

@@ -7,9 +7,9 @@ import pytest
 import torch
 from diffusers.image_processor import VaeImageProcessor
 
-from model_backend.engine.decode import decode, to_bytes
+from model_backend.engine.diffusion.decode import decode, to_bytes
+from model_backend.engine.diffusion.noise import Noise
 from model_backend.engine.lattice import Layout, canvas_box
-from model_backend.engine.noise import Noise
 from model_backend.models.card import EngineParameters
 from model_backend.schemas import Box
 from tests.support.tiny_models import build_tiny, load_tiny

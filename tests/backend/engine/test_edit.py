@@ -10,9 +10,9 @@ import pytest
 import torch
 from diffusers import EulerDiscreteScheduler, StableDiffusionInpaintPipeline
 
-from model_backend.engine.active import canvas_around
-from model_backend.engine.edit import Canvas, Edit
-from model_backend.engine.leveled_noise import leveled_noise
+from model_backend.engine.diffusion.leveled_noise import leveled_noise
+from model_backend.engine.editing.active_windows import canvas_around
+from model_backend.engine.editing.edit import Canvas, Edit
 from model_backend.engine.scene import Request
 from model_backend.errors import JobFailed
 from model_backend.models import loader

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_backend.engine.diffusion.prompt_field import Prompt, PromptField
+from model_backend.engine.diffusion.sampler import Lengths
 from model_backend.engine.lattice import Count, Lattice, Layout, batch_of, canvas_box, cone, overlap, shares
-from model_backend.engine.regions import Prompt, PromptField
-from model_backend.engine.sampler import Lengths
 from model_backend.models.card import EngineParameters
 from model_backend.schemas import Box
 
@@ -160,7 +160,8 @@ def test_boxes_outside_and_canvases_of_broken_windows_are_refused():
 def test_planning_needs_no_torch():
     program = (
         "import sys; sys.modules.update(dict.fromkeys(['torch', 'diffusers', 'transformers']));"
-        "import model_backend.engine.cost, model_backend.engine.lattice, model_backend.engine.sampler;"
-        "import model_backend.engine.field, model_backend.engine.noise, model_backend.models.registry"
+        "from model_backend.engine import cost, lattice;"
+        "from model_backend.engine.diffusion import latent_field, noise, sampler;"
+        "from model_backend.models import registry"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

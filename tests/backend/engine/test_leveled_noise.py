@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model_backend.engine.leveled_noise import leveled_noise
-from model_backend.engine.noise import TONE, Noise
+from model_backend.engine.diffusion.leveled_noise import leveled_noise
+from model_backend.engine.diffusion.noise import TONE, Noise
 
 FIELD = Noise(seed=7, level=14, frame_hash=3)
 

@@ -8,8 +8,8 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from model_backend.engine import noise
-from model_backend.engine.noise import Noise, philox
+from model_backend.engine.diffusion import noise
+from model_backend.engine.diffusion.noise import Noise, philox
 
 ONES = 0xFFFFFFFF
 FIELD = Noise(seed=20250101, level=16, frame_hash=0xC0FFEE)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler
 
-from model_backend.engine.sampler import advance, clean, trajectory, trajectory_of
+from model_backend.engine.diffusion.sampler import advance, clean, trajectory, trajectory_of
 from model_backend.errors import ModelUnavailable
 from model_backend.models.card import EngineParameters
 from model_backend.models.schedule import Schedule, read_schedule

@@ -21,10 +21,10 @@ from diffusers import (
 from diffusers.image_processor import VaeImageProcessor
 
 from model_backend.engine.cost import count
-from model_backend.engine.decode import to_bytes
+from model_backend.engine.diffusion.decode import to_bytes
+from model_backend.engine.diffusion.leveled_noise import leveled_noise
+from model_backend.engine.diffusion.noise import Noise
 from model_backend.engine.lattice import canvas_box
-from model_backend.engine.leveled_noise import leveled_noise
-from model_backend.engine.noise import Noise
 from model_backend.engine.scene import Request, Scene
 from model_backend.errors import Cancelled, JobFailed
 from model_backend.models.card import EngineParameters, read_card

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from model_backend.engine.diffusion.tone_matching import match_tones
 from model_backend.engine.lattice import Lattice, Window, overlap
-from model_backend.engine.tone_matching import match_tones
 
 BOUNDS = range(-3, 49)
 LATTICE = Lattice(16, 12, 4, BOUNDS)

@@ -22,9 +22,9 @@ from model_backend.benchmark import random_weights, stock
 from model_backend.benchmark.meter import Memory, Meter, matmul_peak, timed
 from model_backend.benchmark.speed import Nobody
 from model_backend.benchmark.stock import Ask, Stock
+from model_backend.engine.diffusion.prompt_field import Prompt, PromptField
+from model_backend.engine.diffusion.sampler import Lengths
 from model_backend.engine.lattice import Layout
-from model_backend.engine.regions import Prompt, PromptField
-from model_backend.engine.sampler import Lengths
 from model_backend.engine.scene import Request, Scene
 from model_backend.evaluation import lattices, metrics
 from model_backend.evaluation.metrics import Lines

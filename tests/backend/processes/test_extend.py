@@ -14,7 +14,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.control import GroundControlPoint
 
-from model_backend.engine.composite import continued
+from model_backend.engine.editing.composite import continued
 from model_backend.errors import InvalidInput, TooLarge
 from model_backend.evaluation import metrics
 from model_backend.models.card import read_card

@@ -14,8 +14,8 @@ import pyproj
 import pytest
 import rasterio
 
+from model_backend.engine.diffusion.prompt_field import Prompt, PromptField
 from model_backend.engine.lattice import Layout
-from model_backend.engine.regions import Prompt, PromptField
 from model_backend.errors import InvalidInput, TooLarge
 from model_backend.models.registry import Registry
 from model_backend.processes import generate, plan

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.enums import ColorInterp
 
-from model_backend.engine.edit import View
+from model_backend.engine.editing.edit import View
 from model_backend.errors import InvalidInput
 from model_backend.processes import edit
 from tests.support.editing import GRIDS, NODATA, Editor, differences, facts, polygon, rich_scene

@@ -15,7 +15,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from model_backend.engine.edit import View
+from model_backend.engine.editing.edit import View
 from model_backend.errors import InvalidInput
 from model_backend.processes import edit
 from model_backend.raster.source import describe, read_known

@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model_backend.engine.regions import Batching, Mixture, Prompt
-from model_backend.engine.sampler import Step
+from model_backend.engine.diffusion.prompt_field import Batching, Mixture, Prompt
+from model_backend.engine.diffusion.sampler import Step
 from model_backend.errors import JobFailed
 from model_backend.models.card import NO_LEVEL
 from model_backend.models.loader import Model

@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import Point, Polygon
 
-from model_backend.engine import cost, outlines, regions
-from model_backend.engine.active import canvas_around
-from model_backend.engine.edit import Canvas, Edit
+from model_backend.engine import cost
+from model_backend.engine.diffusion import outlines, prompt_field
+from model_backend.engine.diffusion.prompt_field import Batching, Prompt, PromptField
+from model_backend.engine.diffusion.sampler import Lengths, Step
+from model_backend.engine.editing.active_windows import canvas_around
+from model_backend.engine.editing.edit import Canvas, Edit
 from model_backend.engine.lattice import Layout, Window, canvas_box
-from model_backend.engine.regions import Batching, Prompt, PromptField
-from model_backend.engine.sampler import Lengths, Step
 from model_backend.engine.scene import Request, Scene
 from model_backend.models.card import EngineParameters, read_card
 from model_backend.models.loader import Model, load
@@ -67,7 +68,7 @@ def needs(areas: PromptField) -> tuple[int, int]:
 def hard(areas: PromptField, rows: range, cols: range) -> dict[int, np.ndarray]:
     """Return the share of each latent that every prompt covers, before any blur."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(regions, "_BLUR", (0, 0, 1, 0, 0))
+        patch.setattr(prompt_field, "_BLUR", (0, 0, 1, 0, 0))
         return {number: share / 16 for number, share in areas._shares(rows, cols).items()}
 
 
@@ -150,7 +151,7 @@ class TestMasks:
             for number, share in whole.items():
                 expected = share[top + 10 : top + 10 + height, left + 10 : left + 10 + width]
                 np.testing.assert_array_equal(part.get(number, np.zeros_like(expected)), expected)
-            assert (sum(part.values()) == regions._WHOLE).all()
+            assert (sum(part.values()) == prompt_field._WHOLE).all()
 
     def test_many_edges_are_followed_in_parts(self, monkeypatch: pytest.MonkeyPatch):
         angles = np.linspace(0, 2 * np.pi, 3000, endpoint=False)
@@ -163,7 +164,9 @@ class TestMasks:
         parts = field(star)._shares(range(0, 26), range(0, 26))
         np.testing.assert_array_equal(whole[1], parts[1])
         area = Polygon(np.array(star.rings[0]).reshape(-1, 2) / REGION_UNITS).area
-        assert abs(whole[1].sum() / regions._WHOLE * 64 / area - 1) < 0.02  # lobes as narrow as a few points
+        assert (
+            abs(whole[1].sum() / prompt_field._WHOLE * 64 / area - 1) < 0.02
+        )  # lobes as narrow as a few points
 
 
 class TestBounds:
@@ -188,7 +191,7 @@ class TestBounds:
     def test_at_most_four_prompts_the_largest_first(self):
         strips = [region(f"{n}", ring((0, y), (64, y), (64, y + h), (0, y + h))) for n, y, h in STRIPS]
         mixture = field(*strips).mixture(Window(0, 0))
-        assert len(mixture.prompts) == regions.MOST_PROMPTS
+        assert len(mixture.prompts) == prompt_field.MOST_PROMPTS
         assert mixture.prompts[0] == 1
         assert mixture.weights is not None
         np.testing.assert_array_equal(mixture.weights.sum(0), 1)
@@ -280,7 +283,7 @@ class TestScenes:
 
     def test_groups_and_batches_change_no_bit(self, model: Model, monkeypatch: pytest.MonkeyPatch):
         whole = pixels(model, CANVAS, LAKE, ROAD, HOUSES, canvas=CANVAS)
-        monkeypatch.setattr(regions, "_GROUP", 1)
+        monkeypatch.setattr(prompt_field, "_GROUP", 1)
         np.testing.assert_array_equal(pixels(model, CANVAS, LAKE, ROAD, HOUSES, canvas=CANVAS), whole)
 
     def test_a_region_over_all_is_a_scene_of_its_prompt(self, model: Model):
@@ -301,7 +304,7 @@ class TestScenes:
         """One window, one step: what the UNet says to each prompt, guided and added up by hand."""
         import torch
 
-        from model_backend.engine.guidance import Guidance
+        from model_backend.engine.diffusion.guidance import Guidance
 
         areas = PromptField(BASE, [LAKE, HOUSES], Layout(SHORT, 8, CANVAS), guidance > 1)
         windows = [Window(0, 0), Window(1, 1), Window(3, 0), Window(0, 2)]

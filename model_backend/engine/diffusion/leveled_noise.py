@@ -17,7 +17,7 @@ from math import fsum, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend.engine.noise import TONE, Noise
+from model_backend.engine.diffusion.noise import TONE, Noise
 
 
 def leveled_noise(noise: Noise, rows: range, cols: range) -> NDArray[np.float32]:

@@ -22,9 +22,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from model_backend.engine.diffusion.outlines import Bools, Ints, Outline, Points
+from model_backend.engine.diffusion.sampler import Lengths
 from model_backend.engine.lattice import Count, Layout, Window
-from model_backend.engine.outlines import Bools, Ints, Outline, Points
-from model_backend.engine.sampler import Lengths
 from model_backend.schemas import REGION_UNITS, Region
 
 MOST_PROMPTS = 4  # of a window

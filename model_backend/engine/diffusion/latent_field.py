@@ -23,8 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from model_backend.engine.diffusion.tone_matching import match_tones
 from model_backend.engine.lattice import Latents, Lattice, Window, cone, shares
-from model_backend.engine.tone_matching import match_tones
 
 Batch = NDArray[np.float32]  # (windows, channels, window, window)
 

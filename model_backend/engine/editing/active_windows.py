@@ -16,9 +16,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from model_backend.engine.diffusion.prompt_field import PromptField
+from model_backend.engine.diffusion.sampler import Lengths
 from model_backend.engine.lattice import Count, Layout, Window, batch_of
-from model_backend.engine.regions import PromptField
-from model_backend.engine.sampler import Lengths
 from model_backend.models.card import EngineParameters
 from model_backend.schemas import Box
 

@@ -17,16 +17,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model_backend.engine.active import Active, Bools, slices_of, to_latents
-from model_backend.engine.field import Batch
-from model_backend.engine.guidance import Guidance, finite
+from model_backend.engine.diffusion.guidance import Guidance, finite
+from model_backend.engine.diffusion.latent_field import Batch
+from model_backend.engine.diffusion.leveled_noise import leveled_noise
+from model_backend.engine.diffusion.noise import Noise
+from model_backend.engine.diffusion.sampler import Step, advance, clean, trajectory_of
+from model_backend.engine.diffusion.tone_matching import match_tones
+from model_backend.engine.editing.active_windows import Active, Bools, slices_of, to_latents
 from model_backend.engine.lattice import Latents, Layout, Window, shares
-from model_backend.engine.leveled_noise import leveled_noise
-from model_backend.engine.noise import Noise
 from model_backend.engine.progress import PREVIEW_SIDE, Progress, Watch
-from model_backend.engine.sampler import Step, advance, clean, trajectory_of
 from model_backend.engine.scene import Request
-from model_backend.engine.tone_matching import match_tones
 from model_backend.models.card import NO_LEVEL
 from model_backend.models.loader import Model
 from model_backend.models.profile import Profile

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend.engine.membrane import Membrane, highest
+from model_backend.engine.editing.membrane import Membrane, highest
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]

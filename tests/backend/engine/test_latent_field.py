@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from model_backend.engine.field import Batch, Field, Plane
+from model_backend.engine.diffusion.latent_field import Batch, Field, Plane
+from model_backend.engine.diffusion.noise import Noise
 from model_backend.engine.lattice import Lattice, Window
-from model_backend.engine.noise import Noise
 
 NOISE = Noise(seed=3, level=16, frame_hash=1)
 ENDLESS = Lattice(8, 6, 2)

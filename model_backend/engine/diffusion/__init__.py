@@ -1,0 +1,1 @@
+"""Latent diffusion over many windows: noise, prompts, guidance, sampling, blending, decoding."""

@@ -1,0 +1,1 @@
+"""Repainting a part of a picture, and joining it to what stays."""
