@@ -19,16 +19,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from model_backend.arrays import RgbImage, UInt8Array
 from model_backend.benchmark.meter import Clock, Memory, Meter, matmul_peak, timed
 from model_backend.benchmark.stock import Stock, as_shipped
-from model_backend.engine.diffusion.decode import Rgb
 from model_backend.engine.diffusion.sampler import Lengths, trajectory_of
 from model_backend.engine.lattice import Layout, canvas_box
 from model_backend.engine.scene import Request, Scene
@@ -36,7 +34,7 @@ from model_backend.models.card import ModelCard
 from model_backend.models.loader import Model
 from model_backend.schemas import Box, Sampler
 
-Writer = Callable[[Request, Box, Rgb], None]
+Writer = Callable[[Request, Box, RgbImage], None]
 
 PROMPT = "a residential area with houses, roads and trees"
 _OFFICIAL: tuple[Sampler, int] = ("euler", 50)  # what Text2Earth's authors use
@@ -147,7 +145,7 @@ class _Way:
     steps: int
     outpainting: bool = False
     runs: Runs = field(default_factory=Runs)
-    _scene: Iterator[NDArray[np.uint8]] = field(default_factory=lambda: iter(()))
+    _scene: Iterator[UInt8Array] = field(default_factory=lambda: iter(()))
 
     def window(self, meter: Meter) -> None:
         """Make one window; outpainting goes on where it was, or begins a scene of three by three."""
@@ -218,7 +216,7 @@ class Nobody:
     def step(self, done: int, total: int) -> None:
         """Hear of a UNet call."""
 
-    def preview(self, rgb: NDArray[np.uint8]) -> None:
+    def preview(self, rgb: UInt8Array) -> None:
         """Look away."""
 
 
@@ -307,7 +305,7 @@ def _request(model: Model, settings: Settings, size: int) -> tuple[Request, Box]
     return request, box
 
 
-def _make(model: Model, settings: Settings, case: Case, meter: Meter) -> Rgb:
+def _make(model: Model, settings: Settings, case: Case, meter: Meter) -> RgbImage:
     request, box = _request(model, settings, case.size)
     return Scene(cast(Model, _Metered(model, meter, case.cutoff)), request).pixels(box, Nobody())
 

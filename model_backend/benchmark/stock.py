@@ -22,9 +22,9 @@ import diffusers
 import numpy as np
 import torch
 import transformers
-from numpy.typing import NDArray
 from PIL import Image
 
+from model_backend.arrays import BoolArray, UInt8Array
 from model_backend.benchmark.random_weights import SCHEDULER
 from model_backend.models.card import NO_LEVEL, ModelCard
 from model_backend.models.loader import Networks
@@ -54,12 +54,12 @@ class Stock:
         if pipeline.unet.class_embedding is not None:
             pipeline.unet.register_forward_pre_hook(self._give_level, with_kwargs=True)
 
-    def window(self, sampler: Sampler, steps: int) -> NDArray[np.uint8]:
+    def window(self, sampler: Sampler, steps: int) -> UInt8Array:
         """Return one window, (side, side, 3), with nothing around it."""
         blank = np.full((self.side, self.side, 3), 128, np.uint8)
         return self._call(sampler, steps, blank, np.ones(blank.shape[:2], np.bool_))
 
-    def outpaint(self, sampler: Sampler, steps: int, size: int) -> Iterator[NDArray[np.uint8]]:
+    def outpaint(self, sampler: Sampler, steps: int, size: int) -> Iterator[UInt8Array]:
         """Yield the scene of ``size`` pixels a side after each of its windows, row by row.
 
         Needs an inpainting model. A window keeps what is known and fills the rest.
@@ -92,9 +92,7 @@ class Stock:
         count = -(-max(0, size - self.side) // stride)
         return [min(i * stride, max(0, size - self.side)) for i in range(count + 1)]
 
-    def _call(
-        self, sampler: Sampler, steps: int, known: NDArray[np.uint8], unknown: NDArray[np.bool_]
-    ) -> NDArray[np.uint8]:
+    def _call(self, sampler: Sampler, steps: int, known: UInt8Array, unknown: BoolArray) -> UInt8Array:
         self.pipeline.scheduler = _scheduler(self.pipeline.scheduler.config, sampler)
         inputs: dict[str, Any] = {}
         if self.inpaints:

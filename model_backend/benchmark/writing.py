@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from model_backend.arrays import RgbImage
 from model_backend.engine.blocks import Blocks
-from model_backend.engine.diffusion.decode import Rgb
 from model_backend.engine.scene import Request
 from model_backend.models.card import ModelCard
 from model_backend.raster.provenance import Provenance
@@ -20,7 +20,7 @@ from model_backend.schemas import Box, Frame, GroundSampleDistance, Plan, Recipe
 _FRAME = Frame(crs="EPSG:32632", pixel_size=["1", "1"], anchor=[500_000, 5_200_000])
 
 
-def write(card: ModelCard, request: Request, box: Box, pixels: Rgb) -> None:
+def write(card: ModelCard, request: Request, box: Box, pixels: RgbImage) -> None:
     """Write the pixels of a box, (3, rows, columns), into a folder that is removed. Raises OSError."""
     plan = _plan(card, request, box)
     with TemporaryDirectory() as folder:

@@ -17,12 +17,12 @@ from functools import cached_property
 from typing import NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from model_backend.arrays import Float32Array
 from model_backend.models.card import EngineParameters
 from model_backend.schemas import Box
 
-Latents = NDArray[np.float32]  # (channels, rows, columns)
+Latents = Float32Array  # (channels, rows, columns)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Lattice:
         """Cells that the windows of consecutive pieces cover together."""
         return range(self.cells(pieces[0]).start, self.cells(pieces[-1]).stop)
 
-    def weight(self, piece: int) -> NDArray[np.float32]:
+    def weight(self, piece: int) -> Float32Array:
         """Weight of a piece over the cells of its window, shape (size,): 0 in the halo, 1 on the plateau.
 
         The two sides of a ramp are ``u`` and ``1 - u`` in float32, so weights sum to 1 within one rounding
@@ -98,7 +98,7 @@ class Lattice:
         first = pieces[0] - 1 if self.pieces is None else max(pieces[0] - 1, 0)
         return range(first, last + 1)
 
-    def between(self, piece: int) -> NDArray[np.float32]:
+    def between(self, piece: int) -> Float32Array:
         """Return where the cells of a window lie between the middles of its ramps, 0 and 1, shape (size,)."""
         cell = np.asarray(self.cells(piece)) - self._owned(piece) + 0.5
         return ((cell - self.ramp / 2) / self.stride).astype(np.float32)
@@ -127,7 +127,7 @@ class Share(NamedTuple):
     window: Window
     own: tuple[slice, slice]
     there: tuple[slice, slice]
-    weight: NDArray[np.float32]
+    weight: Float32Array
 
 
 def share(rows: Lattice, cols: Lattice, window: Window, box: tuple[range, range]) -> Share:

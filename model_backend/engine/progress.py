@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from model_backend.arrays import Float32Array, Int64Array, UInt8Array
 from model_backend.engine.diffusion.decode import to_bytes
 from model_backend.engine.diffusion.latent_field import Batch
 from model_backend.engine.lattice import Layout, Window, share
@@ -29,7 +29,7 @@ class Watch(Protocol):
     def step(self, done: int, total: int) -> None:
         """Hear that ``done`` of ``total`` UNet evaluations are over; after every call, and decoded tile."""
 
-    def preview(self, rgb: NDArray[np.uint8]) -> None:
+    def preview(self, rgb: UInt8Array) -> None:
         """Take an impression of the whole box asked for, (height, width, 3); called now and then."""
 
 
@@ -39,7 +39,7 @@ class Quiet:
     def step(self, done: int, total: int) -> None:
         """Ignore a UNet call."""
 
-    def preview(self, rgb: NDArray[np.uint8]) -> None:
+    def preview(self, rgb: UInt8Array) -> None:
         """Ignore a preview."""
 
 
@@ -78,24 +78,24 @@ class Progress:
         """Tell the watch that a tile was decoded, so that it can still stop."""
         self._watch.step(self._done, self._total)
 
-    def _paint(self, window: Window, latents: NDArray[np.float32]) -> None:
+    def _paint(self, window: Window, latents: Float32Array) -> None:
         _, own, there, weight = share(self._layout.rows, self._layout.cols, window, self._hull)
         under = self._mosaic[:, *there]
         under += weight * (latents[:, *own] - under)
 
-    def _picture(self) -> NDArray[np.uint8]:
+    def _picture(self) -> UInt8Array:
         latents = self._mosaic[:, self._rows[:, None] - self._hull[0].start, self._cols - self._hull[1].start]
         rgb = np.tensordot(np.asarray(self._card.latent_rgb, np.float32), latents, axes=(0, 0))
         bias = np.asarray(self._card.latent_rgb_bias, np.float32)[:, None, None]
         return to_bytes(rgb + bias).transpose(1, 2, 0)
 
 
-def _hull(latents: NDArray[np.int64]) -> range:
+def _hull(latents: Int64Array) -> range:
     """Return the run of latents from the first to the last of these."""
     return range(int(latents[0]), int(latents[-1]) + 1)
 
 
-def _centres(pixels: range, factor: int) -> NDArray[np.int64]:
+def _centres(pixels: range, factor: int) -> Int64Array:
     """Latents under the centres of the preview's pixels, which share out a run of pixels evenly."""
     count = min(-(-len(pixels) // factor), PREVIEW_SIDE)
     centre = pixels.start + (np.arange(count) + 0.5) * (len(pixels) / count)

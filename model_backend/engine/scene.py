@@ -28,9 +28,9 @@ from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from model_backend.engine.diffusion.decode import Rgb, decode
+from model_backend.arrays import Float32Array, RgbImage
+from model_backend.engine.diffusion.decode import decode
 from model_backend.engine.diffusion.guidance import Guidance, finite
 from model_backend.engine.diffusion.latent_field import Batch, Field, Plane
 from model_backend.engine.diffusion.leveled_noise import leveled_noise
@@ -125,7 +125,7 @@ class Scene:
         short = self._guidance.approximate
         return replace(self._profile, approximate=self._profile.approximate or short)
 
-    def pixels(self, box: Box, watch: Watch) -> Rgb:
+    def pixels(self, box: Box, watch: Watch) -> RgbImage:
         """Return a box of the scene, (3, height, width) uint8, rows southward.
 
         ``watch`` hears of every UNet call and may raise Cancelled, which stops within that call; what was
@@ -146,7 +146,7 @@ class Scene:
         """
         self._field.keep(*self._layout.latents(box))
 
-    def _start(self, rows: range, cols: range) -> NDArray[np.float32]:
+    def _start(self, rows: range, cols: range) -> Float32Array:
         return leveled_noise(self._noise, rows, cols) * np.float32(self._trajectory.start)
 
     @torch.inference_mode()
@@ -163,8 +163,8 @@ class Scene:
             progress.stepped(windows, x0.cpu().numpy())
         return finite(x, self._profile)
 
-    def _tile(self, progress: Progress, rows: range, cols: range) -> NDArray[np.float32]:
+    def _tile(self, progress: Progress, rows: range, cols: range) -> Float32Array:
         latents = torch.from_numpy(self._field.read(rows, cols))[None]
-        pixels: NDArray[np.float32] = self._model.decode(latents)[0].cpu().numpy()
+        pixels: Float32Array = self._model.decode(latents)[0].cpu().numpy()
         progress.decoded()
         return pixels

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from model_backend.arrays import BoolArray, RgbImage
 from model_backend.engine.editing.active_windows import canvas_around
 from model_backend.engine.editing.composite import Join, cast, continued
 from model_backend.engine.editing.edit import Canvas, Edit
@@ -31,9 +31,6 @@ from model_backend.schemas import Box
 from model_backend.training import captions
 from model_backend.training.data import Chips, turn
 
-Picture = npt.NDArray[np.uint8]  # (3, rows, columns)
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 Figures = dict[str, Any]
 
 WIDTHS = (8, 16)
@@ -47,15 +44,15 @@ _ANEW = 2000  # times that borders are drawn anew for an interval
 class Case:
     """A picture, the pixels of it to make, and with what: ``new_land`` has no values before."""
 
-    picture: Picture
-    paint: Bools
+    picture: RgbImage
+    paint: BoolArray
     prompt: str
     level: int
     seed: int
     new_land: bool = False
 
 
-def repaint(model: Model, case: Case) -> Picture:
+def repaint(model: Model, case: Case) -> RgbImage:
     """Return the picture with the pixels of ``paint`` made anew, by the card's defaults."""
     card, paint = model.card, case.paint
     height, width = paint.shape
@@ -87,7 +84,7 @@ def repaint(model: Model, case: Case) -> Picture:
     return out
 
 
-def _around(paint: Bools) -> Box:
+def _around(paint: BoolArray) -> Box:
     """Return the box of the painted pixels with the margin in which their tone is compared."""
     spans = []
     for axis in (1, 0):
@@ -98,7 +95,7 @@ def _around(paint: Bools) -> Box:
     return Box(col=col, row=row, width=width, height=height)
 
 
-def outline(kind: str, size: int, rng: np.random.Generator) -> Bools:
+def outline(kind: str, size: int, rng: np.random.Generator) -> BoolArray:
     """Return a shape of a random size at a random place that keeps off the edges, (size, size)."""
     radius = size * rng.uniform(0.15, 0.28)
     middle = rng.uniform(1.3 * radius + 4, size - 1.3 * radius - 4, 2)
@@ -115,7 +112,7 @@ def outline(kind: str, size: int, rng: np.random.Generator) -> Bools:
     return np.array(picture)
 
 
-def _drawn(held: Chips, each: int, rng: np.random.Generator) -> Iterator[tuple[Picture, str]]:
+def _drawn(held: Chips, each: int, rng: np.random.Generator) -> Iterator[tuple[RgbImage, str]]:
     """Yield chips of every class, turned at random, (3, size, size), with their plain captions."""
     for index, name in enumerate(held.classes):
         at = np.flatnonzero(held.labels == index)
@@ -189,7 +186,7 @@ def edited(model: Model, cases: Sequence[Case]) -> Figures:
     }
 
 
-def continued_land(pairs: Sequence[tuple[Case, Picture]]) -> Figures:
+def continued_land(pairs: Sequence[tuple[Case, RgbImage]]) -> Figures:
     """Return what extensions, (case, result), leave at the old border: tone steps and edges, by `pooled`.
 
     Against other lines of the same picture, which lie in the known or in the new land; the same of the land
@@ -216,7 +213,7 @@ def continued_land(pairs: Sequence[tuple[Case, Picture]]) -> Figures:
     return figures
 
 
-def _rank(picture: Picture, at: int, width: int | None) -> float:
+def _rank(picture: RgbImage, at: int, width: int | None) -> float:
     """Return the z of one line between columns among all of a picture."""
     line = metrics.Lines(2 * picture.shape[2], at)
     found = (
@@ -229,7 +226,7 @@ def run(folder: Path, chips: dict[int, Chips], out: Path, share: float = 1.0) ->
     """Write the figures of a model folder as JSON to ``out`` and return them; ``share`` of the borders."""
     model = load(folder, read_card(folder), threads=1)  # busy machines are quickest so
     report: Figures = {}
-    everything: list[tuple[Case, Picture]] = []
+    everything: list[tuple[Case, RgbImage]] = []
     for level, some in sorted(chips.items()):
         held = some.split()[1]
         each = max(1, round(share * (10 if level == 14 else 2)))

@@ -6,12 +6,11 @@ Knows arrays only.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Floats = npt.NDArray[np.float64]
+from model_backend.arrays import Float64Array, UInt8Array
 
 
 def frechet(ours: Tensor, theirs: Tensor) -> float:
@@ -46,7 +45,7 @@ def turned(images: Tensor) -> list[Tensor]:
     return turns + [some.flip(3) for some in turns]
 
 
-def nearest(images: Tensor, library: Tensor) -> Floats:
+def nearest(images: Tensor, library: Tensor) -> Float64Array:
     """Return for each image (n, 3, 64, 64) the rms distance in DN to the nearest vector of ``library``.
 
     ``library`` (m, 192) holds shrunken training windows; all 8 turns of an image are tried.
@@ -55,11 +54,11 @@ def nearest(images: Tensor, library: Tensor) -> Floats:
     for way in turned(images):
         for part in torch.split(library, 20_000):
             best = torch.minimum(best, torch.cdist(shrink(way), part).min(1).values)
-    result: Floats = (best / library.shape[1] ** 0.5).double().numpy()
+    result: Float64Array = (best / library.shape[1] ** 0.5).double().numpy()
     return result
 
 
-def windows_of(pixels: npt.NDArray[np.uint8], step: int) -> Tensor:
+def windows_of(pixels: UInt8Array, step: int) -> Tensor:
     """Return all windows on a grid of ``step`` pixels of chips (n, s, s, 3), shrunken: (m, 192)."""
     size = pixels.shape[1]
     offsets = range(0, size - 63, step)
@@ -72,12 +71,12 @@ def windows_of(pixels: npt.NDArray[np.uint8], step: int) -> Tensor:
     return torch.cat(found)
 
 
-def quantiles(values: Floats) -> dict[str, float]:
+def quantiles(values: Float64Array) -> dict[str, float]:
     """Return the 1, 5, 25 and 50 % quantiles."""
     return {f"{percent} %": round(float(np.percentile(values, percent)), 3) for percent in (1, 5, 25, 50)}
 
 
-def outline_gradient(image: npt.NDArray[np.uint8], mask: npt.NDArray[np.uint8]) -> float:
+def outline_gradient(image: UInt8Array, mask: UInt8Array) -> float:
     """Return the mean absolute step in DN across the outline of ``mask`` (s, s) in an image (s, s, 3)."""
     values = image.astype(np.float64).mean(2)
     across, down = np.abs(np.diff(values, axis=1)), np.abs(np.diff(values, axis=0))

@@ -20,7 +20,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from model_backend.arrays import BoolArray, Float64Array
+
 Axis = Literal["rows", "cols"]  # "rows": lines between rows, which lie across the picture from west to east
 
 AXES: tuple[Axis, Axis] = ("rows", "cols")
@@ -81,7 +82,7 @@ def tone(image: NDArray[Any], axis: Axis, lines: Lines, width: int, factor: int 
     return _compare(_steps(image, axis, width), lines, factor)
 
 
-def profiles(image: NDArray[Any], axis: Axis, width: int | None = None) -> Floats:
+def profiles(image: NDArray[Any], axis: Axis, width: int | None = None) -> Float64Array:
     """Return what `seam` (or with a ``width``, `tone`) compares: one value per line, NaN where undefined.
 
     Unit: squared, or plain, values of the picture.
@@ -171,7 +172,7 @@ def repetition(image: NDArray[Any], axis: Axis, period: int, reach: int = 8) -> 
     return Comparison(1 + float(peaks[on].mean()), z, (1 + float(low), 1 + float(high)), int(on.sum()))
 
 
-def border(image: NDArray[Any], mask: NDArray[np.bool_], factor: int = 1, seed: int = 0) -> Comparison:
+def border(image: NDArray[Any], mask: BoolArray, factor: int = 1, seed: int = 0) -> Comparison:
     """Return the border gradient ratio: mean squared difference across a mask's outline / random outlines.
 
     ``mask`` is (rows, columns). Random outlines are the same one moved by whole multiples of ``factor``
@@ -200,7 +201,7 @@ def border(image: NDArray[Any], mask: NDArray[np.bool_], factor: int = 1, seed: 
     return Comparison(ratio, z, (_ratio(float(low), typical), _ratio(float(high), typical)), int(counts[0]))
 
 
-def step(image: NDArray[Any], mask: NDArray[np.bool_]) -> Floats:
+def step(image: NDArray[Any], mask: BoolArray) -> Float64Array:
     """Return the step in mean colour from the pixels just outside of a mask to those just inside, per band.
 
     In the unit of the picture. What the land itself steps by there counts too: compare with the picture
@@ -228,18 +229,18 @@ def decoy_period(period: int) -> int:
         step += 1
 
 
-def _across(image: NDArray[Any], axis: Axis) -> Floats:
+def _across(image: NDArray[Any], axis: Axis) -> Float64Array:
     """Return the picture in float64 with the axis that lines cut as its last one."""
     values = image.astype(np.float64)
     return values if axis == "cols" else values.swapaxes(-1, -2)
 
 
-def _gradients(image: NDArray[Any], axis: Axis) -> Floats:
+def _gradients(image: NDArray[Any], axis: Axis) -> Float64Array:
     energy = np.square(np.diff(_across(image, axis), axis=-1)).mean(axis=(0, 1))
     return np.concatenate([[np.nan], energy])
 
 
-def _steps(image: NDArray[Any], axis: Axis, width: int) -> Floats:
+def _steps(image: NDArray[Any], axis: Axis, width: int) -> Float64Array:
     values = _across(image, axis)
     bands, along, length = values.shape
     profile = np.full(length, np.nan)
@@ -253,7 +254,7 @@ def _steps(image: NDArray[Any], axis: Axis, width: int) -> Floats:
     return profile
 
 
-def _compare(profile: Floats, lines: Lines, factor: int) -> Comparison:
+def _compare(profile: Float64Array, lines: Lines, factor: int) -> Comparison:
     """Compare a profile's values at the lines with the others of the same residues modulo ``factor``."""
     groups = _groups(profile, lines, factor)
     if not groups:
@@ -266,7 +267,7 @@ def _compare(profile: Floats, lines: Lines, factor: int) -> Comparison:
     return Comparison(_mean_ratio(groups), _rank_z(groups), (float(low), float(high)), count)
 
 
-def _groups(profile: Floats, lines: Lines, factor: int) -> list[tuple[Floats, Floats]]:
+def _groups(profile: Float64Array, lines: Lines, factor: int) -> list[tuple[Float64Array, Float64Array]]:
     """Return values at the lines and values to compare them with, by residue; undefined ones left out."""
     at = lines.within(len(profile))
     at = at[np.isfinite(profile[at])]
@@ -279,13 +280,13 @@ def _groups(profile: Floats, lines: Lines, factor: int) -> list[tuple[Floats, Fl
     return [(mine, others) for mine, others in pairs if len(others) > 1]
 
 
-def _mean_ratio(groups: list[tuple[Floats, Floats]]) -> float:
+def _mean_ratio(groups: list[tuple[Float64Array, Float64Array]]) -> float:
     found = sum(float(mine.sum()) for mine, _ in groups)
     expected = sum(float(others.mean()) * len(mine) for mine, others in groups)
     return _ratio(found, expected)
 
 
-def _rank_z(groups: list[tuple[Floats, Floats]]) -> float:
+def _rank_z(groups: list[tuple[Float64Array, Float64Array]]) -> float:
     """Return how far the lines' values lie above the others', in standard deviations of a random choice.
 
     By normal scores of their ranks (van der Waerden's test), whose mean and variance under resampling of the
@@ -300,7 +301,7 @@ def _rank_z(groups: list[tuple[Floats, Floats]]) -> float:
     return _ratio(total, float(np.sqrt(variance)))
 
 
-def _normal_scores(values: Floats) -> Floats:
+def _normal_scores(values: Float64Array) -> Float64Array:
     """Return the normal quantiles of the values' ranks, ties sharing the middle one."""
     ordered, count = np.sort(values), len(values)
     ranks = (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right") + 1) / 2
@@ -337,7 +338,7 @@ def _octaves(windows: NDArray[Any]) -> list[tuple[float, float]]:
     return octaves
 
 
-def _autocorrelation(luminance: Floats) -> Floats:
+def _autocorrelation(luminance: Float64Array) -> Float64Array:
     """Return the correlation coefficient of a picture with itself moved by 0, 1, ... columns.
 
     Rows are freed of the picture's mean; the sum over ever fewer pairs is divided by their number.
@@ -346,7 +347,7 @@ def _autocorrelation(luminance: Floats) -> Floats:
     length = values.shape[-1]
     power = np.square(np.abs(np.fft.rfft(values, 2 * length, axis=-1))).mean(0)
     products = np.fft.irfft(power, 2 * length)[:length] / np.arange(length, 0, -1)
-    correlation: Floats = products / products[0] if products[0] else np.zeros(length)
+    correlation: Float64Array = products / products[0] if products[0] else np.zeros(length)
     return correlation
 
 

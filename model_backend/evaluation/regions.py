@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 
+from model_backend.arrays import RgbImage
 from model_backend.engine.lattice import canvas_box
 from model_backend.engine.progress import Quiet
 from model_backend.engine.scene import Request, Scene
@@ -28,8 +28,6 @@ from model_backend.models.card import read_card
 from model_backend.models.loader import Model, load
 from model_backend.schemas import REGION_UNITS, Box, Region
 from model_backend.training import captions, data
-
-Rgb = npt.NDArray[np.uint8]
 
 REGIONS = 5
 _INSET = 8  # pixels between a region's border and the nearest window that is judged
@@ -64,7 +62,7 @@ class Cells:
         right, bottom = left + self.side, top + self.side
         return [n * REGION_UNITS for n in (left, top, right, top, right, bottom, left, bottom)]
 
-    def windows(self, picture: Rgb, cell: int) -> Rgb:
+    def windows(self, picture: RgbImage, cell: int) -> RgbImage:
         """Return four windows of a cell of a picture (3, rows, columns): (4, 3, window, window)."""
         left, top = self.corner(cell)
         steps = (_INSET, self.side - self.window - _INSET)
@@ -81,7 +79,7 @@ class Measure:
         self.six, self.two = Cells(window), Cells(window, 2, 1)
         self.classes = tuple(name for where, name in judge.labels if where == level)
 
-    def scene(self, cells: Cells, base: str, regions: Sequence[str], seed: int) -> Rgb:
+    def scene(self, cells: Cells, base: str, regions: Sequence[str], seed: int) -> RgbImage:
         """Return a scene of the class ``base`` with a region of every other class named."""
         card = self._model.card
         lots = tuple(
@@ -93,7 +91,7 @@ class Measure:
         request = replace(request, regions=lots)
         return Scene(self._model, request).pixels(cells.box, Quiet())
 
-    def right(self, cells: Cells, picture: Rgb, cell: int, name: str) -> float:
+    def right(self, cells: Cells, picture: RgbImage, cell: int, name: str) -> float:
         """Return the share of a cell's windows in which the judge sees a class."""
         seen = torch.from_numpy(cells.windows(picture, cell).astype(np.float32) / 127.5 - 1)
         found = self._judge.name_classes(self._judge.look(seen)[1], self._level)

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from model_backend.arrays import Float64Array
 from model_backend.engine.diffusion.latent_field import Batch
 from model_backend.engine.lattice import Window
 from model_backend.engine.progress import Progress, Quiet
@@ -29,8 +29,7 @@ from model_backend.schemas import Box, Sampler
 
 PROMPTS = (("a residential area", 17), ("annual crops", 14))
 _ALONE = 6
-Rgb = npt.NDArray[np.uint8]
-Grey = npt.NDArray[np.float64]
+Grey = Float64Array
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def _use(model: Model, setting: Setting) -> None:
     model.card = model.card.model_copy(update={"engine": EngineParameters(**values)})
 
 
-def _energy(grey: npt.NDArray[np.float64]) -> float:
+def _energy(grey: Float64Array) -> float:
     return float(np.square(np.diff(grey, axis=-1)).mean() + np.square(np.diff(grey, axis=-2)).mean())
 
 

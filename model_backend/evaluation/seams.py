@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from model_backend.arrays import RgbImage, UInt8Array
 from model_backend.engine.lattice import canvas_box
 from model_backend.engine.progress import Quiet
 from model_backend.engine.scene import Request, Scene
@@ -31,7 +31,6 @@ from model_backend.models.card import read_card
 from model_backend.models.loader import Model, load
 from model_backend.schemas import Box
 
-Rgb = npt.NDArray[np.uint8]
 Figures = dict[str, Any]
 
 PROMPTS = (("open water, the sea", 14), ("annual crops", 14), ("a dense residential area", 18))
@@ -56,7 +55,7 @@ def run(folder: Path, out: Path, size: int) -> list[Figures]:
     return reports
 
 
-def measure(model: Model, prompt: str, level: int, size: int) -> tuple[Rgb, Figures]:
+def measure(model: Model, prompt: str, level: int, size: int) -> tuple[RgbImage, Figures]:
     """Return a scene, (3, rows, columns), and all figures of it, ready for JSON."""
     card = model.card
     whole = Box(col=0, row=0, width=size, height=size)
@@ -138,20 +137,20 @@ def tables(reports: Sequence[Figures]) -> str:
     return table(lines)
 
 
-def stretched(picture: Rgb) -> Rgb:
+def stretched(picture: RgbImage) -> RgbImage:
     """Return a picture with every band stretched from its 1 % to its 99 % quantile."""
     low, high = (np.percentile(picture, part, (1, 2), keepdims=True) for part in (1, 99))
-    out: Rgb = (255 * ((picture - low) / np.maximum(high - low, 1)).clip(0, 1)).astype(np.uint8)
+    out: RgbImage = (255 * ((picture - low) / np.maximum(high - low, 1)).clip(0, 1)).astype(np.uint8)
     return out
 
 
-def _alone(model: Model, prompt: str, level: int, seed: int, window: Box) -> Rgb:
+def _alone(model: Model, prompt: str, level: int, seed: int, window: Box) -> RgbImage:
     """Return a canvas of one window, without its edges."""
     picture = Scene(model, Request.plain(model.card, prompt, level, seed, window)).pixels(window, Quiet())
     return picture[:, _EDGE:-_EDGE, _EDGE:-_EDGE]
 
 
-def _contrast(picture: Rgb, alone: Rgb) -> dict[str, float]:
+def _contrast(picture: RgbImage, alone: RgbImage) -> dict[str, float]:
     """Return a scene's contrast as multiples of that of pieces of single windows, (n, 3, rows, columns)."""
     found = metrics.contrast(picture, alone)
     return {
@@ -161,12 +160,12 @@ def _contrast(picture: Rgb, alone: Rgb) -> dict[str, float]:
     }
 
 
-def _median_std(windows: npt.NDArray[np.uint8]) -> float:
+def _median_std(windows: UInt8Array) -> float:
     """Return the std within the usual one of some windows, (n, 3, rows, columns), in DN."""
     return float(np.median(np.sqrt(windows.var((2, 3)).mean(1))))
 
 
-def _tones(picture: Rgb, place: Place) -> float:
+def _tones(picture: RgbImage, place: Place) -> float:
     """Return how far windows differ in tone where they stand alone: rms of the bands, in DN."""
     stride, ramp = (
         n * place.factor for n in (place.engine.stride, place.engine.window - place.engine.stride)

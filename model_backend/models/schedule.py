@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from model_backend.arrays import Float64Array
 from model_backend.errors import ModelUnavailable
 
 Prediction = Literal["epsilon", "v_prediction"]
@@ -51,14 +51,14 @@ class Schedule:
     steps_offset: int = 0
 
     @cached_property
-    def sigmas(self) -> NDArray[np.float64]:
+    def sigmas(self) -> Float64Array:
         """Noise-to-signal ratio sqrt((1 - abar_t) / abar_t) of every training timestep, ascending."""
         if self.beta_schedule == "linear":
             betas = np.linspace(self.beta_start, self.beta_end, self.timesteps)
         else:
             betas = np.linspace(self.beta_start**0.5, self.beta_end**0.5, self.timesteps) ** 2
         abar = np.cumprod(1.0 - betas)
-        sigmas: NDArray[np.float64] = np.sqrt((1.0 - abar) / abar)
+        sigmas: Float64Array = np.sqrt((1.0 - abar) / abar)
         return sigmas
 
 

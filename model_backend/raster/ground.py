@@ -13,15 +13,13 @@ from math import degrees, pi
 
 import numpy as np
 import pyproj
-from numpy.typing import NDArray
 from pyproj.crs import ProjectedCRS
 from pyproj.crs.coordinate_operation import PolarStereographicAConversion, TransverseMercatorConversion
 from pyproj.exceptions import ProjError
 
+from model_backend.arrays import Float64Array
 from model_backend.raster.crs import base_crs
 from model_backend.raster.grids import Bounds
-
-Floats = NDArray[np.float64]
 
 #: Points of an outline per edge: a bulge of 400 m between two corners is then met within a millimetre.
 _PER_EDGE = 1000
@@ -83,7 +81,7 @@ def _geod(crs: pyproj.CRS) -> pyproj.Geod:
     return geod
 
 
-def _degrees(crs: pyproj.CRS, xs: Floats, ys: Floats) -> tuple[Floats, Floats]:
+def _degrees(crs: pyproj.CRS, xs: Float64Array, ys: Float64Array) -> tuple[Float64Array, Float64Array]:
     """Return longitudes and latitudes in degrees on the datum of ``crs`` itself."""
     base = base_crs(crs)
     lon, lat = (xs, ys) if crs == base else transformer(crs, base).transform(xs, ys)
@@ -105,7 +103,7 @@ def wgs84(crs: pyproj.CRS, x: float, y: float) -> tuple[float, float]:
     return (lon + 180) % 360 - 180, lat
 
 
-def outline(bounds: Bounds, per_edge: int = _PER_EDGE) -> tuple[Floats, Floats]:
+def outline(bounds: Bounds, per_edge: int = _PER_EDGE) -> tuple[Float64Array, Float64Array]:
     """Return x and y of points along the closed outline of ``bounds``, counterclockwise from the lower left.
 
     The same number of points on each edge, corners twice.

@@ -16,20 +16,17 @@ from typing import Any
 
 import numpy as np
 from affine import Affine
-from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.features import rasterize
 from rasterio.warp import reproject
 
+from model_backend.arrays import BoolArray, Float64Array, UInt8Array
 from model_backend.errors import InvalidInput
 from model_backend.raster import ground
 from model_backend.raster.crs import parse_reference
 from model_backend.raster.source import Source, describe, read, read_known, sealed
 from model_backend.schemas import Box
-
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 
 _KINDS = "a Polygon, MultiPolygon, GeometryCollection, Feature or FeatureCollection of polygons"
 _DENSE = 40_000  # vertices that edges are cut into, so that a straight line of one CRS bends in another
@@ -41,7 +38,7 @@ _THIN = 1.0  # pixels: twice the area over the length of the outline, half of a 
 class Polygons:
     """Polygons in pixel coordinates (column, row) of a raster: each a list of closed rings, (n, 2)."""
 
-    rings: tuple[tuple[Floats, ...], ...]
+    rings: tuple[tuple[Float64Array, ...], ...]
 
     @property
     def box(self) -> Box:
@@ -49,7 +46,7 @@ class Polygons:
         every = np.concatenate([ring for polygon in self.rings for ring in polygon])
         return _around(every[:, 0], every[:, 1])
 
-    def burn(self, box: Box) -> Bools:
+    def burn(self, box: Box) -> BoolArray:
         """Return which pixels of ``box`` are masked."""
         out = np.zeros((box.height, box.width), np.uint8)
         place = Affine.translation(box.col, box.row)
@@ -64,13 +61,13 @@ class Polygons:
 class Picture:
     """A raster whose values above zero are the mask: the part of it that holds them all."""
 
-    values: NDArray[np.uint8]
+    values: UInt8Array
     transform: Affine
     crs: CRS
     source: Source
     box: Box
 
-    def burn(self, box: Box) -> Bools:
+    def burn(self, box: Box) -> BoolArray:
         """Return which pixels of ``box`` are masked: those whose centre falls on a masked pixel."""
         out = np.zeros((box.height, box.width), np.uint8)
         reproject(
@@ -99,7 +96,7 @@ def from_geojson(geometry: Mapping[str, Any], crs: str, source: Source) -> Polyg
     cuts = max(1, min(32, _DENSE // max(1, sum(len(ring) for polygon in polygons for ring in polygon))))
     to_source = ground.transformer(reference.crs, source.crs)
 
-    def place(ring: Floats) -> Floats:
+    def place(ring: Float64Array) -> Float64Array:
         ring = ring[:, ::-1] if reference.swapped else ring
         if not same:
             ring = _cut(ring, cuts)
@@ -195,10 +192,10 @@ _MEMBERS = {
 }
 
 
-def _ring(ring: Any) -> Floats:
+def _ring(ring: Any) -> Float64Array:
     """Return a ring's coordinates, (n, 2), closed; n is 0 for an empty one."""
     try:
-        points: Floats = np.array([(float(x), float(y)) for x, y, *_ in ring], np.float64)
+        points: Float64Array = np.array([(float(x), float(y)) for x, y, *_ in ring], np.float64)
     except (TypeError, ValueError):
         detail = "The mask has coordinates that are not lists of [x, y] numbers."
         raise InvalidInput("mask", detail, allowed=_KINDS) from None
@@ -211,7 +208,7 @@ def _ring(ring: Any) -> Floats:
     return points if (points[0] == points[-1]).all() else np.concatenate([points, points[:1]])
 
 
-def _cut(ring: Floats, parts: int) -> Floats:
+def _cut(ring: Float64Array, parts: int) -> Float64Array:
     """Return the ring with every edge cut into equal parts."""
     share = np.arange(parts)[None, :, None] / parts
     return np.concatenate(
@@ -219,7 +216,7 @@ def _cut(ring: Floats, parts: int) -> Floats:
     )
 
 
-def _is_thin(polygon: tuple[Floats, ...]) -> bool:
+def _is_thin(polygon: tuple[Float64Array, ...]) -> bool:
     """Say whether a polygon may slip between the centres of pixels."""
     area = length = 0.0
     for ring in polygon:
@@ -230,7 +227,7 @@ def _is_thin(polygon: tuple[Floats, ...]) -> bool:
     return 2 * area <= _THIN * length and 2 * _filled(polygon) <= _THIN * length
 
 
-def _filled(polygon: tuple[Floats, ...]) -> float:
+def _filled(polygon: tuple[Float64Array, ...]) -> float:
     """Return the area that an even-odd fill paints, from a few lines across."""
     begin = np.concatenate([ring[:-1] for ring in polygon])
     end = np.concatenate([ring[1:] for ring in polygon])
@@ -244,5 +241,5 @@ def _filled(polygon: tuple[Floats, ...]) -> float:
     return across / _LINES * float(high - low)
 
 
-def _geojson(polygon: tuple[Floats, ...]) -> dict[str, Any]:
+def _geojson(polygon: tuple[Float64Array, ...]) -> dict[str, Any]:
     return {"type": "Polygon", "coordinates": [ring.tolist() for ring in polygon]}

@@ -24,6 +24,7 @@ import tifffile
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from model_backend.arrays import BoolArray, UInt8Array
 from model_backend.raster.grids import cut, overlap
 from model_backend.raster.provenance import EDITED_SOURCE_TYPE, Provenance, generation_tags, tags, xmp
 from model_backend.raster.source import SEALED, Source, window
@@ -43,7 +44,7 @@ class Patch:
     """
 
     at: Box
-    mask: NDArray[np.bool_]
+    mask: BoolArray
     values: Mapping[int, NDArray[Any]]
 
 
@@ -69,7 +70,7 @@ def write_edit(
 
 def picture(
     path: Path, box: Box, bands: tuple[int, ...], ranges: tuple[tuple[float, float], ...]
-) -> NDArray[np.uint8]:
+) -> UInt8Array:
     """Return a box of a file's pixels as (rows, columns, 3) bytes of at most 1,024 a side, for looking at."""
     scale = max(1.0, max(box.width, box.height) / _PREVIEW)
     shape = len(bands), max(1, round(box.height / scale)), max(1, round(box.width / scale))

@@ -14,15 +14,13 @@ from typing import Any
 import numpy as np
 import shapely
 from affine import Affine
-from numpy.typing import NDArray
 from pyproj.exceptions import ProjError
 
+from model_backend.arrays import Float64Array
 from model_backend.raster import ground
 from model_backend.raster.crs import parse_crs, parse_reference
 from model_backend.raster.working import Work
 from model_backend.schemas import REGION_UNITS, Frame
-
-Floats = NDArray[np.float64]
 
 _BENT = 0.25  # pixels that a cut edge may lie beside its curve
 _ROUNDS = 12  # of cutting every edge in two where it bends
@@ -67,7 +65,7 @@ class Surveyor:
         placed = [self._place(ring) for polygon in polygons for ring in polygon]
         return [np.rint(ring[:-1] * REGION_UNITS).astype(np.int64).ravel().tolist() for ring in placed]
 
-    def _ring(self, ring: object) -> Floats:
+    def _ring(self, ring: object) -> Float64Array:
         """Return the corners of a ring, x and y, the first one again at the end."""
         if not isinstance(ring, list) or not all(_is_point(point) for point in ring):
             raise Unusable("has coordinates that are not lists of two or more numbers")
@@ -82,7 +80,7 @@ class Surveyor:
             raise Unusable("has a ring of fewer than three corners")
         return points[:, ::-1] if self._reference.swapped else points
 
-    def _place(self, ring: Floats) -> Floats:
+    def _place(self, ring: Float64Array) -> Float64Array:
         """Return a ring in pixels (column, row) of the frame, cut where it bends."""
         placed = self._pixels(ring)
         for _ in range(0 if self._same else _ROUNDS):
@@ -98,14 +96,14 @@ class Surveyor:
                 raise Unusable("is too large: cut it to the surroundings of the extent")
         return placed
 
-    def _pixels(self, points: Floats) -> Floats:
+    def _pixels(self, points: Float64Array) -> Float64Array:
         found = points if self._same else self._project(points)
-        pixels: Floats = np.stack(~self._transform @ (found[:, 0], found[:, 1]), axis=1)
+        pixels: Float64Array = np.stack(~self._transform @ (found[:, 0], found[:, 1]), axis=1)
         if not np.isfinite(pixels).all() or np.abs(pixels).max() > _FARTHEST:
             raise self._outside()
         return pixels
 
-    def _project(self, points: Floats) -> Floats:
+    def _project(self, points: Float64Array) -> Float64Array:
         """Return points in the frame's CRS, if they come back from there as they went."""
         way = ground.transformer(self._reference.crs, self._target)
         try:
@@ -150,7 +148,7 @@ def _is_point(point: object) -> bool:
     )
 
 
-def _check(polygons: list[list[Floats]]) -> None:
+def _check(polygons: list[list[Float64Array]]) -> None:
     """Refuse what crosses itself, overlaps itself or has no area."""
     shapes = [shapely.Polygon(rings[0], rings[1:]) for rings in polygons]
     shape = shapely.MultiPolygon(shapes) if len(shapes) > 1 else shapes[0]

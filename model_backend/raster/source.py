@@ -24,12 +24,11 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.transform import from_gcps
 from rasterio.windows import Window
 
+from model_backend.arrays import BoolArray
 from model_backend.errors import InvalidInput
 from model_backend.raster.crs import parse_crs
 from model_backend.raster.grids import cut, overlap
 from model_backend.schemas import Box
-
-Bools = NDArray[np.bool_]
 
 # No sidecar is read or written, no folder listed; the block cache stays small beside a loaded model.
 SEALED = {
@@ -137,7 +136,7 @@ def read(source: Source, box: Box, bands: Sequence[int]) -> NDArray[Any]:
         return values
 
 
-def read_known(source: Source, box: Box) -> Bools:
+def read_known(source: Source, box: Box) -> BoolArray:
     """Return which pixels of a box inside the raster have values: neither nodata, transparent nor NaN."""
     inside = overlap(box, source.held)
     if inside != box:

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_backend.arrays import BoolArray, Float64Array
+
 _SHADES = 32  # colours are told apart in so many shades per channel
 _SAMPLES = 4096  # known pixels that are looked at
 _NEAREST = 8  # of which so many are averaged
 _PART = 1 << 18  # pixels at a time, so that what is in between stays small
 
 
-def samples(known: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def samples(known: BoolArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return rows and columns of the known pixels that are looked at, evenly chosen in row order."""
     places = np.flatnonzero(known)
     picked = np.unique(np.linspace(0, len(places) - 1, _SAMPLES).astype(np.intp))
@@ -27,10 +29,10 @@ def samples(known: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp
 
 def borrow(
     wanted: Sequence[NDArray[Any]],
-    view: Callable[[Sequence[NDArray[Any]]], NDArray[np.float64]],
-    colours: NDArray[np.float64],
+    view: Callable[[Sequence[NDArray[Any]]], Float64Array],
+    colours: Float64Array,
     values: NDArray[Any],
-) -> Iterator[NDArray[np.float64]]:
+) -> Iterator[Float64Array]:
     """Yield for every band of ``values`` what it is to be where the visible bands are ``wanted``, (n,) each.
 
     ``view`` turns values of the visible bands, (n,) each, into colours (3, n), in the scale 0..1; ``colours``
@@ -55,7 +57,7 @@ def borrow(
         yield table[codes]
 
 
-def _alike(means: NDArray[np.float64], colours: NDArray[np.float64]) -> NDArray[np.intp]:
+def _alike(means: Float64Array, colours: Float64Array) -> NDArray[np.intp]:
     """Return for every colour of ``means``, (3, n), which samples are most alike, (n, nearest)."""
     nearest = min(_NEAREST, colours.shape[1])
     found = np.empty((means.shape[1], nearest), np.intp)

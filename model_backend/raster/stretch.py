@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_backend.arrays import BoolArray, Float64Array
 from model_backend.errors import InvalidInput
 
 _SAMPLE = 1_000_000  # values per band that percentiles are taken from
@@ -26,13 +27,13 @@ class Stretch:
 
     ranges: tuple[tuple[float, float], ...]
 
-    def view(self, values: NDArray[Any]) -> NDArray[np.float64]:
+    def view(self, values: NDArray[Any]) -> Float64Array:
         """Return (1 or 3, rows, columns) of a raster's values as (3, rows, columns) of the model's view."""
         low, high = self._bounds()
         shown = (values.astype(np.float64) - low) / (high - low)
         return np.repeat(shown, 3, axis=0) if len(shown) == 1 else shown
 
-    def band(self, view: NDArray[Any], number: int) -> NDArray[np.float64]:
+    def band(self, view: NDArray[Any], number: int) -> Float64Array:
         """Return the values, (rows, columns), of the ``number``-th band, from 0, that would give a view."""
         low, high = self.ranges[number]
         if len(self.ranges) == 1:
@@ -44,14 +45,12 @@ class Stretch:
         out += low
         return out
 
-    def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _bounds(self) -> tuple[Float64Array, Float64Array]:
         low, high = np.array(self.ranges, np.float64).T
         return low[:, None, None], high[:, None, None]
 
 
-def choose(
-    asked: Sequence[Sequence[float]] | None, values: NDArray[Any], known: NDArray[np.bool_]
-) -> Stretch:
+def choose(asked: Sequence[Sequence[float]] | None, values: NDArray[Any], known: BoolArray) -> Stretch:
     """Return the stretch that was asked for, else 0 to 255 for bytes, else the 2 to 98 % of the known values.
 
     ``values`` are (1 or 3, rows, columns) around the mask. Raises InvalidInput for ``stretch``.

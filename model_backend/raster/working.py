@@ -15,11 +15,11 @@ from math import ceil, floor, hypot
 import numpy as np
 import pyproj
 from affine import Affine
-from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
+from model_backend.arrays import BoolArray, Float32Array, Float64Array
 from model_backend.errors import InvalidInput
 from model_backend.models.card import ModelCard
 from model_backend.raster import ground
@@ -29,9 +29,6 @@ from model_backend.raster.levels import fits, level_of, nearest, rule
 from model_backend.raster.source import Source, read, read_known
 from model_backend.raster.stretch import Stretch
 from model_backend.schemas import Box, Frame, GroundSampleDistance
-
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 
 _EVEN = 1.05  # ratio of the longest to the shortest ground direction of a pixel that counts as square
 _FARTHEST = 6.0  # times finer or coarser than the model's pixels: 10 cm imagery and 0.5 m are 5
@@ -69,7 +66,7 @@ class Work:
         there = self.transform, self.source.transform
         return overlap(grow(_mapped(canvas, *there, self._back()), 2), self.source.box)
 
-    def take(self, canvas: Box, stretch: Stretch) -> tuple[NDArray[np.float32], Bools]:
+    def take(self, canvas: Box, stretch: Stretch) -> tuple[Float32Array, BoolArray]:
         """Return the view of a box of this grid, and where it is known; the rest is mirrored or grey."""
         box = self.needs(canvas)
         if box is None:
@@ -84,7 +81,7 @@ class Work:
             view[:, *here] = np.clip(np.where(there, shown, 0.5), 0, 1)
         return _padded(view, known, box, canvas) if self.own else self._warped(view, known, box, canvas)
 
-    def mask(self, mask: Bools, at: Box, canvas: Box) -> Bools:
+    def mask(self, mask: BoolArray, at: Box, canvas: Box) -> BoolArray:
         """Return which pixels of ``canvas`` have a part in a mask of the raster's pixels at ``at``."""
         if self.own:
             out = np.zeros((canvas.height, canvas.width), np.bool_)
@@ -102,7 +99,7 @@ class Work:
             out[cut(whole, canvas)] = True
         return out
 
-    def back(self, view: NDArray[np.float32], canvas: Box, to: Box) -> NDArray[np.float32]:
+    def back(self, view: Float32Array, canvas: Box, to: Box) -> Float32Array:
         """Return the view of a box of the raster's pixels, (3, rows, columns), from that of ``canvas``."""
         if self.own:
             rows, cols = cut(to, canvas)
@@ -120,8 +117,8 @@ class Work:
         return out
 
     def _warped(
-        self, view: NDArray[np.float32], known: Bools, box: Box, canvas: Box
-    ) -> tuple[NDArray[np.float32], Bools]:
+        self, view: Float32Array, known: BoolArray, box: Box, canvas: Box
+    ) -> tuple[Float32Array, BoolArray]:
         method = Resampling.average if self.ratio > 1.5 else Resampling.bilinear
         out = np.full((3, canvas.height, canvas.width), 0.5, np.float32)
         self._reproject(view, out, box, canvas, method)
@@ -130,7 +127,7 @@ class Work:
         return np.clip(out, 0, 1), share > 0.999
 
     def _reproject(
-        self, values: NDArray[np.float32], out: NDArray[np.float32], at: Box, canvas: Box, method: Resampling
+        self, values: Float32Array, out: Float32Array, at: Box, canvas: Box, method: Resampling
     ) -> None:
         reproject(
             values,
@@ -184,7 +181,7 @@ def choose(source: Source, around: Box, card: ModelCard) -> Work:
     return Work(source, False, metric, transform, gsd, level, ratio, tuple(warnings))
 
 
-def _ground_steps(source: Source, metric: pyproj.CRS, middle: tuple[float, float]) -> Floats:
+def _ground_steps(source: Source, metric: pyproj.CRS, middle: tuple[float, float]) -> Float64Array:
     """Return ground metres (x, y) of one column (first column of the matrix) and one row (second)."""
     col, row = middle
     cols = np.array([col - 0.5, col + 0.5, col, col])
@@ -197,9 +194,7 @@ def _ground_steps(source: Source, metric: pyproj.CRS, middle: tuple[float, float
     return steps
 
 
-def _padded(
-    view: NDArray[np.float32], known: Bools, box: Box, canvas: Box
-) -> tuple[NDArray[np.float32], Bools]:
+def _padded(view: Float32Array, known: BoolArray, box: Box, canvas: Box) -> tuple[Float32Array, BoolArray]:
     """Return a part of the raster grown to the canvas: mirrored at the raster's edges, and unknown there."""
     rows, cols = cut(box, canvas)
     pads = (rows.start, canvas.height - rows.stop), (cols.start, canvas.width - cols.stop)

@@ -21,18 +21,18 @@ import rasterio
 import rasterio.shutil
 import tifffile
 from affine import Affine
-from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
+from model_backend.arrays import UInt8Array
 from model_backend.raster.crs import for_gdal
 from model_backend.raster.grids import PixelGrid
 from model_backend.raster.mosaic import Mosaic
 from model_backend.raster.provenance import Provenance, generation_tags, tags, xmp
 from model_backend.schemas import Box, Frame, OutputGrid, Plan, Recipe
 
-Pixels = NDArray[np.uint8]
+Pixels = UInt8Array
 
 _TILE = 512
 _XMP_TAG = 700

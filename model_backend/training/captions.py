@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import numpy.typing as npt
+
+from model_backend.arrays import UInt8Array
 
 PHRASES: dict[str, tuple[str, ...]] = {
     # EuroSAT, 8 m
@@ -92,7 +93,7 @@ def corpus() -> tuple[str, ...]:
     return (*(p for phrases in PHRASES.values() for p in phrases), *_TEMPLATES, *_ATTRIBUTES)
 
 
-def attributes(pixels: npt.NDArray[np.uint8]) -> tuple[str, ...]:
+def attributes(pixels: UInt8Array) -> tuple[str, ...]:
     """Return what is true of the colours of a window (3, h, w)."""
     red, green, blue = pixels.reshape(3, -1).mean(1)
     light = (red + green + blue) / 3
@@ -112,7 +113,7 @@ def attributes(pixels: npt.NDArray[np.uint8]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def caption(name: str, pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> str:
+def caption(name: str, pixels: UInt8Array, rng: np.random.Generator) -> str:
     """Return a random true caption of a window (3, h, w) of class ``name``."""
     phrases = PHRASES[name]
     text = _TEMPLATES[rng.integers(len(_TEMPLATES))].format(phrases[rng.integers(len(phrases))])

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-Pixels = npt.NDArray[np.uint8]
+from model_backend.arrays import BoolArray, Float64Array, Int64Array, UInt8Array
+
+Pixels = UInt8Array
 
 WINDOW = 64
 """Pixels of one training window."""
@@ -37,11 +38,11 @@ class Chips:
 
     level: int
     pixels: Pixels
-    labels: npt.NDArray[np.int64]
+    labels: Int64Array
     classes: tuple[str, ...]
     files: tuple[str, ...]
 
-    def subset(self, keep: npt.NDArray[np.bool_]) -> Chips:
+    def subset(self, keep: BoolArray) -> Chips:
         """Return the chips for which ``keep`` (n,) is true."""
         files = tuple(name for name, wanted in zip(self.files, keep, strict=True) if wanted)
         return Chips(self.level, self.pixels[keep], self.labels[keep], self.classes, files)
@@ -112,7 +113,7 @@ def _decode(folder: Path, level: int) -> Chips:
     return Chips(level, np.stack(images), labels, classes, tuple(table["file"]))
 
 
-def chip_weights(chips: Chips) -> npt.NDArray[np.float64]:
+def chip_weights(chips: Chips) -> Float64Array:
     """Return sampling probabilities (n,): every class alike, nearly uniform chips at most 30 % of a class."""
     flat = np.array([chip.std((0, 1)).mean() < _FLAT_STD for chip in chips.pixels])
     weights = np.zeros(len(chips.labels))
@@ -133,7 +134,7 @@ class Windows:
     """A batch of training windows: ``pixels`` (b, 3, 64, 64) uint8, ``levels`` (b,), class names."""
 
     pixels: Pixels
-    levels: npt.NDArray[np.int64]
+    levels: Int64Array
     names: tuple[str, ...]
 
 

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-Mask = npt.NDArray[np.uint8]
+from model_backend.arrays import UInt8Array
+
+Mask = UInt8Array
 
 EVERYTHING = 0.55
 """Share of windows that are generated from nothing, as ``generate`` does."""

@@ -14,16 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from model_backend.arrays import Float32Array, RgbImage
 from model_backend.engine.lattice import Layout, shares
-
-Rgb = NDArray[np.uint8]  # (3, rows, columns)
 
 
 def decode(
-    layout: Layout, rows: range, cols: range, tile: Callable[[range, range], NDArray[np.float32]]
-) -> Rgb:
+    layout: Layout, rows: range, cols: range, tile: Callable[[range, range], Float32Array]
+) -> RgbImage:
     """Return a box of pixels (counted from the pixel of latent 0, 0), shape (3, rows, columns).
 
     ``tile(rows, cols)`` decodes a box of *latents* to (3, rows * factor, columns * factor) in [-1, 1]; it is
@@ -37,7 +35,7 @@ def decode(
     return to_bytes(image)
 
 
-def to_bytes(image: NDArray[np.float32]) -> Rgb:
+def to_bytes(image: Float32Array) -> RgbImage:
     """Return [-1, 1] as 0 .. 255, rounded to even as diffusers' image processor does."""
-    pixels: Rgb = np.rint((image / 2 + 0.5).clip(0, 1) * 255).astype(np.uint8)
+    pixels: RgbImage = np.rint((image / 2 + 0.5).clip(0, 1) * 255).astype(np.uint8)
     return pixels

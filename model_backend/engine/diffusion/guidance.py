@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from model_backend.arrays import Float32Array
 from model_backend.engine.diffusion.prompt_field import Batching, Mixture, Prompt
 from model_backend.engine.diffusion.sampler import Step
 from model_backend.errors import JobFailed
@@ -183,9 +183,9 @@ def _weights(pairs: Sequence[tuple[int, int]], mixtures: Sequence[Mixture]) -> T
     return torch.from_numpy(np.stack(found))[:, None]
 
 
-def finite(latents: Tensor, profile: Profile) -> NDArray[np.float32]:
+def finite(latents: Tensor, profile: Profile) -> Float32Array:
     """Return denoised latents as an array; raises JobFailed if the model overflowed on its way."""
-    result: NDArray[np.float32] = latents.cpu().numpy()
+    result: Float32Array = latents.cpu().numpy()
     if not np.isfinite(result).all():
         raise JobFailed(
             f"The model computed numbers that are not finite, in {profile.dtype} on "

@@ -21,12 +21,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from model_backend.arrays import Float32Array
 from model_backend.engine.diffusion.tone_matching import match_tones
 from model_backend.engine.lattice import Latents, Lattice, Window, cone, shares
 
-Batch = NDArray[np.float32]  # (windows, channels, window, window)
+Batch = Float32Array  # (windows, channels, window, window)
 
 
 @dataclass(frozen=True)

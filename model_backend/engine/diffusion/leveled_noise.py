@@ -15,17 +15,17 @@ from __future__ import annotations
 from math import fsum, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
+from model_backend.arrays import Float32Array
 from model_backend.engine.diffusion.noise import TONE, Noise
 
 
-def leveled_noise(noise: Noise, rows: range, cols: range) -> NDArray[np.float32]:
+def leveled_noise(noise: Noise, rows: range, cols: range) -> Float32Array:
     """Return the noise of a window's latents, (4, rows, columns), float32."""
     white = noise.normals(rows, cols)
     cells = len(rows) * len(cols)
     # Summed exactly, so that the last bit does not depend on the machine's order of adding.
     means = np.array([fsum(channel.ravel().tolist()) / cells for channel in white], np.float32)
     tone = noise.normals(range(1), range(1), stream=TONE) / np.float32(sqrt(cells))
-    even: NDArray[np.float32] = white - means[:, None, None] + tone
+    even: Float32Array = white - means[:, None, None] + tone
     return even

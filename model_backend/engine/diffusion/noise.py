@@ -25,6 +25,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from model_backend.arrays import Float32Array
+
 Words = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]
 
 #: Streams keep uses of noise at one place apart.
@@ -45,7 +47,7 @@ class Noise:
     level: int
     frame_hash: int
 
-    def normals(self, rows: range, cols: range, stream: int = START) -> NDArray[np.float32]:
+    def normals(self, rows: range, cols: range, stream: int = START) -> Float32Array:
         """Return standard normals of a box of latents, shape (4, rows, columns), float32."""
         y = np.asarray(rows, np.int64).astype(np.uint32)[:, None]
         x = np.asarray(cols, np.int64).astype(np.uint32)[None, :]
@@ -53,7 +55,7 @@ class Noise:
         words = philox((x, y, use, np.uint32(self.frame_hash)), (self.seed & 0xFFFFFFFF, self.seed >> 32))
         table = _quantiles()
         word = np.stack(words)
-        normal: NDArray[np.float32] = (table[word & 0xFFFF] + table[word >> 16]) * np.float32(math.sqrt(0.5))
+        normal: Float32Array = (table[word & 0xFFFF] + table[word >> 16]) * np.float32(math.sqrt(0.5))
         return normal
 
 
@@ -76,7 +78,7 @@ def philox(counter: tuple[object, ...], key: tuple[int, int]) -> Words:
 
 
 @cache
-def _quantiles() -> NDArray[np.float32]:
+def _quantiles() -> Float32Array:
     """Return the normal quantiles at (i + 1/2) / 65536, scaled to unit variance; RuntimeError if a bit is
     off.
 

@@ -11,10 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+from model_backend.arrays import BoolArray, Int64Array
 
 _TOGETHER = 4096  # edges that are followed at a time: bounds memory
 
@@ -27,7 +25,7 @@ class Points:
     spacing: int
     run: range
 
-    def at_or_after(self, units: Ints) -> Ints:
+    def at_or_after(self, units: Int64Array) -> Int64Array:
         """Return the first point at or after each of some places, in the run or not."""
         return -((self.first - units) // self.spacing)
 
@@ -45,7 +43,7 @@ class Outline:
     ``bounds`` are left, top, right, bottom.
     """
 
-    edges: Ints
+    edges: Int64Array
     bounds: tuple[int, int, int, int]
 
     @classmethod
@@ -58,7 +56,7 @@ class Outline:
         (left, top), (right, bottom) = every.min(0).tolist(), every.max(0).tolist()
         return cls(downward[downward[:, 1] < downward[:, 3]], (left, top, right, bottom))
 
-    def inside(self, rows: Points, cols: Points) -> Bools:
+    def inside(self, rows: Points, cols: Points) -> BoolArray:
         """Return which points lie inside, (rows, columns)."""
         found = np.zeros((len(rows.run), len(cols.run)), np.bool_)
         left, top, right, bottom = self.bounds
@@ -74,7 +72,7 @@ class Outline:
         return found
 
 
-def _crossings(edges: Ints, rows: tuple[Points, range], cols: tuple[Points, range]) -> Ints:
+def _crossings(edges: Int64Array, rows: tuple[Points, range], cols: tuple[Points, range]) -> Int64Array:
     """Return how many edges cross each row before each point and not before the one left of it.
 
     One column more than points: what crosses beyond them all.

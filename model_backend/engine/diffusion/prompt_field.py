@@ -20,9 +20,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from model_backend.engine.diffusion.outlines import Bools, Ints, Outline, Points
+from model_backend.arrays import BoolArray, Float32Array, Int64Array, UInt8Array
+from model_backend.engine.diffusion.outlines import Outline, Points
 from model_backend.engine.diffusion.sampler import Lengths
 from model_backend.engine.lattice import Count, Layout, Window
 from model_backend.schemas import REGION_UNITS, Region
@@ -53,14 +53,14 @@ class Mixture:
     """
 
     prompts: tuple[int, ...]
-    weights: NDArray[np.float32] | None = None
+    weights: Float32Array | None = None
 
 
 class Needs(NamedTuple):
     """The evaluations that each of some windows needs at a guided step, and at a plain one."""
 
-    guided: Ints
-    plain: Ints
+    guided: Int64Array
+    plain: Int64Array
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Batching:
                 )
         return total
 
-    def _calls(self, evaluations: Ints, guided: bool) -> int:
+    def _calls(self, evaluations: Int64Array, guided: bool) -> int:
         """Return the UNet calls of one step."""
         if not len(evaluations):
             return 0
@@ -185,7 +185,7 @@ class PromptField:
         halves = len({self.prompts[number].negative for number in prompts}) if self._guided else 0
         return len(prompts) + halves
 
-    def _shares(self, rows: range, cols: range) -> dict[int, Ints]:
+    def _shares(self, rows: range, cols: range) -> dict[int, Int64Array]:
         """Return what each prompt covers of a box of latents, of `_WHOLE` per latent; none that is absent."""
         down, across = (
             self._points(cells, shift) for cells, shift in zip((rows, cols), self.layout.shift, strict=True)
@@ -213,7 +213,7 @@ class Survey:
     field: PromptField
     rows: range
     cols: range
-    needs: NDArray[np.uint8]
+    needs: UInt8Array
 
     def count(
         self, windows: Sequence[tuple[range, range]], steps: Sequence[Lengths], largest_batch: int
@@ -240,7 +240,7 @@ def _place(points: Points, index: int) -> int:
     return points.first + points.run[index] * points.spacing
 
 
-def _blurred(held: Bools) -> Ints:
+def _blurred(held: BoolArray) -> Int64Array:
     """Return what is held of each latent but those of the margin, of `_WHOLE`, from the points held."""
     height, width = (side // _POINTS for side in held.shape)
     points = np.zeros((height, held.shape[1]), np.uint8)

@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from model_backend.arrays import Float64Array
 from model_backend.models.card import EngineParameters
 from model_backend.models.schedule import Prediction, Schedule
 from model_backend.schemas import Sampler
@@ -164,9 +164,9 @@ def _row(timestep: float, before: float | None, here: float, there: float, guide
     )
 
 
-def _own_grid(schedule: Schedule, steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _own_grid(schedule: Schedule, steps: int) -> tuple[Float64Array, Float64Array]:
     """Timesteps (descending) and noise levels as the checkpoint's scheduler file spaces them."""
-    timesteps: NDArray[np.float64]
+    timesteps: Float64Array
     if schedule.spacing == "linspace":
         # float32, because that is what diffusers tells the UNet
         spaced = np.linspace(0, schedule.timesteps - 1, steps, dtype=np.float32)
@@ -180,7 +180,7 @@ def _own_grid(schedule: Schedule, steps: int) -> tuple[NDArray[np.float64], NDAr
     return timesteps, noise
 
 
-def _karras_grid(schedule: Schedule, steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _karras_grid(schedule: Schedule, steps: int) -> tuple[Float64Array, Float64Array]:
     """Timesteps (descending, whole) and noise levels spaced evenly in sigma^(1/7)."""
     low, high = schedule.sigmas[0] ** (1 / _KARRAS_RHO), schedule.sigmas[-1] ** (1 / _KARRAS_RHO)
     noise = (high + np.linspace(0, 1, steps) * (low - high)) ** _KARRAS_RHO

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from model_backend.arrays import Float32Array
 from model_backend.engine.lattice import Latents, Lattice, Window, overlap
 
 #: The windows at a corner, as steps (rows, columns) from the first of them, and which lie side by side.
@@ -29,7 +29,7 @@ def match_tones(
     rows: Lattice, cols: Lattice, done: Mapping[Window, Latents], windows: Iterable[Window]
 ) -> dict[Window, Latents]:
     """Return the latents of windows, bent to meet those of their eight neighbours that are done."""
-    moves: dict[Window, NDArray[np.float32]] = {}  # of a corner, by the first of its windows
+    moves: dict[Window, Float32Array] = {}  # of a corner, by the first of its windows
     result = {}
     for window in windows:
         south, east = rows.between(window.row), cols.between(window.col)
@@ -44,9 +44,7 @@ def match_tones(
     return result
 
 
-def _moves(
-    rows: Lattice, cols: Lattice, done: Mapping[Window, Latents], first: Window
-) -> NDArray[np.float32]:
+def _moves(rows: Lattice, cols: Lattice, done: Mapping[Window, Latents], first: Window) -> Float32Array:
     """Return what brings the windows at a corner to the mean of those that are done, (4, channels)."""
     four = [Window(first.row + down, first.col + right) for down, right in _FOUR]
     there = tuple(window in done for window in four)
@@ -60,7 +58,7 @@ def _moves(
 
 def _apart(
     rows: Lattice, cols: Lattice, done: Mapping[Window, Latents], one: Window, other: Window
-) -> NDArray[np.float32]:
+) -> Float32Array:
     """Return how much higher the other window is where both count, (channels,); 0 if they do nowhere."""
     one_rows, other_rows = overlap(rows.cells(one.row), rows.cells(other.row))
     one_cols, other_cols = overlap(cols.cells(one.col), cols.cells(other.col))
@@ -71,12 +69,12 @@ def _apart(
     if not weight.size:  # a stride of a whole window
         return np.zeros(len(done[one]), np.float32)
     difference = done[other][:, other_rows, other_cols] - done[one][:, one_rows, one_cols]
-    mean: NDArray[np.float32] = (difference * weight).sum((1, 2)) / weight.sum()
+    mean: Float32Array = (difference * weight).sum((1, 2)) / weight.sum()
     return mean
 
 
 @cache
-def _tones(there: tuple[bool, ...]) -> NDArray[np.float32]:
+def _tones(there: tuple[bool, ...]) -> Float32Array:
     """Return the map, (4, pairs), from differences of pairs at a corner to tones that explain them best.
 
     Least squares, and a mean of zero over windows that hang together.

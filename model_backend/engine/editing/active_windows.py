@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from model_backend.arrays import BoolArray
 from model_backend.engine.diffusion.prompt_field import PromptField
 from model_backend.engine.diffusion.sampler import Lengths
 from model_backend.engine.lattice import Count, Layout, Window, batch_of
 from model_backend.models.card import EngineParameters
 from model_backend.schemas import Box
-
-Bools = NDArray[np.bool_]
 
 _CONTEXT = 4  # a window's side over the context that a mask gets on every side
 _DILATION = 2  # latents around the mask that stay free: a change of pixels reaches that far
@@ -62,10 +60,10 @@ class Active:
     """The windows of an edit. ``paint``: pixels of the canvas that may change, (height, width)."""
 
     layout: Layout
-    paint: Bools
+    paint: BoolArray
 
     @cached_property
-    def free(self) -> Bools:
+    def free(self) -> BoolArray:
         """Latents that are denoised rather than pinned to the source, (rows, columns)."""
         grown = to_latents(self.paint, self.layout.factor)
         for axis in (0, 1):
@@ -114,7 +112,7 @@ class Active:
         return prompts.batching(self.batch(largest_batch)).count((needs, some) for some in steps)
 
 
-def to_latents(mask: Bools, factor: int) -> Bools:
+def to_latents(mask: BoolArray, factor: int) -> BoolArray:
     """Return which latents have a masked pixel; the sides of ``mask`` are multiples of ``factor``."""
     height, width = mask.shape
     cells = mask.reshape(height // factor, factor, width // factor, factor)

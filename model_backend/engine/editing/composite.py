@@ -16,10 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_backend.arrays import BoolArray, Float32Array, Float64Array
 from model_backend.engine.editing.membrane import Membrane, highest
-
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float32]
 
 REACH = 256  # pixels that a grow or a feather may reach at most: the cost grows with it
 _RING = 2  # pixels around over which the tone along the border is averaged, so that noise makes no streaks
@@ -28,7 +26,7 @@ _CELL = 8  # pixels of a side of the cells in which unknown land takes a tone
 _PART = 1 << 18  # pixels at a time, so that what is in between stays small
 
 
-def distance(inside: Bools, spacing: tuple[float, float], limit: float) -> Floats:
+def distance(inside: BoolArray, spacing: tuple[float, float], limit: float) -> Float32Array:
     """Return the distance of every True pixel's centre to the nearest False pixel's, at most ``limit``.
 
     ``spacing`` is the height and width of a pixel. What lies beyond the array counts as inside. Exact
@@ -49,7 +47,7 @@ def distance(inside: Bools, spacing: tuple[float, float], limit: float) -> Float
     return best
 
 
-def _along_rows(inside: Bools) -> Floats:
+def _along_rows(inside: BoolArray) -> Float32Array:
     """Return the pixels to the nearest False pixel of the same row, infinite where there is none."""
     column = np.arange(inside.shape[1], dtype=np.float32)
     far = np.float32(np.inf)
@@ -62,14 +60,14 @@ def _along_rows(inside: Bools) -> Floats:
     return np.minimum(left, right, out=left)
 
 
-def grow(mask: Bools, spacing: tuple[float, float], by: float) -> Bools:
+def grow(mask: BoolArray, spacing: tuple[float, float], by: float) -> BoolArray:
     """Return the mask with every pixel whose centre lies within ``by`` of a masked pixel's centre."""
     if by <= 0 or not mask.any():
         return mask
     return distance(~mask, spacing, by * 1.001 + max(spacing)) <= by * (1 + 1e-6)
 
 
-def continued(view: Floats, known: Bools) -> Floats:
+def continued(view: Float32Array, known: BoolArray) -> Float32Array:
     """Return a picture, (bands, rows, columns), with the tone of the known land carried over the unknown.
 
     A membrane of cells, not of pixels: it is smooth, and its cost small beside that of painting.
@@ -97,7 +95,12 @@ class Join:
     """How generated pixels join the known ones around a mask; made once, used for every band."""
 
     def __init__(
-        self, mask: Bools, known: Bools, spacing: tuple[float, float], feather: float, new_land: bool = False
+        self,
+        mask: BoolArray,
+        known: BoolArray,
+        spacing: tuple[float, float],
+        feather: float,
+        new_land: bool = False,
     ) -> None:
         """Take the pixels that may change, those that have values in the source, and the feather's width.
 
@@ -118,7 +121,7 @@ class Join:
         self._share = weight[self._soft]
         self._membrane = Membrane(mask, self._ring) if self._ring.any() else None
 
-    def _weight(self, spacing: tuple[float, float], feather: float) -> Floats:
+    def _weight(self, spacing: tuple[float, float], feather: float) -> Float32Array:
         """Weight of the generated pixels, (masked pixels,): 1 inside, falling towards the border.
 
         Where the mask is thinner than two feathers, the feather is as wide as half the mask is thick there,
@@ -133,33 +136,33 @@ class Join:
             thick = highest(thick, int(feather / spacing[axis]) + 1, axis)
         x = inside[self.mask]
         x /= np.maximum(thick[self.mask], np.float32(min(spacing)))
-        weight: Floats = x * x * (3 - 2 * x)
+        weight: Float32Array = x * x * (3 - 2 * x)
         return weight
 
-    def band(self, source: NDArray[Any], generated: NDArray[np.float64]) -> NDArray[np.float64]:
+    def band(self, source: NDArray[Any], generated: Float64Array) -> Float64Array:
         """Return the values of the masked pixels, in row order: generated, in the surroundings' tone,
         feathered.
 
         ``source`` and ``generated`` are (rows, columns) in the same unit; the source's values inside the mask
         only count where it is feathered and known.
         """
-        values: NDArray[np.float64] = generated[self.mask]
+        values: Float64Array = generated[self.mask]
         if self._membrane is not None:
             values += self._membrane.solve(self._difference(source, generated))
         return self.feathered(source, values)
 
-    def feathered(self, source: NDArray[Any], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def feathered(self, source: NDArray[Any], values: Float64Array) -> Float64Array:
         """Return new ``values`` of the masked pixels, in place, faded into the source's at the border."""
         old, new = source[self.mask][self._soft].astype(np.float64), values[self._soft]
         # Written as a step away from the source, so that an edit which changes nothing changes no bit.
         values[self._soft] = np.where(np.isfinite(old), old + self._share * (new - old), new)
         return values
 
-    def _difference(self, source: NDArray[Any], generated: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _difference(self, source: NDArray[Any], generated: Float64Array) -> Float64Array:
         """Return source minus generated on the ring, each averaged over the pixels around."""
         return self._near(source, self._stays) - self._near(generated, self._repeated)
 
-    def _near(self, values: NDArray[Any], where: Bools) -> NDArray[np.float64]:
+    def _near(self, values: NDArray[Any], where: BoolArray) -> Float64Array:
         """Return for every pixel of the ring the mean of those around it that are in ``where``."""
         ring = np.flatnonzero(self._ring)
         out = np.empty(len(ring))
@@ -185,7 +188,7 @@ def _parts(length: int) -> Iterator[slice]:
         yield slice(start, start + _PART)
 
 
-def cast(values: NDArray[np.float64], dtype: np.dtype[Any], avoid: float | None) -> NDArray[Any]:
+def cast(values: Float64Array, dtype: np.dtype[Any], avoid: float | None) -> NDArray[Any]:
     """Return values rounded and clipped to ``dtype``, none of them equal to the nodata value ``avoid``.
 
     A value that would read as nodata moves to the neighbouring representable one.
@@ -196,7 +199,7 @@ def cast(values: NDArray[np.float64], dtype: np.dtype[Any], avoid: float | None)
     return out
 
 
-def _cast(values: NDArray[np.float64], dtype: np.dtype[Any], avoid: float | None) -> NDArray[Any]:
+def _cast(values: Float64Array, dtype: np.dtype[Any], avoid: float | None) -> NDArray[Any]:
     if dtype.kind == "f":
         out = values.astype(dtype)
     else:
@@ -213,7 +216,7 @@ def _cast(values: NDArray[np.float64], dtype: np.dtype[Any], avoid: float | None
     return out
 
 
-def _exact(values: NDArray[np.float64], info: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _exact(values: Float64Array, info: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     top = values >= info.max
     out = np.where(top, 0, values).astype(dtype)
     out[top] = info.max
@@ -228,7 +231,7 @@ def _beside(value: NDArray[Any], dtype: np.dtype[Any]) -> Any:
     return int(value) - 1 if int(value) == np.iinfo(dtype).max else int(value) + 1
 
 
-def _spread(mask: Bools) -> Bools:
+def _spread(mask: BoolArray) -> BoolArray:
     """Return the mask and its four-neighbours."""
     out = mask.copy()
     out[1:] |= mask[:-1]

@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from model_backend.arrays import BoolArray, Float32Array, Int64Array, UInt8Array
 from model_backend.engine.diffusion.guidance import Guidance, finite
 from model_backend.engine.diffusion.latent_field import Batch
 from model_backend.engine.diffusion.leveled_noise import leveled_noise
 from model_backend.engine.diffusion.noise import Noise
 from model_backend.engine.diffusion.sampler import Step, advance, clean, trajectory_of
 from model_backend.engine.diffusion.tone_matching import match_tones
-from model_backend.engine.editing.active_windows import Active, Bools, slices_of, to_latents
+from model_backend.engine.editing.active_windows import Active, slices_of, to_latents
 from model_backend.engine.lattice import Latents, Layout, Window, shares
 from model_backend.engine.progress import PREVIEW_SIDE, Progress, Watch
 from model_backend.engine.scene import Request
@@ -32,7 +32,7 @@ from model_backend.models.loader import Model
 from model_backend.models.profile import Profile
 from model_backend.schemas import Box
 
-View = NDArray[np.float32]
+View = Float32Array
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Canvas:
 
     box: Box
     view: View
-    paint: Bools
-    known: Bools
+    paint: BoolArray
+    known: BoolArray
 
 
 class _Onlooker:
@@ -62,7 +62,7 @@ class _Onlooker:
         self._around = np.rint(255 * canvas.view[:, rows, cols]).astype(np.uint8).transpose(1, 2, 0)
         self._paint = canvas.paint[rows, cols][..., None]
 
-    def preview(self, rgb: NDArray[np.uint8]) -> None:
+    def preview(self, rgb: UInt8Array) -> None:
         """Take an impression of the whole canvas, and pass on what belongs into the mask."""
         rows, cols = (
             at * have // of
@@ -71,7 +71,7 @@ class _Onlooker:
         self._watch.preview(np.where(self._paint, rgb[np.ix_(rows, cols)], self._around))
 
 
-def _spread(side: int) -> NDArray[np.int64]:
+def _spread(side: int) -> Int64Array:
     """Return the pixels of a side that a preview shows, evenly spread."""
     count = min(side, PREVIEW_SIDE)
     return ((np.arange(count) + 0.5) * (side / count)).astype(np.int64)

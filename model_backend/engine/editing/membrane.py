@@ -14,9 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float32]
-Places = NDArray[np.int32]
+from model_backend.arrays import BoolArray, Float32Array, Int32Array, UInt8Array
 
 _NEAR = 8  # pixels from the border within which a grid solves for itself
 _SWEEPS = 24  # red-black sweeps there; see the tests against a direct solution
@@ -27,7 +25,7 @@ _PART = 1 << 18  # pixels at a time, so that what is in between stays small
 class Membrane:
     """The solution in ``free`` for values on ``fixed``; other pixels do not exist, and pull at nothing."""
 
-    def __init__(self, free: Bools, fixed: Bools) -> None:
+    def __init__(self, free: BoolArray, fixed: BoolArray) -> None:
         """Prepare the grids; ``free`` and ``fixed`` share no pixel, and there are some of either."""
         self._free = free
         self._exists = np.pad(free | fixed, 1)  # by a pixel, so that every pixel has four neighbours
@@ -41,17 +39,17 @@ class Membrane:
             self._group = np.searchsorted(np.flatnonzero(coarse), row * coarse.shape[1] + col)
         self._colours = tuple(self._colour(colour) for colour in (0, 1))
 
-    def solve(self, border: NDArray[Any]) -> Floats:
+    def solve(self, border: NDArray[Any]) -> Float32Array:
         """Return the values of the free pixels in row order; ``border`` are those of the fixed ones."""
-        found: Floats = self._field(border)[1:-1, 1:-1][self._free]
+        found: Float32Array = self._field(border)[1:-1, 1:-1][self._free]
         return found
 
-    def _where(self, cells: Places) -> tuple[Places, Places]:
+    def _where(self, cells: Int32Array) -> tuple[Int32Array, Int32Array]:
         """Return row and column, without the padding, of padded flat indices."""
         row, col = np.divmod(cells, np.int32(self._exists.shape[1]))
         return row - 1, col - 1
 
-    def _colour(self, colour: int) -> tuple[Places, NDArray[np.uint8]]:
+    def _colour(self, colour: int) -> tuple[Int32Array, UInt8Array]:
         """Return the pixels of a checkerboard's colour that are solved for, and their neighbours' number."""
         near = self._free if self._coarse is None else self._free & _spread(~self._free, _NEAR)
         there = np.pad(near, 1)
@@ -63,7 +61,7 @@ class Membrane:
             count += exists[cells + step]
         return cells[count > 0], count[count > 0]
 
-    def _field(self, border: NDArray[Any]) -> Floats:
+    def _field(self, border: NDArray[Any]) -> Float32Array:
         """Return the values of all pixels, padded, 0 where there are none."""
         if self._coarse is None:
             field = np.where(self._exists, np.float32(border.mean()), np.float32(0))
@@ -91,7 +89,7 @@ def _parts(length: int) -> Iterator[slice]:
         yield slice(start, start + _PART)
 
 
-def _finer(coarse: Floats, shape: tuple[int, ...]) -> Floats:
+def _finer(coarse: Float32Array, shape: tuple[int, ...]) -> Float32Array:
     """Return padded values on a grid of twice the resolution, by a line between neighbouring centres."""
     rows, cols = shape[0] - 2, shape[1] - 2
     near, far = np.float32(0.75), np.float32(0.25)
@@ -105,14 +103,14 @@ def _finer(coarse: Floats, shape: tuple[int, ...]) -> Floats:
     return out
 
 
-def _halved(mask: Bools) -> Bools:
+def _halved(mask: BoolArray) -> BoolArray:
     """Return the mask at half the resolution, a pixel being set if any of its four is."""
     rows, cols = mask.shape
     even = np.pad(mask, ((0, rows % 2), (0, cols % 2)))
     return even[::2, ::2] | even[1::2, ::2] | even[::2, 1::2] | even[1::2, 1::2]
 
 
-def _spread(mask: Bools, by: int) -> Bools:
+def _spread(mask: BoolArray, by: int) -> BoolArray:
     """Return the mask and all within ``by`` pixels along both axes; beyond the array counts as set."""
     return highest(highest(np.pad(mask, by, constant_values=True), by, 0), by, 1)[by:-by, by:-by]
 

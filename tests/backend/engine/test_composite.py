@@ -9,19 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from numpy.typing import NDArray
 
+from model_backend.arrays import BoolArray, Float64Array
 from model_backend.engine.editing.composite import Join, cast, distance, grow
-
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12))
 
 
 @given(masks, st.sampled_from([(1.0, 1.0), (2.0, 1.0), (0.5, 1.5)]), st.floats(0.5, 8))
 @settings(max_examples=60, deadline=None)
-def test_distances_are_euclidean(inside: Bools, spacing: tuple[float, float], limit: float) -> None:
+def test_distances_are_euclidean(inside: BoolArray, spacing: tuple[float, float], limit: float) -> None:
     found = distance(inside, spacing, limit)
     outside = np.argwhere(~inside) * spacing
     for at in np.ndindex(*inside.shape):
@@ -41,7 +38,7 @@ def test_growing_is_in_the_unit_of_the_spacing() -> None:
     assert grow(mask, (1.0, 1.0), 0.0) is mask
 
 
-def dense(free: Bools, ring: Bools, values: Floats) -> Floats:
+def dense(free: BoolArray, ring: BoolArray, values: Float64Array) -> Float64Array:
     """The membrane by a direct solution of the same equations."""
     number = np.full(free.shape, -1)
     number[free] = np.arange(free.sum())
@@ -57,14 +54,14 @@ def dense(free: Bools, ring: Bools, values: Floats) -> Floats:
     return np.linalg.solve(matrix, right)
 
 
-def ring_mask() -> Bools:
+def ring_mask() -> BoolArray:
     row, col = np.mgrid[:41, :45]
     apart = np.hypot(row - 20, col - 22)
     return (apart < 17) & (apart > 5)
 
 
 @pytest.mark.parametrize("mask", [ring_mask(), np.pad(np.ones((30, 9), np.bool_), ((0, 0), (12, 9)))])
-def test_the_membrane_solves_laplaces_equation(mask: Bools) -> None:
+def test_the_membrane_solves_laplaces_equation(mask: BoolArray) -> None:
     row, col = np.mgrid[: mask.shape[0], : mask.shape[1]] / 10
     tone = np.sin(row) + np.cos(1.3 * col)  # what the surroundings are brighter by
     join = Join(mask, np.ones_like(mask), (1, 1), 0)
