@@ -15,7 +15,7 @@ from itsdangerous import Signer
 
 from model_backend.api.auth import Gate
 from model_backend.jobs.files import Files
-from model_backend.jobs.queue import Store
+from model_backend.jobs.store import JobStore
 from model_backend.jobs.supervisor import Supervisor
 from model_backend.models.registry import Registry
 from model_backend.settings import Settings
@@ -27,7 +27,7 @@ class Backend:
 
     settings: Settings
     gate: Gate
-    store: Store
+    store: JobStore
     files: Files
     supervisor: Supervisor
     signer: Signer
@@ -43,7 +43,7 @@ class Backend:
         Registry(settings).default()
         signer = Signer(_secret(settings.data_dir / "secret"), salt="result", digest_method=hashlib.sha256)
         files = Files(settings.data_dir)
-        store = Store(settings.data_dir / "jobs.sqlite", durable=True)
+        store = JobStore.open(settings.data_dir, durable=True)
         return cls(settings, gate, store, files, Supervisor(settings, store, files), signer)
 
     def close(self) -> None:

@@ -105,11 +105,11 @@ async def wait(backend: Backend, owner: str, execution: Execution) -> list[Resul
 
 def submit(backend: Backend, owner: str, execution: Execution, key: str | None) -> Job:
     """Queue a job, or return the one that an equal request with the same key has made."""
-    known = backend.store.replay(owner, key, execution.digest)
+    known = backend.store.queue.replay(owner, key, execution.digest)
     if known is not None:
         return known
     inputs = _parse(backend, owner, execution)
-    job = backend.store.submit(
+    job = backend.store.queue.submit(
         _submission(backend, owner, execution, inputs, key),
         max_jobs=backend.settings.max_jobs,
         free=backend.supervisor.free_bytes(),
@@ -120,8 +120,8 @@ def submit(backend: Backend, owner: str, execution: Execution, key: str | None) 
 
 def dismiss(backend: Backend, owner: str, job: str) -> Job:
     """Dismiss an unfinished job or remove a finished one; its files go as soon as nobody writes them."""
-    dismissed = backend.store.dismiss(owner, job)
-    backend.files.sweep(backend.store.keeping_files)
+    dismissed = backend.store.queue.dismiss(owner, job)
+    backend.files.sweep(backend.store.upkeep.keeping_files)
     return dismissed
 
 
@@ -243,7 +243,7 @@ def _own_result(backend: Backend, owner: str, href: str) -> object:
     if urlsplit(href).hostname not in ours or len(path) != 4 or (path[0], path[2]) != ("jobs", "results"):
         raise ValueError("this server fetches nothing from elsewhere.")
     job, output = path[1], path[3].removesuffix(".json")
-    for result in backend.store.results(owner, job):
+    for result in backend.store.queue.results(owner, job):
         if result.output == output and result.file is None:
             return result.value
         if result.output == output and result.type.endswith("json"):

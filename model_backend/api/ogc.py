@@ -42,7 +42,7 @@ def _base(request: Request) -> str:
 
 
 def _job(request: Request, job: str) -> Job:
-    return _backend(request).store.job(request.state.owner, job)
+    return _backend(request).store.queue.job(request.state.owner, job)
 
 
 TheBackend = Annotated[Backend, Depends(_backend)]
@@ -84,7 +84,7 @@ def api(base: Base) -> Response:
 def healthz(backend: TheBackend) -> dict[str, Any]:
     """Say how the backend is; needs no token."""
     entry = Registry(backend.settings).default()
-    known = backend.store.profile(entry.card.id)
+    known = backend.store.profiles.of(entry.card.id)
     return {
         "status": "ok" if backend.supervisor.alive() else "starting",
         "version": __version__,
@@ -92,7 +92,7 @@ def healthz(backend: TheBackend) -> dict[str, Any]:
         "installed": entry.folder is not None,
         "device": known[0].get("device") if known else None,
         "profile": known[0] if known else None,
-        "queue": backend.store.waiting(),
+        "queue": backend.store.queue.waiting(),
     }
 
 
@@ -156,7 +156,7 @@ def job_list(request: Request, backend: TheBackend, base: Base) -> dict[str, Any
     query = request.query_params.multi_items()
     which, (limit, offset) = read_filter(query), read_page(query)
     owner = request.state.owner
-    found = backend.store.jobs(owner, which, limit=limit + 1, offset=offset) if which else []
+    found = backend.store.queue.jobs(owner, which, limit=limit + 1, offset=offset) if which else []
     links = _page_links(base, "/jobs", request, limit, offset, more=len(found) > limit)
     return {"jobs": [status_info(backend, base, job) for job in found[:limit]], "links": links}
 
@@ -185,7 +185,7 @@ def job_results(found: OwnJob, backend: TheBackend, base: Base) -> Response:
 def job_result(job: str, name: str, request: Request, backend: TheBackend) -> Response:
     """Return one output; also by a signed link, in ranges."""
     owner = results.reader(backend, request, job, results.output_of(name))
-    return results.deliver(backend, request, backend.store.job(owner, job), name)
+    return results.deliver(backend, request, backend.store.queue.job(owner, job), name)
 
 
 @_get("/jobs/{job}/preview")

@@ -63,7 +63,7 @@ def reader(backend: Backend, request: Request, job: str, output: str) -> str:
         raise Unauthorized("The signature of this link is wrong.")
     if float(expires) < time.time():
         raise Unauthorized("This link has expired; the job's results document has a fresh one.")
-    return backend.store.owner(job)
+    return backend.store.queue.owner(job)
 
 
 # ---- results of a job ---------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ def of_job(backend: Backend, job: Job) -> list[Result]:
         raise NoSuchResult("The job was dismissed; it has no results.")
     if job.status == "failed":
         raise JobFailed(job.message)
-    return backend.store.results(job.owner, job.id)
+    return backend.store.queue.results(job.owner, job.id)
 
 
 def render(

@@ -36,7 +36,7 @@ def status_info(backend: Backend, base: str, job: Job) -> dict[str, Any]:
         **{name: _rfc3339(when) for name, when in times.items() if when is not None},
     }
     if job.status in UNFINISHED:
-        position, eta = backend.store.place(job, backend.supervisor.alive())
+        position, eta = backend.store.queue.position(job, backend.supervisor.alive())
         info |= {"queuePosition": position, "eta": None if eta is None else round(eta, 1)}
     if job.status == "successful":
         links.append(

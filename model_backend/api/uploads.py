@@ -147,7 +147,7 @@ def _linked(backend: Backend, owner: str, href: str, uploads: Uploads) -> str:
 def _result(backend: Backend, owner: str, named: tuple[str, str], uploads: Uploads) -> str:
     job, output = named
     try:
-        results = backend.store.results(owner, job)
+        results = backend.store.queue.results(owner, job)
     except BackendError as error:
         raise InvalidInput("href", f"The link cannot be followed: {error}", value=job) from None
     for result in results:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_backend.errors import ModelUnavailable
-from model_backend.jobs.queue import Store
+from model_backend.jobs.store import JobStore
 from model_backend.models.card import ModelCard
 from model_backend.models.registry import Entry, Registry
 from model_backend.schemas import Box, Recipe
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
 class ModelCache:
     """Models of one device by id, within ``Settings.model_memory_gb``."""
 
-    def __init__(self, settings: Settings, device: str, store: Store) -> None:
+    def __init__(self, settings: Settings, device: str, store: JobStore) -> None:
         self._settings, self._device, self._store = settings, device, store
         self._loaded: OrderedDict[str, tuple[Model, int]] = OrderedDict()
         self._scene: tuple[Request, Scene] | None = None
@@ -76,7 +76,7 @@ class ModelCache:
     def measured(self, model: str, rate: float) -> None:
         """Remember the seconds per evaluation that a scene really took."""
         profile = self._loaded[model][0].profile
-        self._store.learn(model, self._device, profile.to_dict(), rate)
+        self._store.profiles.record(model, self._device, profile.to_dict(), rate)
 
     def _entry(self, model: str, revision: str) -> Entry:
         entry = Registry(self._settings).get(model)
@@ -95,7 +95,9 @@ class ModelCache:
         model = loader.load(folder, entry.card, self._device, self._settings.threads)
         self._loaded[entry.card.id] = (model, size)
         profile = model.profile
-        self._store.learn(entry.card.id, self._device, profile.to_dict(), profile.seconds_per_evaluation)
+        self._store.profiles.record(
+            entry.card.id, self._device, profile.to_dict(), profile.seconds_per_evaluation
+        )
         return model
 
     def _make_room(self, size: int) -> None:

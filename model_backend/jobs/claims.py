@@ -1,6 +1,6 @@
-"""What workers and their supervisor do to the rows of jobs: claims, leases, finished blocks, deaths.
+"""What workers do to the rows of jobs: claim blocks, hold them by leases, say how they go and what came out.
 
-``store`` adds what owners see. Rules that keep it right whatever dies when:
+Rules that keep it right whatever dies when:
 
 * a worker holds a block by a lease and an attempt number, and every write it makes is conditional on both
   and on the job still running: no rows changed means stop (``Cancelled``), nothing to undo;
@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from model_backend.errors import Cancelled, Declined
-from model_backend.jobs.rows import Claim, FinishedBlock, Result, Status, migrate
+from model_backend.jobs.database import Database
+from model_backend.jobs.endings import end_hopeless_jobs, end_job
+from model_backend.jobs.rows import Claim, FinishedBlock, Result
 from model_backend.schemas import Plan
 
 # A block that may be claimed; the step that joins a variant's blocks waits for all of them.
@@ -29,7 +28,7 @@ CLAIMABLE = """
     AND (block.part IS NOT NULL OR NOT EXISTS (
         SELECT 1 FROM block AS part WHERE part.job = block.job AND part.variant = block.variant
         AND part.part IS NOT NULL AND part.status <> 'successful'))
-    AND block.job || '/' || block.variant NOT IN (SELECT value FROM json_each(:shunned))
+    AND block.job || '/' || block.variant NOT IN (SELECT value FROM json_each(:excluded))
 """
 # A claim still holds: used by every write of a worker.
 HOLDS = """
@@ -39,57 +38,28 @@ HOLDS = """
 
 
 class Claims:
-    """Rows of jobs and blocks; safe to share between threads of one process."""
+    """The blocks of all jobs, taken and finished one at a time."""
 
-    def __init__(self, path: Path, *, durable: bool = False) -> None:
-        """Open or create the store; ``durable`` syncs every commit: an accepted job survives a power cut."""
-        self._lock = threading.RLock()
-        self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        self._db.execute("PRAGMA foreign_keys = ON")
-        migrate(self._db)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def close(self) -> None:
-        """Close the database."""
-        with self._lock:
-            self._db.close()
-
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    def _rows(self, sql: str, values: dict[str, Any] | Sequence[Any] = ()) -> list[sqlite3.Row]:
-        with self._lock:
-            return self._db.execute(sql, values).fetchall()
-
-    # ---- workers ------------------------------------------------------------------------------------
-
-    def claim(
+    def take(
         self,
         worker: str,
         lease: float,
         max_crashes: int,
         last: Claim | None = None,
-        shunned: Collection[str] = (),
+        excluded: Collection[str] = (),
     ) -> Claim | None:
         """Take a block that is free or whose lease has run out, of the first job that has one; None: none.
 
-        ``last`` is the worker's claim before: the block after it is the cheapest to go on with. ``shunned``
+        ``last`` is the worker's claim before: the block after it is the cheapest to go on with. ``excluded``
         variants (``JOB/VARIANT``) are left to others.
         """
         now = time.time()
-        free = {"now": now, "shunned": json.dumps(list(shunned))}
-        with self._write() as db:
-            self._tidy(now, max_crashes)
+        free = {"now": now, "excluded": json.dumps(list(excluded))}
+        with self._database.transaction() as db:
+            end_hopeless_jobs(db, now, max_crashes)
             job = db.execute(
                 "SELECT id, process, inputs, plan FROM job JOIN block ON job.id = block.job"
                 f" WHERE job.status IN ('accepted', 'running') AND {CLAIMABLE} ORDER BY seq LIMIT 1",
@@ -100,7 +70,7 @@ class Claims:
             mine = free | {"job": job["id"]}
             blocks = f"SELECT number FROM block WHERE job = :job AND {CLAIMABLE} ORDER BY number"
             busy = "SELECT number FROM block WHERE job = :job AND status = 'running' AND lease >= :now"
-            number = choose(
+            number = choose_block(
                 [row["number"] for row in db.execute(blocks, mine)],
                 {row["number"] for row in db.execute(busy, {"job": job["id"], "now": now})},
                 last.number if last is not None and last.job == job["id"] else None,
@@ -131,8 +101,8 @@ class Claims:
             " AND profile <> :profile AND status"
         )
         values = _fence(claim) | {"variant": claim.variant, "profile": profile, "now": time.time()}
-        with self._write() as db:
-            self._touch(claim)
+        with self._database.transaction() as db:
+            _ensure_held(db, claim)
             if db.execute(f"SELECT 1 FROM block{others} = 'running' AND lease >= :now", values).fetchone():
                 raise Declined
             db.execute("UPDATE block SET profile = :profile WHERE job = :job AND number = :number", values)
@@ -141,10 +111,10 @@ class Claims:
             db.execute(f"{again}{others} IN ('running', 'successful')", values)
         return int(lost)
 
-    def keep(self, claim: Claim, file: str, sha256: str, approximate: bool) -> None:
+    def record_block(self, claim: Claim, file: str, sha256: str, approximate: bool) -> None:
         """Enter where the pixels of a block lie and how they came out; Cancelled when the claim is lost."""
-        with self._write() as db:
-            self._touch(claim)
+        with self._database.transaction() as db:
+            _ensure_held(db, claim)
             db.execute(
                 "UPDATE block SET file = ?, sha256 = ?, approximate = ? WHERE job = ? AND number = ?",
                 (file, sha256, approximate, claim.job, claim.number),
@@ -152,33 +122,33 @@ class Claims:
 
     def finished_blocks(self, claim: Claim) -> list[FinishedBlock]:
         """Return the finished blocks of a claim's variant, in order."""
-        rows = self._rows(
+        rows = self._database.rows(
             "SELECT number, file, sha256, profile, approximate FROM block WHERE job = ? AND variant = ?"
             " AND part IS NOT NULL AND status = 'successful' ORDER BY part",
             (claim.job, claim.variant),
         )
         return [FinishedBlock(**{**row, "approximate": bool(row["approximate"])}) for row in rows]
 
-    def redo(self, claim: Claim, numbers: Sequence[int]) -> None:
+    def make_again(self, claim: Claim, numbers: Sequence[int]) -> None:
         """Have finished blocks of a job made again, which counts as a death, and put the claim back."""
-        with self._write() as db:
-            self._touch(claim)
+        with self._database.transaction() as db:
+            _ensure_held(db, claim)
             db.executemany(
                 "UPDATE block SET status = 'accepted', done = 0, crashes = crashes + 1"
                 " WHERE job = ? AND number = ? AND status = 'successful'",
                 [(claim.job, number) for number in numbers],
             )
-            self._put_back(claim)
+            _put_back(db, claim)
 
     def put_back(self, claim: Claim) -> None:
         """Give a block back that somebody else is to do."""
-        with self._write():
-            self._put_back(claim)
+        with self._database.transaction() as db:
+            _put_back(db, claim)
 
-    def say(self, claim: Claim, message: str) -> None:
+    def set_message(self, claim: Claim, message: str) -> None:
         """Tell the owner what is being done; Cancelled when the claim no longer holds."""
-        with self._write() as db:
-            self._touch(claim)
+        with self._database.transaction() as db:
+            _ensure_held(db, claim)
             db.execute(
                 "UPDATE job SET message = ?, updated = ? WHERE id = ?", (message, time.time(), claim.job)
             )
@@ -189,8 +159,8 @@ class Claims:
         ``rate`` is in seconds per such a step. Raises Cancelled when the claim no longer holds.
         """
         now = time.time()
-        with self._write() as db:
-            self._touch(claim)
+        with self._database.transaction() as db:
+            _ensure_held(db, claim)
             db.execute(
                 "UPDATE block SET done = total * :done / :steps, lease = :lease,"
                 " rate = coalesce(:rate * :steps / total, rate)"  # until measured, the estimate stays
@@ -199,16 +169,16 @@ class Claims:
             )
             db.execute("UPDATE job SET updated = ? WHERE id = ?", (now, claim.job))
 
-    def beat(self, claim: Claim, lease: float) -> bool:
+    def extend_lease(self, claim: Claim, lease: float) -> bool:
         """Extend the lease during a long step; false when the claim no longer holds."""
-        with self._write() as db:
+        with self._database.transaction() as db:
             sql = f"UPDATE block SET lease = :lease WHERE {HOLDS}"
             return db.execute(sql, _fence(claim) | {"lease": time.time() + lease}).rowcount == 1
 
     def finish(self, claim: Claim, results: Sequence[Result], notes: Sequence[str] = ()) -> None:
         """Record a block's results and sentences for the owner; the last block makes the job successful."""
-        with self._write() as db:
-            self._touch(claim)
+        with self._database.transaction() as db:
+            _ensure_held(db, claim)
             db.execute(
                 "UPDATE block SET status = 'successful', done = total, notes = ?"
                 " WHERE job = ? AND number = ?",
@@ -227,20 +197,20 @@ class Claims:
             if db.execute(open_blocks, (claim.job,)).fetchone()[0] == 0:
                 said = db.execute("SELECT notes FROM block WHERE job = ? ORDER BY number", (claim.job,))
                 all_notes = dict.fromkeys(note for row in said for note in json.loads(row["notes"]))
-                self._end(claim.job, "successful", " ".join(["Done.", *all_notes]))
+                end_job(db, claim.job, "successful", " ".join(["Done.", *all_notes]))
 
     def fail(self, claim: Claim, sentence: str) -> None:
         """End the job with a sentence for its owner."""
-        with self._write() as db:
-            self._touch(claim)
+        with self._database.transaction() as db:
+            _ensure_held(db, claim)
             db.execute(
                 "UPDATE block SET status = 'failed' WHERE job = ? AND number = ?", (claim.job, claim.number)
             )
-            self._end(claim.job, "failed", sentence)
+            end_job(db, claim.job, "failed", sentence)
 
-    def drop(self, claim: Claim) -> None:
+    def let_go(self, claim: Claim) -> None:
         """Let go of a cancelled claim, if no later one has taken it."""
-        with self._write() as db:
+        with self._database.transaction() as db:
             db.execute(
                 "UPDATE block SET status = 'dismissed'"
                 " WHERE job = :job AND number = :number AND attempt = :attempt AND status = 'running'",
@@ -249,7 +219,7 @@ class Claims:
 
     def release(self, worker: str, *, crashed: bool) -> None:
         """Free what a worker held when it ended; ``crashed`` counts against the block."""
-        with self._write() as db:
+        with self._database.transaction() as db:
             db.execute(
                 "UPDATE block SET crashes = crashes + ?, status = CASE"
                 "   WHEN (SELECT status FROM job WHERE id = block.job) = 'running' THEN 'accepted'"
@@ -258,83 +228,8 @@ class Claims:
                 (crashed, worker),
             )
 
-    # ---- the supervisor -----------------------------------------------------------------------------
 
-    def ignoring_cancel(self, worker: str, seconds: float) -> bool:
-        """Say whether a worker still works on a job that ended more than ``seconds`` ago."""
-        rows = self._rows(
-            "SELECT 1 FROM block JOIN job ON job.id = block.job WHERE worker = ? AND block.status = 'running'"
-            " AND finished < ?",
-            (worker, time.time() - seconds),
-        )
-        return bool(rows)
-
-    def tidy(self, max_crashes: int) -> None:
-        """Fail the jobs whose blocks have killed their worker ``max_crashes`` times."""
-        with self._write():
-            self._tidy(time.time(), max_crashes)
-
-    def joined(self) -> list[tuple[str, int]]:
-        """Return (job, number) of the blocks whose files are still there though they have been joined."""
-        rows = self._rows(
-            "SELECT block.job, block.number FROM block AS whole"
-            " CROSS JOIN block ON block.job = whole.job AND block.variant = whole.variant"  # in this order
-            " WHERE whole.part IS NULL AND whole.status = 'successful' AND block.file IS NOT NULL"
-        )
-        return [(row["job"], row["number"]) for row in rows]
-
-    def gone(self, blocks: Sequence[tuple[str, int]]) -> None:
-        """Forget the files of blocks."""
-        with self._write() as db:
-            db.executemany("UPDATE block SET file = NULL WHERE job = ? AND number = ?", blocks)
-
-    # ---- inside a transaction ---------------------------------------------------------------------------
-
-    def _touch(self, claim: Claim) -> None:
-        if self._db.execute(f"SELECT 1 FROM block WHERE {HOLDS}", _fence(claim)).fetchone() is None:
-            raise Cancelled
-
-    def _put_back(self, claim: Claim) -> None:
-        self._db.execute(
-            "UPDATE block SET status = 'accepted', profile = NULL"
-            " WHERE job = :job AND number = :number AND attempt = :attempt AND status = 'running'"
-            " AND (SELECT status FROM job WHERE id = :job) = 'running'",
-            _fence(claim),
-        )
-
-    def _end(self, job: str, status: Status, message: str, owner: str | None = None) -> None:
-        now = time.time()
-        ended = self._db.execute(
-            "UPDATE job SET status = ?, message = ?, finished = ?, updated = ?"
-            " WHERE id = ? AND owner = coalesce(?, owner) AND status IN ('accepted', 'running')",
-            (status, message, now, now, job, owner),
-        )
-        if ended.rowcount:
-            sql = "UPDATE block SET status = ? WHERE job = ? AND status = 'accepted'"
-            self._db.execute(sql, (status, job))
-
-    def _tidy(self, now: float, max_crashes: int) -> None:
-        self._db.execute(  # nobody can be at these any more
-            "UPDATE block SET status = 'dismissed' WHERE status = 'running' AND lease < ?"
-            " AND (SELECT status FROM job WHERE id = block.job) NOT IN ('accepted', 'running')",
-            (now,),
-        )
-        lost = self._db.execute(
-            "SELECT DISTINCT job FROM block WHERE crashes + (status = 'running') >= ?"
-            " AND (status = 'accepted' OR status = 'running' AND lease < ?)",
-            (max_crashes, now),
-        ).fetchall()
-        for row in lost:
-            self._end(
-                row["job"],
-                "failed",
-                f"The worker died {max_crashes} times at this job, or what it wrote was damaged;"
-                " it may need more memory than there is."
-                " Try a smaller extent, or ask the administrator for the log.",
-            )
-
-
-def choose(free: Sequence[int], busy: Collection[int], last: int | None) -> int:
+def choose_block(free: Sequence[int], busy: Collection[int], last: int | None) -> int:
     """Return which of the ``free`` blocks of a job (ascending) to take; ``busy`` ones are being made.
 
     The one after the worker's ``last``, whose latents it holds. Else the first; but where others are at the
@@ -357,3 +252,18 @@ def choose(free: Sequence[int], busy: Collection[int], last: int | None) -> int:
 
 def _fence(claim: Claim) -> dict[str, Any]:
     return {"job": claim.job, "number": claim.number, "attempt": claim.attempt}
+
+
+def _ensure_held(db: sqlite3.Connection, claim: Claim) -> None:
+    """Raise Cancelled unless the claim still holds."""
+    if db.execute(f"SELECT 1 FROM block WHERE {HOLDS}", _fence(claim)).fetchone() is None:
+        raise Cancelled
+
+
+def _put_back(db: sqlite3.Connection, claim: Claim) -> None:
+    db.execute(
+        "UPDATE block SET status = 'accepted', profile = NULL"
+        " WHERE job = :job AND number = :number AND attempt = :attempt AND status = 'running'"
+        " AND (SELECT status FROM job WHERE id = :job) = 'running'",
+        _fence(claim),
+    )

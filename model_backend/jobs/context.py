@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_backend.jobs.cache import ModelCache
-from model_backend.jobs.queue import Store
 from model_backend.jobs.rows import Claim, Result
+from model_backend.jobs.store import JobStore
 from model_backend.processes.common import COG
 from model_backend.raster import provenance
 from model_backend.schemas import Plan, Recipe
@@ -55,7 +55,7 @@ class JobContext:
     """What a handler works with; files go into ``folder``, which is the attempt's own."""
 
     settings: Settings
-    store: Store
+    store: JobStore
     cache: ModelCache
     reporter: Reporter
     folder: Path

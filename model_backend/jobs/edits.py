@@ -37,7 +37,7 @@ def run(claim: Claim, context: JobContext) -> list[Result]:
     inputs: edit.Painting = processes.get(claim.process).parse(claim.inputs)
     recipe = plan.recipe.variant(claim.variant)
     space.take(context.folder, edit.file_bytes(plan))
-    files = Uploads(context.settings).files_of(context.store.owner(claim.job), inputs)
+    files = Uploads(context.settings).files_of(context.store.queue.owner(claim.job), inputs)
     model = loaded(recipe, context)
     ready = _ready(inputs, files, model, context)
     which = "" if plan.variants == 1 else f" variant {claim.variant + 1} of {plan.variants}"

@@ -1,6 +1,6 @@
 """Where the files of jobs lie: one folder per job below the data directory.
 
-Knows paths and their removal; rows decide what is wanted (``store.keeping_files``). Every attempt at a block
+Knows paths and their removal; rows decide what is wanted (``Upkeep.keeping_files``). Every attempt at a block
 writes into a folder of its own, so a worker that has lost its claim can never touch what replaced it.
 """
 
@@ -12,8 +12,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from model_backend.jobs.queue import Store
 from model_backend.jobs.rows import Claim
+from model_backend.jobs.store import JobStore
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +42,14 @@ class Files:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
-    def forget_blocks(self, store: Store) -> None:
+    def forget_blocks(self, store: JobStore) -> None:
         """Remove the blocks of scenes that have been joined."""
-        blocks = store.joined()
+        blocks = store.upkeep.joined_blocks()
         for job, number in blocks:
             for attempt in self.of(job).glob(f"{number}-*"):
                 remove(attempt)
         if blocks:
-            store.gone(blocks)
+            store.upkeep.forget_files(blocks)
 
     def sweep(self, wanted: Callable[[], set[str]]) -> None:
         """Remove the folders of jobs that are not ``wanted``.

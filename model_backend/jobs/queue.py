@@ -1,11 +1,7 @@
-"""The truth about jobs: SQLite in WAL mode, on local disk.
+"""The queue as owners see it: they send jobs, ask how they are, fetch results and dismiss them.
 
-Knows rows as their owners see them, and what models are like here; ``journal`` is the workers' half. Does not
-know HTTP, files, models or processes. Several processes open the same file: the API and one worker per
-device. What keeps it right, whatever dies when, besides the rules of ``journal``:
-
-* a state is a row first; whoever acts on it reads the row again;
-* a job's status is terminal from the moment a user dismisses it; what the worker still does is discarded.
+Does not know HTTP, files, models or processes. To everybody else an owner's jobs do
+not exist.
 """
 
 from __future__ import annotations
@@ -14,10 +10,10 @@ import json
 import time
 import uuid
 from dataclasses import asdict
-from typing import Any
 
 from model_backend.errors import Conflict, NoSuchJob, StorageFull, TooManyJobs
-from model_backend.jobs.claims import Claims
+from model_backend.jobs.database import Database
+from model_backend.jobs.endings import end_job
 from model_backend.jobs.rows import Filter, Job, Result, Submission, job_of
 
 JOBS = """
@@ -36,16 +32,17 @@ FILTER = """
 PAGE = " ORDER BY job.seq DESC LIMIT :limit OFFSET :offset"
 
 
-class Store(Claims):
-    """The job store; safe to share between threads of one process."""
+class Queue:
+    """The jobs of all owners, each seen by its own."""
 
-    # ---- owners -------------------------------------------------------------------------------------
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def replay(self, owner: str, key: str | None, digest: str) -> Job | None:
         """Return the job already made for this Idempotency-Key; another request under it is a Conflict."""
         if key is None:
             return None
-        rows = self._rows("SELECT id, digest FROM job WHERE owner = ? AND key = ?", (owner, key))
+        rows = self._database.rows("SELECT id, digest FROM job WHERE owner = ? AND key = ?", (owner, key))
         if not rows:
             return None
         if rows[0]["digest"] != digest:
@@ -59,7 +56,7 @@ class Store(Claims):
         """
         now = time.time()
         job = str(uuid.uuid4())
-        with self._write() as db:
+        with self._database.transaction() as db:
             known = self.replay(s.owner, s.key, s.digest)
             if known is not None:  # a resend overtook us
                 return known
@@ -105,7 +102,7 @@ class Store(Claims):
         return self._one("job.owner = ? AND job.id = ? AND NOT removed", owner, job)
 
     def _one(self, where: str, *values: str) -> Job:
-        rows = self._rows(JOBS.format(where=where), values)
+        rows = self._database.rows(JOBS.format(where=where), values)
         if not rows:
             raise NoSuchJob("There is no such job, or it has been removed.")
         return job_of(rows[0])
@@ -119,17 +116,16 @@ class Store(Claims):
             "after": which.created[0], "before": which.created[1],
             "shortest": which.duration[0], "longest": which.duration[1],
         }  # fmt: skip
-        return [job_of(row) for row in self._rows(JOBS.format(where=FILTER) + PAGE, values)]
+        return [job_of(row) for row in self._database.rows(JOBS.format(where=FILTER) + PAGE, values)]
 
-    def place(self, job: Job, workers: int = 1) -> tuple[int, float | None]:
+    def position(self, job: Job, workers: int = 1) -> tuple[int, float | None]:
         """Return (place in the queue, seconds until the end); place 0 is running, seconds None is unknown.
 
         Blocks that wait are taken to be as fast as those of their job that were measured.
         """
-        ahead = self._rows("SELECT count(*) FROM job WHERE status = 'accepted' AND seq <= ?", (job.seq,))[0][
-            0
-        ]
-        left, known, blocks, shared = self._rows(
+        sql = "SELECT count(*) FROM job WHERE status = 'accepted' AND seq <= ?"
+        ahead = self._database.rows(sql, (job.seq,))[0][0]
+        left, known, blocks, shared = self._database.rows(
             """
             WITH measured AS (SELECT job, avg(rate) AS rate FROM block
                 WHERE done > 0 AND part IS NOT NULL GROUP BY job),
@@ -148,7 +144,7 @@ class Store(Claims):
 
     def results(self, owner: str, job: str) -> list[Result]:
         """Return the outputs of an owner's job in order; empty while unfinished or when removed."""
-        rows = self._rows(
+        rows = self._database.rows(
             "SELECT output, title, type, file, value, result.bytes, sha256 FROM result"
             " JOIN job ON job.id = result.job"
             " WHERE job.id = ? AND owner = ? AND status = 'successful' ORDER BY number",
@@ -159,7 +155,7 @@ class Store(Claims):
     def needs_upload(self, upload: str) -> bool:
         """Say whether an unfinished job names an upload in its inputs."""
         names = "SELECT 1 FROM job WHERE status IN ('accepted', 'running') AND instr(inputs, ?) LIMIT 1"
-        return bool(self._rows(names, (upload,)))
+        return bool(self._database.rows(names, (upload,)))
 
     def owner(self, job: str) -> str:
         """Return whose job it is, for links that are signed instead of authenticated."""
@@ -168,8 +164,8 @@ class Store(Claims):
     def dismiss(self, owner: str, job: str) -> Job:
         """Dismiss an unfinished job, remove a finished one; again and again with the same outcome."""
         mine = "id = ? AND owner = ?"
-        with self._write() as db:
-            self._end(job, "dismissed", "Dismissed.", owner)
+        with self._database.transaction() as db:
+            end_job(db, job, "dismissed", "Dismissed.", owner)
             db.execute(
                 "UPDATE job SET removed = 1, status = 'dismissed', message = 'Removed.', key = NULL,"
                 f" updated = ? WHERE {mine} AND status IN ('successful', 'failed')",
@@ -180,39 +176,7 @@ class Store(Claims):
             )
         return self._one("job.owner = ? AND job.id = ?", owner, job)
 
-    # ---- housekeeping -------------------------------------------------------------------------------
-
-    def expire(self, seconds: float) -> None:
-        """Forget jobs that ended more than ``seconds`` ago."""
-        with self._write() as db:
-            db.execute("DELETE FROM job WHERE finished < ?", (time.time() - seconds,))
-
-    def keeping_files(self) -> set[str]:
-        """Return the ids of jobs whose files are wanted: unfinished, successful, or still being written."""
-        rows = self._rows(
-            "SELECT id FROM job WHERE status IN ('accepted', 'running', 'successful')"
-            " OR id IN (SELECT job FROM block WHERE status = 'running')"
-        )
-        return {row["id"] for row in rows}
-
     def waiting(self) -> int:
         """Return the number of unfinished jobs of all owners."""
         sql = "SELECT count(*) FROM job WHERE status IN ('accepted', 'running')"
-        return int(self._rows(sql)[0][0])
-
-    # ---- what models are like on this machine ----------------------------------------------------------
-
-    def learn(self, model: str, device: str, profile: dict[str, Any], rate: float) -> None:
-        """Remember a loaded model's profile and its ``rate`` in seconds per evaluation."""
-        with self._write() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO profile (model, device, profile, rate, updated)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (model, device, json.dumps(profile), rate, time.time()),
-            )
-
-    def profile(self, model: str) -> tuple[dict[str, Any], float] | None:
-        """Return (profile, seconds per evaluation) of a model as last loaded here."""
-        sql = "SELECT profile, rate FROM profile WHERE model = ? ORDER BY updated DESC LIMIT 1"
-        rows = self._rows(sql, (model,))
-        return (json.loads(rows[0]["profile"]), rows[0]["rate"]) if rows else None
+        return int(self._database.rows(sql)[0][0])

@@ -50,7 +50,7 @@ def _make(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> 
     loaded(recipe, context)
     scene = context.cache.scene(recipe)
     goes_on = claim.part == context.cache.next_block
-    again = context.store.begin(claim, scene.profile.digest)
+    again = context.store.claims.begin(claim, scene.profile.digest)
     if again:
         reporter.note(
             "The device or its software changed on the way, so the image was begun anew"
@@ -68,7 +68,7 @@ def _make(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> 
     preview.keep(context.folder, pixels.transpose(1, 2, 0))
     reporter.picture(preview.picture())
     where = file.relative_to(context.folder.parent).as_posix()
-    context.store.keep(claim, where, digest, scene.profile.approximate)
+    context.store.claims.record_block(claim, where, digest, scene.profile.approximate)
     if goes_on and reporter.seconds is not None:  # else it took more evaluations than were planned
         context.cache.measured(recipe.model, reporter.seconds / claim.total)
     context.cache.keep(claim.part + 1, blocks.rest(claim.part + 1))
@@ -78,11 +78,11 @@ def _join(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> 
     """Join the blocks of a variant to its file, and describe it."""
     assert claim.plan is not None
     folder = context.folder.parent
-    parts = context.store.finished_blocks(claim)
+    parts = context.store.claims.finished_blocks(claim)
     context.reporter.say("Writing the file.")
     lost = [part.number for part in parts if not _is_whole(part, folder)]
     if lost:
-        context.store.redo(claim, lost)
+        context.store.claims.make_again(claim, lost)
         raise Cancelled
     context.reporter.picture(Preview(folder, blocks, parts[0].number).picture())
     approximate = any(part.approximate for part in parts)
@@ -129,7 +129,7 @@ def values(claim: Claim, context: JobContext) -> list[Result]:
     for step in range(steps):
         context.reporter.step(step, 1 + steps)
         time.sleep(max(0.0, began + (step + 1) / STEPS_PER_SECOND - time.monotonic()))
-    return answer(inputs, context.settings, context.store, context.store.owner(claim.job))
+    return answer(inputs, context.settings, context.store, context.store.queue.owner(claim.job))
 
 
 STORIES: dict[str, Callable[[Claim, JobContext], list[Result]]] = {

@@ -21,7 +21,7 @@ import uuid
 from dataclasses import dataclass
 
 from model_backend.jobs.files import Files
-from model_backend.jobs.queue import Store
+from model_backend.jobs.store import JobStore
 from model_backend.jobs.uploads import Uploads
 from model_backend.settings import Settings
 
@@ -40,27 +40,27 @@ THREADS = {"GOMP_SPINCOUNT": "1000"}
 
 
 @dataclass
-class Slot:
-    """The worker of one device."""
+class DeviceWorker:
+    """The worker process of one device, and how its last ones fared."""
 
     device: str
     name: str = ""
     process: subprocess.Popen[bytes] | None = None
     born: float = 0.0
-    deaths: int = 0  # in a row
+    crashes: int = 0  # in a row
     start_at: float = 0.0
 
 
 class Supervisor:
     """Starts workers, restarts dead ones, kills those that ignore a cancel, removes what has expired."""
 
-    def __init__(self, settings: Settings, store: Store, files: Files) -> None:
+    def __init__(self, settings: Settings, store: JobStore, files: Files) -> None:
         self._settings = settings
         self._store = store
         self._files = files
         self._uploads = Uploads(settings)
-        self._slots = [Slot(device.strip()) for device in settings.device.split(",")]
-        self._lock = threading.Lock()  # of the slots' processes
+        self._workers = [DeviceWorker(device.strip()) for device in settings.device.split(",")]
+        self._lock = threading.Lock()  # of the workers' processes
         self._look = threading.Event()
         self._stopping = False
         self._sweep_at = 0.0
@@ -73,14 +73,14 @@ class Supervisor:
     def wake(self) -> None:
         """Tell the workers that there is something to do, or something to stop."""
         with self._lock:
-            for slot in self._slots:
-                if slot.process is not None and slot.process.stdin is not None:
+            for worker in self._workers:
+                if worker.process is not None and worker.process.stdin is not None:
                     with contextlib.suppress(OSError):  # it died; the next one looks by itself
-                        slot.process.stdin.write(b"\n")
+                        worker.process.stdin.write(b"\n")
 
     def alive(self) -> int:
         """Return the number of workers that run."""
-        return sum(slot.process is not None and slot.process.poll() is None for slot in self._slots)
+        return sum(worker.process is not None and worker.process.poll() is None for worker in self._workers)
 
     def free_bytes(self) -> int:
         """Return the free bytes of the disk that results go to."""
@@ -92,7 +92,7 @@ class Supervisor:
         self._look.set()
         self._thread.join()
         with self._lock:
-            running = [slot.process for slot in self._slots if slot.process is not None]
+            running = [worker.process for worker in self._workers if worker.process is not None]
             for process in running:
                 assert process.stdin is not None
                 with contextlib.suppress(OSError):
@@ -103,8 +103,8 @@ class Supervisor:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-            for slot in self._slots:
-                self._store.release(slot.name, crashed=False)
+            for worker in self._workers:
+                self._store.claims.release(worker.name, crashed=False)
 
     def _run(self) -> None:
         while not self._stopping:
@@ -116,32 +116,32 @@ class Supervisor:
             self._look.clear()
 
     def _look_after(self) -> None:
-        for slot in self._slots:
-            self._check(slot)
-        self._store.tidy(self._settings.max_attempts)
+        for worker in self._workers:
+            self._check(worker)
+        self._store.upkeep.end_hopeless_jobs(self._settings.max_attempts)
         if time.monotonic() >= self._sweep_at:
             self._sweep_at = time.monotonic() + SWEEP
-            self._store.expire(self._settings.result_hours * 3600)
-            self._files.sweep(self._store.keeping_files)
+            self._store.upkeep.expire(self._settings.result_hours * 3600)
+            self._files.sweep(self._store.upkeep.keeping_files)
             self._files.forget_blocks(self._store)
-            self._uploads.sweep(self._store.needs_upload)
+            self._uploads.sweep(self._store.upkeep.needs_upload)
 
-    def _check(self, slot: Slot) -> None:
-        if slot.process is None:
-            if time.monotonic() >= slot.start_at:
-                self._spawn(slot)
-        elif slot.process.poll() is not None:
-            self._bury(slot, slot.process.returncode)
-            self._check(slot)
-        elif self._store.ignoring_cancel(slot.name, self._settings.cancel_seconds):
-            log.warning("worker %s ignores a cancel: killed", slot.name)
-            slot.process.kill()  # noticed by its waiter
+    def _check(self, worker: DeviceWorker) -> None:
+        if worker.process is None:
+            if time.monotonic() >= worker.start_at:
+                self._spawn(worker)
+        elif worker.process.poll() is not None:
+            self._clean_up_after(worker, worker.process.returncode)
+            self._check(worker)
+        elif self._store.upkeep.is_ignoring_cancel(worker.name, self._settings.cancel_seconds):
+            log.warning("worker %s ignores a cancel: killed", worker.name)
+            worker.process.kill()  # noticed by its waiter
 
-    def _spawn(self, slot: Slot) -> None:
-        slot.name = f"{slot.device}-{uuid.uuid4().hex[:8]}"
+    def _spawn(self, worker: DeviceWorker) -> None:
+        worker.name = f"{worker.device}-{uuid.uuid4().hex[:8]}"
         order = {
-            "worker": slot.name,
-            "device": slot.device,
+            "worker": worker.name,
+            "device": worker.device,
             "settings": self._settings.model_copy(update={"threads": self._threads()}).model_dump(
                 mode="json"
             ),
@@ -155,15 +155,15 @@ class Supervisor:
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
         assert process.stdin is not None
-        with contextlib.suppress(OSError):  # dead already: buried at the next look
+        with contextlib.suppress(OSError):  # dead already: cleaned up after at the next look
             process.stdin.write(json.dumps(order).encode() + b"\n")
         with self._lock:
-            slot.process, slot.born = process, time.monotonic()
+            worker.process, worker.born = process, time.monotonic()
         threading.Thread(target=self._await, args=(process,), daemon=True).start()
 
     def _threads(self) -> int:
         """Return the CPU threads of each worker; 0 leaves it to torch, which takes what there is."""
-        workers = len(self._slots)
+        workers = len(self._workers)
         if workers == 1:
             return self._settings.threads
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -173,16 +173,16 @@ class Supervisor:
         process.wait()
         self._look.set()
 
-    def _bury(self, slot: Slot, code: int) -> None:
-        assert slot.process is not None
-        log.warning("worker %s ended with code %d", slot.name, code)
-        self._store.release(slot.name, crashed=True)
+    def _clean_up_after(self, worker: DeviceWorker, code: int) -> None:
+        assert worker.process is not None
+        log.warning("worker %s ended with code %d", worker.name, code)
+        self._store.claims.release(worker.name, crashed=True)
         self._sweep_at = 0.0  # it may have left files behind
         with self._lock:
-            if slot.process.stdin is not None:
-                slot.process.stdin.close()
-            slot.process = None
-        healthy = time.monotonic() - slot.born > HEALTHY
-        slot.deaths = 1 if healthy else slot.deaths + 1
-        pause = 0.0 if slot.deaths == 1 else min(LONGEST_PAUSE, 2.0 ** (slot.deaths - 2))
-        slot.start_at = time.monotonic() + pause
+            if worker.process.stdin is not None:
+                worker.process.stdin.close()
+            worker.process = None
+        healthy = time.monotonic() - worker.born > HEALTHY
+        worker.crashes = 1 if healthy else worker.crashes + 1
+        pause = 0.0 if worker.crashes == 1 else min(LONGEST_PAUSE, 2.0 ** (worker.crashes - 2))
+        worker.start_at = time.monotonic() + pause

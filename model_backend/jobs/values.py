@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from model_backend.jobs.queue import Store
 from model_backend.jobs.rows import Result
+from model_backend.jobs.store import JobStore
 from model_backend.jobs.uploads import Uploads
 from model_backend.models.registry import Registry
 from model_backend.processes import echo, plan
@@ -26,7 +26,7 @@ def pause_of(inputs: Value) -> int:
     return inputs.pause if isinstance(inputs, EchoInputs) else 0
 
 
-def answer(inputs: Value, settings: Settings, store: Store, owner: str) -> list[Result]:
+def answer(inputs: Value, settings: Settings, store: JobStore, owner: str) -> list[Result]:
     """Return the outputs of ``echo`` or ``plan``; ``owner`` is whose uploads the inputs may name."""
     if isinstance(inputs, EchoInputs):
         return _results(echo.PROCESS, echo.run(inputs))
@@ -40,9 +40,11 @@ def answer(inputs: Value, settings: Settings, store: Store, owner: str) -> list[
     return _results(plan.PROCESS, outputs)
 
 
-def known_of(model: object, registry: Registry, store: Store) -> tuple[dict[str, Any] | None, float | None]:
+def known_of(
+    model: object, registry: Registry, store: JobStore
+) -> tuple[dict[str, Any] | None, float | None]:
     """Return profile and seconds per evaluation of a model (None: the default one), if it ever ran here."""
-    known = store.profile(model if isinstance(model, str) else registry.default().card.id)
+    known = store.profiles.of(model if isinstance(model, str) else registry.default().card.id)
     return known or (None, None)
 
 

@@ -1,7 +1,7 @@
-"""A worker process: claims blocks, one at a time, and tells the store how they go.
+"""A worker process: claims blocks, one at a time, has them made, and tells the store how they go.
 
 Started by the supervisor as ``python -m model_backend.jobs.worker`` with one JSON line on standard input.
-Knows claims, leases and cancels; what a block is made of is the story of its process (``scenes``). The only
+Knows claims, leases and cancels; how a block is made, the handler of its process knows (``scenes``). The only
 place that catches every exception: whatever happens to a job, its owner gets a sentence and the worker lives.
 """
 
@@ -27,8 +27,8 @@ from model_backend.jobs import scenes, space
 from model_backend.jobs.cache import ModelCache
 from model_backend.jobs.context import JobContext
 from model_backend.jobs.files import Files
-from model_backend.jobs.queue import Store
 from model_backend.jobs.rows import Claim
+from model_backend.jobs.store import JobStore
 from model_backend.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ PREVIEW_PIXELS = 1024
 class BlockReporter:
     """What a handler reports to: the store hears of every step and answers whether to go on."""
 
-    def __init__(self, store: Store, claim: Claim, lease: float, preview: Path) -> None:
+    def __init__(self, store: JobStore, claim: Claim, lease: float, preview: Path) -> None:
         self._store, self._claim, self._lease, self._preview = store, claim, lease, preview
         self._first: tuple[float, int] | None = None
         self._next_preview = 0.0
@@ -61,7 +61,7 @@ class BlockReporter:
 
     def say(self, message: str) -> None:
         """Tell the owner what is being done."""
-        self._store.say(self._claim, message)
+        self._store.claims.set_message(self._claim, message)
 
     def step(self, done: int, total: int) -> None:
         """Record that ``done`` of ``total`` steps are done; Cancelled when the job is not to go on."""
@@ -73,7 +73,7 @@ class BlockReporter:
             self._rate = took / steps
         self._total = total
         trusted = self._rate if took >= MEASURE_SECONDS or done == total else None
-        self._store.progress(self._claim, done, total, trusted, self._lease)
+        self._store.claims.progress(self._claim, done, total, trusted, self._lease)
 
     def preview(self, rgb: NDArray[np.uint8]) -> None:
         """Keep ``rgb`` (height, width, 3) as the job's preview, at most once a second."""
@@ -97,13 +97,13 @@ class BlockReporter:
 class LeaseKeeper:
     """Extends a claim's lease from a thread, so that one long step does not lose it."""
 
-    store: Store
+    store: JobStore
     claim: Claim
     lease: float
 
     def __enter__(self) -> LeaseKeeper:
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heart", daemon=True)
+        self._thread = threading.Thread(target=self._extend, name="lease", daemon=True)
         self._thread.start()
         return self
 
@@ -111,9 +111,9 @@ class LeaseKeeper:
         self._stop.set()
         self._thread.join()
 
-    def _beat(self) -> None:
+    def _extend(self) -> None:
         while not self._stop.wait(self.lease / 3):
-            if not self.store.beat(self.claim, self.lease):
+            if not self.store.claims.extend_lease(self.claim, self.lease):
                 return  # the next step finds out by itself
 
 
@@ -123,40 +123,40 @@ class Worker:
     def __init__(self, name: str, device: str, settings: Settings) -> None:
         self.name = name
         self._settings = settings
-        self._store = Store(settings.data_dir / "jobs.sqlite")
+        self._store = JobStore.open(settings.data_dir)
         self._files = Files(settings.data_dir)
         self._cache = ModelCache(settings, device, self._store)
-        self._work = threading.Event()
+        self._wake = threading.Event()
         self._last: Claim | None = None
-        self._shunned: set[str] = set()  # variants that another worker makes on another profile
+        self._excluded: set[str] = set()  # variants that another worker makes on another profile
 
     def run(self) -> None:
         """Work for ever."""
         settings = self._settings
         warm = False
         while True:
-            claim = self._store.claim(
-                self.name, settings.lease_seconds, settings.max_attempts, self._last, self._shunned
+            claim = self._store.claims.take(
+                self.name, settings.lease_seconds, settings.max_attempts, self._last, self._excluded
             )
             if claim is not None:
                 self._last = claim
-                self._do(claim)
+                self.work_on(claim)
             elif not warm:
                 warm = True
                 self._warm_up()
             else:
-                self._work.wait(POLL)
-                self._work.clear()
+                self._wake.wait(POLL)
+                self._wake.clear()
 
     def listen(self, orders: BinaryIO) -> None:
         """Wake the loop at every line of ``orders``; leave at its end. Runs in a thread."""
         for _ in orders:
-            self._work.set()
+            self._wake.set()
         self.leave()
 
     def leave(self) -> None:
         """End this process at once; the block in hand goes back to the queue."""
-        self._store.release(self.name, crashed=False)
+        self._store.claims.release(self.name, crashed=False)
         os._exit(0)
 
     def _warm_up(self) -> None:
@@ -168,20 +168,21 @@ class Worker:
         except Exception:
             log.exception("cannot load the default model")
 
-    def _do(self, claim: Claim) -> None:
+    def work_on(self, claim: Claim) -> None:
+        """Have a block made, and enter how it came out."""
         settings, store = self._settings, self._store
         reporter = BlockReporter(store, claim, settings.lease_seconds, self._files.preview(claim.job))
         try:
             with LeaseKeeper(store, claim, settings.lease_seconds):
                 context = JobContext(settings, store, self._cache, reporter, self._files.attempt(claim))
                 results = scenes.STORIES[claim.process](claim, context)
-                store.finish(claim, results, reporter.notes)
+                store.claims.finish(claim, results, reporter.notes)
             if claim.part is None:
                 self._files.forget_blocks(store)
             return
         except Declined:
-            self._shunned.add(f"{claim.job}/{claim.variant}")
-            store.put_back(claim)
+            self._excluded.add(f"{claim.job}/{claim.variant}")
+            store.claims.put_back(claim)
             return
         except Cancelled:
             log.info("job %s: stopped", claim.job)
@@ -191,12 +192,12 @@ class Worker:
             log.exception("job %s failed", claim.job)
             self._fail(claim, _sentence(error))
         self._cache.keep(0, None)
-        store.drop(claim)
-        self._files.sweep(store.keeping_files)
+        store.claims.let_go(claim)
+        self._files.sweep(store.upkeep.keeping_files)
 
     def _fail(self, claim: Claim, sentence: str) -> None:
         try:
-            self._store.fail(claim, sentence)
+            self._store.claims.fail(claim, sentence)
         except Cancelled:
             log.info("job %s: failed after it was dismissed", claim.job)
 

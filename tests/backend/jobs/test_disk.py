@@ -56,20 +56,20 @@ class Labour:
         if "source" in wish:
             wish["source"] = {"upload": Uploads(settings).adopt(OWNER, wish["source"])}
         job = submission(settings, process, wish or SCENE | {"extent": EXTENT})
-        self.id = self.store.submit(job, max_jobs=1, free=10**12).id
+        self.id = self.store.queue.submit(job, max_jobs=1, free=10**12).id
         assert job.plan is not None
         self.plan = job.plan
 
     def next(self) -> Job:
         """Do the next block."""
-        self._last: Any = self.store.claim("w", 60, 3, self._last)
+        self._last: Any = self.store.claims.take("w", 60, 3, self._last)
         assert self._last is not None
-        self._worker._do(self._last)
-        return self.store.job("ada", self.id)
+        self._worker.work_on(self._last)
+        return self.store.queue.job("ada", self.id)
 
     def sweep(self) -> None:
         """Remove the files of jobs that are over, as the worker does after each."""
-        self._worker._files.sweep(self.store.keeping_files)
+        self._worker._files.sweep(self.store.upkeep.keeping_files)
 
 
 def fill(folder: Path, leaving: int) -> Path:
@@ -214,7 +214,8 @@ def test_a_limit_on_the_size_of_files(tmp_path: Path, model: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     for _ in range(2):
         labour.next()
-    labour.store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the job store is to stay below the limit
+    # The job store is to stay below the limit.
+    labour.store.database._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     resource.setrlimit(resource.RLIMIT_FSIZE, (700_000, hard))
     try:
         job = labour.next()

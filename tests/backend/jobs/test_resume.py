@@ -21,8 +21,8 @@ import rasterio
 from PIL import Image
 
 from model_backend.jobs.files import Files
-from model_backend.jobs.queue import Store
 from model_backend.jobs.rows import UNFINISHED, Job
+from model_backend.jobs.store import JobStore
 from model_backend.models.card import EngineParameters
 from model_backend.settings import Settings
 from tests.support.backend_process import Server, finished, submit, until
@@ -67,20 +67,20 @@ class Place:
     """A data directory, its store, and workers to be killed."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self.store = settings, Store(settings.data_dir / "jobs.sqlite")
+        self.settings, self.store = settings, JobStore.open(settings.data_dir)
         self.files = Files(settings.data_dir)
         self._reaper = Reaper(settings)
         self._living: dict[str, int] = {}
 
     def submit(self, process: str = "generate", **changed: Any) -> str:
         wish = SCENE | changed if process == "generate" else changed
-        return self.store.submit(submission(self.settings, process, wish), max_jobs=100, free=10**12).id
+        return self.store.queue.submit(submission(self.settings, process, wish), max_jobs=100, free=10**12).id
 
     def rows(self, job: str) -> list[sqlite3.Row]:
-        return self.store._rows("SELECT * FROM block WHERE job = ? ORDER BY number", (job,))
+        return self.store.database.rows("SELECT * FROM block WHERE job = ? ORDER BY number", (job,))
 
     def job(self, job: str) -> Job:
-        return self.store.job("ada", job)
+        return self.store.queue.job("ada", job)
 
     def start(self, name: str, **how: Any) -> None:
         self._living[name] = self._reaper.start(name, **how)
@@ -88,8 +88,10 @@ class Place:
     def kill(self, name: str) -> bool:
         """Kill a worker and free what it held, as a supervisor does; say whether it held a block."""
         self._reaper.kill(self._living.pop(name))
-        held = self.store._rows("SELECT 1 FROM block WHERE worker = ? AND status = 'running'", (name,))
-        self.store.release(name, crashed=True)
+        held = self.store.database.rows(
+            "SELECT 1 FROM block WHERE worker = ? AND status = 'running'", (name,)
+        )
+        self.store.claims.release(name, crashed=True)
         return bool(held)
 
     def die_often(
@@ -139,7 +141,7 @@ class Place:
         return self.job(job)
 
     def pixels(self, job: str, output: str = "image") -> np.ndarray:
-        results = {result.output: result for result in self.store.results("ada", job)}
+        results = {result.output: result for result in self.store.queue.results("ada", job)}
         with rasterio.open(self.files.of(job) / str(results[output].file)) as file:
             return file.read()
 
@@ -212,13 +214,13 @@ def test_backends_killed_at_random_moments_leave_the_same_bytes(
 ) -> None:
     """Three while there was work, over HTTP: no farewell, no hand over."""
     server, rng = Server(tmp_path / "data", "--model", str(model)).start(), random.Random(7)
-    store = Store(server.data_dir / "jobs.sqlite")
+    store = JobStore.open(server.data_dir)
     deaths: dict[str, int] = {}  # by job
     job = ""
 
     def state() -> tuple[bool, int, int]:
         """Return whether the job is unfinished, how often its blocks were claimed, how many are made."""
-        rows = store._rows("SELECT status, attempt FROM block WHERE job = ?", (job,))
+        rows = store.database.rows("SELECT status, attempt FROM block WHERE job = ?", (job,))
         made = sum(row["status"] == "successful" for row in rows)
         return made < len(rows), sum(row["attempt"] for row in rows), made
 
@@ -285,14 +287,16 @@ def test_a_backend_of_two_devices_makes_one_scene_on_both(
 ) -> None:
     """As `serve --devices cuda:0,cuda:1` does, over HTTP; they share two threads, so have one each."""
     server = Server(tmp_path / "data", "--model", str(model), "--devices", "cpu,cpu", threads=2).start()
-    store, makers = Store(server.data_dir / "jobs.sqlite"), set[str]()
+    store, makers = JobStore.open(server.data_dir), set[str]()
     with server.client() as client:
         for _ in range(10):  # one worker may have made all of it before the other one is there
             job = submit(client, "generate", SCENE)
             assert finished(client, job)["status"] == "successful"
             with rasterio.open(io.BytesIO(client.get(f"/jobs/{job}/results/image.tif").content)) as file:
                 np.testing.assert_array_equal(file.read(), undisturbed)
-            makers = {row["worker"] for row in store._rows("SELECT worker FROM block WHERE job = ?", (job,))}
+            makers = {
+                row["worker"] for row in store.database.rows("SELECT worker FROM block WHERE job = ?", (job,))
+            }
             if len(makers) == 2:
                 break
     assert len(makers) == 2
@@ -345,7 +349,7 @@ def test_variants_are_joined_one_by_one(place: Place) -> None:
     job = place.submit(extent=extent, variants=2)
     assert [row["part"] for row in place.rows(job)] == [0, 1, None, 0, 1, None]
     done = place.finish(job, "one")
-    assert [result.output for result in place.store.results("ada", job)] == [
+    assert [result.output for result in place.store.queue.results("ada", job)] == [
         "image", "item", "recipe", "image_2", "item_2", "recipe_2",
     ]  # fmt: skip
     assert (place.pixels(job) != place.pixels(job, "image_2")).mean() > 0.1
@@ -370,7 +374,7 @@ def test_progress_and_preview_grow_block_by_block(place: Place) -> None:
     nothing = np.abs(pixels - 128).max(axis=(1, 2)) < 8
     assert not nothing[:450].any(), "what is made is shown"
     assert nothing[-50:].all(), "the rest is grey"
-    place.store.dismiss("ada", job)
+    place.store.queue.dismiss("ada", job)
     shutil.rmtree(place.files.of(job))
 
 
@@ -379,7 +383,7 @@ def test_progress_and_preview_grow_block_by_block(place: Place) -> None:
 def test_a_cancelled_scene_ends_at_once_and_leaves_nothing(model: Path, tmp_path: Path, when: str) -> None:
     """Over HTTP, with finished blocks on the disk, or while they are joined."""
     server = Server(tmp_path / "data", "--model", str(model)).start()
-    store, files = Store(server.data_dir / "jobs.sqlite"), Files(server.data_dir)
+    store, files = JobStore.open(server.data_dir), Files(server.data_dir)
     awaited = "1-1/block.tif" if when == "between blocks" else f"{BLOCKS}-1/image.tif*"
     with server.client() as client:
         for _ in range(10):  # joining takes a moment only, which we may miss
@@ -387,7 +391,7 @@ def test_a_cancelled_scene_ends_at_once_and_leaves_nothing(model: Path, tmp_path
             until(lambda job=job: list(files.of(job).glob(awaited)))  # type: ignore[misc]
             began = time.monotonic()
             client.delete(f"/jobs/{job}").raise_for_status()
-            if store._rows("SELECT 1 FROM job WHERE id = ? AND status = 'dismissed'", (job,)):
+            if store.database.rows("SELECT 1 FROM job WHERE id = ? AND status = 'dismissed'", (job,)):
                 break
         until(lambda: not files.of(job).exists(), 2.0)
         assert time.monotonic() - began < 2.0

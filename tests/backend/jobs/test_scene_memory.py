@@ -76,16 +76,16 @@ inputs = generate.PROCESS.parse({
     "sampler": "euler", "guidance": 1,
 })
 plan = generate.plan(inputs, registry, settings, None)
-job = worker._store.submit(
+job = worker._store.queue.submit(
     Submission("ada", "generate", "d", inputs.model_dump(mode="json"), RequestedOutputs(),
         generate.blocks(plan, registry), plan.variants, generate.layout_seconds(plan), plan),
     max_jobs=1, free=10**12,
 )
 last, claims = None, 0
-while last := worker._store.claim("w", 60, 3, last):
-    worker._do(last)
+while last := worker._store.claims.take("w", 60, 3, last):
+    worker.work_on(last)
     claims += 1
-done = worker._store.job("ada", job.id)
+done = worker._store.queue.job("ada", job.id)
 print(json.dumps({
     "status": done.status, "message": done.message, "claims": claims, "reserved": plan.bytes,
     "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

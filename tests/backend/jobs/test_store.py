@@ -13,23 +13,24 @@ from pathlib import Path
 import pytest
 
 from model_backend.errors import Cancelled, Conflict, Declined, NoSuchJob, TooManyJobs
-from model_backend.jobs.claims import choose
+from model_backend.jobs.claims import choose_block
+from model_backend.jobs.database import MIGRATIONS
 from model_backend.jobs.files import Files
-from model_backend.jobs.queue import Store
-from model_backend.jobs.rows import MIGRATIONS, Filter, Job, RequestedOutputs, Result, Submission
+from model_backend.jobs.rows import Filter, Job, RequestedOutputs, Result, Submission
+from model_backend.jobs.store import JobStore
 
 LEASE = 30.0
 PLENTY = 10**12
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    one = Store(tmp_path / "jobs.sqlite")
+def store(tmp_path: Path) -> Iterator[JobStore]:
+    one = JobStore.open(tmp_path)
     yield one
     one.close()
 
 
-def put(store: Store, owner: str = "ada", blocks: tuple[int, ...] = (10,), **more: object) -> Job:
+def put(store: JobStore, owner: str = "ada", blocks: tuple[int, ...] = (10,), **more: object) -> Job:
     fields = {
         "process": "echo",
         "digest": "d",
@@ -38,139 +39,139 @@ def put(store: Store, owner: str = "ada", blocks: tuple[int, ...] = (10,), **mor
         "rate": 2.0,
         **more,
     }
-    return store.submit(Submission(owner=owner, totals=blocks, **fields), max_jobs=100, free=PLENTY)
+    return store.queue.submit(Submission(owner=owner, totals=blocks, **fields), max_jobs=100, free=PLENTY)
 
 
-def test_a_job_goes_from_accepted_to_successful(store: Store) -> None:
+def test_a_job_goes_from_accepted_to_successful(store: JobStore) -> None:
     job = put(store)
     assert (job.status, job.progress) == ("accepted", 0)
-    claim = store.claim("w", LEASE, 3)
+    claim = store.claims.take("w", LEASE, 3)
     assert claim is not None
     assert (claim.job, claim.attempt) == (job.id, 1)
-    store.say(claim, "Making the image.")
-    store.progress(claim, 5, 10, 0.5, LEASE)
-    running = store.job("ada", job.id)
+    store.claims.set_message(claim, "Making the image.")
+    store.claims.progress(claim, 5, 10, 0.5, LEASE)
+    running = store.queue.job("ada", job.id)
     assert (running.status, running.progress, running.message) == ("running", 50, "Making the image.")
-    assert store.results("ada", job.id) == []
-    store.finish(
+    assert store.queue.results("ada", job.id) == []
+    store.claims.finish(
         claim, [Result("b", "B", "text/plain", value="1"), Result("a", "A", "x/y", file="0-1/a.tif")]
     )
-    done = store.job("ada", job.id)
+    done = store.queue.job("ada", job.id)
     assert (done.status, done.progress) == ("successful", 100)
-    assert [r.output for r in store.results("ada", job.id)] == ["b", "a"]
-    assert store.claim("w", LEASE, 3) is None
+    assert [r.output for r in store.queue.results("ada", job.id)] == ["b", "a"]
+    assert store.claims.take("w", LEASE, 3) is None
 
 
-def test_a_job_is_done_when_its_last_block_is(store: Store) -> None:
+def test_a_job_is_done_when_its_last_block_is(store: JobStore) -> None:
     job = put(store, blocks=(4, 4, 4))
     for number in range(3):
-        assert store.job("ada", job.id).status in ("accepted", "running")
-        claim = store.claim(f"w{number}", LEASE, 3)
+        assert store.queue.job("ada", job.id).status in ("accepted", "running")
+        claim = store.claims.take(f"w{number}", LEASE, 3)
         assert claim is not None
         assert claim.number == number
-        store.finish(claim, [Result(f"o{number}", "", "text/plain", value=number)])
-    assert store.job("ada", job.id).status == "successful"
-    assert [r.value for r in store.results("ada", job.id)] == [0, 1, 2]
+        store.claims.finish(claim, [Result(f"o{number}", "", "text/plain", value=number)])
+    assert store.queue.job("ada", job.id).status == "successful"
+    assert [r.value for r in store.queue.results("ada", job.id)] == [0, 1, 2]
 
 
-def test_claims_are_fair_to_the_order_of_arrival(store: Store) -> None:
+def test_claims_are_fair_to_the_order_of_arrival(store: JobStore) -> None:
     jobs = [put(store, owner) for owner in ("ada", "bob", "ada")]
-    claimed = [store.claim("w", LEASE, 3) for _ in jobs]
+    claimed = [store.claims.take("w", LEASE, 3) for _ in jobs]
     assert [c.job for c in claimed if c] == [j.id for j in jobs]
 
 
-def test_a_cancelled_claim_stops_at_its_next_write(store: Store) -> None:
+def test_a_cancelled_claim_stops_at_its_next_write(store: JobStore) -> None:
     job = put(store)
-    claim = store.claim("w", LEASE, 3)
+    claim = store.claims.take("w", LEASE, 3)
     assert claim is not None
-    assert store.dismiss("ada", job.id).status == "dismissed"
+    assert store.queue.dismiss("ada", job.id).status == "dismissed"
     for write in (
-        lambda: store.progress(claim, 1, 10, None, LEASE),
-        lambda: store.say(claim, "x"),
-        lambda: store.finish(claim, []),
-        lambda: store.fail(claim, "x"),
+        lambda: store.claims.progress(claim, 1, 10, None, LEASE),
+        lambda: store.claims.set_message(claim, "x"),
+        lambda: store.claims.finish(claim, []),
+        lambda: store.claims.fail(claim, "x"),
     ):
         with pytest.raises(Cancelled):
             write()
-    assert not store.beat(claim, LEASE)
-    assert job.id in store.keeping_files(), "the worker still holds the block"
-    store.drop(claim)
-    assert job.id not in store.keeping_files()
-    assert store.job("ada", job.id).status == "dismissed"
+    assert not store.claims.extend_lease(claim, LEASE)
+    assert job.id in store.upkeep.keeping_files(), "the worker still holds the block"
+    store.claims.let_go(claim)
+    assert job.id not in store.upkeep.keeping_files()
+    assert store.queue.job("ada", job.id).status == "dismissed"
 
 
-def test_a_lost_lease_fences_out_the_old_claim(store: Store) -> None:
+def test_a_lost_lease_fences_out_the_old_claim(store: JobStore) -> None:
     put(store)
-    old = store.claim("one", -1.0, 3)
-    new = store.claim("two", LEASE, 3)
+    old = store.claims.take("one", -1.0, 3)
+    new = store.claims.take("two", LEASE, 3)
     assert old is not None
     assert new is not None
     assert (new.job, new.attempt) == (old.job, 2)
     with pytest.raises(Cancelled):
-        store.finish(old, [])
-    store.drop(old)  # must not take the block from its new holder
-    store.finish(new, [])
-    assert store.job("ada", new.job).status == "successful"
+        store.claims.finish(old, [])
+    store.claims.let_go(old)  # must not take the block from its new holder
+    store.claims.finish(new, [])
+    assert store.queue.job("ada", new.job).status == "successful"
 
 
-def test_a_block_that_kills_workers_fails_its_job(store: Store) -> None:
+def test_a_block_that_kills_workers_fails_its_job(store: JobStore) -> None:
     job = put(store)
     for _ in range(3):
-        assert store.claim("w", LEASE, 3) is not None
-        store.release("w", crashed=True)
-    assert store.claim("w", LEASE, 3) is None
-    failed = store.job("ada", job.id)
+        assert store.claims.take("w", LEASE, 3) is not None
+        store.claims.release("w", crashed=True)
+    assert store.claims.take("w", LEASE, 3) is None
+    failed = store.queue.job("ada", job.id)
     assert failed.status == "failed"
     assert "died 3 times" in failed.message
 
 
-def test_a_block_given_back_may_be_tried_for_ever(store: Store) -> None:
+def test_a_block_given_back_may_be_tried_for_ever(store: JobStore) -> None:
     put(store)
     for attempt in range(1, 8):
-        claim = store.claim("w", LEASE, 3)
+        claim = store.claims.take("w", LEASE, 3)
         assert claim is not None
         assert claim.attempt == attempt
-        store.release("w", crashed=False)
+        store.claims.release("w", crashed=False)
 
 
-def test_an_expired_lease_counts_as_a_death(store: Store) -> None:
+def test_an_expired_lease_counts_as_a_death(store: JobStore) -> None:
     job = put(store)
     for _ in range(3):
-        assert store.claim("w", -1.0, 3) is not None
-    assert store.claim("w", LEASE, 3) is None
-    assert store.job("ada", job.id).status == "failed"
+        assert store.claims.take("w", -1.0, 3) is not None
+    assert store.claims.take("w", LEASE, 3) is None
+    assert store.queue.job("ada", job.id).status == "failed"
 
 
-def test_dismiss_and_remove_are_idempotent(store: Store) -> None:
+def test_dismiss_and_remove_are_idempotent(store: JobStore) -> None:
     job = put(store)
-    first, second = store.dismiss("ada", job.id), store.dismiss("ada", job.id)
+    first, second = store.queue.dismiss("ada", job.id), store.queue.dismiss("ada", job.id)
     assert first == second
-    assert store.job("ada", job.id).status == "dismissed"
+    assert store.queue.job("ada", job.id).status == "dismissed"
 
     done = put(store, key="k")
-    claim = store.claim("w", LEASE, 3)
+    claim = store.claims.take("w", LEASE, 3)
     assert claim is not None
-    store.finish(claim, [Result("a", "A", "x/y", value=1)])
+    store.claims.finish(claim, [Result("a", "A", "x/y", value=1)])
     for _ in range(2):
-        assert store.dismiss("ada", done.id).status == "dismissed"
+        assert store.queue.dismiss("ada", done.id).status == "dismissed"
         with pytest.raises(NoSuchJob):
-            store.job("ada", done.id)
-    assert store.results("ada", done.id) == []
-    assert done.id not in [j.id for j in store.jobs("ada", Filter(), limit=10, offset=0)]
+            store.queue.job("ada", done.id)
+    assert store.queue.results("ada", done.id) == []
+    assert done.id not in [j.id for j in store.queue.jobs("ada", Filter(), limit=10, offset=0)]
     assert put(store, key="k").id != done.id, "a removed job frees its key"
 
 
-def test_owners_do_not_see_each_other(store: Store) -> None:
+def test_owners_do_not_see_each_other(store: JobStore) -> None:
     job = put(store, "ada")
     with pytest.raises(NoSuchJob):
-        store.job("bob", job.id)
+        store.queue.job("bob", job.id)
     with pytest.raises(NoSuchJob):
-        store.dismiss("bob", job.id)
-    assert store.jobs("bob", Filter(), limit=10, offset=0) == []
-    assert store.job("ada", job.id).status == "accepted"
+        store.queue.dismiss("bob", job.id)
+    assert store.queue.jobs("bob", Filter(), limit=10, offset=0) == []
+    assert store.queue.job("ada", job.id).status == "accepted"
 
 
-def test_a_key_names_one_request_of_one_owner(store: Store) -> None:
+def test_a_key_names_one_request_of_one_owner(store: JobStore) -> None:
     job = put(store, key="k")
     assert put(store, key="k").id == job.id
     assert put(store, "bob", key="k").id != job.id
@@ -178,7 +179,7 @@ def test_a_key_names_one_request_of_one_owner(store: Store) -> None:
         put(store, key="k", digest="other")
 
 
-def test_an_owner_has_so_many_unfinished_jobs(store: Store) -> None:
+def test_an_owner_has_so_many_unfinished_jobs(store: JobStore) -> None:
     def submit(owner: str) -> Job:
         fields = {
             "process": "echo",
@@ -187,117 +188,117 @@ def test_an_owner_has_so_many_unfinished_jobs(store: Store) -> None:
             "requested": RequestedOutputs(),
             "totals": (1,),
         }
-        return store.submit(Submission(owner=owner, **fields), max_jobs=2, free=PLENTY)
+        return store.queue.submit(Submission(owner=owner, **fields), max_jobs=2, free=PLENTY)
 
     submit("ada"), submit("ada"), submit("bob")
     with pytest.raises(TooManyJobs) as refusal:
         submit("ada")
     assert refusal.value.retry_after
-    store.dismiss("ada", store.jobs("ada", Filter(), limit=1, offset=0)[0].id)
+    store.queue.dismiss("ada", store.queue.jobs("ada", Filter(), limit=1, offset=0)[0].id)
     submit("ada")
 
 
-def test_position_and_eta_count_what_is_ahead(store: Store) -> None:
+def test_position_and_eta_count_what_is_ahead(store: JobStore) -> None:
     first, second, third = put(store, blocks=(10,)), put(store, "bob", blocks=(10, 10)), put(store)
-    assert [store.place(j) for j in (first, second, third)] == [(1, 20.0), (2, 60.0), (3, 80.0)]
-    claim = store.claim("w", LEASE, 3)
+    assert [store.queue.position(j) for j in (first, second, third)] == [(1, 20.0), (2, 60.0), (3, 80.0)]
+    claim = store.claims.take("w", LEASE, 3)
     assert claim is not None
-    store.progress(claim, 6, 10, 0.5, LEASE)
-    first = store.job("ada", first.id)
-    assert store.place(first) == (0, 2.0)
-    assert store.place(second) == (1, 42.0)
+    store.claims.progress(claim, 6, 10, 0.5, LEASE)
+    first = store.queue.job("ada", first.id)
+    assert store.queue.position(first) == (0, 2.0)
+    assert store.queue.position(second) == (1, 42.0)
     unknown = put(store, rate=None)
-    assert store.place(unknown) == (3, None)
+    assert store.queue.position(unknown) == (3, None)
 
 
-def test_a_scene_is_joined_when_its_blocks_are_there(store: Store) -> None:
+def test_a_scene_is_joined_when_its_blocks_are_there(store: JobStore) -> None:
     """Blocks and joining steps of two variants; a block that is made again holds its joining step up."""
     job = put(store, blocks=(4, 4), variants=2, layout=1.5)
     order = []
-    while claim := store.claim("w", LEASE, 3):
+    while claim := store.claims.take("w", LEASE, 3):
         order.append((claim.variant, claim.part))
         if claim.part is not None:
-            assert store.begin(claim, "profile") == 0
-            store.keep(claim, f"{claim.number}-1/block.tif", str(claim.part), False)
+            assert store.claims.begin(claim, "profile") == 0
+            store.claims.record_block(claim, f"{claim.number}-1/block.tif", str(claim.part), False)
         elif len(order) == 3:
-            pieces = store.finished_blocks(claim)
-            assert [(piece.number, piece.sha256) for piece in pieces] == [(0, "0"), (1, "1")]
-            store.redo(claim, [1])
+            blocks = store.claims.finished_blocks(claim)
+            assert [(block.number, block.sha256) for block in blocks] == [(0, "0"), (1, "1")]
+            store.claims.make_again(claim, [1])
             with pytest.raises(Cancelled):
-                store.finish(claim, [])
+                store.claims.finish(claim, [])
             continue
-        store.finish(claim, [], ["Said once."])
+        store.claims.finish(claim, [], ["Said once."])
     assert order == [(0, 0), (0, 1), (0, None), (0, 1), (0, None), (1, 0), (1, 1), (1, None)]
-    assert (store.job("ada", job.id).status, store.job("ada", job.id).message) == (
+    assert (store.queue.job("ada", job.id).status, store.queue.job("ada", job.id).message) == (
         "successful",
         "Done. Said once.",
     )
-    assert store.joined() == [(job.id, 0), (job.id, 1), (job.id, 3), (job.id, 4)]
-    store.gone(store.joined())
-    assert store.joined() == []
+    assert store.upkeep.joined_blocks() == [(job.id, 0), (job.id, 1), (job.id, 3), (job.id, 4)]
+    store.upkeep.forget_files(store.upkeep.joined_blocks())
+    assert store.upkeep.joined_blocks() == []
 
 
 def test_which_block_a_worker_takes() -> None:
     """Its next one, else the first; away from other workers."""
-    assert choose([0, 1, 2, 3], set(), None) == 0
-    assert choose([3, 4, 5], {2}, 2) == 3
-    assert choose([1, 2, 3, 4], {0}, None) == 3
-    assert choose([1, 5, 6, 7, 8], set(), None) == 1
-    assert choose([1, 5, 6, 7, 8], {2}, None) == 5
-    assert choose([5], {4}, None) == 5
-    assert choose([1, 6, 7, 8], {0, 5}, 9) == 7
+    assert choose_block([0, 1, 2, 3], set(), None) == 0
+    assert choose_block([3, 4, 5], {2}, 2) == 3
+    assert choose_block([1, 2, 3, 4], {0}, None) == 3
+    assert choose_block([1, 5, 6, 7, 8], set(), None) == 1
+    assert choose_block([1, 5, 6, 7, 8], {2}, None) == 5
+    assert choose_block([5], {4}, None) == 5
+    assert choose_block([1, 6, 7, 8], {0, 5}, 9) == 7
 
 
-def test_a_variant_is_made_on_one_profile(store: Store) -> None:
+def test_a_variant_is_made_on_one_profile(store: JobStore) -> None:
     put(store, blocks=(1, 1, 1), layout=1.0)
-    first = store.claim("one", LEASE, 3)
+    first = store.claims.take("one", LEASE, 3)
     assert first is not None
-    store.begin(first, "p")
-    other = store.claim("two", LEASE, 3)
+    store.claims.begin(first, "p")
+    other = store.claims.take("two", LEASE, 3)
     assert other is not None
     with pytest.raises(Declined):
-        store.begin(other, "q")
-    store.put_back(other)
-    assert store.claim("two", LEASE, 3, shunned=[f"{other.job}/{other.variant}"]) is None
-    store.finish(first, [])
-    other = store.claim("two", LEASE, 3)
+        store.claims.begin(other, "q")
+    store.claims.put_back(other)
+    assert store.claims.take("two", LEASE, 3, excluded=[f"{other.job}/{other.variant}"]) is None
+    store.claims.finish(first, [])
+    other = store.claims.take("two", LEASE, 3)
     assert other is not None
-    assert store.begin(other, "q") == 1, "nobody is at it on the other profile any more"
-    again = store.claim("one", LEASE, 3)
+    assert store.claims.begin(other, "q") == 1, "nobody is at it on the other profile any more"
+    again = store.claims.take("one", LEASE, 3)
     assert again is not None
     with pytest.raises(Declined):
-        store.begin(again, "p")
+        store.claims.begin(again, "p")
 
 
-def test_a_worker_that_comes_back_late_spoils_nothing(store: Store) -> None:
+def test_a_worker_that_comes_back_late_spoils_nothing(store: JobStore) -> None:
     """Its lease ran out, nobody took its block, but the scene was begun on another profile since."""
     put(store, blocks=(1, 1), layout=1.0)
-    late = store.claim("late", -1.0, 9)
+    late = store.claims.take("late", -1.0, 9)
     assert late is not None
-    store.begin(late, "p")
-    taken = [store.claim("new", LEASE, 9, shunned=[]) for _ in range(2)]
+    store.claims.begin(late, "p")
+    taken = [store.claims.take("new", LEASE, 9, excluded=[]) for _ in range(2)]
     assert [claim.number for claim in taken if claim] == [0, 1]
     for claim in taken:
         assert claim is not None
-        store.begin(claim, "q")
-        store.finish(claim, [])
-    assert not store.beat(late, LEASE)
+        store.claims.begin(claim, "q")
+        store.claims.finish(claim, [])
+    assert not store.claims.extend_lease(late, LEASE)
     with pytest.raises(Cancelled):
-        store.keep(late, "x", "y", False)
+        store.claims.record_block(late, "x", "y", False)
 
 
-def test_waiting_blocks_take_as_long_as_measured_ones_and_workers_share_them(store: Store) -> None:
+def test_waiting_blocks_take_as_long_as_measured_ones_and_workers_share_them(store: JobStore) -> None:
     job = put(store, blocks=(10, 10, 10), rate=None, layout=3.0)
-    assert store.place(job) == (1, None)
-    claim = store.claim("w", LEASE, 3)
+    assert store.queue.position(job) == (1, None)
+    claim = store.claims.take("w", LEASE, 3)
     assert claim is not None
-    store.progress(claim, 1, 4, 20.0, LEASE)  # four calls for the ten that were planned
-    half = store.job("ada", job.id)
+    store.claims.progress(claim, 1, 4, 20.0, LEASE)  # four calls for the ten that were planned
+    half = store.queue.job("ada", job.id)
     assert (half.done, half.total) == (2, 31)
-    assert store.place(half) == (0, (8 + 20) * 8.0 + 3.0)
-    assert store.place(half, workers=2) == (0, ((8 + 20) * 8.0 + 3.0) / 2)
-    assert store.place(half, workers=50) == (0, ((8 + 20) * 8.0 + 3.0) / 3)
-    store.progress(claim, 0, 0, None, LEASE)  # a block whose windows are there already takes no call
+    assert store.queue.position(half) == (0, (8 + 20) * 8.0 + 3.0)
+    assert store.queue.position(half, workers=2) == (0, ((8 + 20) * 8.0 + 3.0) / 2)
+    assert store.queue.position(half, workers=50) == (0, ((8 + 20) * 8.0 + 3.0) / 3)
+    store.claims.progress(claim, 0, 0, None, LEASE)  # a block whose windows are there already takes no call
 
 
 def test_a_store_of_the_first_kind_is_brought_up(tmp_path: Path) -> None:
@@ -318,21 +319,21 @@ def test_a_store_of_the_first_kind_is_brought_up(tmp_path: Path) -> None:
                 [(str(seq), 0), (str(seq), 1)],
             )
     db.close()
-    store = Store(path)
-    old = store.job("ada", "1")
+    store = JobStore.open(path.parent)
+    old = store.queue.job("ada", "1")
     assert (old.status, "Send it again." in old.message) == ("failed", True)
-    claim = store.claim("w", LEASE, 3)
+    claim = store.claims.take("w", LEASE, 3)
     assert claim is not None
     assert (claim.job, claim.variant, claim.part) == ("2", 0, 0)
     store.close()
 
 
-def test_filters(store: Store) -> None:
+def test_filters(store: JobStore) -> None:
     jobs = [put(store, process=name) for name in ("echo", "plan", "generate")]
-    store.dismiss("ada", jobs[1].id)
+    store.queue.dismiss("ada", jobs[1].id)
 
     def found(**which: object) -> list[str]:
-        return [j.process for j in store.jobs("ada", Filter(**which), limit=10, offset=0)]
+        return [j.process for j in store.queue.jobs("ada", Filter(**which), limit=10, offset=0)]
 
     assert found() == ["generate", "plan", "echo"]
     assert found(processes=("echo", "plan")) == ["plan", "echo"]
@@ -340,62 +341,62 @@ def test_filters(store: Store) -> None:
     assert found(created=(jobs[1].created, None)) == ["generate", "plan"]
     assert found(created=(None, jobs[1].created)) == ["plan", "echo"]
     assert found(duration=(0, None)) == [], "what has not started has no duration"
-    assert [j.process for j in store.jobs("ada", Filter(), limit=1, offset=1)] == ["plan"]
+    assert [j.process for j in store.queue.jobs("ada", Filter(), limit=1, offset=1)] == ["plan"]
     assert found(processes=("' OR 1 --",)) == []
 
 
-def test_expired_jobs_go_and_their_files_after_them(store: Store, tmp_path: Path) -> None:
+def test_expired_jobs_go_and_their_files_after_them(store: JobStore, tmp_path: Path) -> None:
     files = Files(tmp_path)
     old, fresh = put(store), put(store)
     for _ in (old, fresh):
-        claim = store.claim("w", LEASE, 3)
+        claim = store.claims.take("w", LEASE, 3)
         assert claim is not None
         (files.attempt(claim) / "x.tif").write_bytes(b"x")
-        store.finish(claim, [])
-    with store._write() as db:
+        store.claims.finish(claim, [])
+    with store.database.transaction() as db:
         db.execute("UPDATE job SET finished = finished - 7200 WHERE id = ?", (old.id,))
-    store.expire(3600)
-    files.sweep(store.keeping_files)
+    store.upkeep.expire(3600)
+    files.sweep(store.upkeep.keeping_files)
     assert [path.name for path in files.root.iterdir()] == [fresh.id]
     with pytest.raises(NoSuchJob):
-        store.job("ada", old.id)
+        store.queue.job("ada", old.id)
 
 
 def test_a_newer_store_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "jobs.sqlite"
-    Store(path).close()
+    JobStore.open(path.parent).close()
     with sqlite3.connect(path) as db:
         assert db.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
         assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     db.close()
     with pytest.raises(sqlite3.DatabaseError, match="newer"):
-        Store(path)
+        JobStore.open(path.parent)
 
 
 def _labour(path: Path, name: str) -> None:
     """Claim and finish until nothing is left; die now and then while holding a claim."""
-    store = Store(path)
+    store = JobStore.open(path.parent)
     while True:
-        claim = store.claim(name, 1.0, 1000)
+        claim = store.claims.take(name, 1.0, 1000)
         if claim is None:
-            if store.waiting() == 0:
+            if store.queue.waiting() == 0:
                 break
             time.sleep(0.02)
             continue
         if claim.attempt == 1 and int(claim.job[:4], 16) % 8 == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-        store.progress(claim, 1, 2, 0.1, 1.0)
-        store.finish(claim, [Result("by", name, "text/plain", value=name)])
+        store.claims.progress(claim, 1, 2, 0.1, 1.0)
+        store.claims.finish(claim, [Result("by", name, "text/plain", value=name)])
     store.close()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills with a POSIX signal")
-def test_every_job_is_done_once_whoever_dies(store: Store, tmp_path: Path) -> None:
+def test_every_job_is_done_once_whoever_dies(store: JobStore, tmp_path: Path) -> None:
     jobs = [put(store) for _ in range(60)]
     spawn = multiprocessing.get_context("spawn")
     started: list[multiprocessing.process.BaseProcess] = []
-    while store.waiting() and len(started) < 100:
+    while store.queue.waiting() and len(started) < 100:
         living = [process for process in started if process.exitcode is None]
         for _ in range(3 - len(living)):
             process = spawn.Process(target=_labour, args=(tmp_path / "jobs.sqlite", f"w{len(started)}"))
@@ -404,8 +405,8 @@ def test_every_job_is_done_once_whoever_dies(store: Store, tmp_path: Path) -> No
         started[-1].join(0.1)
     for process in started:
         process.join()
-    assert {store.job("ada", j.id).status for j in jobs} == {"successful"}
-    assert all(len(store.results("ada", j.id)) == 1 for j in jobs)
+    assert {store.queue.job("ada", j.id).status for j in jobs} == {"successful"}
+    assert all(len(store.queue.results("ada", j.id)) == 1 for j in jobs)
     assert sum(process.exitcode == -signal.SIGKILL for process in started) == sum(
         int(j.id[:4], 16) % 8 == 0 for j in jobs
     )

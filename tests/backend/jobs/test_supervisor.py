@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from model_backend.jobs.files import Files
-from model_backend.jobs.queue import Store
 from model_backend.jobs.rows import RequestedOutputs, Submission
+from model_backend.jobs.store import JobStore
 from model_backend.jobs.supervisor import Supervisor
 from model_backend.jobs.worker import POLL
 from model_backend.settings import Settings
@@ -44,15 +44,15 @@ def test_a_submit_wakes_an_idle_worker(idle: Server) -> None:
 
 def test_every_device_has_a_worker_and_they_share_the_threads(start: Callable[..., Server]) -> None:
     server = start("--devices", "cpu, cpu", threads=6)
-    store = Store(server.data_dir / "jobs.sqlite")
-    profile, _ = until(lambda: store.profile("tiny"))
+    store = JobStore.open(server.data_dir)
+    profile, _ = until(lambda: store.profiles.of("tiny"))
     assert profile["threads"] == 3
     with server.client() as client:
 
         def both() -> bool:
-            if store.waiting() < 2:
+            if store.queue.waiting() < 2:
                 submit(client, "echo", {"pause": 1})
-            return len(store._rows("SELECT DISTINCT worker FROM block WHERE worker IS NOT NULL")) == 2
+            return len(store.database.rows("SELECT DISTINCT worker FROM block WHERE worker IS NOT NULL")) == 2
 
         until(both)
     store.close()
@@ -71,39 +71,39 @@ def worker(folder: Path) -> subprocess.Popen[bytes]:
     return process
 
 
-def put(store: Store, pause: int) -> str:
+def put(store: JobStore, pause: int) -> str:
     requested, inputs = RequestedOutputs(), {"message": "", "pause": pause}
     submission = Submission("ada", "echo", "d", inputs, requested, totals=(10 * pause + 1,))
-    return store.submit(submission, max_jobs=10, free=10**12).id
+    return store.queue.submit(submission, max_jobs=10, free=10**12).id
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    one = Store(tmp_path / "jobs.sqlite")
+def store(tmp_path: Path) -> Iterator[JobStore]:
+    one = JobStore.open(tmp_path)
     yield one
     one.close()
 
 
 @pytest.mark.parametrize("how", ["end of input", "signal"])
-def test_a_worker_gives_its_block_back_when_told_to_leave(store: Store, tmp_path: Path, how: str) -> None:
+def test_a_worker_gives_its_block_back_when_told_to_leave(store: JobStore, tmp_path: Path, how: str) -> None:
     if how == "signal" and os.name != "posix":
         pytest.skip("Windows ends a process at once")
     job = put(store, pause=60)
     process = worker(tmp_path)
-    until(lambda: store.job("ada", job).status == "running")
+    until(lambda: store.queue.job("ada", job).status == "running")
     assert process.stdin is not None
     if how == "signal":
         process.terminate()
     process.stdin.close()
     assert process.wait(PATIENCE) == 0
-    again = store.claim("other", 10, 3)
+    again = store.claims.take("other", 10, 3)
     assert again is not None
     assert (again.job, again.attempt) == (job, 2)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="uses a shell script")
 def test_a_worker_that_dies_at_once_is_not_restarted_in_haste(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: JobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts = tmp_path / "starts"
     script = tmp_path / "broken"
@@ -122,11 +122,13 @@ def test_a_worker_that_dies_at_once_is_not_restarted_in_haste(
 
 def test_the_supervisor_outlives_a_store_that_fails(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """As with a full disk: rounds fail for a while, then go on."""
-    broken = Store(tmp_path / "jobs.sqlite")
+    broken = JobStore.open(tmp_path)
     supervisor = Supervisor(Settings(data_dir=tmp_path, model="text2earth"), broken, Files(tmp_path))
     supervisor.start()
     first = put(broken, pause=0)
-    until(lambda: broken.job("ada", first).status == "successful")  # a worker that begins makes the folder
+    until(
+        lambda: broken.queue.job("ada", first).status == "successful"
+    )  # a worker that begins makes the folder
     (tmp_path / "jobs").rename(tmp_path / "gone")
 
     def failed() -> bool:
@@ -137,7 +139,7 @@ def test_the_supervisor_outlives_a_store_that_fails(tmp_path: Path, caplog: pyte
     (tmp_path / "gone").rename(tmp_path / "jobs")
     job = put(broken, pause=0)
     supervisor.wake()
-    until(lambda: broken.job("ada", job).status == "successful")
+    until(lambda: broken.queue.job("ada", job).status == "successful")
     assert supervisor._thread.is_alive()
     supervisor.stop()
     broken.close()

@@ -16,8 +16,8 @@ from PIL import Image
 from model_backend.errors import Cancelled, ModelUnavailable
 from model_backend.jobs.cache import ModelCache
 from model_backend.jobs.files import Files
-from model_backend.jobs.queue import Store
 from model_backend.jobs.rows import RequestedOutputs, Submission
+from model_backend.jobs.store import JobStore
 from model_backend.jobs.worker import BlockReporter
 from model_backend.settings import Settings
 from tests.backend.conftest import NO_MODEL
@@ -116,7 +116,7 @@ def test_models_beyond_the_memory_budget_are_forgotten(tiny: Path, tmp_path: Pat
         install(tiny, tmp_path, name)
     size = sum(path.stat().st_size for path in tiny.rglob("*.safetensors"))
     settings = Settings(data_dir=tmp_path, model="a", model_memory_gb=2.5 * size / 1e9, threads=1)
-    store = Store(tmp_path / "jobs.sqlite")
+    store = JobStore.open(tmp_path)
     cache = ModelCache(settings, "cpu", store)
     revision = cache.default().card.revision_or_hash
     assert cache.get("a", revision) is cache.get("a", revision)
@@ -127,7 +127,7 @@ def test_models_beyond_the_memory_budget_are_forgotten(tiny: Path, tmp_path: Pat
     assert not cache.has("a", "another revision")
     with pytest.raises(ModelUnavailable, match="replaced"):
         cache.get("a", "another revision")
-    known = store.profile("a")
+    known = store.profiles.of("a")
     assert known is not None
     profile, rate = known
     assert profile["digest"]
@@ -137,10 +137,10 @@ def test_models_beyond_the_memory_budget_are_forgotten(tiny: Path, tmp_path: Pat
 
 def test_previews_are_small_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model_backend.jobs.worker.PREVIEW_SECONDS", 3600.0)
-    store, files = Store(tmp_path / "jobs.sqlite"), Files(tmp_path)
+    store, files = JobStore.open(tmp_path), Files(tmp_path)
     submission = Submission("ada", "echo", "d", {}, RequestedOutputs(), totals=(10,))
-    job = store.submit(submission, max_jobs=1, free=10**12).id
-    claim = store.claim("w", 30, 3)
+    job = store.queue.submit(submission, max_jobs=1, free=10**12).id
+    claim = store.claims.take("w", 30, 3)
     assert claim is not None
     files.attempt(claim)
     reporter = BlockReporter(store, claim, 30, files.preview(job))
@@ -156,9 +156,9 @@ def test_previews_are_small_and_whole(tmp_path: Path, monkeypatch: pytest.Monkey
 
     reporter.step(1, 10)
     reporter.step(3, 10)
-    assert store.job("ada", job).done == 3
+    assert store.queue.job("ada", job).done == 3
     assert reporter.seconds is not None
-    store.dismiss("ada", job)
+    store.queue.dismiss("ada", job)
     with pytest.raises(Cancelled):
         reporter.step(4, 10)
     store.close()
@@ -167,17 +167,17 @@ def test_previews_are_small_and_whole(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_first_moments_do_not_overrule_an_estimate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Store(tmp_path / "jobs.sqlite")
+    store = JobStore.open(tmp_path)
     totals = (10, 10)
-    job = store.submit(
+    job = store.queue.submit(
         Submission("ada", "echo", "d", {}, RequestedOutputs(), totals, rate=6.0), max_jobs=1, free=1
     )
-    claim = store.claim("w", 30, 3)
+    claim = store.claims.take("w", 30, 3)
     assert claim is not None
     reporter = BlockReporter(store, claim, 30, tmp_path / "preview.jpg")
 
     def left() -> float:
-        seconds = store.place(store.job("ada", job.id))[1]
+        seconds = store.queue.position(store.queue.job("ada", job.id))[1]
         assert seconds is not None
         return seconds
 
@@ -187,7 +187,7 @@ def test_the_first_moments_do_not_overrule_an_estimate(
     reporter.step(10, 10)
     assert left() < 1, "a whole block is no chance, and tells of the next"
     monkeypatch.setattr("model_backend.jobs.worker.MEASURE_SECONDS", 0.0)
-    other = store.claim("w", 30, 3)
+    other = store.claims.take("w", 30, 3)
     assert other is not None
     reporter = BlockReporter(store, other, 30, tmp_path / "preview.jpg")
     reporter.step(0, 10)
