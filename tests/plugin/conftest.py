@@ -21,7 +21,7 @@ from qgis.PyQt import sip
 
 from tests.support.web_server import Reply, Web
 from text2earth_qgis.core import settings
-from text2earth_qgis.core.settings import Access
+from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.transport import open_client
 from text2earth_qgis.processing.provider import Text2EarthProvider
 

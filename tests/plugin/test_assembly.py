@@ -18,12 +18,12 @@ from tests.plugin.conftest import PATIENCE
 from tests.plugin.test_watcher import ended
 from tests.support import raster_files
 from text2earth_qgis.core.errors import Cancelled, RasterRefused
-from text2earth_qgis.core.imagery import datasets, edits, masks
+from text2earth_qgis.core.imagery import datasets, edit_preparation, edit_request, masks
 from text2earth_qgis.core.imagery.assembly import Assembly, stamp_of
-from text2earth_qgis.core.imagery.rasters import Look
-from text2earth_qgis.core.runs.blocking import Listener
+from text2earth_qgis.core.imagery.rasters import DisplayedBands
 from text2earth_qgis.core.runs.history import History, Run
 from text2earth_qgis.core.runs.watcher import UNSENT, JobWatcher
+from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.wire.transport import open_client
 
 UTM = QgsCoordinateReferenceSystem("EPSG:32633")
@@ -47,15 +47,15 @@ def history(tmp_path):
 def order(path, target, **more):
     layer = raster_files.polygons([raster_files.square(path, 60, 50, 30)], "EPSG:32633")
     source = datasets.RasterFile("a", str(path), (), UTM, False)
-    wishes = {"prompt": "a lake", "seed": 7, "steps": 2, **more.pop("wishes", {})}
-    shapes = masks.Shapes("mask", QgsVectorLayerFeatureSource(layer), UTM, None)
+    options = {"prompt": "a lake", "seed": 7, "steps": 2, **more.pop("wishes", {})}
+    shapes = masks.MaskPolygons("mask", QgsVectorLayerFeatureSource(layer), UTM, None)
     context = QgsCoordinateTransformContext()
-    return edits.Order(source, Look(), shapes, context, Path(target), wishes, **more)
+    return edit_request.EditRequest(source, DisplayedBands(), shapes, context, Path(target), options, **more)
 
 
 def left(backend, history, asked):
     """Return a run as a QGIS leaves it that is killed while the job runs."""
-    ready = edits.prepare(backend.access, asked, DEAF)
+    ready = edit_preparation.prepare(backend.access, asked, DEAF)
     run = Run(
         backend.url,
         ready.inputs.to_json(),
@@ -140,7 +140,7 @@ def test_from_the_order_to_the_file(backend, history, tmp_path, qtbot):
     asked = order(path, tmp_path / "b.tif")
 
     def prepare(listener):
-        ready = edits.prepare(backend.access, asked, listener)
+        ready = edit_preparation.prepare(backend.access, asked, listener)
         return ready.inputs.to_json(), ready.assembly.to_json()
 
     run = Run(backend.url, {"prompt": "a lake"}, str(asked.target), process="edit", state="preparing")
@@ -190,19 +190,19 @@ def test_what_was_never_sent_says_so(backend, history, tmp_path, qtbot):
 
 def test_what_can_be_said_before(tmp_path):
     path = raster_files.raster(tmp_path / "a.tif", dtype="uint16", bands=4, size=(900, 700))
-    sight = edits.look_over(order(path, tmp_path / "b.tif"), 64, lambda: False)
-    assert (sight.cut.col, sight.cut.row, sight.cut.width, sight.cut.height) == (0, 0, 154, 144)
+    sight = edit_request.preview_edit(order(path, tmp_path / "b.tif"), 64, lambda: False)
+    assert (sight.crop.col, sight.crop.row, sight.crop.width, sight.crop.height) == (0, 0, 154, 144)
     assert (sight.raster.width, sight.raster.height) == (900, 700)
     assert sight.pixel == pytest.approx((1.0, 1.0), abs=0.01)
     assert sight.bytes == 154 * 144 * 8
     empty = dataclasses.replace(
         order(path, tmp_path / "b.tif"),
-        mask=masks.Shapes(
+        mask=masks.MaskPolygons(
             "mask", QgsVectorLayerFeatureSource(raster_files.polygons([], "EPSG:32633")), UTM, None
         ),
     )
     with pytest.raises(RasterRefused, match="There is no polygon"):
-        edits.look_over(empty, 64, lambda: False)
+        edit_request.preview_edit(empty, 64, lambda: False)
 
 
 def test_an_assembly_travels(tmp_path):

@@ -89,16 +89,16 @@ def test_layers_that_cannot_be_continued(backend, tmp_path):
     ):
         layer.setCustomProperty(layers.RECIPE, json.dumps(recipe))
         with pytest.raises(PluginError, match=sentence):
-            continuation.inputs_of(layer)
+            continuation.inputs_to_continue(layer)
     layer.setCustomProperty(layers.RECIPE, "{broken")
     with pytest.raises(PluginError, match="no recipe"):
-        continuation.inputs_of(layer)
+        continuation.inputs_to_continue(layer)
 
 
 def test_a_recipe_becomes_inputs():
     frame = {"crs": "EPSG:32633", "pixel_size": ["1", "1"], "anchor": [0.0, 0.0]}
     recipe = {"engine": 1, "frame": frame, "level": 17, "seed": 0, "prompt": "a lake", "model": "m"}
-    found = continuation.continued(
+    found = continuation.inputs_from_recipe(
         {**recipe, "canvas": {"col": 1, "row": -2, "width": 3, "height": 4}}, "x", "0" * 64
     )
     assert found["canvas"] == Box(1, -2, 3, 4)

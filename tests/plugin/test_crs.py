@@ -17,7 +17,7 @@ from tests.plugin.conftest import PATIENCE
 from text2earth_qgis.core.imagery import crops, masks
 from text2earth_qgis.core.imagery.assembly import Assembly
 from text2earth_qgis.core.imagery.datasets import Box, Grid, RasterFile
-from text2earth_qgis.core.tasks import Work
+from text2earth_qgis.core.tasks import BackgroundTask
 
 CONTEXT = QgsCoordinateTransformContext()
 
@@ -37,7 +37,7 @@ def placed(code):
     frame = {"crs": code, "pixel_size": ["1", "1"], "anchor": [500000.0, 5800000.0]}
     box = {"col": 0, "row": 0, "width": 10, "height": 10}
     recipe, grid = {"resampled": {}, "frame": frame}, grid_of("EPSG:32633")
-    return lambda _listener: crops.located(recipe, box, Box(0, 0, 100, 100), grid, CONTEXT)
+    return lambda _listener: crops.box_in_raster(recipe, box, Box(0, 0, 100, 100), grid, CONTEXT)
 
 
 def read(code):
@@ -80,7 +80,7 @@ def test_what_a_worker_makes_is_no_one_elses(qtbot, work, code):
         job(listener)
         return threading.get_native_id()
 
-    Work("", run, lambda found, error: ends.append((found, error))).start()
+    BackgroundTask("", run, lambda found, error: ends.append((found, error))).start()
     qtbot.waitUntil(lambda: bool(ends), timeout=PATIENCE)
     ((thread, error),) = ends
     assert error is None

@@ -17,11 +17,12 @@ from qgis.core import (
 
 from tests.support import raster_files
 from text2earth_qgis.core.errors import Cancelled
-from text2earth_qgis.core.imagery import datasets, edits, mask_raster, masks
+from text2earth_qgis.core.imagery import datasets, edit_preparation, edit_request, mask_raster, masks
 from text2earth_qgis.core.imagery.datasets import RasterFile
-from text2earth_qgis.core.imagery.rasters import Look
-from text2earth_qgis.core.runs.blocking import Listener
+from text2earth_qgis.core.imagery.rasters import DisplayedBands
+from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.wire.transport import open_client
+from text2earth_qgis.core.wire.uploads import drop_uploads, uploads_of
 
 pytestmark = pytest.mark.usefixtures("provider", "own_history")
 SIZE = (200, 160)
@@ -74,15 +75,15 @@ def moved(texts, of, to):
     return [shape.asWkt(15) for shape in shapes]
 
 
-def order(path, layer, tmp_path, **wishes):
+def order(path, layer, tmp_path, **options):
     crs = QgsCoordinateReferenceSystem(gdal.Open(path).GetProjection())
-    return edits.Order(
+    return edit_request.EditRequest(
         source=RasterFile("a", path, (), crs, False),
-        look=Look((1, 2, 3)),
-        mask=masks.Shapes("mask", QgsVectorLayerFeatureSource(layer), layer.crs(), None),
+        displayed=DisplayedBands((1, 2, 3)),
+        mask=masks.MaskPolygons("mask", QgsVectorLayerFeatureSource(layer), layer.crs(), None),
         context=QgsProject.instance().transformContext(),
         target=tmp_path / "out.tif",
-        wishes={"prompt": "a lake", "seed": 7, "steps": 2, **wishes},
+        options={"prompt": "a lake", "seed": 7, "steps": 2, **options},
     )
 
 
@@ -95,11 +96,11 @@ def ways(painter, monkeypatch):
         for most in (900_000, 0):
             monkeypatch.setattr(masks, "MOST", most)
             listener = Listener(lambda _share: None, lambda _text: None, lambda: False)
-            ready = edits.prepare(painter.access, order, listener)
+            ready = edit_preparation.prepare(painter.access, order, listener)
             inputs = ready.inputs.to_json()
             assert ("upload" in inputs["mask"]) == (most == 0)
             recipes.append(open_client(painter.access).plan("edit", inputs).recipe)
-            edits.drop_uploads(painter.access, edits.uploads_of(inputs), listener)
+            drop_uploads(painter.access, uploads_of(inputs), listener)
         return recipes
 
     return plans
@@ -163,10 +164,10 @@ def test_a_coast_with_very_many_corners(painter, tmp_path):
         path, raster_files.polygons([f"Polygon({ring(path, coast.tolist())})"], "EPSG:32633"), tmp_path
     )
     listener = Listener(lambda _share: None, lambda _text: None, lambda: False)
-    ready = edits.prepare(painter.access, asked, listener)
+    ready = edit_preparation.prepare(painter.access, asked, listener)
     inputs = ready.inputs.to_json()
-    edits.drop_uploads(painter.access, edits.uploads_of(inputs), listener)
-    there, around = ready.assembly.changed, datasets.around(coast)
+    drop_uploads(painter.access, uploads_of(inputs), listener)
+    there, around = ready.assembly.changed, datasets.box_around(coast)
     assert datasets.union(there, datasets.grown(around, -1)) == there == datasets.overlap(there, around)
     assert "upload" in inputs["mask"]
 
@@ -175,7 +176,7 @@ def test_it_can_be_left(tmp_path, monkeypatch):
     path = raster_files.raster(tmp_path / "a.tif", size=SIZE)
     asked = order(path, raster_files.polygons(wild(path, 1), "EPSG:32633"), tmp_path)
     grid = datasets.grid_of(asked.source.open(), asked.source)
-    place = masks.Place(grid, asked.context)
+    place = masks.MaskPlacement(grid, asked.context)
     left = iter([False] * 20)
     with pytest.raises(Cancelled):
         mask_raster.write(asked.mask, place, grid.box, tmp_path / "m.tif", lambda: next(left, True))

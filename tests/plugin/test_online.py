@@ -22,8 +22,9 @@ from tests.plugin.conftest import PATIENCE, in_worker, jobs
 from tests.support import raster_files
 from tests.support.web_server import Reply
 from text2earth_qgis.core import settings
-from text2earth_qgis.core.runs.blocking import Listener, fetch
+from text2earth_qgis.core.runs.fetching import fetch
 from text2earth_qgis.core.runs.history import History
+from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.wire.transport import open_client
 
 QUICK = {"PROMPT": "a lake", "STEPS": 2, "SEED": 7, "SEND_ONLINE": True}

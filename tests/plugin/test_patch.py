@@ -202,11 +202,11 @@ def test_inside_a_zip_and_as_a_subdataset(tmp_path):
         kept = outside(old.shape[1:], CHANGED)
         assert old[:, kept].tobytes() == raster_files.everything(tmp_path / "b.tif")[0][:, kept].tobytes()
     file, source = load(f"GPKG:{gpkg}:two")
-    crops.check(source, file)
+    crops.check_editable(source, file)
     assert source.RasterCount == 3
     sub = datasets.RasterFile("all", gpkg, (), file.crs, False)
     with pytest.raises(RasterRefused, match="several rasters"):
-        crops.check(sub.open(), sub)
+        crops.check_editable(sub.open(), sub)
 
 
 def test_dropped_bands(tmp_path):
@@ -306,7 +306,7 @@ def test_refusals_are_sentences(tmp_path):
     made = None
     file, source = load(path)
     with pytest.raises(RasterRefused, match="PCT to RGB"):
-        crops.check(source, file)
+        crops.check_editable(source, file)
     bare = str(tmp_path / "bare.tif")
     gdal.GetDriverByName("GTiff").Create(bare, 10, 10, 1)
     file, source = load(bare)
@@ -316,7 +316,7 @@ def test_refusals_are_sentences(tmp_path):
     made = None
     file, source = load(tmp_path / "c.tif")
     with pytest.raises(RasterRefused, match="one type"):
-        crops.check(source, file)
+        crops.check_editable(source, file)
     online = QgsRasterLayer("type=xyz&url=http://127.0.0.1:9/{z}/{x}/{y}.png&zmax=3", "mine", "wms")
     with pytest.raises(RasterRefused, match="Save it as GeoTIFF first"):
         rasters.file_of(online)
@@ -328,8 +328,8 @@ def test_refusals_are_sentences(tmp_path):
 def test_a_cut_reaches_as_far_as_the_plan_says():
     raster = Box(0, 0, 1000, 1000)
     cut = Box(100, 0, 200, 200)
-    assert crops.reaches(cut, Box(101, -50, 100, 249), raster)  # the raster ends there
+    assert crops.covers(cut, Box(101, -50, 100, 249), raster)  # the raster ends there
     for short in (Box(100, 10, 50, 50), Box(120, 10, 50, 190), Box(150, 10, 150, 50)):
-        assert not crops.reaches(cut, short, raster)
-        wide = crops.wider(cut, short, 64, raster)
-        assert crops.reaches(wide, short, raster)
+        assert not crops.covers(cut, short, raster)
+        wide = crops.larger_crop(cut, short, 64, raster)
+        assert crops.covers(wide, short, raster)

@@ -21,7 +21,7 @@ from qgis.core import (
 from tests.plugin.conftest import in_worker, jobs
 from text2earth_qgis.core import layers
 from text2earth_qgis.core.errors import Cancelled, RasterRefused
-from text2earth_qgis.core.imagery import regions
+from text2earth_qgis.core.imagery import region_features
 
 EXTENT = "500000,500128,5800000,5800128 [EPSG:32633]"
 QUICK = {"PROMPT": "a desert", "EXTENT": EXTENT, "GSD": 1, "STEPS": 2, "SEED": 7}
@@ -50,7 +50,9 @@ def square(x, y, side):
 def read(layer, near=None, stop=lambda: False, **changes):
     given = {"prompt": "prompt", "negative": "avoid", "priority": "rank", **changes}
     source = QgsVectorLayerFeatureSource(layer)
-    return regions.read(regions.Layer(layer.name(), source, layer.crs(), layer.fields(), **given), near, stop)
+    return region_features.read_regions(
+        region_features.RegionLayer(layer.name(), source, layer.crs(), layer.fields(), **given), near, stop
+    )
 
 
 class TestReading:
@@ -65,7 +67,7 @@ class TestReading:
         assert first["geometry"]["type"] == "Polygon"
         assert [500060.0, 5800060.0] in first["geometry"]["coordinates"][0]
         assert json.loads(json.dumps(found.geojson)) == found.geojson
-        assert regions.prompts(found) == ["a lake", "a forest"]
+        assert region_features.prompts(found) == ["a lake", "a forest"]
 
     def test_curves_become_edges_and_heights_are_dropped(self):
         corners = "500000 5800050, 500050 5800100, 500100 5800050, 500050 5800000, 500000 5800050"
@@ -85,7 +87,7 @@ class TestReading:
 
     def test_a_selection(self):
         layer = polygons((square(0, 0, 60), "a lake"), (square(60, 0, 60), "a forest"))
-        assert regions.prompts(read(layer, ids=frozenset([2]))) == ["a forest"]
+        assert region_features.prompts(read(layer, ids=frozenset([2]))) == ["a forest"]
         with pytest.raises(RasterRefused, match="'land' have no selected polygon"):
             read(layer, ids=frozenset())
 
@@ -100,12 +102,12 @@ class TestReading:
             (square(0, 0, 60), "a lake"), (square(150, 0, 60), "a road"), (square(900, 0, 60), "far")
         )
         utm = QgsCoordinateReferenceSystem("EPSG:32633")
-        near = regions.Near(QgsRectangle(500000, 5800000, 500100, 5800100), utm, CONTEXT)
-        assert regions.prompts(read(layer, near)) == ["a lake", "a road"]
+        near = region_features.SearchArea(QgsRectangle(500000, 5800000, 500100, 5800100), utm, CONTEXT)
+        assert region_features.prompts(read(layer, near)) == ["a lake", "a road"]
         degrees = polygons(
             ("POLYGON((15 52.3, 15.001 52.3, 15.001 52.4, 15 52.3))", "a lake"), crs="EPSG:4326"
         )
-        assert regions.prompts(read(degrees, near)) == ["a lake"]
+        assert region_features.prompts(read(degrees, near)) == ["a lake"]
         elsewhere = polygons((square(9000, 0, 60), "a lake"))
         with pytest.raises(RasterRefused, match="'land' have no polygon near the extent"):
             read(elsewhere, near)
@@ -120,7 +122,7 @@ class TestReading:
             read(bare)
         with pytest.raises(Cancelled):
             read(layer, stop=lambda: True)
-        monkeypatch.setattr(regions, "MOST", 100)
+        monkeypatch.setattr(region_features, "MOST", 100)
         with pytest.raises(RasterRefused, match="too many corners to be sent"):
             read(layer)
 

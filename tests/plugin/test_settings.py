@@ -4,7 +4,8 @@ import pytest
 from qgis.core import QgsProject, QgsSettings
 
 from text2earth_qgis.core import settings
-from text2earth_qgis.core.settings import Access, Settings
+from text2earth_qgis.core.settings import Settings
+from text2earth_qgis.core.wire.access import Access
 
 
 def test_defaults_and_round_trip():

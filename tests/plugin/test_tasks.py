@@ -6,15 +6,15 @@ from qgis.PyQt.QtCore import QThreadPool
 
 from tests.plugin.conftest import PATIENCE
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.runs.blocking import pool_thread_released
-from text2earth_qgis.core.tasks import Work
+from text2earth_qgis.core.tasks import BackgroundTask
+from text2earth_qgis.core.threads import pool_thread_released
 
 
 def answers(qtbot, *work):
     """Return how each work ends, started and held by nobody."""
     found = []
     for number, one in enumerate(work):
-        Work("testing", one, lambda *made, number=number: found.append((number, *made))).start()
+        BackgroundTask("testing", one, lambda *made, number=number: found.append((number, *made))).start()
     gc.collect()
     qtbot.waitUntil(lambda: len(found) == len(work), timeout=PATIENCE)
     return [made for _number, *made in sorted(found, key=lambda one: one[0])]
@@ -38,7 +38,7 @@ def test_nothing_is_kept_of_what_is_over(qtbot):
     from text2earth_qgis.core import tasks
 
     answers(qtbot, lambda _listener: 1)
-    dropped = Work("testing", lambda _listener: 1, lambda *_made: None)
+    dropped = BackgroundTask("testing", lambda _listener: 1, lambda *_made: None)
     dropped.start()
     dropped.drop()
     qtbot.waitUntil(lambda: not tasks._under_way, timeout=PATIENCE)
@@ -47,7 +47,7 @@ def test_nothing_is_kept_of_what_is_over(qtbot):
 def test_the_thread_is_lent_once(qtbot):
     """Lent twice, it would let QGIS's pool begin one thread too many."""
 
-    def count(_listener):  # ``Work`` has lent it already
+    def count(_listener):  # ``BackgroundTask`` has lent it already
         pool = QThreadPool.globalInstance()
         found = [pool.activeThreadCount()]
         with pool_thread_released():

@@ -13,10 +13,11 @@ from qgis.PyQt.QtNetwork import QNetworkProxy
 from tests.plugin.conftest import PATIENCE
 from tests.support.web_server import File, Reply, Web
 from text2earth_qgis.core.errors import BackendError, Cancelled, PluginError, Unreachable
-from text2earth_qgis.core.settings import Access
 from text2earth_qgis.core.wire import calls, transport
+from text2earth_qgis.core.wire.access import Access
+from text2earth_qgis.core.wire.async_client import AsyncClient
 from text2earth_qgis.core.wire.schemas import Link
-from text2earth_qgis.core.wire.transport import AsyncClient, open_client, open_session
+from text2earth_qgis.core.wire.transport import open_client, open_session
 
 
 @pytest.fixture

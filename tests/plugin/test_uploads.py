@@ -7,8 +7,8 @@ import pytest
 
 from tests.support.web_server import Reply
 from text2earth_qgis.core.errors import BackendError, Unreachable
-from text2earth_qgis.core.settings import Access
 from text2earth_qgis.core.wire import calls, client, transport
+from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.transport import open_client
 
 CONTENT = bytes(range(256)) * 20

@@ -10,7 +10,7 @@ from tests.plugin.conftest import PATIENCE
 from text2earth_qgis.core.errors import BackendError, Unreachable
 from text2earth_qgis.core.runs.history import History, Run
 from text2earth_qgis.core.runs.watcher import JobWatcher
-from text2earth_qgis.core.settings import Access
+from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs
 from text2earth_qgis.core.wire.transport import open_client
 

@@ -20,10 +20,11 @@ from qgis.core import QgsApplication, QgsTask  # noqa: E402
 from qgis.PyQt.QtCore import QThreadPool, QTimer  # noqa: E402
 
 from text2earth_qgis.core.errors import Cancelled  # noqa: E402
-from text2earth_qgis.core.settings import Access  # noqa: E402
 from text2earth_qgis.core.wire import calls  # noqa: E402
+from text2earth_qgis.core.wire.access import Access  # noqa: E402
+from text2earth_qgis.core.wire.async_client import AsyncClient  # noqa: E402
 from text2earth_qgis.core.wire.schemas import Link  # noqa: E402
-from text2earth_qgis.core.wire.transport import AsyncClient, open_client  # noqa: E402
+from text2earth_qgis.core.wire.transport import open_client  # noqa: E402
 
 USERS, TRANSFERS, ASKED = 4, 50, 50
 

@@ -302,9 +302,9 @@ def test_an_edit_that_outlived_qgis_is_put_together(
 ):
     """What a start of QGIS finds: a job that went on, sent from this project by a QGIS that is gone."""
     from text2earth_qgis.core import settings
-    from text2earth_qgis.core.imagery import edits
-    from text2earth_qgis.core.runs.blocking import Listener
+    from text2earth_qgis.core.imagery import edit_preparation
     from text2earth_qgis.core.runs.history import History, Run
+    from text2earth_qgis.core.tasks import Listener
     from text2earth_qgis.core.wire.transport import open_client
 
     path = tmp_path / "aerial.tif"
@@ -316,7 +316,7 @@ def test_an_edit_that_outlived_qgis_is_put_together(
     form.source.setLayer(source)
     access = settings.access(settings.load())
     order = replace(form.order(), target=tmp_path / "out.tif")
-    ready = edits.prepare(access, order, Listener(lambda _s: None, lambda _t: None, lambda: False))
+    ready = edit_preparation.prepare(access, order, Listener(lambda _s: None, lambda _t: None, lambda: False))
     left = Run(
         access.url, ready.inputs.to_json(), str(order.target), project=order.project,
         process="edit", assembly=ready.assembly.to_json(),

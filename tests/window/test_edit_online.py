@@ -207,9 +207,9 @@ def test_an_edit_that_outlived_qgis_is_fetched(
 ):  # fmt: skip
     """What a start of QGIS finds: what was fetched of the layer is gone, the part that was edited is not."""
     from text2earth_qgis.core import settings
-    from text2earth_qgis.core.imagery import online
+    from text2earth_qgis.core.imagery import online_fetch
     from text2earth_qgis.core.runs.history import History, Run
-    from text2earth_qgis.core.tasks import Work
+    from text2earth_qgis.core.tasks import BackgroundTask
     from text2earth_qgis.core.wire.transport import open_client
 
     assert QgsProject.instance().write(str(tmp_path / "p.qgz"))
@@ -217,8 +217,8 @@ def test_an_edit_that_outlived_qgis_is_fetched(
     access = settings.access(settings.load())
     order = replace(form.order(), target=tmp_path / "out.tif")
     sent = []
-    send = partial(online.prepare, form.imagery(), None, access, order)
-    Work("sending", send, lambda *made: sent.append(made)).start()
+    send = partial(online_fetch.prepare, form.imagery(), None, access, order)
+    BackgroundTask("sending", send, lambda *made: sent.append(made)).start()
     until(lambda: sent)
     ready, error = sent[0]
     assert error is None

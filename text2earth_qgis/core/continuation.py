@@ -17,7 +17,7 @@ from text2earth_qgis.core.wire.schemas import Box, Frame, Joins, Json
 SHARED = ("prompt", "negative_prompt", "seed", "steps", "sampler", "guidance", "model")
 
 
-def inputs_of(layer: QgsRasterLayer) -> Json:
+def inputs_to_continue(layer: QgsRasterLayer) -> Json:
     """Return the members of ``GenerateInputs`` that continue a layer: all but the extent.
 
     A prompt that was not recorded is left out. Raises ``PluginError`` if the layer cannot be continued.
@@ -31,11 +31,11 @@ def inputs_of(layer: QgsRasterLayer) -> Json:
             f"'{layer.name()}' cannot be continued: it has no recipe of Text2Earth. Choose a layer that "
             "Generate imagery made."
         )
-    return continued(recipe, layer.name(), layers.profile_in_file(layer.source().split("|")[0]))
+    return inputs_from_recipe(recipe, layer.name(), layers.profile_in_file(layer.source().split("|")[0]))
 
 
-def continued(recipe: Json, name: str, profile: Optional[str] = None) -> Json:
-    """Return what ``inputs_of`` returns, of the recipe of a scene called ``name``."""
+def inputs_from_recipe(recipe: Json, name: str, profile: Optional[str] = None) -> Json:
+    """Return what ``inputs_to_continue`` returns, of the recipe of a scene called ``name``."""
     if recipe.get("process", "generate") != "generate":
         raise PluginError(
             f"'{name}' is not a scene of its own but a raster with painted parts. Use Extend imagery to "

@@ -18,18 +18,20 @@ from qgis.core import (
     QgsDistanceArea,
 )
 
-from text2earth_qgis.core.wire.transport import in_main_thread
+from text2earth_qgis.core.threads import in_main_thread
 
 ELLIPSOID = "EPSG:7030"  # WGS 84; a project's own may be none or, for a custom CRS, wrong
 
 
 def crs_of(text: str) -> QgsCoordinateReferenceSystem:
-    """Return the CRS that travelled as ``text``; in a worker, ask within ``own_systems``."""
+    """Return the CRS that travelled as ``text``; in a worker, ask within ``forgetting_crs``."""
     crs = QgsCoordinateReferenceSystem(text)
     return crs if crs.isValid() else QgsCoordinateReferenceSystem.fromWkt(text)
 
 
-def measure(crs: QgsCoordinateReferenceSystem, context: QgsCoordinateTransformContext) -> QgsDistanceArea:
+def distance_area(
+    crs: QgsCoordinateReferenceSystem, context: QgsCoordinateTransformContext
+) -> QgsDistanceArea:
     """Return what measures geodesics between points of ``crs``."""
     made = QgsDistanceArea()
     made.setSourceCrs(crs, context)
@@ -38,7 +40,7 @@ def measure(crs: QgsCoordinateReferenceSystem, context: QgsCoordinateTransformCo
 
 
 @contextmanager
-def own_systems() -> Iterator[None]:
+def forgetting_crs() -> Iterator[None]:
     """Have what a worker makes of CRSs, and of ways between them, end with the block."""
     try:
         yield

@@ -10,17 +10,17 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
-from urllib.parse import urlsplit
 
 from qgis.core import QgsApplication, QgsProject, QgsSettings
 from qgis.PyQt.QtCore import QStandardPaths
 
+from text2earth_qgis.core.wire.access import Access
+
 PREFIX = "text2earth/"
 ONLINE_HOSTS = PREFIX + "online_hosts"  # separated by blanks
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -33,23 +33,6 @@ class Settings:
     record_prompt: bool = True  # write the prompts into the files
     poll_seconds: float = 1.0  # between two questions where a job stands
     python: str = ""  # interpreter that has the backend, to start one from QGIS
-
-
-@dataclass(frozen=True)
-class Access:
-    """How to reach one backend. Credentials are sent to this URL's origin only."""
-
-    url: str
-    authcfg: str = ""
-    token: Optional[str] = field(default=None, repr=False)
-
-    @property
-    def local(self) -> bool:
-        """Whether the backend is on this computer."""
-        try:
-            return urlsplit(self.url).hostname in LOOPBACK
-        except ValueError:  # not a URL: told when it is asked for
-            return False
 
 
 def load() -> Settings:
@@ -118,8 +101,8 @@ def result_folder(settings: Settings, project: QgsProject) -> Path:
 
 
 def sends_imagery_of(host: str) -> bool:
-    """Say whether the user allowed imagery of an online layer's host to be sent to the backend."""
-    return host in _online_hosts()
+    """Say whether the user allowed imagery of an online layer's host to be sent; '' is this computer."""
+    return not host or host in _online_hosts()
 
 
 def send_imagery_of(host: str) -> None:

@@ -1,21 +1,44 @@
-"""One function done in a worker: whatever takes bytes or pixels and is asked for in the main thread.
+"""Work that takes long: done in a background task or waited for, with progress, and stopped on request.
 
 Knows neither what is done nor who asked.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+import signal
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Iterator, Optional
 
-from qgis.core import QgsApplication, QgsTask
+from qgis.core import QgsApplication, QgsProcessingFeedback, QgsTask
 
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.runs.blocking import Listener, pool_thread_released
+from text2earth_qgis.core.threads import Feedback, pool_thread_released
 
-_under_way: set[Work] = set()  # QGIS keeps a task alive, but not the Python part of it that does the work
+_under_way: set[BackgroundTask] = (
+    set()
+)  # QGIS keeps a task alive, but not the Python part of it that does the work
 
 
-class Work(QgsTask):
+@dataclass(frozen=True)
+class Listener:
+    """Who waits for something: hears the share done (0 to 1) and what happens, and may want to stop."""
+
+    progress: Callable[[float], object]
+    say: Callable[[str], object]
+    stop: Callable[[], bool]
+
+    def isCanceled(self) -> bool:
+        """Whether to stop (as ``threads.Feedback``)."""
+        return self.stop()
+
+    def part(self, first: float, last: float) -> Listener:
+        """Return the listener to a part of it all, from one share to another."""
+        return replace(self, progress=lambda share: self.progress(first + (last - first) * share))
+
+
+class BackgroundTask(QgsTask):
     """Does what takes bytes or pixels. Closing QGIS cancels it without a question: nothing is lost."""
 
     def __init__(
@@ -81,3 +104,35 @@ class Work(QgsTask):
     def _hear(self, text: str) -> None:
         self.said = text
         self.progressChanged.emit(self.progress())  # it may be long until there is any
+
+
+class _CancelOrSignal:
+    """Cancelled if the feedback is, or if a signal came."""
+
+    def __init__(self, feedback: Feedback) -> None:
+        self._feedback = feedback
+        self.signalled = False
+
+    def isCanceled(self) -> bool:
+        return self.signalled or self._feedback.isCanceled()
+
+
+@contextmanager
+def stoppable(feedback: QgsProcessingFeedback) -> Iterator[_CancelOrSignal]:
+    """Yield what says whether to stop: the feedback, in the main thread also a SIGTERM.
+
+    The algorithms of qgis_process run there; QGIS itself turns SIGINT into a cancelled feedback.
+    """
+    stop = _CancelOrSignal(feedback)
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def signalled(_number: int, _frame: object) -> None:
+        stop.signalled = True
+
+    before = signal.signal(signal.SIGTERM, signalled)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)

@@ -12,10 +12,10 @@ from typing import Optional
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.settings import Access
 from text2earth_qgis.core.wire import calls
+from text2earth_qgis.core.wire.access import Access
+from text2earth_qgis.core.wire.async_client import AsyncClient
 from text2earth_qgis.core.wire.schemas import Json
-from text2earth_qgis.core.wire.transport import AsyncClient
 
 AGAIN_MS = 5_000
 

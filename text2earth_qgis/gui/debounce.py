@@ -11,8 +11,7 @@ from typing import Callable, Optional
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.runs.blocking import Listener
-from text2earth_qgis.core.tasks import Work
+from text2earth_qgis.core.tasks import BackgroundTask, Listener
 
 Look = Callable[[Listener], object]  # finds the answer, in a worker
 
@@ -28,7 +27,7 @@ class Latest(QObject):
         super().__init__(parent)
         self._doing = doing
         self._wish: Optional[Callable[[], Optional[Look]]] = None
-        self._work: Optional[Work] = None
+        self._work: Optional[BackgroundTask] = None
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(pause_ms)
@@ -54,7 +53,7 @@ class Latest(QObject):
             self.refused.emit(error)
             return
         if look is not None:
-            self._work = Work(self._doing, look, self._done, True)
+            self._work = BackgroundTask(self._doing, look, self._done, True)
             self._work.start()
 
     def _done(self, answer: object, error: Optional[PluginError]) -> None:

@@ -28,7 +28,7 @@ from qgis.PyQt.QtWidgets import (
 
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.runs.history import Run
-from text2earth_qgis.core.runs.watcher import Standing
+from text2earth_qgis.core.runs.watcher import RunStatus
 from text2earth_qgis.core.settings import PREFIX
 from text2earth_qgis.core.wire.schemas import Plan
 from text2earth_qgis.gui import words
@@ -278,7 +278,7 @@ class Dock(QgsDockWidget):
             trouble += f"\nIn a terminal: {TERMINAL}"
         self.notice.tell(trouble, "warning", actions)
 
-    def _show_standing(self, standing: Standing) -> None:
+    def _show_standing(self, standing: RunStatus) -> None:
         self.runs.put(Row(standing.run, standing))
         self.previews.follow(standing)
 

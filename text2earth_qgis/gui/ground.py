@@ -15,7 +15,7 @@ from qgis.core import (
     QgsRectangle,
 )
 
-from text2earth_qgis.core.crs import measure
+from text2earth_qgis.core.crs import distance_area
 
 
 def size(
@@ -24,7 +24,7 @@ def size(
     """Return width and height in metres through the centre of ``box``, None where ``crs`` is not defined."""
     if box.isEmpty() or not crs.isValid():
         return None
-    area, centre = measure(crs, context), box.center()
+    area, centre = distance_area(crs, context), box.center()
     try:
         width = 2 * area.measureLine(centre, QgsPointXY(box.xMaximum(), centre.y()))
         height = 2 * area.measureLine(centre, QgsPointXY(centre.x(), box.yMaximum()))

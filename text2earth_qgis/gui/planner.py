@@ -13,8 +13,8 @@ from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from text2earth_qgis.core.errors import PluginError, Unreachable
 from text2earth_qgis.core.wire import calls
+from text2earth_qgis.core.wire.async_client import AsyncClient, Pending
 from text2earth_qgis.core.wire.schemas import GenerateInputs, Plan
-from text2earth_qgis.core.wire.transport import AsyncClient, Pending
 
 PAUSE_MS = 350
 OTHER_CANVAS: dict[object, str] = {"extent": "ground", "ground": "extent"}

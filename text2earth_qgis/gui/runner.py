@@ -19,18 +19,22 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.imagery.edits import Order, Ready, prepare, uploads_of
-from text2earth_qgis.core.runs.blocking import Listener, waited_for
+from text2earth_qgis.core.imagery.edit_preparation import PreparedEdit, prepare
+from text2earth_qgis.core.imagery.edit_request import EditRequest
+from text2earth_qgis.core.runs.blocking import is_waited_for
 from text2earth_qgis.core.runs.history import History, Run
-from text2earth_qgis.core.runs.watcher import JobWatcher, Prepare, Standing
-from text2earth_qgis.core.settings import Access, Settings
+from text2earth_qgis.core.runs.watcher import JobWatcher, Prepare, RunStatus
+from text2earth_qgis.core.settings import Settings
+from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.wire import calls
+from text2earth_qgis.core.wire.access import Access
+from text2earth_qgis.core.wire.async_client import AsyncClient
 from text2earth_qgis.core.wire.schemas import GenerateInputs, Json
-from text2earth_qgis.core.wire.transport import AsyncClient
+from text2earth_qgis.core.wire.uploads import uploads_of
 
 SHOWN = 200  # runs in the list
 
-Send = Callable[[Access, Order, Listener], Ready]
+Send = Callable[[Access, EditRequest, Listener], PreparedEdit]
 
 
 class Runner(QObject):
@@ -72,17 +76,17 @@ class Runner(QObject):
         self._watch(run)
         return run
 
-    def edit(self, order: Order, send: Send = prepare) -> Run:
+    def edit(self, order: EditRequest, send: Send = prepare) -> Run:
         """Send an edit, whose result gets a name here; raises ``PluginError`` if there is no place for it.
 
         ``send`` does that, in a worker.
         """
         chosen = settings.load()
         access = settings.access(chosen)
-        wishes = {**order.wishes, "record_prompt": chosen.record_prompt}
+        wishes = {**order.options, "record_prompt": chosen.record_prompt}
         run = Run(access.url, wishes, "", project=order.project, process="edit", state="preparing")
         target = self._target(run, chosen, ".vrt" if order.result == "vrt" else ".tif")
-        order = replace(order, wishes=wishes, target=target)
+        order = replace(order, options=wishes, target=target)
         run = replace(run, target=str(target))
         self._homes[run.key] = self._generation
         self._watch(run, _sending(access, order, send))
@@ -91,7 +95,7 @@ class Runner(QObject):
     def take_up(self) -> None:
         """Go on with every run that was left open, as far as its backend is the one in use."""
         for run in self._history.unfinished():
-            if run.key not in self._watchers and not waited_for(run) and self._reachable(run):
+            if run.key not in self._watchers and not is_waited_for(run) and self._reachable(run):
                 self._watch(run)
 
     def fetch(self, key: str) -> None:
@@ -161,10 +165,10 @@ class Runner(QObject):
         watcher.failed.connect(self._failed)
         watcher.dismissed.connect(self._settle)
         sending = run.state in ("preparing", "submitting")
-        self.changed.emit(Standing(run, "Sending" if sending else "Asking where it stands"))
+        self.changed.emit(RunStatus(run, "Sending" if sending else "Asking where it stands"))
         watcher.start()
 
-    def _changed(self, standing: Standing) -> None:
+    def _changed(self, standing: RunStatus) -> None:
         if standing.status is not None and standing.status.seed is not None:
             self._seeds[standing.run.key] = standing.status.seed
         self.changed.emit(standing)
@@ -205,7 +209,7 @@ class Runner(QObject):
         return urlsplit(run.server)[:2] == urlsplit(settings.access(settings.load()).url)[:2]
 
 
-def _sending(access: Access, order: Order, send: Send) -> Prepare:
+def _sending(access: Access, order: EditRequest, send: Send) -> Prepare:
     """Return what sends an edit, in a worker."""
 
     def work(listener: Listener) -> tuple[Json, Json]:

@@ -1,6 +1,6 @@
 """What every algorithm of ours is: shared parameters, backend and history, errors in words, loaded results.
 
-An algorithm says what it is (``About``), declares its own parameters, reads them in the main thread
+An algorithm says what it is (``AlgorithmInfo``), declares its own parameters, reads them in the main thread
 (``_read``) and does its work in any thread (``_work``). All run without a window too: in the toolbox, models,
 batch and qgis_process. Every refusal, failure and cancel raises, so that scripts see it. No rule of the
 engine is here: the backend decides and says why.
@@ -39,13 +39,13 @@ from qgis.PyQt.QtGui import QIcon
 
 from text2earth_qgis.core import layers, settings
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.imagery import regions as regions_
+from text2earth_qgis.core.imagery import region_features
 from text2earth_qgis.core.paths import resource
-from text2earth_qgis.core.runs.blocking import Done, RunContext
+from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext
 from text2earth_qgis.core.runs.history import History
 from text2earth_qgis.core.settings import Settings
 from text2earth_qgis.core.wire.schemas import Json
-from text2earth_qgis.processing.layer_post_processor import Dress, Place
+from text2earth_qgis.processing.layer_post_processor import LayerPlacement, LayerPostProcessor
 
 T = TypeVar("T")
 Parameters = Mapping[str, Any]
@@ -83,7 +83,7 @@ REGIONS = {
 
 
 @dataclass(frozen=True)
-class About:
+class AlgorithmInfo:
     """What the toolbox says of an algorithm; ``parameters`` is the help of each one that is not shared."""
 
     name: str
@@ -96,7 +96,7 @@ class About:
     parameters: Mapping[str, str]
 
 
-def told_to_qgis(work: Callable[[], T]) -> T:
+def with_qgis_errors(work: Callable[[], T]) -> T:
     """Return what ``work`` returns; our errors become the one that QGIS shows.
 
     It is raised outside the handler: QGIS 3.22 never frees it, and a chained one would keep every frame of
@@ -112,16 +112,16 @@ def told_to_qgis(work: Callable[[], T]) -> T:
 class Algorithm(QgsProcessingAlgorithm):
     """Base of the algorithms: subclasses have an ``about`` and the five methods that raise here."""
 
-    about: About
+    about: AlgorithmInfo
 
     def __init__(self) -> None:
         super().__init__()
-        self._desk: Optional[RunContext] = None
+        self._run_context: Optional[RunContext] = None
         self._settings: Optional[Settings] = None
         self._output = ""  # as QGIS names it
         self._target = ""  # the same file, wherever the list of runs is read
         self._project = ""  # its file
-        self._place = Place()
+        self._placement = LayerPlacement()
 
     # ---- for subclasses
 
@@ -137,11 +137,11 @@ class Algorithm(QgsProcessingAlgorithm):
         """Keep what is asked for; in the main thread, unless in a model. May raise ``PluginError``."""
         raise NotImplementedError
 
-    def _work(self, feedback: QgsProcessingFeedback) -> Done:
+    def _work(self, feedback: QgsProcessingFeedback) -> FinishedRun:
         """Make the result; runs in a worker, and so connects nothing. May raise ``PluginError``."""
         raise NotImplementedError
 
-    def _results(self, done: Done) -> dict[str, Any]:
+    def _results(self, done: FinishedRun) -> dict[str, Any]:
         """Return the outputs."""
         return {
             "OUTPUT": self._output,
@@ -149,7 +149,7 @@ class Algorithm(QgsProcessingAlgorithm):
             "RECIPE": json.dumps(done.recipe, ensure_ascii=False, sort_keys=True),
         }
 
-    def _wishes(self, parameters: Parameters, context: QgsProcessingContext) -> Json:
+    def _options(self, parameters: Parameters, context: QgsProcessingContext) -> Json:
         """Return the inputs that all processes have, and the given numbers: 0 is a seed, empty is none."""
         known = {one.name() for one in self.parameterDefinitions()}
         given = [name for name in NUMBERS if name in known and parameters.get(name) not in (None, "")]
@@ -163,7 +163,9 @@ class Algorithm(QgsProcessingAlgorithm):
             **{name.lower(): readers[name](parameters, name, context) for name in given},
         }
 
-    def _areas(self, parameters: Parameters, context: QgsProcessingContext) -> Optional[regions_.Layer]:
+    def _areas(
+        self, parameters: Parameters, context: QgsProcessingContext
+    ) -> Optional[region_features.RegionLayer]:
         """Return the regions that are asked for; they are read in the worker."""
         source = self.parameterAsSource(parameters, "REGIONS", context)
         if source is None:
@@ -179,7 +181,7 @@ class Algorithm(QgsProcessingAlgorithm):
         for name in filter(None, names.values()):
             if source.fields().indexOf(name) < 0:
                 raise PluginError(f"The regions '{source.sourceName()}' have no field '{name}'.")
-        return regions_.Layer(
+        return region_features.RegionLayer(
             name=source.sourceName(),
             source=source,
             crs=source.sourceCrs(),
@@ -282,17 +284,19 @@ class Algorithm(QgsProcessingAlgorithm):
         self._target = os.path.abspath(self._output)
 
         def read() -> None:
-            self._desk = RunContext(settings.access(self._settings), history, self._settings.poll_seconds)
+            self._run_context = RunContext(
+                settings.access(self._settings), history, self._settings.poll_seconds
+            )
             self._read(parameters, context)
 
-        told_to_qgis(read)
+        with_qgis_errors(read)
         return True
 
     def processAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         """Do the work and wait for its file; a cancel raises too, else qgis_process would end with 0."""
-        done = told_to_qgis(lambda: self._work(feedback))
+        done = with_qgis_errors(lambda: self._work(feedback))
         if context.willLoadLayerOnCompletion(self._output):
             shown = done.recipe if self._settings.record_prompt else layers.without_prompts(done.recipe)
             self._dress(context.layerToLoadOnCompletionDetails(self._output), shown)
@@ -302,8 +306,8 @@ class Algorithm(QgsProcessingAlgorithm):
         if details.name in ("", self.about.output):  # else the name is a model's, or the user's own
             details.name = layers.name(recipe)
         if hasattr(details, "groupName"):  # QGIS 3.32
-            details.groupName = self._place.group
-        details.setPostProcessor(Dress(recipe, self._place))
+            details.groupName = self._placement.group
+        details.setPostProcessor(LayerPostProcessor(recipe, self._placement))
 
 
 def number(

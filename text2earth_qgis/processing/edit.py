@@ -1,4 +1,4 @@
-"""``text2earth:edit`` for the Processing framework: parameters -> ``edits.Order`` -> ``run_edit`` -> raster.
+"""The algorithm ``text2earth:edit``: its parameters become an ``EditRequest``, its result a raster layer.
 
 Layers are read in the main thread into what any thread may use; the user's layer is never changed, the
 result is another file.
@@ -23,15 +23,19 @@ from qgis.core import (
     QgsVectorLayerFeatureSource,
 )
 
+from text2earth_qgis.core import settings
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.imagery import edits, masks, online, rasters
+from text2earth_qgis.core.imagery import edit_request, masks, online, online_fetch, rasters
 from text2earth_qgis.core.imagery.assembly import RESULTS
 from text2earth_qgis.core.imagery.datasets import RasterFile
-from text2earth_qgis.core.runs.blocking import Done, Listener, stoppable
+from text2earth_qgis.core.runs.blocking import FinishedRun
+from text2earth_qgis.core.runs.blocking_edit import run_edit
+from text2earth_qgis.core.tasks import Listener, stoppable
+from text2earth_qgis.core.wire import calls
 from text2earth_qgis.processing import base
 from text2earth_qgis.processing.layer_post_processor import beside
 
-ABOUT = base.About(
+ABOUT = base.AlgorithmInfo(
     name="edit",
     title="Edit imagery",
     summary="Paints a masked part of a raster anew from a prompt; the rest stays to the byte.",
@@ -79,8 +83,8 @@ class Edit(base.Algorithm):
 
     def __init__(self) -> None:
         super().__init__()
-        self._order: Optional[edits.Order] = None
-        self._online: Optional[online.Online] = None
+        self._request: Optional[edit_request.EditRequest] = None
+        self._online: Optional[online.OnlineLayer] = None
         self._folder: Optional[TemporaryDirectory[str]] = None  # of what is fetched of it
         self._gsd: Optional[float] = None
 
@@ -109,22 +113,24 @@ class Edit(base.Algorithm):
 
     def _read(self, parameters: base.Parameters, context: QgsProcessingContext) -> None:
         source = self._source(parameters, context)
-        wishes = {
-            **self._wishes(parameters, context),
+        options = {
+            **self._options(parameters, context),
             "bands": self._bands(parameters, context),
             "extra_bands": self.parameterAsEnumString(parameters, "EXTRA_BANDS", context),
         }
-        self._gsd = wishes.pop("gsd", None)
+        self._gsd = options.pop("gsd", None)
         fetched = online.is_online(source)  # and so gone when a result is collected by another start of QGIS
-        same_bands = wishes["extra_bands"] != "drop" and not fetched
-        self._place = beside(source, context.project(), same_bands)
-        self._order = edits.Order(
+        same_bands = options["extra_bands"] != "drop" and not fetched
+        self._placement = beside(source, context.project(), same_bands)
+        self._request = edit_request.EditRequest(
             source=self._file(source, parameters, context),
-            look=rasters.look_of(source) if self._online is None else rasters.Look((1, 2, 3)),
+            displayed=rasters.displayed_bands(source)
+            if self._online is None
+            else rasters.DisplayedBands((1, 2, 3)),
             mask=self._mask(source, parameters, context),
             context=context.transformContext(),
             target=Path(self._target),
-            wishes=wishes,
+            options=options,
             stretch=self.parameterAsString(parameters, "STRETCH", context),
             result="patch" if fetched else self.parameterAsEnumString(parameters, "RESULT", context),
             project=self._project,
@@ -143,11 +149,23 @@ class Edit(base.Algorithm):
             return rasters.file_of(source)
         if self.parameterAsEnumString(parameters, "RESULT", context) == "vrt":
             raise PluginError("An online layer has no file that a VRT could show. Choose another result.")
-        self._online = online.online_of(source)
-        allow = self.parameterAsBool(parameters, "SEND_ONLINE", context)
-        online.check_allowed(self._online, self._desk.access, allow)
+        self._online = online.online_layer(source)
+        self._check_allowed(self._online.host, self.parameterAsBool(parameters, "SEND_ONLINE", context))
         self._folder = TemporaryDirectory(prefix="text2earth-")
         return online.file_for(self._online, Path(self._folder.name))
+
+    def _check_allowed(self, host: str, allow: bool) -> None:
+        """Refuse to send what the user has not allowed to be sent; ``allow`` is remembered for the host."""
+        if settings.sends_imagery_of(host):
+            return
+        if not allow:
+            backend = calls.site(self._run_context.access.url)
+            raise PluginError(
+                f"Imagery of {host} would be sent to the backend at {backend}. "
+                "If its terms allow that, tick 'Send imagery of this online layer to the backend' "
+                "(SEND_ONLINE=true in scripts). It is asked once for each host."
+            )
+        settings.send_imagery_of(host)
 
     def _mask(
         self, source: QgsRasterLayer, parameters: base.Parameters, context: QgsProcessingContext
@@ -156,7 +174,7 @@ class Edit(base.Algorithm):
         only = self.parameterAsBool(parameters, "SELECTED_ONLY", context)
         if isinstance(layer, QgsVectorLayer):
             ids = frozenset(layer.selectedFeatureIds()) if only else None
-            return masks.Shapes(layer.name(), QgsVectorLayerFeatureSource(layer), layer.crs(), ids)
+            return masks.MaskPolygons(layer.name(), QgsVectorLayerFeatureSource(layer), layer.crs(), ids)
         if isinstance(layer, QgsRasterLayer):
             if layer.source() == source.source():  # the dialog proposes it where there is no other layer
                 raise PluginError(
@@ -165,13 +183,13 @@ class Edit(base.Algorithm):
             return rasters.file_of(layer)
         raise PluginError(f"{parameters.get('MASK')}, the mask, is neither a polygon layer nor a raster.")
 
-    def _work(self, feedback: QgsProcessingFeedback) -> Done:
+    def _work(self, feedback: QgsProcessingFeedback) -> FinishedRun:
         if self._online is None:
-            return edits.run_edit(self._desk, self._order, feedback)
+            return run_edit(self._run_context, self._request, feedback)
         with self._folder:
             steps = QgsProcessingMultiStepFeedback(2, feedback)
             with stoppable(steps) as stop:
                 tell = Listener(lambda share: steps.setProgress(100 * share), steps.pushInfo, stop.isCanceled)
-                online.fetch(self._desk.access, self._online, self._order, self._gsd, tell)
+                online_fetch.fetch(self._run_context.access, self._online, self._request, self._gsd, tell)
             steps.setCurrentStep(1)
-            return edits.run_edit(self._desk, self._order, steps)
+            return run_edit(self._run_context, self._request, steps)

@@ -1,4 +1,4 @@
-"""``text2earth:extend`` for the Processing framework: parameters -> ``edits.Order`` with land -> raster.
+"""The algorithm ``text2earth:extend``: its parameters become an ``EditRequest``, its result a raster layer.
 
 Works as ``text2earth:edit`` does; in place of a mask it paints what lies around the raster.
 """
@@ -17,13 +17,14 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from text2earth_qgis.core.imagery import edits, rasters, regions
-from text2earth_qgis.core.imagery.extension import Land
-from text2earth_qgis.core.runs.blocking import Done
+from text2earth_qgis.core.imagery import edit_request, rasters, region_features
+from text2earth_qgis.core.imagery.extension import Extension
+from text2earth_qgis.core.runs.blocking import FinishedRun
+from text2earth_qgis.core.runs.blocking_edit import run_edit
 from text2earth_qgis.processing import base
 from text2earth_qgis.processing.layer_post_processor import beside
 
-ABOUT = base.About(
+ABOUT = base.AlgorithmInfo(
     name="extend",
     title="Extend imagery",
     summary="Continues a raster over more land from a prompt; the pixels that it has stay to the byte.",
@@ -62,9 +63,9 @@ class Extend(base.Algorithm):
 
     def __init__(self) -> None:
         super().__init__()
-        self._order: Optional[edits.Order] = None
-        self._regions: Optional[regions.Layer] = None
-        self._near: Optional[regions.Near] = None
+        self._request: Optional[edit_request.EditRequest] = None
+        self._regions: Optional[region_features.RegionLayer] = None
+        self._near: Optional[region_features.SearchArea] = None
 
     def _plain(self) -> base.Definitions:
         return (
@@ -80,31 +81,33 @@ class Extend(base.Algorithm):
 
     def _read(self, parameters: base.Parameters, context: QgsProcessingContext) -> None:
         source = self._source(parameters, context)
-        wishes = {
-            **self._wishes(parameters, context),
+        options = {
+            **self._options(parameters, context),
             "bands": self._bands(parameters, context),
             "extra_bands": self.parameterAsEnumString(parameters, "EXTRA_BANDS", context),
         }
-        self._place = beside(source, context.project(), same_bands=wishes["extra_bands"] != "drop")
+        self._placement = beside(source, context.project(), same_bands=options["extra_bands"] != "drop")
         holes = self.parameterAsBool(parameters, "FILL_HOLES", context)
-        self._order = edits.Order(
+        self._request = edit_request.EditRequest(
             source=rasters.file_of(source),
-            look=rasters.look_of(source),
-            mask=Land(*self._extent(parameters, context), fill_holes=holes),
+            displayed=rasters.displayed_bands(source),
+            mask=Extension(*self._extent(parameters, context), fill_holes=holes),
             context=context.transformContext(),
             target=Path(self._target),
-            wishes=wishes,
+            options=options,
             stretch=self.parameterAsString(parameters, "STRETCH", context),
             project=self._project,
             layers=(source.id(), ""),
         )
         self._regions = self._areas(parameters, context)
-        self._near = regions.Near(*self._extent(parameters, context), context.transformContext())
+        self._near = region_features.SearchArea(
+            *self._extent(parameters, context), context.transformContext()
+        )
 
-    def _work(self, feedback: QgsProcessingFeedback) -> Done:
-        order = self._order
+    def _work(self, feedback: QgsProcessingFeedback) -> FinishedRun:
+        request = self._request
         if self._regions is not None:
-            found = regions.read(self._regions, self._near, feedback.isCanceled)
+            found = region_features.read_regions(self._regions, self._near, feedback.isCanceled)
             feedback.pushInfo(f"{len(found.geojson['features'])} regions are sent.")
-            order = replace(order, wishes={**order.wishes, "regions": found})
-        return edits.run_edit(self._desk, order, feedback)
+            request = replace(request, options={**request.options, "regions": found})
+        return run_edit(self._run_context, request, feedback)

@@ -1,4 +1,4 @@
-"""``text2earth:generate`` for the Processing framework: parameters -> inputs -> ``run_job`` -> raster."""
+"""The algorithm ``text2earth:generate``: its parameters become a job, its result a raster layer."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from qgis.core import (
 
 from text2earth_qgis.core import continuation, layers
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.imagery import rasters, regions
-from text2earth_qgis.core.runs.blocking import Done, run_job
+from text2earth_qgis.core.imagery import rasters, region_features
+from text2earth_qgis.core.runs.blocking import FinishedRun, run_job
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.wire.schemas import Box, GenerateInputs, Json
 from text2earth_qgis.processing import base
 
-ABOUT = base.About(
+ABOUT = base.AlgorithmInfo(
     name="generate",
     title="Generate imagery",
     summary="Makes synthetic imagery of an extent from a prompt.",
@@ -63,8 +63,8 @@ class Generate(base.Algorithm):
     def __init__(self) -> None:
         super().__init__()
         self._inputs: Optional[GenerateInputs] = None
-        self._regions: Optional[regions.Layer] = None
-        self._near: Optional[regions.Near] = None
+        self._regions: Optional[region_features.RegionLayer] = None
+        self._near: Optional[region_features.SearchArea] = None
 
     def initAlgorithm(self, configuration: Optional[dict[str, Any]] = None) -> None:
         """Declare parameters and outputs."""
@@ -101,8 +101,8 @@ class Generate(base.Algorithm):
             raise PluginError(f"{parameters['ALIGN_TO']}, to align to, is not a raster that QGIS can read.")
         project = context.project().crs() if context.project() else QgsCoordinateReferenceSystem()
         self._regions = self._areas(parameters, context)
-        wishes = self._wishes(parameters, context)
-        given = {key: value for key, value in wishes.items() if value not in (None, "")}
+        options = self._options(parameters, context)
+        given = {key: value for key, value in options.items() if value not in (None, "")}
         self._inputs = GenerateInputs(
             extent=rasters.extent_of(box, crs),
             crs=rasters.crs_text(wanted) if wanted.isValid() else None,
@@ -111,7 +111,7 @@ class Generate(base.Algorithm):
             **{**self._continued(parameters, context), **given},
         )
         alone = self._inputs.canvas == "extent"
-        self._near = regions.Near(box, crs, context.transformContext()) if alone else None
+        self._near = region_features.SearchArea(box, crs, context.transformContext()) if alone else None
 
     def _continued(self, parameters: base.Parameters, context: QgsProcessingContext) -> Json:
         """Return the inputs that the scene to continue gives; without one, the canvas alone."""
@@ -120,7 +120,7 @@ class Generate(base.Algorithm):
         layer = self.parameterAsRasterLayer(parameters, "CONTINUE", context)
         if layer is None:
             raise PluginError(f"{parameters['CONTINUE']}, to continue, is not a raster that QGIS can read.")
-        found = continuation.inputs_of(layer)
+        found = continuation.inputs_to_continue(layer)
         if not found.get("prompt") and not self.parameterAsString(parameters, "PROMPT", context).strip():
             raise PluginError(
                 f"The prompt of '{layer.name()}' was not recorded. Give the same one as PROMPT."
@@ -137,21 +137,21 @@ class Generate(base.Algorithm):
             return QgsProcessingAlgorithm.checkParameterValues(self, parameters, context)
         return super().checkParameterValues(parameters, context)
 
-    def _work(self, feedback: QgsProcessingFeedback) -> Done:
+    def _work(self, feedback: QgsProcessingFeedback) -> FinishedRun:
         inputs = self._inputs
         if self._regions is not None:
-            found = regions.read(self._regions, self._near, feedback.isCanceled)
+            found = region_features.read_regions(self._regions, self._near, feedback.isCanceled)
             feedback.pushInfo(f"{len(found.geojson['features'])} regions are sent.")
             inputs = replace(inputs, regions=found)
         run = Run(
-            server=self._desk.access.url,
+            server=self._run_context.access.url,
             inputs=inputs.to_json(),
             target=self._target,
             project=self._project,
         )
-        return run_job(self._desk, run, feedback)
+        return run_job(self._run_context, run, feedback)
 
-    def _results(self, done: Done) -> dict[str, Any]:
+    def _results(self, done: FinishedRun) -> dict[str, Any]:
         return {**super()._results(done), "GSD": sum(done.plan.ground) / 2}
 
 

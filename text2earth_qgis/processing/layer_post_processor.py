@@ -20,7 +20,7 @@ from text2earth_qgis.core.wire.schemas import Json
 
 
 @dataclass(frozen=True)
-class Place:
+class LayerPlacement:
     """How a loaded result is shown: like and above another layer, else in our group."""
 
     style: Optional[QgsMapLayerStyle] = None
@@ -28,23 +28,23 @@ class Place:
     group: str = layers.GROUP  # name of the group of both
 
 
-def beside(layer: QgsRasterLayer, project: Optional[QgsProject], same_bands: bool = True) -> Place:
+def beside(layer: QgsRasterLayer, project: Optional[QgsProject], same_bands: bool = True) -> LayerPlacement:
     """Return the place of a result that is ``layer`` made anew: above it, and in its style if that fits."""
     style = QgsMapLayerStyle()
     style.readFromLayer(layer)
     node = project.layerTreeRoot().findLayer(layer.id()) if project else None
     group = layers.GROUP if node is None else node.parent().name()
-    return Place(style if same_bands else None, layer.id(), group)
+    return LayerPlacement(style if same_bands else None, layer.id(), group)
 
 
-class Dress(QgsProcessingLayerPostProcessorInterface):
+class LayerPostProcessor(QgsProcessingLayerPostProcessorInterface):
     """Gives the loaded layer its style, its metadata and its place, in the main thread."""
 
-    alive: set[Dress] = set()  # Processing keeps no reference of its own
+    alive: set[LayerPostProcessor] = set()  # Processing keeps no reference of its own
 
-    def __init__(self, recipe: Json, place: Place) -> None:
+    def __init__(self, recipe: Json, placement: LayerPlacement) -> None:
         super().__init__()
-        self._recipe, self._place = recipe, place
+        self._recipe, self._placement = recipe, placement
         self.alive.add(self)
 
     def postProcessLayer(
@@ -53,9 +53,9 @@ class Dress(QgsProcessingLayerPostProcessorInterface):
         """Describe the layer and move it where it belongs."""
         self.alive.discard(self)
         name = layer.name()  # the one given in a model or dialog, or ours
-        if self._place.style is not None:
-            self._place.style.writeToLayer(layer)
+        if self._placement.style is not None:
+            self._placement.style.writeToLayer(layer)
         layers.describe(layer, self._recipe)
         layer.setName(name)
         if context.project():
-            layers.put_above(layer, self._place.above, context.project())
+            layers.put_above(layer, self._placement.above, context.project())

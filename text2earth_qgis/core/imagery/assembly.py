@@ -14,7 +14,7 @@ from typing import Callable, Optional
 from osgeo import gdal
 from qgis.core import QgsCoordinateReferenceSystem
 
-from text2earth_qgis.core.crs import own_systems
+from text2earth_qgis.core.crs import forgetting_crs
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery import patch
 from text2earth_qgis.core.imagery.datasets import RasterFile, Stop
@@ -72,7 +72,7 @@ class Assembly:
         """Read what ``to_json`` wrote."""
         source = dict(data["source"])
         source["options"] = tuple(source["options"])
-        with own_systems():
+        with forgetting_crs():
             source["crs"] = QgsCoordinateReferenceSystem.fromWkt(source["crs"])
         return cls(
             **{

@@ -21,11 +21,11 @@ from qgis.core import (
     QgsPointXY,
 )
 
-from text2earth_qgis.core.crs import crs_of, own_systems
+from text2earth_qgis.core.crs import crs_of, forgetting_crs
 from text2earth_qgis.core.errors import JobFailed, RasterRefused
 from text2earth_qgis.core.imagery import datasets
 from text2earth_qgis.core.imagery.datasets import Grid, RasterFile, Stop
-from text2earth_qgis.core.imagery.rasters import Look
+from text2earth_qgis.core.imagery.rasters import DisplayedBands
 from text2earth_qgis.core.wire.schemas import Box, Json
 
 Ranges = tuple[tuple[float, float], ...]
@@ -35,7 +35,7 @@ PERCENT = (2, 98)
 SAMPLE = 1024  # pixels of a side that percentiles are taken from
 
 
-def check(dataset: gdal.Dataset, file: RasterFile) -> None:
+def check_editable(dataset: gdal.Dataset, file: RasterFile) -> None:
     """Refuse what cannot be edited, before anything is sent: tables, several types, numbers of two parts."""
     bands = [dataset.GetRasterBand(number + 1) for number in range(dataset.RasterCount)]
     if not bands:
@@ -67,74 +67,78 @@ def write(dataset: gdal.Dataset, file: RasterFile, box: Box, path: Path, stop: S
         srcWin=[box.col, box.row, box.width, box.height],
         outputSRS=crs,
         creationOptions=["TILED=YES", "COMPRESS=DEFLATE", "BIGTIFF=IF_SAFER"],
-        callback=datasets.tell(lambda _share: None, stop),
+        callback=datasets.gdal_callback(lambda _share: None, stop),
     )
-    with datasets.quiet(f"'{file.name}' cannot be read", GDAL_TIFF_INTERNAL_MASK="YES"):
+    with datasets.gdal_errors(f"'{file.name}' cannot be read", GDAL_TIFF_INTERNAL_MASK="YES"):
         made = gdal.Translate(str(path), dataset, options=options)
-        datasets.checked(stop)
-        datasets.some(made)
+        datasets.raise_if_stopped(stop)
+        datasets.require(made)
         made = None
-        datasets.written()
+        datasets.require_written()
 
 
-def needed(plan: Json, cut: Box, grid: Grid, context: QgsCoordinateTransformContext) -> Box:
-    """Return the raster's pixels that a plan of an edit of ``cut`` works on, as if more were there."""
-    return located(plan, plan["canvas"], cut, grid, context)
+def needed_box(plan: Json, crop: Box, grid: Grid, context: QgsCoordinateTransformContext) -> Box:
+    """Return the raster's pixels that a plan of an edit of ``crop`` works on, as if more were there."""
+    return box_in_raster(plan, plan["canvas"], crop, grid, context)
 
 
-def located(recipe: Json, box: Json, cut: Box, grid: Grid, context: QgsCoordinateTransformContext) -> Box:
+def box_in_raster(
+    recipe: Json, box: Json, crop: Box, grid: Grid, context: QgsCoordinateTransformContext
+) -> Box:
     """Return the raster's pixels around a box of a recipe's frame."""
     there = Box(**box)
     if recipe.get("resampled") is None:  # the frame is the cut's own grid
-        return Box(cut.col + there.col, cut.row + there.row, there.width, there.height)
+        return Box(crop.col + there.col, crop.row + there.row, there.width, there.height)
     frame = recipe["frame"]
     (width, height), (x, y) = (float(size) for size in frame["pixel_size"]), frame["anchor"]
-    with own_systems():
+    with forgetting_crs():
         crs = crs_of(frame["crs"])
         working = Grid((x, width, 0.0, y, 0.0, -height), 0, 0, crs)
         way = QgsCoordinateTransform(crs, grid.crs, context)
         try:
             points = [way.transform(QgsPointXY(*point)) for point in working.outline(there)]
-            found = datasets.around(grid.pixels([(point.x(), point.y()) for point in points]))
+            found = datasets.box_around(grid.pixels([(point.x(), point.y()) for point in points]))
         except (QgsCsException, ValueError) as error:
             raise JobFailed("The backend works where the CRS of the raster is not defined.") from error
     return datasets.grown(found, 2)  # the way back may differ from the backend's by a little
 
 
-def reaches(cut: Box, wanted: Box, raster: Box) -> bool:
+def covers(crop: Box, wanted: Box, raster: Box) -> bool:
     """Say whether a cut holds all that is wanted around it, as far as there is a raster.
 
     What ends at an edge of the cut may have been clipped there, so it has to lie inside.
     """
     edges = (
-        (cut.col == raster.col or wanted.col > cut.col),
-        (cut.row == raster.row or wanted.row > cut.row),
-        (_right(cut) == _right(raster) or _right(wanted) < _right(cut)),
-        (_bottom(cut) == _bottom(raster) or _bottom(wanted) < _bottom(cut)),
+        (crop.col == raster.col or wanted.col > crop.col),
+        (crop.row == raster.row or wanted.row > crop.row),
+        (_right(crop) == _right(raster) or _right(wanted) < _right(crop)),
+        (_bottom(crop) == _bottom(raster) or _bottom(wanted) < _bottom(crop)),
     )
     return all(edges)
 
 
-def around_mask(mask: Box, window: int, reach: int, raster: Box) -> Optional[Box]:
+def first_crop(mask: Box, window: int, reach: int, raster: Box) -> Optional[Box]:
     """Return a first guess of what to send: a window of the model on every side of the mask."""
     return datasets.overlap(datasets.grown(mask, window + reach), raster)
 
 
-def wider(cut: Box, wanted: Box, window: int, raster: Box) -> Box:
+def larger_crop(crop: Box, wanted: Box, window: int, raster: Box) -> Box:
     """Return a larger cut: with what is wanted, and with room around it."""
-    return datasets.overlap(datasets.grown(datasets.union(cut, wanted), ceil(window / 4)), raster) or cut
+    return datasets.overlap(datasets.grown(datasets.union(crop, wanted), ceil(window / 4)), raster) or crop
 
 
-def shown_as_displayed(dataset: gdal.Dataset, look: Look, bands: tuple[int, ...]) -> Optional[Ranges]:
+def stretch_as_displayed(
+    dataset: gdal.Dataset, displayed: DisplayedBands, bands: tuple[int, ...]
+) -> Optional[Ranges]:
     """Return the stretch of a layer for ``bands``, in the file's own values; None if it shows them as is."""
-    if look.ranges is None or not set(bands) <= set(look.bands):
+    if displayed.ranges is None or not set(bands) <= set(displayed.bands):
         return None
-    return tuple(_stored(dataset, band, look.ranges[look.bands.index(band)]) for band in bands)
+    return tuple(_stored(dataset, band, displayed.ranges[displayed.bands.index(band)]) for band in bands)
 
 
-def shown_by_percent(path: Path, bands: tuple[int, ...]) -> Optional[Ranges]:
+def stretch_by_percentiles(path: Path, bands: tuple[int, ...]) -> Optional[Ranges]:
     """Return the 2 and 98 % of the values of a cut, per band; None if there are none."""
-    dataset = datasets.some(gdal.OpenEx(str(path), gdal.OF_RASTER))
+    dataset = datasets.require(gdal.OpenEx(str(path), gdal.OF_RASTER))
     box = Box(0, 0, dataset.RasterXSize, dataset.RasterYSize)
     shape = min(box.height, SAMPLE), min(box.width, SAMPLE)
     found = []
@@ -149,7 +153,7 @@ def shown_by_percent(path: Path, bands: tuple[int, ...]) -> Optional[Ranges]:
     return tuple(found)
 
 
-def shown_between(text: str, bands: tuple[int, ...]) -> Ranges:
+def stretch_from_text(text: str, bands: tuple[int, ...]) -> Ranges:
     """Return the stretch that ``min,max`` says, or ``min,max;min,max;min,max``."""
     try:
         pairs = [tuple(float(value) for value in part.split(",")) for part in text.split(";")]

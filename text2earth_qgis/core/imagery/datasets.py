@@ -49,9 +49,9 @@ class RasterFile:
 
     def open(self) -> gdal.Dataset:
         """Return a dataset of the caller's own. Raises ``RasterRefused``."""
-        with quiet(f"'{self.name}' cannot be read"):
+        with gdal_errors(f"'{self.name}' cannot be read"):
             flags = gdal.OF_RASTER | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR
-            return some(gdal.OpenEx(self.source, flags, open_options=list(self.options)))
+            return require(gdal.OpenEx(self.source, flags, open_options=list(self.options)))
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def grid_of(dataset: gdal.Dataset, file: RasterFile) -> Grid:
 
 
 @contextmanager
-def quiet(sentence: str, **options: str) -> Iterator[None]:
+def gdal_errors(sentence: str, **options: str) -> Iterator[None]:
     """Set options of GDAL in this thread; its failures become ``RasterRefused`` with this ``sentence``."""
     before = {name: gdal.GetThreadLocalConfigOption(name) for name in options}
     for name, value in options.items():
@@ -107,7 +107,7 @@ def quiet(sentence: str, **options: str) -> Iterator[None]:
     gdal.ErrorReset()
     try:
         yield
-    except RuntimeError as error:  # how GDAL fails, its exceptions switched on; or ``some``
+    except RuntimeError as error:  # how GDAL fails, its exceptions switched on; or ``require``
         raise RasterRefused(f"{sentence}: {str(error).rstrip('.')}.") from error
     finally:
         gdal.PopErrorHandler()
@@ -115,21 +115,21 @@ def quiet(sentence: str, **options: str) -> Iterator[None]:
             gdal.SetThreadLocalConfigOption(name, value)
 
 
-def some(value):
-    """Return what GDAL returned; a failure is raised, to be put into words by ``quiet``."""
+def require(value):
+    """Return what GDAL returned; a failure is raised, to be put into words by ``gdal_errors``."""
     failed = value is None or (isinstance(value, int) and value != gdal.CE_None)
     if failed:
         raise RuntimeError(gdal.GetLastErrorMsg() or "it is of no kind that GDAL reads")
     return value
 
 
-def written() -> None:
+def require_written() -> None:
     """Raise what went wrong when files were closed: a full disk shows only there."""
     if gdal.GetLastErrorType() >= gdal.CE_Failure:
         raise RuntimeError(gdal.GetLastErrorMsg())
 
 
-def tell(progress: Callable[[float], object], stop: Stop) -> Callable[..., int]:
+def gdal_callback(progress: Callable[[float], object], stop: Stop) -> Callable[..., int]:
     """Return a callback for GDAL's long functions: passes on the share done, and stops them."""
 
     def called(share: float, _message: str, _data: object) -> int:
@@ -139,7 +139,7 @@ def tell(progress: Callable[[float], object], stop: Stop) -> Callable[..., int]:
     return called
 
 
-def checked(stop: Stop) -> None:
+def raise_if_stopped(stop: Stop) -> None:
     """Raise ``Cancelled`` if the user wants to stop."""
     if stop():
         raise Cancelled("Cancelled.")
@@ -151,7 +151,7 @@ def read(band: gdal.Band, box: Box, shape: Optional[tuple[int, int]] = None) -> 
     kind = _KINDS.get(band.DataType)
     if kind is None:
         raise RuntimeError(f"its values are of type {gdal.GetDataTypeName(band.DataType)}")
-    raw = some(band.ReadRaster(box.col, box.row, box.width, box.height, cols, rows))
+    raw = require(band.ReadRaster(box.col, box.row, box.width, box.height, cols, rows))
     found = np.frombuffer(raw, kind).reshape(rows, cols)
     signed = kind == "u1" and band.GetMetadataItem("PIXELTYPE", "IMAGE_STRUCTURE") == "SIGNEDBYTE"
     return found.view("i1") if signed else found
@@ -164,7 +164,7 @@ def strips(box: Box, row_bytes: int) -> Iterator[Box]:
         yield Box(box.col, row, box.width, min(rows, box.row + box.height - row))
 
 
-def around(points: np.ndarray) -> Box:
+def box_around(points: np.ndarray) -> Box:
     """Return the smallest box of pixels around points, (n, 2), of at least one pixel."""
     if not np.isfinite(points).all():
         raise ValueError("points that are nowhere")

@@ -32,7 +32,7 @@ FARTHEST = 2**20  # pixels beyond the raster: no backend makes so much
 
 
 @dataclass(frozen=True)
-class Land:
+class Extension:
     """What a raster is to cover besides what it has, and whether its own holes in there count."""
 
     extent: QgsRectangle
@@ -54,11 +54,15 @@ class ExtensionArea:
     fill_holes: bool
 
 
-def plot_of(
-    land: Land, dataset: gdal.Dataset, grid: Grid, context: QgsCoordinateTransformContext, stop: Stop
+def extension_area(
+    extension: Extension,
+    dataset: gdal.Dataset,
+    grid: Grid,
+    context: QgsCoordinateTransformContext,
+    stop: Stop,
 ) -> ExtensionArea:
     """Return where new land lies on a raster. Raises ``RasterRefused`` with what to do."""
-    wanted = _pixels(land, grid, context)
+    wanted = _pixels(extension, grid, context)
     if datasets.overlap(datasets.grown(wanted, 1), grid.box) is None:
         raise RasterRefused(
             "The extent does not touch the raster, so there is nothing to continue. Draw it so that it "
@@ -66,7 +70,7 @@ def plot_of(
         )
     whole = datasets.union(grid.box, wanted)
     inside = datasets.overlap(wanted, grid.box)
-    holes = land.fill_holes and inside is not None and _has_holes(dataset, inside, stop)
+    holes = extension.fill_holes and inside is not None and _has_holes(dataset, inside, stop)
     parts = [*_sides(grid.box, whole), *([wanted] if holes else [])]
     if not parts:
         raise RasterRefused(
@@ -78,7 +82,9 @@ def plot_of(
         box = datasets.union(box, part)
     _, _, turn_x, _, turn_y, _ = grid.transform
     if holes or turn_x or turn_y:  # holes of the extent count; and a box of turned pixels is no extent
-        return ExtensionArea(datasets.union(box, wanted), whole, extent_of(land.extent, land.crs), holes)
+        return ExtensionArea(
+            datasets.union(box, wanted), whole, extent_of(extension.extent, extension.crs), holes
+        )
     left, width, _, top, _, height = grid.transform
     near, far = (
         QgsPointXY(left + box.col * width, top + box.row * height),
@@ -87,12 +93,12 @@ def plot_of(
     return ExtensionArea(box, whole, extent_of(QgsRectangle(near, far), grid.crs), False)
 
 
-def _pixels(land: Land, grid: Grid, context: QgsCoordinateTransformContext) -> Box:
+def _pixels(extension: Extension, grid: Grid, context: QgsCoordinateTransformContext) -> Box:
     """Return the smallest box of the grid around an extent."""
-    way = QgsCoordinateTransform(land.crs, grid.crs, context)
+    way = QgsCoordinateTransform(extension.crs, grid.crs, context)
     share = np.linspace(0, 1, PARTS + 1)
-    x = land.extent.xMinimum() + share * land.extent.width()
-    y = land.extent.yMinimum() + share * land.extent.height()
+    x = extension.extent.xMinimum() + share * extension.extent.width()
+    y = extension.extent.yMinimum() + share * extension.extent.height()
     edges = [(one, side) for one in x for side in (y[0], y[-1])] + [
         (side, one) for one in y for side in (x[0], x[-1])
     ]
@@ -130,8 +136,8 @@ def _has_holes(dataset: gdal.Dataset, box: Box, stop: Stop) -> bool:
     real = [band for band in bands if gdal.GetDataTypeName(band.DataType).startswith("Float")]
     masked = [band for band in bands if band.GetMaskFlags() != gdal.GMF_ALL_VALID]
     for strip in datasets.strips(box, box.width * 8) if real or masked else ():
-        datasets.checked(stop)
-        with datasets.quiet("The raster cannot be read"):
+        datasets.raise_if_stopped(stop)
+        with datasets.gdal_errors("The raster cannot be read"):
             if any((datasets.read(band.GetMaskBand(), strip) == 0).any() for band in masked):
                 return True
             if not all(np.isfinite(datasets.read(band, strip)).all() for band in real):

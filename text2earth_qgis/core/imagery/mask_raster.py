@@ -16,7 +16,7 @@ from qgis.core import QgsGeometry
 
 from text2earth_qgis.core.imagery import datasets, masks
 from text2earth_qgis.core.imagery.datasets import Stop
-from text2earth_qgis.core.imagery.masks import Place, Shapes
+from text2earth_qgis.core.imagery.masks import MaskPlacement, MaskPolygons
 from text2earth_qgis.core.wire.schemas import Box
 
 Polygon = list[np.ndarray]  # rings, (n, 2), in columns and rows
@@ -27,25 +27,27 @@ THIN = 1.0  # pixels: twice the area over the length of the outline, half of a t
 AT_ONCE = 100_000  # corners that are burnt together
 
 
-def write(shapes: Shapes, place: Place, box: Box, path: Path, stop: Stop) -> Box:
+def write(shapes: MaskPolygons, placement: MaskPlacement, box: Box, path: Path, stop: Stop) -> Box:
     """Write where polygons lie on a grid to ``path``, 1 there and 0 elsewhere; return the pixels it has.
 
-    ``box`` are the pixels around the polygons (``masks.polygons_of``). Raises ``PluginError``.
+    ``box`` are the pixels around the polygons (``masks.polygons_to_send``). Raises ``PluginError``.
     """
-    at = datasets.overlap(box, datasets.grown(place.grid.box, 2 * place.reach + 1))
+    at = datasets.overlap(box, datasets.grown(placement.grid.box, 2 * placement.reach + 1))
     if at is None:
-        raise masks.outside()
-    corners = sum(shape.constGet().nCoordinates() for shape in masks.on_grid(shapes, place, stop))
+        raise masks.outside_raster()
+    corners = sum(
+        shape.constGet().nCoordinates() for shape in masks.polygons_near_grid(shapes, placement, stop)
+    )
     cuts = max(1, min(FINEST, masks.DENSE // max(1, corners))) - 1
 
     def ones(strip: Box) -> np.ndarray:
-        canvas = datasets.some(
+        canvas = datasets.require(
             gdal.GetDriverByName("MEM").Create("", strip.width, strip.height, 1, gdal.GDT_Byte)
         )
         canvas.SetGeoTransform((strip.col, 1.0, 0.0, strip.row, 0.0, 1.0))
         batch: dict[bool, list[Polygon]] = {False: [], True: []}
         held = 0
-        for polygon in _placed(shapes, place, cuts, stop):
+        for polygon in _placed(shapes, placement, cuts, stop):
             batch[_is_thin(polygon)].append(polygon)
             held += sum(map(len, polygon))
             if held > AT_ONCE:
@@ -54,16 +56,16 @@ def write(shapes: Shapes, place: Place, box: Box, path: Path, stop: Stop) -> Box
         _burn(canvas, batch, stop)
         return datasets.read(canvas.GetRasterBand(1), Box(0, 0, strip.width, strip.height))
 
-    with datasets.quiet(f"The mask '{shapes.name}' cannot be drawn"):
-        masks.write(place.grid, at, path, ones)
+    with datasets.gdal_errors(f"The mask '{shapes.name}' cannot be drawn"):
+        masks.write_mask(placement.grid, at, path, ones)
     return at
 
 
-def _placed(shapes: Shapes, place: Place, cuts: int, stop: Stop) -> Iterator[Polygon]:
-    way = place.way(shapes.crs)
-    for shape in masks.on_grid(shapes, place, stop):
-        for polygon in _polygons(masks.moved(shape, way, cuts, shapes)):
-            yield [place.grid.pixels(ring) for ring in polygon]
+def _placed(shapes: MaskPolygons, placement: MaskPlacement, cuts: int, stop: Stop) -> Iterator[Polygon]:
+    way = placement.way(shapes.crs)
+    for shape in masks.polygons_near_grid(shapes, placement, stop):
+        for polygon in _polygons(masks.transformed(shape, way, cuts, shapes)):
+            yield [placement.grid.pixels(ring) for ring in polygon]
 
 
 def _polygons(shape: QgsGeometry) -> Iterator[Polygon]:
@@ -90,7 +92,7 @@ def _burn(canvas: gdal.Dataset, batch: dict[bool, list[Polygon]], stop: Stop) ->
     """Draw polygons, thin and other ones, on a canvas whose coordinates are columns and rows."""
     driver = ogr.GetDriverByName("Memory") or ogr.GetDriverByName("MEM")  # the one was merged into the other
     for thin, polygons in batch.items():
-        datasets.checked(stop)
+        datasets.raise_if_stopped(stop)
         if not polygons:
             continue
         drawn = driver.CreateDataSource("")
@@ -100,7 +102,7 @@ def _burn(canvas: gdal.Dataset, batch: dict[bool, list[Polygon]], stop: Stop) ->
             feature.SetGeometryDirectly(ogr.CreateGeometryFromWkb(_wkb(polygon)))
             layer.CreateFeature(feature)
         options = ["ALL_TOUCHED=TRUE"] if thin else []
-        datasets.some(gdal.RasterizeLayer(canvas, [1], layer, burn_values=[1], options=options))
+        datasets.require(gdal.RasterizeLayer(canvas, [1], layer, burn_values=[1], options=options))
 
 
 def _wkb(polygon: Polygon) -> bytes:

@@ -30,7 +30,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QTransform
 
-from text2earth_qgis.core.crs import measure
+from text2earth_qgis.core.crs import distance_area
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery import datasets
 from text2earth_qgis.core.imagery.datasets import Grid, RasterFile, Stop
@@ -45,7 +45,7 @@ DENSE = 40_000  # corners that the edges of all polygons are cut into, where the
 
 
 @dataclass(frozen=True)
-class Shapes:
+class MaskPolygons:
     """Polygons of a vector layer: ``source`` is a snapshot for any thread, ``ids`` a selection of it."""
 
     name: str
@@ -54,11 +54,11 @@ class Shapes:
     ids: Optional[frozenset[int]]
 
 
-Mask = Union[Shapes, RasterFile]
+Mask = Union[MaskPolygons, RasterFile]
 
 
 @dataclass(frozen=True)
-class Place:
+class MaskPlacement:
     """What masks are placed on: a grid, the user's transformations, and how far the mask is to grow (m)."""
 
     grid: Grid
@@ -75,15 +75,17 @@ class Place:
         return QgsCoordinateTransform(crs, self.grid.crs, self.context)
 
 
-def polygons_of(shapes: Shapes, place: Place, stop: Stop) -> tuple[Optional[Polygons], Box]:
+def polygons_to_send(
+    shapes: MaskPolygons, placement: MaskPlacement, stop: Stop
+) -> tuple[Optional[Polygons], Box]:
     """Return the polygons on the grid as they travel, and the pixels around them, some beyond the raster.
 
     None instead of the polygons if they are too much for a request. Raises ``RasterRefused`` with what to do.
     """
     found: list[Json] = []
-    size, box, way = 0, None, place.way(shapes.crs)
-    for shape in on_grid(shapes, place, stop):
-        here = _around(shape, way, shapes, place)
+    size, box, way = 0, None, placement.way(shapes.crs)
+    for shape in polygons_near_grid(shapes, placement, stop):
+        here = _around(shape, way, shapes, placement)
         box = here if box is None else datasets.union(box, here)
         least = size + LEAST * shape.constGet().nCoordinates()
         text = shape.asJson(DIGITS) if least <= MOST else ""
@@ -93,10 +95,10 @@ def polygons_of(shapes: Shapes, place: Place, stop: Stop) -> tuple[Optional[Poly
         else:
             found.clear()
     geojson: Json = {"type": "GeometryCollection", "geometries": found}
-    return Polygons(geojson, crs_text(shapes.crs)) if size <= MOST else None, _inside(box, place)
+    return Polygons(geojson, crs_text(shapes.crs)) if size <= MOST else None, _inside(box, placement)
 
 
-def on_grid(shapes: Shapes, place: Place, stop: Stop) -> Iterator[QgsGeometry]:
+def polygons_near_grid(shapes: MaskPolygons, placement: MaskPlacement, stop: Stop) -> Iterator[QgsGeometry]:
     """Yield the polygons that may touch a grid. Raises ``RasterRefused`` if there are none anywhere."""
     if not shapes.crs.isValid():
         raise RasterRefused(
@@ -105,9 +107,9 @@ def on_grid(shapes: Shapes, place: Place, stop: Stop) -> Iterator[QgsGeometry]:
     request = QgsFeatureRequest().setSubsetOfAttributes([])
     if shapes.ids is not None:
         request.setFilterFids(list(shapes.ids))
-    near, seen = _near(shapes.crs, place), False
+    near, seen = _near(shapes.crs, placement), False
     for feature in shapes.source.getFeatures(request):
-        datasets.checked(stop)
+        datasets.raise_if_stopped(stop)
         shape = feature.geometry()
         if shape.isEmpty() or shape.type() != QgsWkbTypes.GeometryType.PolygonGeometry:
             continue
@@ -120,31 +122,31 @@ def on_grid(shapes: Shapes, place: Place, stop: Stop) -> Iterator[QgsGeometry]:
         raise RasterRefused(f"{what} the mask '{shapes.name}'. {advice}")
 
 
-def picture_of(file: RasterFile, place: Place, path: Path, stop: Stop) -> Box:
+def raster_mask(file: RasterFile, placement: MaskPlacement, path: Path, stop: Stop) -> Box:
     """Write the part of a mask raster that lies on the grid to ``path``; return the pixels around it.
 
     The copy is 1 where the first band is above zero and has a value. Raises ``RasterRefused``.
     """
     dataset = file.open()
     grid = datasets.grid_of(dataset, file)
-    back = Place(grid, place.context).way(place.grid.crs)
-    raster = datasets.grown(place.grid.box, place.reach + 1)
-    part = datasets.overlap(_through(place.grid, raster, back, grid, file.name), grid.box)
+    back = MaskPlacement(grid, placement.context).way(placement.grid.crs)
+    raster = datasets.grown(placement.grid.box, placement.reach + 1)
+    part = datasets.overlap(_through(placement.grid, raster, back, grid, file.name), grid.box)
     if part is None:
-        raise outside()
+        raise outside_raster()
     sentence = f"The mask '{file.name}' cannot be read"
-    with datasets.quiet(sentence):
+    with datasets.gdal_errors(sentence):
         box = _ones(dataset, part, stop)
         if box is None:
             everywhere = part == grid.box or _ones(dataset, grid.box, stop) is None
             if everywhere:
                 raise RasterRefused(f"The mask '{file.name}' is empty: no pixel of it is above zero.")
-            raise outside()
-        write(grid, box, path, lambda strip: _above(dataset, strip))
-    return _inside(_through(grid, box, place.way(file.crs), place.grid, file.name), place)
+            raise outside_raster()
+        write_mask(grid, box, path, lambda strip: _above(dataset, strip))
+    return _inside(_through(grid, box, placement.way(file.crs), placement.grid, file.name), placement)
 
 
-def outside() -> RasterRefused:
+def outside_raster() -> RasterRefused:
     """Return what to say of a mask that does not touch the raster."""
     return RasterRefused("The mask lies outside of the raster. Draw it on the raster, or check its CRS.")
 
@@ -155,7 +157,7 @@ def ground_pixel(grid: Grid, context: QgsCoordinateTransformContext) -> tuple[fl
     x = x0 + a * grid.width / 2 + b * grid.height / 2
     y = y0 + d * grid.width / 2 + e * grid.height / 2
     sizes = []
-    area = measure(grid.crs, context)
+    area = distance_area(grid.crs, context)
     for step_x, step_y in ((a, d), (b, e)):
         try:
             found = area.measureLine(QgsPointXY(x, y), QgsPointXY(x + step_x, y + step_y))
@@ -167,11 +169,11 @@ def ground_pixel(grid: Grid, context: QgsCoordinateTransformContext) -> tuple[fl
     return sizes[0], sizes[1]
 
 
-def _near(crs: QgsCoordinateReferenceSystem, place: Place) -> Optional[QgsRectangle]:
+def _near(crs: QgsCoordinateReferenceSystem, placement: MaskPlacement) -> Optional[QgsRectangle]:
     """Return a box of the mask's CRS beyond which nothing touches the raster, None if there is none."""
-    way = QgsCoordinateTransform(place.grid.crs, crs, place.context)
-    box = datasets.grown(place.grid.box, place.reach + 1)
-    points = [QgsPointXY(*point) for point in place.grid.outline(box)]
+    way = QgsCoordinateTransform(placement.grid.crs, crs, placement.context)
+    box = datasets.grown(placement.grid.box, placement.reach + 1)
+    points = [QgsPointXY(*point) for point in placement.grid.outline(box)]
     try:
         found = [way.transform(point) for point in points]
     except QgsCsException:
@@ -184,20 +186,24 @@ def _near(crs: QgsCoordinateReferenceSystem, place: Place) -> Optional[QgsRectan
     return near
 
 
-def _around(shape: QgsGeometry, way: QgsCoordinateTransform, shapes: Shapes, place: Place) -> Box:
+def _around(
+    shape: QgsGeometry, way: QgsCoordinateTransform, shapes: MaskPolygons, placement: MaskPlacement
+) -> Box:
     """Return the pixels around a polygon."""
     cuts = min(CUTS, DENSE // max(1, shape.constGet().nCoordinates()))
-    placed = QgsGeometry(moved(shape, way, cuts, shapes))
-    x, a, b, y, c, d = gdal.InvGeoTransform(place.grid.transform)
+    placed = QgsGeometry(transformed(shape, way, cuts, shapes))
+    x, a, b, y, c, d = gdal.InvGeoTransform(placement.grid.transform)
     placed.transform(QTransform(a, c, b, d, x, y))
     box = placed.boundingBox()
     ends = np.array([[box.xMinimum(), box.yMinimum()], [box.xMaximum(), box.yMaximum()]])
     if not np.isfinite(ends).all():
         raise _nowhere(shapes)
-    return datasets.around(ends)
+    return datasets.box_around(ends)
 
 
-def moved(shape: QgsGeometry, way: QgsCoordinateTransform, cuts: int, shapes: Shapes) -> QgsGeometry:
+def transformed(
+    shape: QgsGeometry, way: QgsCoordinateTransform, cuts: int, shapes: MaskPolygons
+) -> QgsGeometry:
     """Return a polygon in another CRS, its edges with ``cuts`` corners more, so that they can bend there."""
     if way.isShortCircuited():
         return shape
@@ -209,16 +215,16 @@ def moved(shape: QgsGeometry, way: QgsCoordinateTransform, cuts: int, shapes: Sh
     return placed
 
 
-def _nowhere(shapes: Shapes) -> RasterRefused:
+def _nowhere(shapes: MaskPolygons) -> RasterRefused:
     return RasterRefused(
         f"The mask '{shapes.name}' cannot be placed in the raster's CRS. Check its CRS, or draw it anew."
     )
 
 
-def _inside(box: Optional[Box], place: Place) -> Box:
+def _inside(box: Optional[Box], placement: MaskPlacement) -> Box:
     """Return the box of a mask if the mask, grown, touches the raster."""
-    if box is None or datasets.overlap(datasets.grown(box, place.reach), place.grid.box) is None:
-        raise outside()
+    if box is None or datasets.overlap(datasets.grown(box, placement.reach), placement.grid.box) is None:
+        raise outside_raster()
     return box
 
 
@@ -226,7 +232,7 @@ def _through(grid: Grid, box: Box, way: QgsCoordinateTransform, other: Grid, nam
     """Return the pixels of another grid around a box of a grid."""
     try:
         points = [way.transform(QgsPointXY(*point)) for point in grid.outline(box)]
-        return datasets.around(other.pixels([(point.x(), point.y()) for point in points]))
+        return datasets.box_around(other.pixels([(point.x(), point.y()) for point in points]))
     except (QgsCsException, ValueError) as error:
         sentence = f"The mask '{name}' and the raster have CRSs that do not meet. Check both."
         raise RasterRefused(sentence) from error
@@ -236,7 +242,7 @@ def _ones(dataset: gdal.Dataset, part: Box, stop: Stop) -> Optional[Box]:
     """Return the smallest box around the mask in a part of its raster, None if there is no mask."""
     found = None
     for strip in datasets.strips(part, part.width * 8):
-        datasets.checked(stop)
+        datasets.raise_if_stopped(stop)
         if _empty(dataset, strip):
             continue
         rows, cols = np.nonzero(_above(dataset, strip))
@@ -258,11 +264,11 @@ def _above(dataset: gdal.Dataset, box: Box) -> np.ndarray:
     return (datasets.read(band, box) > 0) & (datasets.read(band.GetMaskBand(), box) > 0)
 
 
-def write(grid: Grid, box: Box, path: Path, ones: Callable[[Box], np.ndarray]) -> None:
+def write_mask(grid: Grid, box: Box, path: Path, ones: Callable[[Box], np.ndarray]) -> None:
     """Write a box of a grid to ``path``, by strips: ``ones`` returns where the mask is in one."""
     options = ["TILED=YES", "COMPRESS=DEFLATE", "SPARSE_OK=TRUE", "BIGTIFF=IF_SAFER"]
     driver = gdal.GetDriverByName("GTiff")
-    made = datasets.some(driver.Create(str(path), box.width, box.height, 1, gdal.GDT_Byte, options))
+    made = datasets.require(driver.Create(str(path), box.width, box.height, 1, gdal.GDT_Byte, options))
     a, b, c, d, e, f = grid.transform
     x, y = a + b * box.col + c * box.row, d + e * box.col + f * box.row
     made.SetGeoTransform((x, b, c, y, e, f))
@@ -270,6 +276,6 @@ def write(grid: Grid, box: Box, path: Path, ones: Callable[[Box], np.ndarray]) -
     for strip in datasets.strips(box, box.width * 8):
         here = ones(strip).astype("u1").tobytes()
         there = strip.row - box.row
-        datasets.some(made.GetRasterBand(1).WriteRaster(0, there, strip.width, strip.height, here))
+        datasets.require(made.GetRasterBand(1).WriteRaster(0, there, strip.width, strip.height, here))
     made = None
-    datasets.written()
+    datasets.require_written()

@@ -65,8 +65,8 @@ def check_target(target: Path, source: gdal.Dataset) -> None:
 
 def check_patch(source: gdal.Dataset, patch: Patch) -> None:
     """Refuse an image that is not what was asked for. Raises ``JobFailed``."""
-    with datasets.quiet("The edited part cannot be read"):
-        found = datasets.some(gdal.OpenEx(str(patch.path), gdal.OF_RASTER))
+    with datasets.gdal_errors("The edited part cannot be read"):
+        found = datasets.require(gdal.OpenEx(str(patch.path), gdal.OF_RASTER))
         same = (found.RasterXSize, found.RasterYSize) == (patch.at.width, patch.at.height)
         same = same and found.RasterCount == len(patch.bands)
         if not same or found.GetRasterBand(1).DataType != source.GetRasterBand(1).DataType:
@@ -79,7 +79,7 @@ def write_whole(
     """Write the source with the patch in it to ``target``, a GeoTIFF. Raises ``PluginError``."""
     structure = source.GetMetadata("IMAGE_STRUCTURE")
     cloud = structure.get("LAYOUT") == "COG"
-    with _in_its_place(target) as part, datasets.quiet(f"{target} cannot be written", **NO_SIDECAR):
+    with _in_its_place(target) as part, datasets.gdal_errors(f"{target} cannot be written", **NO_SIDECAR):
         stage = part.with_name(part.name + ".stage") if cloud else part
         try:
             _copy(source, patch, stage, watch)
@@ -95,11 +95,11 @@ def write_whole(
 
 def write_vrt(source: gdal.Dataset, file: RasterFile, patch: Patch, target: Path) -> None:
     """Write a VRT to ``target`` that shows the patch, which must lie beside it, over the source."""
-    with _in_its_place(target) as part, datasets.quiet(f"{target} cannot be written", **NO_SIDECAR):
+    with _in_its_place(target) as part, datasets.gdal_errors(f"{target} cannot be written", **NO_SIDECAR):
         options = gdal.TranslateOptions(format="VRT", bandList=list(patch.bands), outputSRS=_crs(file))
-        made = datasets.some(gdal.Translate(str(part), source, options=options))
+        made = datasets.require(gdal.Translate(str(part), source, options=options))
         made = None
-        datasets.written()
+        datasets.require_written()
         tree = ElementTree.parse(part)  # nosec B314 (GDAL wrote it a moment ago)
         _open_as(tree, file)
         for number, band in enumerate(tree.getroot().findall("VRTRasterBand"), start=1):
@@ -107,10 +107,10 @@ def write_vrt(source: gdal.Dataset, file: RasterFile, patch: Patch, target: Path
         for band in tree.getroot().findall("MaskBand/VRTRasterBand"):
             band.append(_simple_source(patch, "mask,1"))
         tree.write(part, encoding="UTF-8")
-        made = datasets.some(gdal.OpenEx(str(part), gdal.OF_RASTER | gdal.OF_UPDATE))
+        made = datasets.require(gdal.OpenEx(str(part), gdal.OF_RASTER | gdal.OF_UPDATE))
         _tag(made, source, gdal.OpenEx(str(patch.path), gdal.OF_RASTER))
         made = None
-        datasets.written()
+        datasets.require_written()
 
 
 @contextmanager
@@ -133,14 +133,14 @@ def _copy(source: gdal.Dataset, patch: Patch, path: Path, watch: tuple[Progress,
     (progress, stop), bands, whole = watch, patch.bands, patch.whole
     view, window = source, [whole.col, whole.row, whole.width, whole.height] if whole else None
     if len(bands) < source.RasterCount or window:
-        view = datasets.some(gdal.Translate("", source, format="VRT", bandList=list(bands), srcWin=window))
+        view = datasets.require(gdal.Translate("", source, format="VRT", bandList=list(bands), srcWin=window))
     made = gdal.GetDriverByName("GTiff").CreateCopy(
-        str(path), view, 0, layout(source, len(bands)), datasets.tell(progress, stop)
+        str(path), view, 0, layout(source, len(bands)), datasets.gdal_callback(progress, stop)
     )
-    datasets.checked(stop)
-    datasets.some(made)
+    datasets.raise_if_stopped(stop)
+    datasets.require(made)
     made = None
-    datasets.written()
+    datasets.require_written()
 
 
 def layout(source: gdal.Dataset, count: int) -> list[str]:
@@ -178,25 +178,27 @@ def _is_sparse(source: gdal.Dataset) -> bool:
 
 def _paint(path: Path, source: gdal.Dataset, file: RasterFile, patch: Patch) -> None:
     """Write the changed pixels into a copy of the source, and what the copy now is."""
-    new = datasets.some(gdal.OpenEx(str(patch.path), gdal.OF_RASTER))
-    made = datasets.some(gdal.OpenEx(str(path), gdal.OF_RASTER | gdal.OF_UPDATE))
+    new = datasets.require(gdal.OpenEx(str(patch.path), gdal.OF_RASTER))
+    made = datasets.require(gdal.OpenEx(str(path), gdal.OF_RASTER | gdal.OF_UPDATE))
     pixel = len(patch.bands) * gdal.GetDataTypeSize(new.GetRasterBand(1).DataType) // 8
     masked = made.GetRasterBand(1).GetMaskFlags() == gdal.GMF_PER_DATASET
     left, top = (patch.whole.col, patch.whole.row) if patch.whole else (0, 0)
     for strip in datasets.strips(patch.inside, patch.changed.width * pixel):
         size = strip.width, strip.height
         there = strip.col + patch.at.col - left, strip.row + patch.at.row - top
-        pixels = datasets.some(new.ReadRaster(strip.col, strip.row, *size))
-        datasets.some(made.WriteRaster(*there, *size, pixels))
+        pixels = datasets.require(new.ReadRaster(strip.col, strip.row, *size))
+        datasets.require(made.WriteRaster(*there, *size, pixels))
         if masked:
-            valid = datasets.some(new.GetRasterBand(1).GetMaskBand().ReadRaster(strip.col, strip.row, *size))
-            datasets.some(made.GetRasterBand(1).GetMaskBand().WriteRaster(*there, *size, valid))
+            valid = datasets.require(
+                new.GetRasterBand(1).GetMaskBand().ReadRaster(strip.col, strip.row, *size)
+            )
+            datasets.require(made.GetRasterBand(1).GetMaskBand().WriteRaster(*there, *size, valid))
     crs = _crs(file)
     if crs is not None:
-        datasets.some(made.SetProjection(crs))
+        datasets.require(made.SetProjection(crs))
     _tag(made, source, new)
     made = None
-    datasets.written()
+    datasets.require_written()
 
 
 def _tag(made: gdal.Dataset, source: gdal.Dataset, new: gdal.Dataset) -> None:
@@ -225,18 +227,18 @@ def _build_overviews(path: Path, source: gdal.Dataset, watch: tuple[Progress, St
     levels = sorted({round(source.RasterXSize / size) for size in sizes} - {0, 1})
     if not levels:
         return
-    made = datasets.some(gdal.OpenEx(str(path), gdal.OF_RASTER | gdal.OF_UPDATE))
+    made = datasets.require(gdal.OpenEx(str(path), gdal.OF_RASTER | gdal.OF_UPDATE))
     method = source.GetMetadataItem("OVR_RESAMPLING_ALG") or "AVERAGE"
-    done = made.BuildOverviews(method, levels, datasets.tell(lambda _share: None, watch[1]))
-    datasets.checked(watch[1])
-    datasets.some(done)
+    done = made.BuildOverviews(method, levels, datasets.gdal_callback(lambda _share: None, watch[1]))
+    datasets.raise_if_stopped(watch[1])
+    datasets.require(done)
     made = None
-    datasets.written()
+    datasets.require_written()
 
 
 def _as_cog(stage: Path, source: gdal.Dataset, path: Path, watch: tuple[Progress, Stop]) -> None:
     """Write a finished copy as the cloud-optimized GeoTIFF that its source is."""
-    made = datasets.some(gdal.OpenEx(str(stage), gdal.OF_RASTER))
+    made = datasets.require(gdal.OpenEx(str(stage), gdal.OF_RASTER))
     structure, band = made.GetMetadata("IMAGE_STRUCTURE"), source.GetRasterBand(1)
     options = [
         f"COMPRESS={structure.get('COMPRESSION', 'NONE')}",
@@ -250,11 +252,13 @@ def _as_cog(stage: Path, source: gdal.Dataset, path: Path, watch: tuple[Progress
     if method:
         options.append(f"RESAMPLING={method}")
     progress, stop = watch
-    done = gdal.GetDriverByName("COG").CreateCopy(str(path), made, 0, options, datasets.tell(progress, stop))
-    datasets.checked(stop)
-    datasets.some(done)
+    done = gdal.GetDriverByName("COG").CreateCopy(
+        str(path), made, 0, options, datasets.gdal_callback(progress, stop)
+    )
+    datasets.raise_if_stopped(stop)
+    datasets.require(done)
     done = None
-    datasets.written()
+    datasets.require_written()
 
 
 def _crs(file: RasterFile) -> Optional[str]:

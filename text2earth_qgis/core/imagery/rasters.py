@@ -77,7 +77,7 @@ def align_to(layer: QgsRasterLayer) -> Align:
 
 
 @dataclass(frozen=True)
-class Look:
+class DisplayedBands:
     """How a layer is shown: one band or red, green, blue; and the values shown black and white, if stretched.
 
     The values are those that QGIS shows: a file's scale and offset are applied.
@@ -105,7 +105,7 @@ def file_of(layer: QgsRasterLayer) -> RasterFile:
     )
 
 
-def look_of(layer: QgsRasterLayer) -> Look:
+def displayed_bands(layer: QgsRasterLayer) -> DisplayedBands:
     """Return how a layer is shown, as far as that is a stretch of one or three bands."""
     renderer = layer.renderer()
     if isinstance(renderer, QgsMultiBandColorRenderer):
@@ -116,18 +116,18 @@ def look_of(layer: QgsRasterLayer) -> Look:
         )
         bands = tuple(band for band, _ in pairs)
         if min(bands) < 1 or len(set(bands)) != 3:
-            return Look()
+            return DisplayedBands()
         return _look(bands, [_stretched(enhancement) for _, enhancement in pairs])
     if isinstance(renderer, QgsSingleBandGrayRenderer):
         return _look((renderer.grayBand(),), [_stretched(renderer.contrastEnhancement())])
     if isinstance(renderer, QgsSingleBandPseudoColorRenderer):
         return _look((renderer.band(),), [(renderer.classificationMin(), renderer.classificationMax())])
-    return Look()
+    return DisplayedBands()
 
 
-def _look(bands: tuple[int, ...], ranges: list[Optional[tuple[float, float]]]) -> Look:
+def _look(bands: tuple[int, ...], ranges: list[Optional[tuple[float, float]]]) -> DisplayedBands:
     good = all(pair is not None and all(map(isfinite, pair)) and pair[0] < pair[1] for pair in ranges)
-    return Look(bands, tuple(ranges) if good else None)
+    return DisplayedBands(bands, tuple(ranges) if good else None)
 
 
 def _stretched(enhancement: Optional[QgsContrastEnhancement]) -> Optional[tuple[float, float]]:

@@ -14,19 +14,15 @@ from typing import Any, Callable, Optional
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from text2earth_qgis.core.errors import BackendError, JobFailed, PluginError, Unreachable
-from text2earth_qgis.core.runs.blocking import (
-    DENOISING,
-    Listener,
-    fetch,
-    raise_unless_successful,
-    standing,
-)
+from text2earth_qgis.core.runs.fetching import fetch
 from text2earth_qgis.core.runs.history import History, Run
-from text2earth_qgis.core.settings import Access
-from text2earth_qgis.core.tasks import Work
+from text2earth_qgis.core.runs.job_status import DENOISING, raise_unless_successful, status_text
+from text2earth_qgis.core.tasks import BackgroundTask, Listener
 from text2earth_qgis.core.wire import calls
+from text2earth_qgis.core.wire.access import Access
+from text2earth_qgis.core.wire.async_client import AsyncClient, Pending
 from text2earth_qgis.core.wire.schemas import Json, StatusInfo
-from text2earth_qgis.core.wire.transport import AsyncClient, Pending, open_client
+from text2earth_qgis.core.wire.transport import open_client
 
 Prepare = Callable[[Listener], tuple[Json, Json]]  # makes a run's inputs and assembly, in a worker
 
@@ -36,7 +32,7 @@ UNSENT = "QGIS was closed before everything was sent. Run it again."
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunStatus:
     """What there is to show of a run; ``status`` is the backend's latest answer in this session."""
 
     run: Run
@@ -75,7 +71,7 @@ class JobWatcher(QObject):
         self._poll = poll_seconds
         self._client = AsyncClient(access, self)
         self._asked: Optional[Pending] = None
-        self._task: Optional[Work] = None
+        self._task: Optional[BackgroundTask] = None
         self._tries = 0
         self._over = False
         self._timer = QTimer(self)
@@ -154,7 +150,7 @@ class JobWatcher(QObject):
         if status.status != self.run.state or status.job != self.run.job:
             self._note(job=status.job, state=status.status, message=status.message)
         percent = None if status.progress is None else status.progress * DENOISING
-        self._tell(standing(status), percent, status)
+        self._tell(status_text(status), percent, status)
         if self._over:  # a slot may have stopped us
             return
         if status.status == "successful":
@@ -215,7 +211,7 @@ class JobWatcher(QObject):
             self._task = None
             done(found, error)
 
-        self._task = Work(title, work, over)
+        self._task = BackgroundTask(title, work, over)
         self._task.progressChanged.connect(self._heard)
         self._task.start()
 
@@ -265,7 +261,7 @@ class JobWatcher(QObject):
             self._tell(str(error))
 
     def _tell(self, text: str, percent: Optional[float] = None, status: Optional[StatusInfo] = None) -> None:
-        self.changed.emit(Standing(self.run, text, percent, status))
+        self.changed.emit(RunStatus(self.run, text, percent, status))
 
     def _end(self, signal: object, *sentence: str) -> None:
         self.stop()

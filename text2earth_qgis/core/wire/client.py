@@ -212,6 +212,11 @@ class Client:
             raise calls.unreachable(error, url) from error
 
 
+def shares(progress: Callable[[float], object]) -> Progress:
+    """Return what turns bytes, of a transfer whose size is known, into shares."""
+    return lambda there, size: progress(there / size) if size > 0 else None
+
+
 def _part(target: Path, href: str, tag: str, size: int) -> Path:
     """Name the partial file after what it is a part of, so that another file never continues it."""
     what = hashlib.sha256(f"{urlsplit(href).path} {tag} {size}".encode()).hexdigest()[:8]

@@ -1,8 +1,8 @@
 """HTTP through QGIS: ``requests`` on top of QgsNetworkAccessManager, with the user's proxy, certificates and
 authentication configurations.
 
-Two ways with the same requests: ``open_client`` waits (workers, algorithms, qgis_process), ``AsyncClient``
-calls back (main thread). Waiting is polling: a Python slot connected in a worker thread corrupts memory in
+``open_client`` waits (workers, algorithms, qgis_process); ``async_client`` sends the same requests from the
+main thread and calls back. Waiting is polling: a Python slot connected in a worker thread corrupts memory in
 PyQt 5, and QgsBlockingNetworkRequest with a feedback may hang for ever when cancelled. Knows no job.
 """
 
@@ -10,38 +10,29 @@ from __future__ import annotations
 
 import io
 import tempfile
-import time
-from contextlib import contextmanager
-from typing import IO, Callable, Iterator, Optional, Protocol, TypeVar
+from typing import IO, Callable, Optional, TypeVar
 
 import requests
 from qgis.core import QgsApplication, QgsNetworkAccessManager
-from qgis.PyQt.QtCore import QByteArray, QCoreApplication, QEventLoop, QObject, QThread, QTimer, QUrl
+from qgis.PyQt.QtCore import QByteArray, QEventLoop, QUrl
 from qgis.PyQt.QtNetwork import QNetworkReply, QNetworkRequest
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
 from text2earth_qgis.core.errors import Cancelled, PluginError
-from text2earth_qgis.core.settings import Access
+from text2earth_qgis.core.threads import Feedback, pause, ticking
 from text2earth_qgis.core.wire import calls
+from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.client import Client
 
 T = TypeVar("T")
 
-TICK_MS = 50  # how often a wait looks whether it was cancelled
 BLOCK = 1 << 20  # bytes moved at once: longer reads hold the GIL and are felt in the user interface
 IN_MEMORY = 16 << 20  # bytes of a streamed body before it goes to a temporary file
 TIMEOUT = 30.0  # seconds without a byte
 NOT_FORWARDED = ("content-length", "accept-encoding", "connection")  # Qt sets these itself
 LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
-
-
-class Feedback(Protocol):
-    """What can be cancelled: a QgsFeedback, a QgsTask."""
-
-    def isCanceled(self) -> bool:
-        """Whether to stop."""
 
 
 def open_client(access: Access, feedback: Optional[Feedback] = None) -> Client:
@@ -65,16 +56,6 @@ def open_session(access: Access, feedback: Optional[Feedback] = None) -> request
     return session
 
 
-def pause(seconds: float, feedback: Optional[Feedback] = None) -> None:
-    """Wait in the calling thread while its events are served; raises ``Cancelled``."""
-    end = time.monotonic() + seconds
-    with _ticking() as loop:
-        while time.monotonic() < end:
-            loop.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
-            if feedback is not None and feedback.isCanceled():
-                raise Cancelled("Cancelled.")
-
-
 def wait(
     reply: QNetworkReply,
     feedback: Optional[Feedback] = None,
@@ -86,29 +67,13 @@ def wait(
         while sink is not None and reply.isOpen() and reply.bytesAvailable():
             sink(bytes(reply.read(BLOCK)))
 
-    with _ticking() as loop:
+    with ticking() as loop:
         while not reply.isFinished():
             loop.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
             if feedback is not None and feedback.isCanceled():
                 reply.abort()
             drain()
     drain()
-
-
-@contextmanager
-def _ticking() -> Iterator[QEventLoop]:
-    """Yield a loop whose ``processEvents`` returns every now and then, in any thread.
-
-    The timer only wakes it; nothing is connected. It is stopped here, in its own thread: the frames of an
-    exception may outlive that.
-    """
-    loop = QEventLoop()
-    tick = QTimer()
-    tick.start(TICK_MS)
-    try:
-        yield loop
-    finally:
-        tick.stop()
 
 
 class QgisAdapter(BaseAdapter):
@@ -202,81 +167,6 @@ class QgisAdapter(BaseAdapter):
                 f"or the master password is not given. Choose another in {calls.OPTIONS}."
             )
         return request
-
-
-class Pending(QObject):
-    """A question under way; ``cancel`` drops it without an answer."""
-
-    def __init__(self, owner: AsyncClient, reply: QNetworkReply) -> None:
-        super().__init__(owner)
-        self.reply = reply
-        self.cancelled = False
-
-    def cancel(self) -> None:
-        """Stop the transfer; neither callback is called."""
-        self.cancelled = True
-        self.reply.abort()
-
-
-class AsyncClient(QObject):
-    """Asks one backend from the main thread and calls back there; nothing waits."""
-
-    def __init__(self, access: Access, parent: Optional[QObject] = None) -> None:
-        super().__init__(parent)
-        self.access = access
-        self._session = open_session(access)
-        self._pending: set[Pending] = set()
-
-    def run(
-        self, call: calls.Call[T], done: Callable[[T], None], failed: Callable[[PluginError], None]
-    ) -> Optional[Pending]:
-        """Send a call; one of the callbacks follows, None if the failure was told at once."""
-        url = self.access.url
-        try:
-            url = calls.absolute(url, call.path)
-            request = self._session.prepare_request(
-                requests.Request(
-                    call.method, url, json=call.body, data=call.content, headers=dict(call.headers)
-                )
-            )
-            adapter = self._session.get_adapter(url)
-            pending = Pending(self, adapter.start(request, TIMEOUT))
-        except requests.RequestException as error:
-            failed(calls.unreachable(error, url))
-            return None
-        except PluginError as error:
-            failed(error)
-            return None
-
-        def answered() -> None:
-            self._pending.discard(pending)
-            pending.reply.deleteLater()
-            pending.deleteLater()
-            if pending.cancelled:
-                return
-            try:
-                body = bytes(pending.reply.readAll()) if pending.reply.isOpen() else b""
-                found = call.read(adapter.response(pending.reply, request, io.BytesIO(body)))
-            except requests.RequestException as error:
-                failed(calls.unreachable(error, url))
-            except PluginError as error:
-                failed(error)
-            else:
-                done(found)
-
-        self._pending.add(pending)
-        pending.reply.finished.connect(answered)
-        return pending
-
-    def close(self) -> None:
-        """Drop every question; no callback comes after this."""
-        for pending in list(self._pending):
-            pending.cancel()
-
-
-def in_main_thread() -> bool:
-    """Whether the caller runs in the thread of the user interface."""
-    return QThread.currentThread() == QCoreApplication.instance().thread()
 
 
 def _body(stream: bool) -> IO[bytes]:

@@ -27,8 +27,8 @@ from qgis.PyQt.QtGui import QImage, QPainter, QPolygonF, QTransform
 
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery.datasets import Stop
-from text2earth_qgis.core.imagery.masks import Shapes
-from text2earth_qgis.core.tasks import Work
+from text2earth_qgis.core.imagery.masks import MaskPolygons
+from text2earth_qgis.core.tasks import BackgroundTask
 from text2earth_qgis.gui import ground
 
 PAUSE_MS = 120  # that changes are gathered for
@@ -40,7 +40,7 @@ TINT, STRONGEST = (201, 138, 31), 130  # colour, and alpha where the edit is who
 class Wish:
     """What is to be shown: a mask that grows and fades in by metres, within a box of the raster's CRS."""
 
-    shapes: Shapes
+    shapes: MaskPolygons
     grow: float
     feather: float
     box: QgsRectangle
@@ -79,7 +79,7 @@ class MaskPreview(QObject):
         self._canvas, self._project = canvas, project
         self._item = _Tint(canvas)
         self._wish: Optional[Callable[[], Optional[Wish]]] = None
-        self._work: Optional[Work] = None
+        self._work: Optional[BackgroundTask] = None
         self._stale = False
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
@@ -135,7 +135,7 @@ class MaskPreview(QObject):
             self._item.show_image(QImage(), QgsRectangle())
             return
         self._stale = False
-        self._work = Work(
+        self._work = BackgroundTask(
             "showing a mask", lambda listener: render(wish, view, listener.stop), self._drawn, True
         )
         self._work.start()
@@ -214,7 +214,7 @@ def _highest(values: np.ndarray, reach: int, axis: int) -> np.ndarray:
     return np.moveaxis(out, 0, axis)
 
 
-def _burnt(shapes: Shapes, view: View, stop: Stop) -> np.ndarray:
+def _burnt(shapes: MaskPolygons, view: View, stop: Stop) -> np.ndarray:
     """Return the pixels of a view that lie in polygons."""
     way = QgsCoordinateTransform(shapes.crs, view.crs, view.context)
     request = QgsFeatureRequest().setSubsetOfAttributes([])

@@ -14,10 +14,10 @@ from qgis.PyQt.QtGui import QImage
 
 from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.runs.watcher import Standing
+from text2earth_qgis.core.runs.watcher import RunStatus
 from text2earth_qgis.core.wire import calls
+from text2earth_qgis.core.wire.async_client import AsyncClient
 from text2earth_qgis.core.wire.schemas import Link
-from text2earth_qgis.core.wire.transport import AsyncClient
 from text2earth_qgis.gui.canvas.preview_item import PreviewItem
 
 
@@ -34,7 +34,7 @@ class Previews(QObject):
         self._items: dict[str, PreviewItem] = {}
         self._asked: set[str] = set()
 
-    def follow(self, standing: Standing) -> None:
+    def follow(self, standing: RunStatus) -> None:
         """Show the latest preview of a job, if it has one."""
         key, status = standing.run.key, standing.status
         link = status.link("preview") if status is not None and status.status == "running" else None

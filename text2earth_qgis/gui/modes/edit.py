@@ -12,8 +12,8 @@ from qgis.PyQt.QtWidgets import QMessageBox
 
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.imagery import edits, online
-from text2earth_qgis.core.imagery.edits import EditPreview
+from text2earth_qgis.core.imagery import edit_request, online, online_fetch
+from text2earth_qgis.core.imagery.edit_request import EditPreview
 from text2earth_qgis.core.layers import source_of
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.wire import calls
@@ -103,10 +103,10 @@ class EditMode(Mode):
         order, imagery = self.form.order(), self.form.imagery()
         if imagery is None:
             runner.edit(order)
-        elif online.asks(imagery):
+        elif not settings.sends_imagery_of(imagery.host):
             self._ask_to_send(imagery)
         else:
-            runner.edit(order, partial(online.prepare, imagery, self.form.gsd_wish()))
+            runner.edit(order, partial(online_fetch.prepare, imagery, self.form.gsd_wish()))
 
     def use_again(self, run: Run) -> None:
         """Show raster, mask and settings of an earlier run; the seed is left open, for another picture."""
@@ -159,11 +159,11 @@ class EditMode(Mode):
         order, imagery, gsd = self.form.order(), self.form.imagery(), self.form.gsd_wish()
         if imagery is None:
             window = int(self.form.model.card().get("window") or WINDOW)
-            return lambda listener: edits.look_over(order, window, listener.stop)
-        cards = edits.painters_of(self.connection.state.models, order.wishes["model"])
-        return lambda listener: online.look_over(imagery, order, gsd, cards, listener)
+            return lambda listener: edit_request.preview_edit(order, window, listener.stop)
+        cards = edit_request.edit_models(self.connection.state.models, order.options["model"])
+        return lambda listener: online_fetch.preview_edit(imagery, order, gsd, cards, listener)
 
-    def _ask_to_send(self, imagery: online.Online) -> None:
+    def _ask_to_send(self, imagery: online.OnlineLayer) -> None:
         """Ask whether imagery of a host may be sent to the backend; if so, remember it and run."""
         box = QMessageBox(
             QMessageBox.Icon.Question,

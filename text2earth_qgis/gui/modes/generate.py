@@ -10,10 +10,10 @@ from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject
 
 from text2earth_qgis.core import layers
-from text2earth_qgis.core.continuation import continued
+from text2earth_qgis.core.continuation import inputs_from_recipe
 from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.imagery import regions
+from text2earth_qgis.core.imagery import region_features
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.wire.schemas import GenerateInputs, Json, Plan, Polygons
 from text2earth_qgis.gui.canvas.footprint import Footprint
@@ -112,7 +112,7 @@ class GenerateMode(Mode):
         """Show the settings and the canvas of a run, for a scene that goes on; may raise ``PluginError``."""
         profile = layers.profile_in_file(run.target)
         inputs = GenerateInputs.from_json(run.inputs)  # which has prompts that a recipe may lack
-        found = continued({**run.recipe, "prompt": inputs.prompt}, inputs.prompt, profile)
+        found = inputs_from_recipe({**run.recipe, "prompt": inputs.prompt}, inputs.prompt, profile)
         own = {
             "extent": inputs.extent,
             "negative_prompt": inputs.negative_prompt,
@@ -156,7 +156,7 @@ class GenerateMode(Mode):
         if wanted is None:
             return None
         layer, near = wanted
-        return lambda listener: regions.read(layer, near, listener.stop)
+        return lambda listener: region_features.read_regions(layer, near, listener.stop)
 
     def _read(self, found: Polygons) -> None:
         self.regions = found

@@ -79,7 +79,7 @@ class BandsPanel(QWidget):
         return chosen[:1] if len(set(chosen)) == 1 else chosen
 
     def stretch(self) -> str:
-        """Return the stretch as ``edits.Order`` has it."""
+        """Return the stretch as ``edit_request.EditRequest`` has it."""
         text = self._stretch.currentText().strip()
         return next((key for key, title in STRETCHES.items() if title == text), text)
 
@@ -90,7 +90,7 @@ class BandsPanel(QWidget):
             return "Choose three different bands for red, green and blue, or one band three times."
         if self.stretch() not in STRETCHES:
             try:
-                crops.shown_between(self.stretch(), tuple(bands or ()))
+                crops.stretch_from_text(self.stretch(), tuple(bands or ()))
             except RasterRefused as error:
                 return str(error)
         return ""

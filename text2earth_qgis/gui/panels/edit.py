@@ -1,7 +1,7 @@
 """What an edit is: raster, mask, prompt, how it joins its surroundings, and, folded away, the rest.
 
-Turns what the user set into an ``edits.Order`` and back. What can be seen without opening a file is noticed
-here; the rest is for ``edits.look_over`` and the backend to say.
+Turns what the user set into an ``EditRequest`` and back. What can be seen without opening a file is noticed
+here; the rest is for ``edit_request.preview_edit`` and the backend to say.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from text2earth_qgis.core.errors import PluginError, RasterRefused
-from text2earth_qgis.core.imagery import edits, online, rasters
+from text2earth_qgis.core.imagery import edit_request, online, rasters
 from text2earth_qgis.core.imagery.datasets import RasterFile
 from text2earth_qgis.core.wire.schemas import EditInputs, Json, Upload
 from text2earth_qgis.gui import ground
@@ -169,7 +169,7 @@ class EditPanel(QWidget):
             sentence = UNABLE
         return sentence or self.bands.missing()
 
-    def order(self) -> edits.Order:
+    def order(self) -> edit_request.EditRequest:
         """Return what is asked for, without a name for the result. Raises ``PluginError``.
 
         The file of an online layer is still to be made, of ``imagery``; the edited part of it is the result.
@@ -178,25 +178,25 @@ class EditPanel(QWidget):
         if layer is None or shapes is None:
             raise PluginError(self.missing())
         fetched = online.is_online(layer)
-        return edits.Order(
+        return edit_request.EditRequest(
             source=RasterFile(layer.name(), "", (), layer.crs(), False)
             if fetched
             else rasters.file_of(layer),
-            look=rasters.Look((1, 2, 3)) if fetched else rasters.look_of(layer),
+            displayed=rasters.DisplayedBands((1, 2, 3)) if fetched else rasters.displayed_bands(layer),
             mask=shapes,
             context=self._project.transformContext(),
             target=Path(),
-            wishes=self.wishes(),
+            options=self.wishes(),
             stretch=self.bands.stretch(),
             result="patch" if fetched else self.result.currentData(),
             project=self._project.fileName(),
             layers=(layer.id(), self.mask.layer().id()),
         )
 
-    def imagery(self) -> Optional[online.Online]:
+    def imagery(self) -> Optional[online.OnlineLayer]:
         """Return the layer to edit if it is an online one. Raises ``PluginError``."""
         layer = self.layer()
-        return online.online_of(layer) if layer is not None and online.is_online(layer) else None
+        return online.online_layer(layer) if layer is not None and online.is_online(layer) else None
 
     def gsd_wish(self) -> Optional[float]:
         """Return metres per pixel of an online layer, None if that is left to the model."""
@@ -212,7 +212,7 @@ class EditPanel(QWidget):
         )
         size = ground.size(pixel, layer.crs(), self._project.transformContext())
         if online.is_online(layer):  # it has no pixels of its own
-            size = (self.gsd_wish() or online.finest_of([self.model.card()]),)
+            size = (self.gsd_wish() or online.finest_gsd([self.model.card()]),)
         usual = FEATHER * min(size) if size else 0.0
         feather = self.feather.value() if self.feather.value() >= 0 else usual
         return Wish(shapes, self.grow.value(), feather, layer.extent(), layer.crs())

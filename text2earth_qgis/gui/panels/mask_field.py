@@ -11,7 +11,7 @@ from qgis.core import QgsVectorLayerFeatureSource
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QToolButton, QWidget
 
-from text2earth_qgis.core.imagery.masks import Shapes
+from text2earth_qgis.core.imagery.masks import MaskPolygons
 from text2earth_qgis.gui.canvas.scratch_mask import is_mask
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.panels.polygons import PolygonField
@@ -47,9 +47,9 @@ class MaskField(PolygonField):
             return f"No polygon is selected in the mask '{layer.name()}'. Select some, or take all features."
         return ""
 
-    def shapes(self) -> Optional[Shapes]:
+    def shapes(self) -> Optional[MaskPolygons]:
         """Return the mask as it is now, unsaved edits included, for any thread."""
         layer = self.layer()
         if layer is None:
             return None
-        return Shapes(layer.name(), QgsVectorLayerFeatureSource(layer), layer.crs(), self.ids())
+        return MaskPolygons(layer.name(), QgsVectorLayerFeatureSource(layer), layer.crs(), self.ids())

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from text2earth_qgis.core.imagery.edits import EditPreview
+from text2earth_qgis.core.imagery.edit_request import EditPreview
 from text2earth_qgis.core.wire.schemas import Plan
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
@@ -33,7 +33,7 @@ def plan_lines(plan: Plan) -> tuple[str, str, str]:
 
 def sight_lines(sight: EditPreview) -> tuple[str, str]:
     """Return what raster is edited, and how much of it is sent, or fetched from where."""
-    raster, cut = sight.raster, sight.cut
+    raster, cut = sight.raster, sight.crop
     return (
         f"{raster.width:,} × {raster.height:,} px · {words.gsd(*sight.pixel)} per pixel",
         sight.origin

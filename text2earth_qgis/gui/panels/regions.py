@@ -13,7 +13,7 @@ from qgis.gui import QgsFieldComboBox
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from text2earth_qgis.core.imagery import regions
+from text2earth_qgis.core.imagery import region_features
 from text2earth_qgis.core.wire.schemas import Json, Polygons
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.panels.polygons import PolygonField
@@ -67,14 +67,16 @@ class RegionsPanel(QWidget):
         self._follow()
         self.show_found(None)
 
-    def chosen(self) -> Optional[regions.Layer]:
+    def chosen(self) -> Optional[region_features.RegionLayer]:
         """Return the layer and fields that are chosen, unsaved edits included; None if no layer is."""
         layer = self.areas.layer()
         if layer is None:
             return None
         names = {name: combo.currentField() for name, combo in self.fields.items()}
         source = QgsVectorLayerFeatureSource(layer)
-        return regions.Layer(layer.name(), source, layer.crs(), layer.fields(), **names, ids=self.areas.ids())
+        return region_features.RegionLayer(
+            layer.name(), source, layer.crs(), layer.fields(), **names, ids=self.areas.ids()
+        )
 
     def kept(self) -> Optional[Polygons]:
         """Return the regions of the earlier run, if they are chosen."""
@@ -95,7 +97,7 @@ class RegionsPanel(QWidget):
     def show_found(self, found: Optional[Polygons]) -> None:
         """Say what is sent; None: nothing, or nothing yet."""
         count = words.count(len(found.geojson["features"]), "polygon") if found else ""
-        prompts = words.first_line(", ".join(regions.prompts(found)), 120) if found else ""
+        prompts = words.first_line(", ".join(region_features.prompts(found)), 120) if found else ""
         self.said.setText(f"{count}: {prompts}" if prompts else count)
         self.said.setVisible(bool(found))
         self.titled.emit(f"Regions: {count}" if found else "Regions")

@@ -15,7 +15,7 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
 from text2earth_qgis.core.crs import crs_of
-from text2earth_qgis.core.imagery import regions
+from text2earth_qgis.core.imagery import region_features
 from text2earth_qgis.core.imagery.rasters import crs_text, extent_of
 from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Json
 from text2earth_qgis.gui import ground, words
@@ -222,12 +222,14 @@ class RequestPanel(QWidget):
         """Return what the regions of the layer depend on, to be compared."""
         return self.regions.revision, self.extent.value(), self.advanced.canvas.currentData()
 
-    def wanted_regions(self) -> Optional[tuple[regions.Layer, Optional[regions.Near]]]:
+    def wanted_regions(
+        self,
+    ) -> Optional[tuple[region_features.RegionLayer, Optional[region_features.SearchArea]]]:
         """Return the layer of the regions that are to be read, and near what; None if there is none."""
         layer = self.regions.chosen()
         if layer is None:
             return None
-        near = regions.Near(*self.extent.box(), QgsProject.instance().transformContext())
+        near = region_features.SearchArea(*self.extent.box(), QgsProject.instance().transformContext())
         return layer, near if self.advanced.canvas.currentData() == "extent" else None
 
     def set_inputs(self, inputs: GenerateInputs, seed: Optional[int]) -> None:

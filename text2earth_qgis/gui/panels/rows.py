@@ -1,6 +1,6 @@
 """The rows of the list of runs: what they say, and how those that are over are painted.
 
-Turns a ``history.Run`` and, while it is under way, its ``Standing`` into words. Knows no button.
+Turns a ``history.Run`` and, while it is under way, its ``RunStatus`` into words. Knows no button.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from qgis.PyQt.QtGui import QPainter, QPalette, QTextLayout
 from qgis.PyQt.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from text2earth_qgis.core.runs.history import Run
-from text2earth_qgis.core.runs.watcher import Standing
+from text2earth_qgis.core.runs.watcher import RunStatus
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
 
@@ -32,7 +32,7 @@ class Row:
     """One line of the list: the stored run, and where it stands if it is under way."""
 
     run: Run
-    standing: Optional[Standing] = None
+    standing: Optional[RunStatus] = None
 
     @property
     def title(self) -> str:
@@ -46,7 +46,7 @@ class Row:
         return self.run.recipe.get("seed", status.seed if status else None)
 
 
-def progress_text(standing: Standing) -> str:
+def progress_text(standing: RunStatus) -> str:
     """Return what is happening to a run under way, as a phrase."""
     status = standing.status
     if status is None or status.finished:

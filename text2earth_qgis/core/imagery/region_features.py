@@ -33,7 +33,7 @@ DEGREES, LENGTHS = 9, 4  # digits after the point: a tenth of a millimetre
 AROUND = 1.0  # times the extent, on every side, in which regions of a picture of that extent alone are sent
 
 
-class Source(Protocol):
+class FeatureSource(Protocol):
     """What features come from: a snapshot of a layer, or what a toolbox parameter names."""
 
     def getFeatures(self, request: QgsFeatureRequest) -> Iterable[QgsFeature]:
@@ -41,11 +41,11 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Layer:
+class RegionLayer:
     """Polygons for any thread, and the names of their fields; ``ids`` is a selection of them."""
 
     name: str
-    source: Source
+    source: FeatureSource
     crs: QgsCoordinateReferenceSystem
     fields: QgsFields
     prompt: str
@@ -55,7 +55,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Near:
+class SearchArea:
     """Where regions are looked for: a box in a CRS, and the user's transformations."""
 
     box: QgsRectangle
@@ -74,7 +74,7 @@ class Near:
         return found if all(map(isfinite, corners)) else None
 
 
-def read(layer: Layer, near: Optional[Near], stop: Callable[[], bool]) -> Polygons:
+def read_regions(layer: RegionLayer, near: Optional[SearchArea], stop: Callable[[], bool]) -> Polygons:
     """Return the polygons of a layer as they travel: all, or those ``near`` a place.
 
     Raises ``RasterRefused`` with what to do.

@@ -1,0 +1,149 @@
+"""What an edit needs is sent: the mask, and as much of the raster around it as the backend works on.
+
+Finds where the mask lies, cuts the raster around it, sends both, and asks the backend's ``plan`` whether what
+was sent is all it works on. An extension is the same, with new land in place of a mask. What becomes of the
+part that comes back is ``assembly``'s. Any thread; no rule of the engine is here.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Optional, Union
+
+from osgeo import gdal
+
+from text2earth_qgis.core.imagery import crops, datasets, mask_raster, masks, patch
+from text2earth_qgis.core.imagery.assembly import Assembly, stamp_of
+from text2earth_qgis.core.imagery.edit_request import EditRequest, fetch_edit_models, window_size
+from text2earth_qgis.core.imagery.extension import Extension, ExtensionArea, extension_area
+from text2earth_qgis.core.tasks import Listener
+from text2earth_qgis.core.threads import pool_thread_released
+from text2earth_qgis.core.wire import calls
+from text2earth_qgis.core.wire.access import Access
+from text2earth_qgis.core.wire.schemas import Box, EditInputs, ExtendInputs, Json
+from text2earth_qgis.core.wire.transport import open_client
+from text2earth_qgis.core.wire.uploads import Uploads, uploads_of
+
+ROUNDS = 3  # crops that are tried before the largest one has to do
+
+
+@dataclass(frozen=True)
+class PreparedEdit:
+    """An edit whose files are on the backend: what is left is to run it and to put the part in its place."""
+
+    inputs: Union[EditInputs, ExtendInputs]
+    assembly: Assembly
+
+
+def prepare(access: Access, request: EditRequest, listener: Listener) -> PreparedEdit:
+    """Send what an edit needs. Raises a ``PluginError``, after what was sent is removed again."""
+    request.check()
+    with tempfile.TemporaryDirectory(prefix="text2earth-") as folder:
+        source = request.source.open()
+        patch.check_target(request.target, source)
+        crops.check_editable(source, request.source)
+        uploads = Uploads(access, open_client(access, listener), listener)
+        try:
+            ready = _send(request, source, uploads, Path(folder))
+        except BaseException:
+            uploads.keep([])
+            raise
+        uploads.keep(uploads_of(ready.inputs.to_json()))
+        return ready
+
+
+def _send(request: EditRequest, source: gdal.Dataset, uploads: Uploads, folder: Path) -> PreparedEdit:
+    """Send the mask and as much of the raster as the backend works on."""
+    grid, client, listener = datasets.grid_of(source, request.source), uploads.client, uploads.listener
+    placement = masks.MaskPlacement(grid, request.context, float(request.options.get("grow") or 0.0))
+    area: Optional[ExtensionArea] = None
+    if isinstance(request.mask, Extension):
+        area = extension_area(request.mask, source, grid, request.context, listener.stop)
+        box = area.box
+    else:
+        mask, box = _mask(request, placement, uploads, folder)
+    window = window_size(fetch_edit_models(client, request.options.get("model")))
+    stamp = stamp_of(source)
+    crop: Optional[Box] = crops.first_crop(box, window, placement.reach, grid.box)
+    if crop is None:
+        raise masks.outside_raster()
+    for turn in range(ROUNDS):
+        path = folder / f"source{turn}.tif"
+        with pool_thread_released():
+            crops.write(source, request.source, crop, path, listener.stop)
+        bands, stretch = _shown(request, source, path)
+        listener.say(
+            f"{crop.width} x {crop.height} of {grid.width} x {grid.height} pixels of '{request.source.name}' "
+            f"{'and the mask ' if area is None else ''}are sent to {calls.site(client.base_url)} "
+            f"({path.stat().st_size / 1e6:.1f} MB)."
+        )
+        options = {**request.options, "bands": bands or None, "stretch": stretch}
+        sent = uploads.send(path)
+        if area is None:
+            inputs = EditInputs(source=sent, mask=mask, **options)
+        else:
+            inputs = ExtendInputs(source=sent, extent=area.extent, fill_holes=area.fill_holes, **options)
+        with pool_thread_released():
+            recipe = client.plan(request.process, inputs.to_json()).recipe
+        wanted = crops.needed_box(recipe, crop, grid, request.context)
+        if crops.covers(crop, wanted, grid.box) or turn == ROUNDS - 1:
+            break
+        crop = crops.larger_crop(crop, wanted, window, grid.box)
+        path.unlink()
+    painted = crops.box_in_raster(recipe, recipe["grid"], crop, grid, request.context)
+    at = crop if area is None else datasets.union(crop, area.box)
+    assembly = Assembly(
+        source=request.source,
+        stamp=stamp,
+        part=request.part(),
+        result=request.result,
+        at=at,
+        changed=datasets.overlap(painted, at) or at,
+        bands=_bands(source, recipe["edit"]),
+        layer=request.layers[0],
+        mask=request.layers[1],
+        whole=None if area is None else area.whole,
+    )
+    return PreparedEdit(replace(inputs, seed=int(recipe["seed"])), assembly)
+
+
+def _mask(
+    request: EditRequest, placement: masks.MaskPlacement, uploads: Uploads, folder: Path
+) -> tuple[object, Box]:
+    """Return the mask as it travels, and where it lies in the source."""
+    path, stop = folder / "mask.tif", uploads.listener.stop
+    if not isinstance(request.mask, masks.MaskPolygons):
+        box = masks.raster_mask(request.mask, placement, path, stop)
+    else:
+        polygons, box = masks.polygons_to_send(request.mask, placement, stop)
+        if polygons is not None:
+            return polygons, box
+        box = mask_raster.write(request.mask, placement, box, path, stop)
+    return uploads.send(path), box
+
+
+def _shown(
+    request: EditRequest, source: gdal.Dataset, crop: Path
+) -> tuple[tuple[int, ...], Optional[crops.Ranges]]:
+    """Return the bands that the model sees, and the values shown black and white; none: backend's choice."""
+    asked = request.options.get("bands")
+    bands = tuple(asked) if asked else request.displayed.bands
+    wanted = request.stretch.strip().lower()
+    if wanted in ("", "displayed"):
+        return bands, crops.stretch_as_displayed(source, request.displayed, bands)
+    if wanted.replace(" ", "") in ("2-98%", "2-98"):
+        with datasets.gdal_errors(f"'{request.source.name}' cannot be read"):
+            return bands, crops.stretch_by_percentiles(crop, bands) if bands else None
+    return bands, crops.stretch_from_text(request.stretch, bands)
+
+
+def _bands(source: gdal.Dataset, recipe: Json) -> tuple[int, ...]:
+    """Return the bands of the source that its edit has."""
+    bands = range(1, source.RasterCount + 1)
+    if recipe["extra_bands"] != "drop":
+        return tuple(bands)
+    alpha = gdal.GCI_AlphaBand
+    first = [band for band in bands if source.GetRasterBand(band).GetColorInterpretation() == alpha][:1]
+    return tuple(band for band in bands if band in recipe["bands"] or band in first)

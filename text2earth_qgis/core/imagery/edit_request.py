@@ -1,0 +1,117 @@
+"""An edit or extension as the user asks for it, and what can be said of it before anything is sent.
+
+What needs the main thread has been read into an ``EditRequest`` already: all this runs in any thread. No rule
+of the engine is here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional, Sequence, Union
+
+from osgeo import gdal
+from qgis.core import QgsCoordinateTransformContext
+
+from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.imagery import crops, datasets, masks
+from text2earth_qgis.core.imagery.datasets import RasterFile, Stop
+from text2earth_qgis.core.imagery.extension import Extension
+from text2earth_qgis.core.imagery.rasters import DisplayedBands
+from text2earth_qgis.core.threads import pool_thread_released
+from text2earth_qgis.core.wire.client import Client
+from text2earth_qgis.core.wire.schemas import Box, Json
+
+WINDOW = 256  # pixels, of a backend that does not say its models' windows
+
+
+@dataclass(frozen=True)
+class EditRequest:
+    """An edit or extension as asked for: ``options`` are the inputs besides source, mask or land, stretch.
+
+    ``stretch`` is displayed, 2-98 % or numbers (see ``cuts``), ``result`` one of ``assembly.RESULTS``.
+    ``layers`` are the ids of the source's and the mask's layer in the project, to find them again.
+    """
+
+    source: RasterFile
+    displayed: DisplayedBands
+    mask: Union[masks.Mask, Extension]
+    context: QgsCoordinateTransformContext
+    target: Path
+    options: Json
+    stretch: str = "displayed"
+    result: str = "whole"
+    project: str = ""
+    layers: tuple[str, str] = ("", "")
+
+    @property
+    def process(self) -> str:
+        """The process that does it."""
+        return "extend" if isinstance(self.mask, Extension) else "edit"
+
+    def check(self) -> None:
+        """Refuse a name that does not fit the result. Raises ``PluginError``."""
+        endings = (".vrt",) if self.result == "vrt" else (".tif", ".tiff")
+        if not self.target.name.lower().endswith(endings):
+            kind = "a VRT" if self.result == "vrt" else "a GeoTIFF"
+            raise PluginError(
+                f"{self.target}: the result is {kind}, its name must end in {endings[0]}. Choose another."
+            )
+
+    def part(self) -> Path:
+        """Return where the edited part is fetched to: a free name, unless it is the result."""
+        if self.result == "patch":
+            return self.target
+        names = (f"{self.target.stem}_patch{number}.tif" for number in ("", *range(2, 1000)))
+        return next(path for path in map(self.target.with_name, names) if not path.exists())
+
+
+@dataclass(frozen=True)
+class EditPreview:
+    """What can be said of an edit before anything is sent: the ``crop`` of the raster that would be.
+
+    ``pixel`` is ground metres of a column and of a row. ``origin`` says where pixels come from that are still
+    to be fetched; empty if they are in a file.
+    """
+
+    crop: Box
+    raster: Box
+    pixel: tuple[float, float]
+    bytes: int
+    origin: str = ""
+
+
+def preview_edit(request: EditRequest, window: int, stop: Stop) -> EditPreview:
+    """Return what can be said of an edit with polygons before anything is sent; ``window`` is the model's.
+
+    Raises ``RasterRefused`` with what to do.
+    """
+    source = request.source.open()
+    crops.check_editable(source, request.source)
+    grid = datasets.grid_of(source, request.source)
+    placement = masks.MaskPlacement(grid, request.context, float(request.options.get("grow") or 0.0))
+    _polygons, box = masks.polygons_to_send(request.mask, placement, stop)
+    crop: Optional[Box] = crops.first_crop(box, window, placement.reach, grid.box)
+    if crop is None:
+        raise masks.outside_raster()
+    pixel = source.RasterCount * gdal.GetDataTypeSize(source.GetRasterBand(1).DataType) // 8
+    return EditPreview(
+        crop, grid.box, masks.ground_pixel(grid, request.context), crop.width * crop.height * pixel
+    )
+
+
+def fetch_edit_models(client: Client, model: Optional[str]) -> list[Json]:
+    """Return the cards of the models that an edit may be made by."""
+    with pool_thread_released():
+        return edit_models(client.models(), model)
+
+
+def edit_models(models: Sequence[Json], model: Optional[str]) -> list[Json]:
+    """Return those of all models' cards that an edit may be made by; ``model`` is the id of a chosen one."""
+    cards = [card for card in models if card.get("pipeline") == "inpaint"]
+    return [card for card in cards if (card.get("id") == model if model else card.get("installed"))]
+
+
+def window_size(cards: list[Json]) -> int:
+    """Return the pixels of a side of what models see at once: a first guess of what they need."""
+    return max((int(card.get("window") or WINDOW) for card in cards), default=WINDOW)

@@ -1,0 +1,63 @@
+"""The result of a finished job is fetched and becomes the file that was asked for. Any thread; may wait."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Callable, Optional
+
+from text2earth_qgis.core.errors import Cancelled, JobFailed, PluginError, unwritable
+from text2earth_qgis.core.imagery.assembly import Assembly
+from text2earth_qgis.core.runs.history import Run
+from text2earth_qgis.core.tasks import Listener
+from text2earth_qgis.core.wire.client import Client, shares
+from text2earth_qgis.core.wire.schemas import Json
+
+
+def check_writable(target: Path) -> None:
+    """Refuse a file that could not be written once it is there. Raises ``PluginError``."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise unwritable(target, error) from error
+
+
+def fetch(client: Client, run: Run, listener: Listener) -> Run:
+    """Write the result of a finished job to ``run.target``; return the run as it is then.
+
+    An edit's part is put into its source. Where that cannot be done, the part is the result: it is the run's
+    ``target``, and ``message`` says why. Raises ``Cancelled`` with nothing left behind, or a ``PluginError``
+    while the result is still on the backend.
+    """
+    if not run.assembly:
+        recipe = fetch_result(client, run.job, Path(run.target), listener.progress)
+        return replace(run, state="fetched", recipe=recipe, message="")
+    assembly = Assembly.from_json(run.assembly)
+    recipe = fetch_result(client, run.job, assembly.part, listener.part(0, 0.5).progress)
+    run = replace(run, state="fetched", recipe=recipe, message="")
+    listener.say("Writing the result")
+    try:
+        assembly.finish(Path(run.target), listener.part(0.5, 1).progress, listener.stop)
+    except Cancelled:
+        assembly.part.unlink(missing_ok=True)
+        raise
+    except PluginError as error:
+        return replace(
+            run, target=str(assembly.part), message=f"{error} The edited part is in {assembly.part}."
+        )
+    return run
+
+
+def fetch_result(
+    client: Client, job: str, path: Path, progress: Optional[Callable[[float], object]] = None
+) -> Json:
+    """Write the image of a finished job to ``path`` and return its recipe."""
+    links = client.results(job)
+    if "image" not in links:
+        raise JobFailed("The backend has no image of this job.")
+    recipe = client.fetch_json(links["recipe"].href) if "recipe" in links else {}
+    client.download(links["image"], path, shares(progress) if progress else None)
+    return recipe

@@ -1,0 +1,23 @@
+"""What the backend says of a job, in words for the user."""
+
+from __future__ import annotations
+
+from text2earth_qgis.core.errors import JobFailed
+from text2earth_qgis.core.wire.schemas import StatusInfo
+
+DENOISING = 0.95  # share of the progress bar; the download has the rest
+
+
+def raise_unless_successful(status: StatusInfo) -> None:
+    """Raise ``JobFailed`` with the reason if the job did not end well."""
+    if status.status == "failed":
+        raise JobFailed(f"The backend could not finish the job: {status.message or 'it gave no reason.'}")
+    if status.status == "dismissed":
+        raise JobFailed("The job was dismissed on the backend.")
+
+
+def status_text(status: StatusInfo) -> str:
+    """Return where a job stands, in words."""
+    if status.status == "accepted" and status.queue_position:
+        return f"Waiting, place {status.queue_position} in the queue"
+    return status.message or {"accepted": "Waiting", "running": "Running"}.get(status.status, status.status)

@@ -1,0 +1,75 @@
+"""Waiting in any thread of QGIS without stopping what else needs it: its events, its pool of threads.
+
+Knows no task, no network and no job.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import Iterator, Optional, Protocol
+
+from qgis.PyQt.QtCore import QCoreApplication, QEventLoop, QThread, QThreadPool, QTimer
+
+from text2earth_qgis.core.errors import Cancelled
+
+TICK_MS = 50  # how often a wait looks whether it was cancelled
+_lent = threading.local()  # whether the pool thread of the asking thread is
+
+
+class Feedback(Protocol):
+    """Anything that can be cancelled: a QgsFeedback, a QgsTask, a ``tasks.Listener``."""
+
+    def isCanceled(self) -> bool:
+        """Whether to stop."""
+
+
+def in_main_thread() -> bool:
+    """Whether the caller runs in the thread of the user interface."""
+    return QThread.currentThread() == QCoreApplication.instance().thread()
+
+
+def pause(seconds: float, feedback: Optional[Feedback] = None) -> None:
+    """Wait in the calling thread while its events are served; raises ``Cancelled``."""
+    end = time.monotonic() + seconds
+    with ticking() as loop:
+        while time.monotonic() < end:
+            loop.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+            if feedback is not None and feedback.isCanceled():
+                raise Cancelled("Cancelled.")
+
+
+@contextmanager
+def ticking() -> Iterator[QEventLoop]:
+    """Yield a loop whose ``processEvents`` returns every now and then, in any thread.
+
+    The timer only wakes it; nothing is connected. It is stopped here, in its own thread: the frames of an
+    exception may outlive that.
+    """
+    loop = QEventLoop()
+    tick = QTimer()
+    tick.start(TICK_MS)
+    try:
+        yield loop
+    finally:
+        tick.stop()
+
+
+@contextmanager
+def pool_thread_released() -> Iterator[None]:
+    """Lend the pool thread to others while this one waits: QGIS 3.22 renders maps in the same pool.
+
+    It is lent once, however deep: each lending more would let the pool begin one thread too many.
+    """
+    if in_main_thread() or getattr(_lent, "now", False):
+        yield
+        return
+    pool = QThreadPool.globalInstance()
+    pool.releaseThread()
+    _lent.now = True
+    try:
+        yield
+    finally:
+        _lent.now = False
+        pool.reserveThread()

@@ -1,0 +1,87 @@
+"""A backend, asked from the main thread: nothing waits, the answer comes by a call back."""
+
+from __future__ import annotations
+
+import io
+from typing import Callable, Optional, TypeVar
+
+import requests
+from qgis.PyQt.QtCore import QObject
+from qgis.PyQt.QtNetwork import QNetworkReply
+
+from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.wire import calls
+from text2earth_qgis.core.wire.access import Access
+from text2earth_qgis.core.wire.transport import TIMEOUT, open_session
+
+T = TypeVar("T")
+
+
+class Pending(QObject):
+    """A question under way; ``cancel`` drops it without an answer."""
+
+    def __init__(self, owner: AsyncClient, reply: QNetworkReply) -> None:
+        super().__init__(owner)
+        self.reply = reply
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Stop the transfer; neither callback is called."""
+        self.cancelled = True
+        self.reply.abort()
+
+
+class AsyncClient(QObject):
+    """Asks one backend from the main thread and calls back there; nothing waits."""
+
+    def __init__(self, access: Access, parent: Optional[QObject] = None) -> None:
+        super().__init__(parent)
+        self.access = access
+        self._session = open_session(access)
+        self._pending: set[Pending] = set()
+
+    def run(
+        self, call: calls.Call[T], done: Callable[[T], None], failed: Callable[[PluginError], None]
+    ) -> Optional[Pending]:
+        """Send a call; one of the callbacks follows, None if the failure was told at once."""
+        url = self.access.url
+        try:
+            url = calls.absolute(url, call.path)
+            request = self._session.prepare_request(
+                requests.Request(
+                    call.method, url, json=call.body, data=call.content, headers=dict(call.headers)
+                )
+            )
+            adapter = self._session.get_adapter(url)
+            pending = Pending(self, adapter.start(request, TIMEOUT))
+        except requests.RequestException as error:
+            failed(calls.unreachable(error, url))
+            return None
+        except PluginError as error:
+            failed(error)
+            return None
+
+        def answered() -> None:
+            self._pending.discard(pending)
+            pending.reply.deleteLater()
+            pending.deleteLater()
+            if pending.cancelled:
+                return
+            try:
+                body = bytes(pending.reply.readAll()) if pending.reply.isOpen() else b""
+                found = call.read(adapter.response(pending.reply, request, io.BytesIO(body)))
+            except requests.RequestException as error:
+                failed(calls.unreachable(error, url))
+            except PluginError as error:
+                failed(error)
+            else:
+                done(found)
+
+        self._pending.add(pending)
+        pending.reply.finished.connect(answered)
+        return pending
+
+    def close(self) -> None:
+        """Drop every question; no callback comes after this."""
+        for pending in list(self._pending):
+            pending.cancel()
