@@ -40,7 +40,7 @@ Send = Callable[[Access, EditRequest, Listener], PreparedEdit]
 class Runner(QObject):
     """Starts, follows, cancels, fetches and forgets runs, in the main thread."""
 
-    changed = pyqtSignal(object)  # Standing of a run under way
+    changed = pyqtSignal(object)  # RunStatus of a run under way
     settled = pyqtSignal(object)  # Run that is no longer under way
     finished = pyqtSignal(object)  # Run whose file is there
     failed = pyqtSignal(object, str)  # Run, sentence

@@ -49,7 +49,7 @@ class JobWatcher(QObject):
     can be started again by a new watcher: the watching failed, not the job.
     """
 
-    changed = pyqtSignal(object)  # Standing
+    changed = pyqtSignal(object)  # RunStatus
     finished = pyqtSignal(object)  # Run: its file is there
     failed = pyqtSignal(object, str)  # Run, sentence
     dismissed = pyqtSignal(object)  # Run
