@@ -1,4 +1,4 @@
-"""What one backend is made of: its settings, job store, files, supervisor, secret.
+"""What one backend is made of: its settings, models, job store, uploads, files, supervisor, secret.
 
 Built once at start and handed to the endpoints as a value; starting it starts the workers.
 """
@@ -17,6 +17,7 @@ from model_backend.api.auth import Gate
 from model_backend.jobs.files import Files
 from model_backend.jobs.store import JobStore
 from model_backend.jobs.supervisor import Supervisor
+from model_backend.jobs.uploads import Uploads
 from model_backend.models.registry import Registry
 from model_backend.settings import Settings
 
@@ -27,7 +28,9 @@ class Backend:
 
     settings: Settings
     gate: Gate
+    registry: Registry
     store: JobStore
+    uploads: Uploads
     files: Files
     supervisor: Supervisor
     signer: Signer
@@ -40,11 +43,13 @@ class Backend:
         """
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         gate = Gate.of(settings)
-        Registry(settings).default()
+        registry = Registry(settings)
+        registry.default()
         signer = Signer(_secret(settings.data_dir / "secret"), salt="result", digest_method=hashlib.sha256)
         files = Files(settings.data_dir)
-        store = JobStore.open(settings.data_dir, durable=True)
-        return cls(settings, gate, store, files, Supervisor(settings, store, files), signer)
+        store, uploads = JobStore.open(settings.data_dir, durable=True), Uploads(settings)
+        supervisor = Supervisor(settings, store, files, uploads)
+        return cls(settings, gate, registry, store, uploads, files, supervisor, signer)
 
     def close(self) -> None:
         """End the workers and close the store; unfinished jobs stay queued."""

@@ -17,7 +17,6 @@ from model_backend.api.backend import Backend
 from model_backend.api.openapi import OPENAPI_TYPE, document
 from model_backend.api.status import poll_headers, read_filter, read_page, status_info
 from model_backend.jobs.rows import Job
-from model_backend.models.registry import Registry
 from model_backend.processes.base import Process
 
 _SPEC = "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/"
@@ -83,7 +82,7 @@ def api(base: Base) -> Response:
 @_get("/healthz")
 def healthz(backend: TheBackend) -> dict[str, Any]:
     """Say how the backend is; needs no token."""
-    entry = Registry(backend.settings).default()
+    entry = backend.registry.default()
     known = backend.store.profiles.of(entry.card.id)
     return {
         "status": "ok" if backend.supervisor.alive() else "starting",
@@ -99,7 +98,7 @@ def healthz(backend: TheBackend) -> dict[str, Any]:
 @_get("/models")
 def models(backend: TheBackend) -> dict[str, Any]:
     """List the models a request may name."""
-    registry = Registry(backend.settings)
+    registry = backend.registry
     default = registry.default().card.id
     fields = {"id", "title", "pipeline", "gsd", "levels", "words", "licence", "licence_url", "non_commercial"}
     fields |= {"attribution", "sampler", "steps", "guidance"}

@@ -47,7 +47,7 @@ TheBackend = Annotated[Backend, Depends(_backend)]
 @router.post("/uploads")
 async def begin(request: Request, backend: TheBackend) -> Response:
     """Take a whole file, or begin one that comes in pieces."""
-    uploads, owner = Uploads(backend.settings), request.state.owner
+    uploads, owner = backend.uploads, request.state.owner
     given = request.headers.get("content-range")
     announced = _range(given)[2] if given else int(request.headers.get("content-length", 0))
     _check_length(announced, backend.settings.max_upload)
@@ -66,7 +66,7 @@ async def begin(request: Request, backend: TheBackend) -> Response:
 @router.put("/uploads/{upload}")
 async def resume(upload: str, request: Request, backend: TheBackend) -> Response:
     """Take the next bytes of a file; with the last ones, check it."""
-    uploads, owner = Uploads(backend.settings), request.state.owner
+    uploads, owner = backend.uploads, request.state.owner
     state = await run_in_threadpool(uploads.state, owner, upload)
     first, last, length = _range(request.headers.get("content-range", ""))
     if state.facts is not None and length == state.length:
@@ -86,13 +86,13 @@ async def resume(upload: str, request: Request, backend: TheBackend) -> Response
 @router.api_route("/uploads/{upload}", methods=["GET", "HEAD"])
 def look(upload: str, request: Request, backend: TheBackend) -> dict[str, Any]:
     """Say how far an upload is."""
-    return Uploads(backend.settings).state(request.state.owner, upload).to_dict()
+    return backend.uploads.state(request.state.owner, upload).to_dict()
 
 
 @router.delete("/uploads/{upload}")
 def remove(upload: str, request: Request, backend: TheBackend) -> Response:
     """Remove an upload; again and again with the same outcome."""
-    Uploads(backend.settings).remove(request.state.owner, upload)
+    backend.uploads.remove(request.state.owner, upload)
     return Response(status_code=204)
 
 

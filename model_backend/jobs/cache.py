@@ -26,8 +26,8 @@ if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
 class ModelCache:
     """Models of one device by id, within ``Settings.model_memory_gb``."""
 
-    def __init__(self, settings: Settings, device: str, store: JobStore) -> None:
-        self._settings, self._device, self._store = settings, device, store
+    def __init__(self, settings: Settings, device: str, store: JobStore, registry: Registry) -> None:
+        self._settings, self._device, self._store, self._registry = settings, device, store, registry
         self._loaded: OrderedDict[str, tuple[Model, int]] = OrderedDict()
         self._scene: tuple[Request, Scene] | None = None
         #: The block that the scene goes on with; earlier ones' latents are partly forgotten.
@@ -35,7 +35,7 @@ class ModelCache:
 
     def default(self) -> Model:
         """Return the default model, loaded."""
-        return self._load(Registry(self._settings).default())
+        return self._load(self._registry.default())
 
     def has(self, model: str, revision: str) -> bool:
         """Say whether a model is loaded in that revision."""
@@ -79,7 +79,7 @@ class ModelCache:
         self._store.profiles.record(model, self._device, profile.to_dict(), rate)
 
     def _entry(self, model: str, revision: str) -> Entry:
-        entry = Registry(self._settings).get(model)
+        entry = self._registry.get(model)
         if entry.card.revision_or_hash != revision:
             raise ModelUnavailable(f"The model {model} was replaced since the job was sent; send it again.")
         return entry

@@ -54,11 +54,11 @@ class DeviceWorker:
 class Supervisor:
     """Starts workers, restarts dead ones, kills those that ignore a cancel, removes what has expired."""
 
-    def __init__(self, settings: Settings, store: JobStore, files: Files) -> None:
+    def __init__(self, settings: Settings, store: JobStore, files: Files, uploads: Uploads) -> None:
         self._settings = settings
         self._store = store
         self._files = files
-        self._uploads = Uploads(settings)
+        self._uploads = uploads
         self._workers = [DeviceWorker(device.strip()) for device in settings.device.split(",")]
         self._lock = threading.Lock()  # of the workers' processes
         self._look = threading.Event()

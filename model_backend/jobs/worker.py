@@ -29,6 +29,7 @@ from model_backend.jobs.context import JobContext
 from model_backend.jobs.files import Files
 from model_backend.jobs.rows import Claim
 from model_backend.jobs.store import JobStore
+from model_backend.models.registry import Registry
 from model_backend.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -125,7 +126,7 @@ class Worker:
         self._settings = settings
         self._store = JobStore.open(settings.data_dir)
         self._files = Files(settings.data_dir)
-        self._cache = ModelCache(settings, device, self._store)
+        self._cache = ModelCache(settings, device, self._store, Registry(settings))
         self._wake = threading.Event()
         self._last: Claim | None = None
         self._excluded: set[str] = set()  # variants that another worker makes on another profile

@@ -8,9 +8,13 @@ torch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 from model_backend.errors import ModelUnavailable
 from model_backend.models.card import CARD_FILE, FileSum, ModelCard, read_card
@@ -101,31 +105,42 @@ class Entry:
         return read_schedule(self.require())
 
 
+@dataclass(frozen=True)
+class _Models:
+    """What was found at one time: models by id, those that cannot be read, the default one's id."""
+
+    entries: dict[str, Entry]
+    broken: dict[str, ModelUnavailable]
+    default_id: str
+
+
 class Registry:
-    """The models of one backend, as they were when it was made."""
+    """The models of one backend; one that comes, changes or goes is noticed at the next question."""
 
     def __init__(self, settings: Settings) -> None:
-        """Read all cards. A broken model folder is reported only when that model is asked for."""
-        self._entries = {card.id: Entry(card, None) for card in KNOWN}
-        self._broken: dict[str, ModelUnavailable] = {}
-        for place in (*BUNDLED, models_dir(settings)):
-            for index in sorted(place.glob("*/model_index.json")):
-                if not index.parent.name.startswith("."):
-                    self._add(index.parent)
-        self.default_id = settings.model
-        if _is_folder(settings.model):
-            entry = Entry(read_card(Path(settings.model)), Path(settings.model))
-            self._entries[entry.card.id] = entry
-            self.default_id = entry.card.id
+        """Read all cards; ModelUnavailable if the folder that was set as the default model is none."""
+        self._settings = settings
+        self._lock = Lock()
+        self._found: tuple[frozenset[_Stamp], _Models] | None = None
+        self._models()
+
+    @property
+    def default_id(self) -> str:
+        """The id of the default model, which may not be installed."""
+        return self._models().default_id
 
     def get(self, model_id: str) -> Entry:
-        """Return a model by id, installed or not; ModelUnavailable if there is none of that id."""
-        if model_id in self._broken:
-            raise self._broken[model_id]
-        if model_id not in self._entries:
-            known = ", ".join(sorted(self._entries))
+        """Return a model by id, installed or not.
+
+        Raises ModelUnavailable if there is none of that id, or its folder is broken.
+        """
+        models = self._models()
+        if model_id in models.broken:
+            raise models.broken[model_id]
+        if model_id not in models.entries:
+            known = ", ".join(sorted(models.entries))
             raise ModelUnavailable(f"There is no model {model_id!r} here. Known models: {known}.")
-        return self._entries[model_id]
+        return models.entries[model_id]
 
     def default(self) -> Entry:
         """Return the model that is used where a request names none."""
@@ -133,18 +148,66 @@ class Registry:
 
     def all(self) -> list[Entry]:
         """Return all models, by id."""
-        return [self._entries[model_id] for model_id in sorted(self._entries)]
+        entries = self._models().entries
+        return [entries[model_id] for model_id in sorted(entries)]
 
-    def _add(self, folder: Path) -> None:
-        try:
-            card = read_card(folder)
-        except ModelUnavailable as error:
-            self._broken[folder.name] = error
-            return
-        # A folder in the models directory is addressed by its name, so that two copies cannot hide each
-        # other.
-        card = card if card.id == folder.name else card.model_copy(update={"id": folder.name})
-        self._entries[card.id] = Entry(card, folder)
+    def _models(self) -> _Models:
+        """Return what is there now: read anew only if a file of a model is another than before."""
+        with self._lock:
+            default = _default_folder(self._settings)
+            folders = [*_folders(self._settings), *([default] if default else [])]
+            stamps = frozenset(stamp for folder in folders for stamp in _stamps(folder))
+            if self._found is None or self._found[0] != stamps:
+                self._found = stamps, _read(self._settings)
+            return self._found[1]
+
+
+_Stamp = tuple[str, int, int]  # path, size in bytes, time of the last change in nanoseconds
+
+
+def _folders(settings: Settings) -> list[Path]:
+    """Return the folders that are models: later ones hide earlier ones of the same name."""
+    places = (*BUNDLED, models_dir(settings))
+    indices = [index for place in places for index in sorted(place.glob("*/model_index.json"))]
+    return [index.parent for index in indices if not index.parent.name.startswith(".")]
+
+
+def _default_folder(settings: Settings) -> Path | None:
+    """Return the folder that was set as the default model; None: it was set by its id."""
+    return Path(settings.model) if _is_folder(settings.model) else None
+
+
+def _stamps(folder: Path) -> Iterator[_Stamp]:
+    for where, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(where, name)
+            with suppress(FileNotFoundError):  # it goes as we look
+                stat = os.stat(path)
+                yield path, stat.st_size, stat.st_mtime_ns
+
+
+def _read(settings: Settings) -> _Models:
+    """Read all cards. A broken model folder is reported only when that model is asked for."""
+    models = _Models({card.id: Entry(card, None) for card in KNOWN}, {}, settings.model)
+    for folder in _folders(settings):
+        _add(folder, models)
+    default = _default_folder(settings)
+    if default is None:
+        return models
+    entry = Entry(read_card(default), default)
+    models.entries[entry.card.id] = entry
+    return replace(models, default_id=entry.card.id)
+
+
+def _add(folder: Path, models: _Models) -> None:
+    try:
+        card = read_card(folder)
+    except ModelUnavailable as error:
+        models.broken[folder.name] = error
+        return
+    # A folder in the models directory is addressed by its name, so that two copies cannot hide each other.
+    card = card if card.id == folder.name else card.model_copy(update={"id": folder.name})
+    models.entries[card.id] = Entry(card, folder)
 
 
 def models_dir(settings: Settings) -> Path:

@@ -18,6 +18,7 @@ from model_backend.jobs.files import Files
 from model_backend.jobs.rows import RequestedOutputs, Submission
 from model_backend.jobs.store import JobStore
 from model_backend.jobs.supervisor import Supervisor
+from model_backend.jobs.uploads import Uploads
 from model_backend.jobs.worker import POLL
 from model_backend.settings import Settings
 from tests.backend.conftest import NO_MODEL
@@ -71,6 +72,10 @@ def worker(folder: Path) -> subprocess.Popen[bytes]:
     return process
 
 
+def supervise(settings: Settings, store: JobStore) -> Supervisor:
+    return Supervisor(settings, store, Files(settings.data_dir), Uploads(settings))
+
+
 def put(store: JobStore, pause: int) -> str:
     requested, inputs = RequestedOutputs(), {"message": "", "pause": pause}
     submission = Submission("ada", "echo", "d", inputs, requested, totals=(10 * pause + 1,))
@@ -110,7 +115,7 @@ def test_a_worker_that_dies_at_once_is_not_restarted_in_haste(
     script.write_text(f"#!/bin/sh\ndate +%s.%N >> {starts}\nexit 1\n")
     script.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(script))
-    supervisor = Supervisor(Settings(data_dir=tmp_path), store, Files(tmp_path))
+    supervisor = supervise(Settings(data_dir=tmp_path), store)
     supervisor.start()
     until(lambda: starts.exists() and len(starts.read_text().splitlines()) >= 4)
     supervisor.stop()
@@ -123,7 +128,7 @@ def test_a_worker_that_dies_at_once_is_not_restarted_in_haste(
 def test_the_supervisor_outlives_a_store_that_fails(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """As with a full disk: rounds fail for a while, then go on."""
     broken = JobStore.open(tmp_path)
-    supervisor = Supervisor(Settings(data_dir=tmp_path, model="text2earth"), broken, Files(tmp_path))
+    supervisor = supervise(Settings(data_dir=tmp_path, model="text2earth"), broken)
     supervisor.start()
     first = put(broken, pause=0)
     until(

@@ -19,9 +19,10 @@ from model_backend.jobs.files import Files
 from model_backend.jobs.rows import RequestedOutputs, Submission
 from model_backend.jobs.store import JobStore
 from model_backend.jobs.worker import BlockReporter
+from model_backend.models.registry import Registry
 from model_backend.settings import Settings
 from tests.backend.conftest import NO_MODEL
-from tests.support.backend_process import Server, finished, status_in, submit, until
+from tests.support.backend_process import Server, execute, finished, status_in, submit, until
 from tests.support.interruption import Diary
 
 
@@ -111,13 +112,23 @@ def test_a_model_that_was_replaced_is_not_used(
     assert "replaced" in info["message"]
 
 
+def test_a_model_that_comes_while_the_backend_runs_is_used(
+    several: Server, client: httpx.Client, tiny: Path, scene: dict[str, Any]
+) -> None:
+    late = scene | {"model": "late"}
+    assert "no model 'late'" in execute(client, "generate", late).text
+    install(tiny, several.data_dir, "late")
+    assert "late" in [model["id"] for model in client.get("/models").json()["models"] if model["installed"]]
+    assert finished(client, submit(client, "generate", late))["status"] == "successful"
+
+
 def test_models_beyond_the_memory_budget_are_forgotten(tiny: Path, tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         install(tiny, tmp_path, name)
     size = sum(path.stat().st_size for path in tiny.rglob("*.safetensors"))
     settings = Settings(data_dir=tmp_path, model="a", model_memory_gb=2.5 * size / 1e9, threads=1)
     store = JobStore.open(tmp_path)
-    cache = ModelCache(settings, "cpu", store)
+    cache = ModelCache(settings, "cpu", store, Registry(settings))
     revision = cache.default().card.revision_or_hash
     assert cache.get("a", revision) is cache.get("a", revision)
     cache.get("b", revision)

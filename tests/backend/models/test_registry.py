@@ -60,6 +60,22 @@ def test_installed_and_bundled_models_are_found(tiny: Path, tmp_path: Path, noth
     assert found.default().schedule.steps_offset == 1
 
 
+def test_a_model_that_comes_changes_or_goes_is_noticed(tiny: Path, tmp_path: Path):
+    known = registry(tmp_path)
+    with pytest.raises(ModelUnavailable, match="no model 'pulled'"):
+        known.get("pulled")
+    folder = Path(shutil.copytree(tiny, tmp_path / "data" / "models" / "pulled"))
+    entry = known.get("pulled")
+    assert entry.folder == folder
+    assert known.get("pulled") is entry, "nothing is read anew where nothing changed"
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
+    assert known.get("pulled").card.revision_or_hash != entry.card.revision_or_hash
+    shutil.rmtree(folder)
+    with pytest.raises(ModelUnavailable, match="no model 'pulled'"):
+        known.get("pulled")
+
+
 def test_a_folder_can_be_the_default_model(tiny: Path, tmp_path: Path):
     entry = registry(tmp_path, str(tiny)).default()
     assert (entry.card.id, entry.folder) == ("tiny", tiny)
