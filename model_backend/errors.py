@@ -23,6 +23,8 @@ these into ``application/problem+json``, RFC 7807). Messages are sentences that 
 
 from __future__ import annotations
 
+from typing import Self
+
 _OGC = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/"
 
 
@@ -56,6 +58,14 @@ class InvalidInput(BackendError):
         self.field = field
         self.value = value
         self.allowed = allowed
+
+    def named(self, field: str) -> Self:
+        """Return the same refusal of another field: the one that the caller sent."""
+        return type(self)(field, str(self), value=self.value, allowed=self.allowed)
+
+    def within(self, parent: str) -> Self:
+        """Return the same refusal of a member of ``parent``: of inputs that are an input themselves."""
+        return self.named(f"{parent}.{self.field}")
 
     def problem(self) -> dict[str, object]:
         """Return the RFC 7807 members plus ``field``, ``value`` (shortened) and ``allowed``."""

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import binascii
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -20,16 +21,14 @@ from starlette.concurrency import run_in_threadpool
 from model_backend.api.backend import Backend
 from model_backend.api.results import render
 from model_backend.api.status import poll_headers, status_info
-from model_backend.api.uploads import stored
+from model_backend.api.uploads import as_upload
 from model_backend.api.wire import digest, loads
 from model_backend.errors import BackendError, InvalidInput
+from model_backend.jobs.answers import JSON, answer, plan_context
 from model_backend.jobs.rows import Job, RequestedOutputs, Result, Submission
-from model_backend.jobs.uploads import Uploads
-from model_backend.jobs.values import JSON, STEPS_PER_SECOND, answer, known_of, pause_of
-from model_backend.models.registry import Registry
-from model_backend.processes import edit, extend, generate
-from model_backend.processes.base import Process
-from model_backend.schemas import EditInputs, ExtendInputs, GenerateInputs, Value
+from model_backend.processes.base import PlanContext, Process
+from model_backend.processes.values import ValueProcess
+from model_backend.schemas import Value
 
 KEY_LENGTH = 255
 
@@ -57,13 +56,9 @@ def read(process: Process[Any], body: bytes) -> Execution:
     return Execution(process, inputs, requested, digest(process.id, inputs, outputs, response))
 
 
-def wants_async(process: Process[Any], prefer: list[str]) -> bool:
-    """Negotiate the execution mode: async if preferred, or if the process knows nothing else."""
-    return not process.sync or "respond-async" in _tokens(prefer)
-
-
-def _tokens(prefer: list[str]) -> set[str]:
-    return {token.strip().lower() for header in prefer for token in header.split(",")}
+def _prefers_async(prefer: list[str]) -> bool:
+    """Say whether the Prefer headers ask for a job."""
+    return "respond-async" in {token.strip().lower() for header in prefer for token in header.split(",")}
 
 
 def _check_media_type(given: str) -> None:
@@ -86,21 +81,24 @@ async def respond(backend: Backend, base: str, request: Request, process: Proces
     _check_media_type(request.headers.get("content-type", JSON))
     key = idempotency_key(request.headers.get("idempotency-key"))
     execution = await run_in_threadpool(read, process, await request.body())
-    prefer = request.headers.getlist("prefer")
-    if not wants_async(process, prefer):
-        return render(backend, base, "", execution.requested, await wait(backend, owner, execution))
+    prefers_async = _prefers_async(request.headers.getlist("prefer"))
+    if isinstance(process, ValueProcess) and not prefers_async:
+        results = await wait(backend, owner, process, execution)
+        return render(backend, base, "", execution.requested, results)
     job = await run_in_threadpool(submit, backend, owner, execution, key)
     info = await run_in_threadpool(status_info, backend, base, job)
-    applied = {"Preference-Applied": "respond-async"} if "respond-async" in _tokens(prefer) else {}
+    applied = {"Preference-Applied": "respond-async"} if prefers_async else {}
     headers = {"Location": f"{base}/jobs/{job.id}", **applied, **poll_headers(info)}
     return JSONResponse(info, 201, headers)
 
 
-async def wait(backend: Backend, owner: str, execution: Execution) -> list[Result]:
+async def wait(
+    backend: Backend, owner: str, process: ValueProcess[Any], execution: Execution
+) -> list[Result]:
     """Execute while the caller waits and return the outputs."""
     inputs = await run_in_threadpool(_parse, backend, owner, execution)
-    await asyncio.sleep(pause_of(inputs))
-    return await run_in_threadpool(answer, inputs, backend.settings, backend.store, owner)
+    await asyncio.sleep(process.pause(inputs))
+    return await run_in_threadpool(lambda: answer(process, inputs, _plan_context(backend, owner)))
 
 
 def submit(backend: Backend, owner: str, execution: Execution, key: str | None) -> Job:
@@ -128,43 +126,28 @@ def dismiss(backend: Backend, owner: str, job: str) -> Job:
 def _submission(
     backend: Backend, owner: str, execution: Execution, inputs: Value, key: str | None
 ) -> Submission:
-    totals: tuple[int, ...] = (1 + STEPS_PER_SECOND * pause_of(inputs),)
-    rate: float | None = 1 / STEPS_PER_SECOND
-    plan = None
-    registry = Registry(backend.settings)
-    if isinstance(inputs, GenerateInputs):
-        profile, rate = known_of(inputs.model, registry, backend.store)
-        plan = generate.plan(inputs, registry, backend.settings, rate, profile)
-    elif isinstance(inputs, EditInputs | ExtendInputs):
-        rate = known_of(inputs.model, registry, backend.store)[1]
-        files = Uploads(backend.settings).files_of(owner, inputs)
-        if isinstance(inputs, EditInputs):
-            plan = edit.plan(inputs, files, registry, backend.settings, rate)
-        else:
-            plan = extend.plan(inputs, files, registry, backend.settings, rate)
-    layout = None
-    if plan is not None:
-        registry.get(plan.recipe.model).require()
-        totals = (plan.evaluations // plan.variants,)
-        if isinstance(inputs, GenerateInputs):
-            totals, layout = generate.blocks(plan, registry), generate.layout_seconds(plan)
+    work = execution.process.workload(inputs, _plan_context(backend, owner))
     return Submission(
         owner=owner,
         process=execution.process.id,
         digest=execution.digest,
         inputs=inputs.model_dump(mode="json"),
         requested=execution.requested,
-        totals=totals,
-        variants=plan.variants if plan else 1,
-        layout=layout,
-        plan=plan,
-        rate=rate,
+        totals=work.blocks,
+        variants=work.variants,
+        layout=work.join_seconds,
+        plan=work.plan,
+        rate=work.unit_seconds,
         key=key,
     )
 
 
+def _plan_context(backend: Backend, owner: str) -> PlanContext:
+    return plan_context(backend.settings, backend.store, owner)
+
+
 def _parse(backend: Backend, owner: str, execution: Execution) -> Value:
-    given = stored(backend, owner, execution.process.id, execution.inputs)
+    given = execution.process.with_uploads(execution.inputs, partial(as_upload, backend, owner))
     inputs = {name: _fetched(backend, owner, name, value) for name, value in given.items()}
     parsed: Value = execution.process.parse(inputs)
     return parsed

@@ -31,7 +31,6 @@ from model_backend.jobs.uploads import Uploads
 
 _RANGE = re.compile(r"bytes (?:(\d{1,15})-(\d{1,15})|\*)/(\d{1,15})")
 _RULE = "bytes FIRST-LAST/LENGTH, or bytes */LENGTH without a body"
-_RASTERS = {"edit": ("source", "mask"), "extend": ("source",)}  # inputs that may be rasters
 
 router = APIRouter()
 
@@ -96,21 +95,12 @@ def remove(upload: str, request: Request, backend: TheBackend) -> Response:
     return Response(status_code=204)
 
 
-def stored(backend: Backend, owner: str, process: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Return the inputs of a request with every raster that they name as ``{"upload": id}``.
+def as_upload(backend: Backend, owner: str, name: str, value: object) -> object:
+    """Return the raster that an input names as ``{"upload": id}``; anything else is left for the process.
 
     Rasters may be uploads, links to uploads and results of the caller's own jobs, ``data:`` URIs, or base64.
     Raises InvalidInput.
     """
-    planned = inputs.get("process")
-    if process == "plan" and isinstance(planned, str) and isinstance(inputs.get("inputs"), dict):
-        return inputs | {"inputs": stored(backend, owner, planned, inputs["inputs"])}
-    names = [name for name in _RASTERS.get(process, ()) if name in inputs]
-    return inputs | {name: _stored(backend, owner, name, inputs[name]) for name in names}
-
-
-def _stored(backend: Backend, owner: str, name: str, value: object) -> object:
-    """Return a raster as an upload; anything else is left for the process to understand or refuse."""
     if isinstance(value, dict) and isinstance(value.get("value"), str):
         value = value["value"]
     uploads = Uploads(backend.settings)
@@ -127,8 +117,7 @@ def _stored(backend: Backend, owner: str, name: str, value: object) -> object:
         detail = f"`{name}` is no GeoTIFF in base64."
         raise InvalidInput(name, detail, allowed="a GeoTIFF in base64, or an upload") from None
     except InvalidInput as error:
-        error.field = name
-        raise
+        raise error.named(name) from None
 
 
 def _linked(backend: Backend, owner: str, href: str, uploads: Uploads) -> str:

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from model_backend.jobs.answers import plan_context
 from model_backend.jobs.cache import ModelCache
 from model_backend.jobs.rows import Claim, Result
 from model_backend.jobs.store import JobStore
-from model_backend.processes.common import COG
+from model_backend.processes.base import PlanContext
+from model_backend.processes.imagery import COG
 from model_backend.raster import provenance
 from model_backend.schemas import Plan, Recipe
 from model_backend.settings import Settings
@@ -59,6 +61,10 @@ class JobContext:
     cache: ModelCache
     reporter: Reporter
     folder: Path
+
+    def plan_context(self, claim: Claim) -> PlanContext:
+        """Return what the plan of a claimed job depends on here."""
+        return plan_context(self.settings, self.store, self.store.queue.owner(claim.job))
 
 
 def loaded(recipe: Recipe, context: JobContext) -> Model:
@@ -106,8 +112,8 @@ def origin(
 
 
 @dataclass(frozen=True)
-class Names:
-    """Names of a variant's outputs and files: ``image``, then ``image_2``, ..."""
+class VariantFiles:
+    """Names and records of a variant's outputs and files: ``image``, then ``image_2``, ..."""
 
     claim: Claim
     folder: Path

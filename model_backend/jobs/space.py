@@ -1,7 +1,7 @@
 """Disk space: found out before an hour of work, not after it.
 
 Free bytes are no promise: a quota, a limit on file sizes or a folder that became read-only shows when bytes
-are really taken. So a story takes what it will write, and gives it back at once. Knows folders; no rows.
+are really taken. So a handler takes what it will write, and gives it back at once. Knows folders; no rows.
 """
 
 from __future__ import annotations

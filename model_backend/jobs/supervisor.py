@@ -20,6 +20,7 @@ import time
 import uuid
 from dataclasses import dataclass
 
+from model_backend import processes
 from model_backend.jobs.files import Files
 from model_backend.jobs.store import JobStore
 from model_backend.jobs.uploads import Uploads
@@ -142,6 +143,7 @@ class Supervisor:
         order = {
             "worker": worker.name,
             "device": worker.device,
+            "processes": processes.registered(),
             "settings": self._settings.model_copy(update={"threads": self._threads()}).model_dump(
                 mode="json"
             ),

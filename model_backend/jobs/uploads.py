@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from model_backend.errors import InvalidInput, NoSuchUpload, StorageFull
-from model_backend.processes.edit import Files, Painting
+from model_backend.processes.base import StoredRaster
 from model_backend.raster.upload_check import check
-from model_backend.schemas import EditInputs, Upload
+from model_backend.schemas import Upload
 from model_backend.settings import Settings
 
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -118,14 +118,8 @@ class Uploads:
         for ending in (".json", ".part", ".made", ".tif"):
             self._path(owner, upload, ending).unlink(missing_ok=True)
 
-    def files_of(self, owner: str, inputs: Painting) -> Files:
-        """Return the stored rasters that inputs name, and keep them a while longer; raises InvalidInput."""
-        source, digest = self._raster(owner, inputs.source, "source")
-        mask = inputs.mask if isinstance(inputs, EditInputs) else None
-        picture = self._raster(owner, mask, "mask")[0] if isinstance(mask, Upload) else None
-        return Files(source, digest, picture)
-
-    def _raster(self, owner: str, named: Upload, field: str) -> tuple[Path, str]:
+    def raster(self, owner: str, field: str, named: Upload) -> StoredRaster:
+        """Return the raster that an input names, and keep it a while longer; raises InvalidInput."""
         try:
             state = self.state(owner, named.upload)
         except NoSuchUpload as error:
@@ -135,7 +129,7 @@ class Uploads:
             raise InvalidInput(f"{field}.upload", detail, value=named.upload)
         path = self._path(owner, named.upload, ".tif")
         os.utime(path)
-        return path, str(state.facts["sha256"])
+        return StoredRaster(path, str(state.facts["sha256"]))
 
     def sweep(self, in_use: Callable[[str], bool]) -> None:
         """Remove uploads that nobody touched for long; ``in_use`` says whether a job still needs an id."""

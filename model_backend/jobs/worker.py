@@ -1,7 +1,7 @@
 """A worker process: claims blocks, one at a time, has them made, and tells the store how they go.
 
 Started by the supervisor as ``python -m model_backend.jobs.worker`` with one JSON line on standard input.
-Knows claims, leases and cancels; how a block is made, the handler of its process knows (``scenes``). The only
+Knows claims, leases and cancels; what a block is made of, its handler knows (``handlers``). The only
 place that catches every exception: whatever happens to a job, its owner gets a sentence and the worker lives.
 """
 
@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model_backend import processes
 from model_backend.errors import BackendError, Cancelled, Declined, ModelUnavailable
-from model_backend.jobs import scenes, space
+from model_backend.jobs import handlers, space
 from model_backend.jobs.cache import ModelCache
 from model_backend.jobs.context import JobContext
 from model_backend.jobs.files import Files
@@ -176,7 +177,7 @@ class Worker:
         try:
             with LeaseKeeper(store, claim, settings.lease_seconds):
                 context = JobContext(settings, store, self._cache, reporter, self._files.attempt(claim))
-                results = scenes.STORIES[claim.process](claim, context)
+                results = handlers.run(processes.get(claim.process), claim, context)
                 store.claims.finish(claim, results, reporter.notes)
             if claim.part is None:
                 self._files.forget_blocks(store)
@@ -219,6 +220,8 @@ def main() -> None:
     """Run as the supervisor's child."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s:     worker: %(message)s")
     order = json.loads(sys.stdin.buffer.readline())
+    for module in order["processes"]:
+        processes.register(module)
     worker = Worker(order["worker"], order["device"], Settings(**order["settings"]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which then lets us go
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=worker.leave).start())

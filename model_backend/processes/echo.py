@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from model_backend.processes.base import Process
+from model_backend.processes.base import PlanContext
+from model_backend.processes.values import ValueProcess
 from model_backend.schemas import EchoInputs
 
-PROCESS = Process(
-    id="echo",
-    title="Echo",
-    text="Answers its inputs, after a pause if one is asked for. Needs no model.",
-    inputs=EchoInputs,
-    outputs={
+
+class Echo(ValueProcess[EchoInputs]):
+    """Answers its inputs, after a pause if one is asked for."""
+
+    id = "echo"
+    title = "Echo"
+    text = "Answers its inputs, after a pause if one is asked for. Needs no model."
+    keywords = ("test",)
+    inputs = EchoInputs
+    outputs = {
         "message": {"title": "Message", "schema": {"type": "string"}},
         "pause": {"title": "Pause", "description": "Seconds.", "schema": {"type": "integer"}},
-    },
-    sync=True,
-    keywords=("test",),
-)
+    }
+
+    def pause(self, inputs: EchoInputs) -> int:
+        """Return the pause that was asked for."""
+        return inputs.pause
+
+    def answer(self, inputs: EchoInputs, context: PlanContext) -> dict[str, Any]:
+        """Return the inputs."""
+        return {"message": inputs.message, "pause": inputs.pause}
 
 
-def run(inputs: EchoInputs) -> dict[str, Any]:
-    """Return the outputs by name. The pause is the caller's to keep: nothing sleeps in here."""
-    return {"message": inputs.message, "pause": inputs.pause}
+PROCESS = Echo()

@@ -1,4 +1,4 @@
-"""The process ``extend``: a raster continued over more land. Its inputs become a plan here.
+"""The process ``extend``: a raster continued over more land. Says which pixels, from the extent.
 
 The same as an edit on a larger grid: what is painted are the pixels beyond the raster and, in the extent,
 those of it that have no value. All others stay as they are, to the byte. Reads the values of no pixel but
@@ -16,17 +16,14 @@ from numpy.typing import NDArray
 
 from model_backend.errors import InvalidInput
 from model_backend.models.card import ModelCard
-from model_backend.models.registry import Registry
-from model_backend.processes.base import Process
-from model_backend.processes.common import check_prompts, outputs
-from model_backend.processes.edit import Files, Kind, Ready, check_pixels, model_of, priced, settle
+from model_backend.processes.base import PlanContext
+from model_backend.processes.painting import PaintingProcess, Prepared, Target
 from model_backend.raster import ground
 from model_backend.raster.crs import parse_reference
 from model_backend.raster.grids import cut, grow, overlap, union
-from model_backend.raster.source import Source, describe, read_known
+from model_backend.raster.source import Source, read_known
 from model_backend.raster.working import choose
-from model_backend.schemas import Box, ExtendInputs, Extent, Plan
-from model_backend.settings import Settings
+from model_backend.schemas import Box, ExtendInputs, Extent, Polygons
 
 # New land begins as the tone of the land around it under noise, which hides all shapes but leaves the model
 # some of the tone: from noise alone, flat land differs from its neighbours by far more than they differ.
@@ -35,65 +32,60 @@ _LOOK = 1024  # pixels of a side of the pieces in which holes are looked for
 _NEAR = 1e-3  # pixels by which an extent may miss a pixel's edge and still mean it
 _FARTHEST = 2**31  # pixels from the raster: beyond, an extent is nowhere near it
 
-EXTEND = Kind(
-    "extend",
-    "extent",
-    "new land",
-    "Extend the raster by less, or one side at a time: each result can be extended.",
-)
 
-PROCESS = Process(
-    id="extend",
-    title="Extend imagery",
-    text="Continues a raster over more land from a prompt. The pixels that it has stay as they are.",
-    inputs=ExtendInputs,
-    outputs=outputs(),
-    sync=False,
-    keywords=("outpainting", "synthetic imagery", "diffusion", "COG"),
-)
+class Extend(PaintingProcess[ExtendInputs]):
+    """Paints what lies beyond a raster, as an edit of a larger grid."""
 
+    id = "extend"
+    title = "Extend imagery"
+    text = "Continues a raster over more land from a prompt. The pixels that it has stay as they are."
+    keywords = ("outpainting", "synthetic imagery", "diffusion", "COG")
+    inputs = ExtendInputs
+    result_title = "Extended imagery"
+    field = "extent"
+    noun = "new land"
+    advice = "Extend the raster by less, or one side at a time: each result can be extended."
+    other_bands = ("drop",)
 
-def prepare(inputs: ExtendInputs, files: Files, card: ModelCard, limits: Settings) -> Ready:
-    """Return what an extension comes to. Raises InvalidInput, which says what to do, and TooLarge."""
-    source = describe(files.source, inputs.bands)
-    extent = _pixels_of(inputs.extent, source)
-    if overlap(grow(extent, 1), source.held) is None:
-        detail = (
-            "The extent does not touch the raster, so there is nothing to continue. Draw it so that it "
-            "overlaps the raster, or check its CRS."
-        )
-        raise InvalidInput("extent.bbox", detail, value=inputs.extent.bbox, allowed="an extent at the raster")
-    source = replace(source, room=union(source.held, extent))
-    at = _needed(source, extent, inputs.fill_holes)
-    check_pixels(at, EXTEND, limits)
-    paint = _unknown(source, at, extent if inputs.fill_holes else None)
-    try:
-        work = choose(source, at, card)
-        ready = settle(inputs, EXTEND, (work, at, paint, 0.0), card, limits)
-    except InvalidInput as error:
-        error.field = error.field.replace("mask", "extent")
-        raise
-    _check_surroundings(ready, inputs)
-    return ready
+    def strength(self, inputs: ExtendInputs) -> float:
+        """Return a strength that leaves new land the tone of its surroundings."""
+        return _STRENGTH
 
+    def regions(self, inputs: ExtendInputs) -> Polygons | None:
+        """Return the regions that were asked for."""
+        return inputs.regions
 
-def plan(
-    inputs: ExtendInputs, files: Files, registry: Registry, limits: Settings, rate: float | None
-) -> Plan:
-    """Return what ``inputs`` come to; ``rate`` is the measured seconds per UNet evaluation, if any.
+    def target(self, inputs: ExtendInputs, source: Source, card: ModelCard, context: PlanContext) -> Target:
+        """Return the pixels of the extent without a value, and those of the box around both beyond it."""
+        extent = _pixels_of(inputs.extent, source)
+        if overlap(grow(extent, 1), source.held) is None:
+            detail = (
+                "The extent does not touch the raster, so there is nothing to continue. Draw it so that it "
+                "overlaps the raster, or check its CRS."
+            )
+            raise InvalidInput(
+                "extent.bbox", detail, value=inputs.extent.bbox, allowed="an extent at the raster"
+            )
+        source = replace(source, room=union(source.held, extent))
+        at = _needed(source, extent, inputs.fill_holes)
+        self.check_pixels(at, context.limits)
+        paint = _unknown(source, at, extent if inputs.fill_holes else None)
+        return Target(choose(source, at, card), at, paint, feather=0.0, new_land=True)
 
-    Raises InvalidInput (a field is wrong), TooLarge (above a limit) and ModelUnavailable.
-    """
-    check_prompts(inputs.prompt, inputs.negative_prompt, limits)
-    entry = model_of(inputs, registry)
-    ready = prepare(inputs, files, entry.card, limits)
-    return priced(inputs, EXTEND, files, ready, entry, limits, rate, _STRENGTH)
+    def prepare(self, inputs: ExtendInputs, card: ModelCard, context: PlanContext) -> Prepared:
+        """Return all that painting needs; there has to be something to continue."""
+        prepared = super().prepare(inputs, card, context)
+        _check_surroundings(prepared, inputs)
+        return prepared
 
 
-def _check_surroundings(ready: Ready, inputs: ExtendInputs) -> None:
+PROCESS = Extend()
+
+
+def _check_surroundings(prepared: Prepared, inputs: ExtendInputs) -> None:
     """Refuse land around which the raster has no value: there would be nothing to continue."""
-    near = ready.work.needs(ready.canvas)
-    if ready.source.all_known or (near is not None and read_known(ready.source, near).any()):
+    near = prepared.work.needs(prepared.canvas)
+    if prepared.source.all_known or (near is not None and read_known(prepared.source, near).any()):
         return
     detail = (
         "The raster has no values near the new land, so there is nothing to continue. Draw the extent over "

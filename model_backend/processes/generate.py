@@ -16,9 +16,10 @@ from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
 from model_backend.models.card import ModelCard
 from model_backend.models.identity import digest
 from model_backend.models.registry import Entry, Registry
-from model_backend.processes import regions
-from model_backend.processes.base import Process
-from model_backend.processes.common import check_prompts, first_seed, licence, outputs, unknown_words
+from model_backend.processes import region_inputs
+from model_backend.processes.base import PlanContext
+from model_backend.processes.imagery import ImageryProcess, check_evaluations, licence, recipe_of
+from model_backend.processes.prompts import check_prompts, unknown_words
 from model_backend.raster.frame import Placement, place
 from model_backend.schemas import Box, GenerateInputs, Plan, Recipe
 from model_backend.settings import Settings
@@ -27,82 +28,83 @@ _PREVIEW_BYTES = 2 * 1024 * 1024  # the thumbnails of the blocks among them
 _FILE_OVERHEAD = 64 * 1024
 _OVERVIEWS = 1 / 3  # of the pixels of a file, and once more as long as they are made
 _INCOMPRESSIBLE = 1.01  # what compression may add to pixels that are noise
-_LAYOUT_SECONDS = 1e-7  # per pixel, to join blocks to a file: measured on two cores
+_JOIN_SECONDS = 1e-7  # per pixel, to join blocks to a file: measured on two cores
 
 
-PROCESS = Process(
-    id="generate",
-    title="Generate imagery",
-    text="Makes synthetic overhead imagery of an extent from a prompt, as a georeferenced layer.",
-    inputs=GenerateInputs,
-    outputs=outputs(),
-    sync=False,
-    keywords=("synthetic imagery", "diffusion", "COG"),
-)
+class Generate(ImageryProcess[GenerateInputs]):
+    """Makes imagery of an extent, block by block."""
+
+    id = "generate"
+    title = "Generate imagery"
+    text = "Makes synthetic overhead imagery of an extent from a prompt, as a georeferenced layer."
+    keywords = ("synthetic imagery", "diffusion", "COG")
+    inputs = GenerateInputs
+    handler = "model_backend.jobs.handlers.scenes:run"
+
+    def plan(self, inputs: GenerateInputs, context: PlanContext) -> Plan:
+        """Return what inputs come to; nothing is read and nothing allocated."""
+        limits = context.limits
+        check_prompts(inputs.prompt, inputs.negative_prompt, limits)
+        entry = _model(inputs, context.registry)
+        card = entry.card
+        placement = _placement(inputs, card)
+        _check_pixels(placement.grid, "extent.bbox", limits)
+        _check_pixels(
+            Box(col=0, row=0, width=placement.width, height=placement.height), "extent.bbox", limits
+        )
+        canvas = _canvas(inputs, placement, card, limits)
+        regions = region_inputs.read(inputs.regions, placement.frame, limits)
+        recipe = recipe_of(
+            inputs,
+            card,
+            frame=placement.frame,
+            grid=placement.grid,
+            canvas="ground" if canvas is None else canvas,
+            level=placement.level,
+            resampled=placement.output,
+            regions=regions.on(canvas, card),
+        )
+        count = cost.count(recipe, card, entry.schedule)
+        evaluations = count.evaluations * inputs.variants
+        check_evaluations(evaluations, _longest(inputs), limits)
+        return Plan(
+            recipe=recipe,
+            variants=inputs.variants,
+            crs=placement.crs,
+            crs_name=placement.crs_name,
+            width=placement.width,
+            height=placement.height,
+            transform=list(placement.transform),
+            bbox=list(placement.bbox),
+            gsd=placement.gsd,
+            level=placement.level,
+            windows=count.windows,
+            window_evaluations=round(count.mean, 3),
+            evaluations=evaluations,
+            seconds=context.seconds(card.id, evaluations),
+            bytes=_bytes(placement) * inputs.variants,
+            warnings=[
+                *placement.warnings,
+                *_price(recipe, entry, count.evaluations),
+                *_apart(inputs, card, canvas, context.profile(card.id)),
+                *unknown_words(inputs.prompt, card),
+                *regions.warnings(recipe.grid, card),
+                *licence(card),
+            ],
+        )
+
+    def blocks(self, plan: Plan, entry: Entry) -> tuple[int, ...]:
+        """Return the evaluations of the blocks that a scene is cut into."""
+        return tuple(
+            count.evaluations for count in cost.count_blocks(plan.recipe, entry.card, entry.schedule)
+        )
+
+    def join_seconds(self, plan: Plan) -> float:
+        """Return the time of the join, which grows with the pixels of the file."""
+        return plan.width * plan.height * _JOIN_SECONDS
 
 
-def plan(
-    inputs: GenerateInputs,
-    registry: Registry,
-    limits: Settings,
-    rate: float | None,
-    profile: Mapping[str, Any] | None = None,
-) -> Plan:
-    """Return what ``inputs`` come to; ``rate`` is the measured seconds per UNet evaluation, if any.
-
-    ``profile`` is that of the model as last loaded here, if it ever was.
-    Raises InvalidInput (a field is wrong), TooLarge (above a limit) and ModelUnavailable.
-    """
-    check_prompts(inputs.prompt, inputs.negative_prompt, limits)
-    entry = _model(inputs, registry)
-    card = entry.card
-    placement = _placement(inputs, card)
-    _check_pixels(placement.grid, "extent.bbox", limits)
-    _check_pixels(Box(col=0, row=0, width=placement.width, height=placement.height), "extent.bbox", limits)
-    canvas = _canvas(inputs, placement, card, limits)
-    asked = regions.read(inputs.regions, placement.frame, limits)
-    recipe = _recipe(inputs, card, placement, canvas, asked)
-    count = cost.count(recipe, card, entry.schedule)
-    evaluations = count.evaluations * inputs.variants
-    _check_evaluations(evaluations, inputs, limits)
-    price = _price(recipe, entry, count.evaluations)
-    return Plan(
-        recipe=recipe,
-        variants=inputs.variants,
-        crs=placement.crs,
-        crs_name=placement.crs_name,
-        width=placement.width,
-        height=placement.height,
-        transform=list(placement.transform),
-        bbox=list(placement.bbox),
-        gsd=placement.gsd,
-        level=placement.level,
-        windows=count.windows,
-        window_evaluations=round(count.mean, 3),
-        evaluations=evaluations,
-        seconds=None if rate is None else round(evaluations * rate, 1),
-        bytes=_bytes(placement) * inputs.variants,
-        warnings=[
-            *placement.warnings,
-            *price,
-            *_apart(inputs, card, canvas, profile),
-            *unknown_words(inputs.prompt, card),
-            *asked.warnings(recipe.grid, card),
-            *licence(card),
-        ],
-    )
-
-
-def blocks(plan: Plan, registry: Registry) -> tuple[int, ...]:
-    """Return the UNet evaluations of every block of a variant, in order."""
-    entry = registry.get(plan.recipe.model)
-    counts = cost.count_blocks(plan.recipe, entry.card, entry.schedule)
-    return tuple(count.evaluations for count in counts)
-
-
-def layout_seconds(plan: Plan) -> float:
-    """Return about how long it takes to join the blocks of a variant."""
-    return plan.width * plan.height * _LAYOUT_SECONDS
+PROCESS = Generate()
 
 
 def block_bytes(box: Box) -> int:
@@ -173,14 +175,9 @@ def _check_pixels(box: Box, field: str, limits: Settings) -> None:
         raise TooLarge(field, detail, value=size, allowed=rule)
 
 
-def _check_evaluations(evaluations: int, inputs: GenerateInputs, limits: Settings) -> None:
-    """Refuse a job of more UNet evaluations than this server runs, naming what makes it so long."""
-    if evaluations <= limits.max_evaluations:
-        return
-    rule = f"at most {limits.max_evaluations:,} evaluations"
-    field = "canvas" if inputs.canvas == "ground" else "variants" if inputs.variants > 1 else "extent.bbox"
-    detail = f"The job takes {evaluations:,} evaluations of the model; this server runs {rule}."
-    raise TooLarge(field, detail, value=evaluations, allowed=rule)
+def _longest(inputs: GenerateInputs) -> str:
+    """Return the field that makes a job the longest."""
+    return "canvas" if inputs.canvas == "ground" else "variants" if inputs.variants > 1 else "extent.bbox"
 
 
 def _canvas(inputs: GenerateInputs, placement: Placement, card: ModelCard, limits: Settings) -> Box | None:
@@ -215,30 +212,6 @@ def _contains(outer: Box, inner: Box) -> bool:
         and outer.row <= inner.row
         and inner.col + inner.width <= outer.col + outer.width
         and inner.row + inner.height <= outer.row + outer.height
-    )
-
-
-def _recipe(
-    inputs: GenerateInputs, card: ModelCard, placement: Placement, canvas: Box | None, asked: regions.Asked
-) -> Recipe:
-    """Return the recipe of the first variant, with every default filled in."""
-    sampler = inputs.sampler or card.sampler
-    seed = first_seed(inputs.seed, inputs.variants)
-    return Recipe(
-        model=card.id,
-        revision=card.revision_or_hash,
-        prompt=inputs.prompt,
-        negative_prompt=inputs.negative_prompt,
-        frame=placement.frame,
-        grid=placement.grid,
-        canvas="ground" if canvas is None else canvas,
-        level=placement.level,
-        seed=seed,
-        steps=inputs.steps or card.steps[sampler],
-        sampler=sampler,
-        guidance=card.guidance if inputs.guidance is None else inputs.guidance,
-        resampled=placement.output,
-        regions=asked.on(canvas, card),
     )
 
 

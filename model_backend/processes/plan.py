@@ -2,50 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from model_backend.errors import InvalidInput
-from model_backend.models.registry import Registry
-from model_backend.processes import edit, extend, generate
-from model_backend.processes.base import Process
+from model_backend.processes.base import PlanContext
 from model_backend.processes.describe import model_schema
+from model_backend.processes.imagery import ImageryProcess
+from model_backend.processes.values import ValueProcess
 from model_backend.schemas import Plan, PlanInputs
-from model_backend.settings import Settings
-
-PROCESS = Process(
-    id="plan",
-    title="Plan",
-    text="Says what a request would give and cost: grid, GSD, windows, time, disk, warnings.",
-    inputs=PlanInputs,
-    outputs={"plan": {"title": "Plan", "schema": model_schema(Plan)}},
-    sync=True,
-    keywords=("cost", "grid"),
-)
 
 
-def run(
-    inputs: PlanInputs,
-    registry: Registry,
-    limits: Settings,
-    rate: float | None,
-    files: Callable[[edit.Painting], edit.Files],
-    profile: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return the outputs by name: ``plan``, a Plan as JSON; ``files`` finds the rasters that are named.
+class PlanProcess(ValueProcess[PlanInputs]):
+    """Answers the plan of one of the processes ``planned``; fields that are wrong lie in ``inputs``."""
 
-    Raises what the other process's own ``plan`` raises, the fields named from the inputs of this process.
-    """
-    try:
-        if inputs.process == "edit":
-            wanted = edit.PROCESS.parse(inputs.inputs)
-            plan = edit.plan(wanted, files(wanted), registry, limits, rate)
-        elif inputs.process == "extend":
-            more = extend.PROCESS.parse(inputs.inputs)
-            plan = extend.plan(more, files(more), registry, limits, rate)
-        else:
-            plan = generate.plan(generate.PROCESS.parse(inputs.inputs), registry, limits, rate, profile)
-    except InvalidInput as error:
-        error.field = f"inputs.{error.field}"
-        raise
-    return {"plan": plan.model_dump(mode="json")}
+    id = "plan"
+    title = "Plan"
+    text = "Says what a request would give and cost: grid, GSD, windows, time, disk, warnings."
+    keywords = ("cost", "grid")
+    inputs = PlanInputs
+    outputs = {"plan": {"title": "Plan", "schema": model_schema(Plan)}}
+
+    def __init__(self, planned: Iterable[ImageryProcess[Any]]) -> None:
+        self._planned = {process.id: process for process in planned}
+
+    def with_uploads(
+        self, inputs: Mapping[str, Any], upload: Callable[[str, object], object]
+    ) -> dict[str, Any]:
+        """Do so for the inputs of the other process."""
+        process, given = self._planned.get(str(inputs.get("process"))), inputs.get("inputs")
+        if process is None or not isinstance(given, dict):  # refused when they are parsed
+            return dict(inputs)
+        try:
+            return {**inputs, "inputs": process.with_uploads(given, upload)}
+        except InvalidInput as error:
+            raise error.within("inputs") from None
+
+    def answer(self, inputs: PlanInputs, context: PlanContext) -> dict[str, Any]:
+        """Return the output ``plan``, a Plan as JSON; raises what the other process's own ``plan`` raises."""
+        process = self._planned[inputs.process]
+        try:
+            plan = process.plan(process.parse(inputs.inputs), context)
+        except InvalidInput as error:
+            raise error.within("inputs") from None
+        return {"plan": plan.model_dump(mode="json")}

@@ -13,15 +13,17 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from model_backend.engine.editing.edit import View
-from model_backend.jobs import edits
+from model_backend.jobs.handlers import painting
 from model_backend.models.loader import Model
-from model_backend.models.registry import Registry
 from model_backend.processes import edit, extend
+from model_backend.processes.painting import Prepared
+from model_backend.raster.grids import cut
 from model_backend.raster.patch import Patch, write_edit
 from model_backend.raster.provenance import Provenance
 from model_backend.raster.upload_check import rewrite
 from model_backend.schemas import Plan
 from model_backend.settings import Settings
+from tests.support.planning import plan_context
 from tests.support.tiny_models import Watcher
 
 MADE = Provenance("Tiny", "Apache-2.0", "", "profile", False, datetime(2026, 1, 1, tzinfo=UTC))
@@ -93,7 +95,7 @@ class Quiet:
         pass
 
 
-Paint = Callable[[edit.Ready], View]
+Paint = Callable[[Prepared], View]
 
 
 class Editor:
@@ -102,7 +104,7 @@ class Editor:
     def __init__(self, model: Model, folder: Path, work: Path) -> None:
         self._model, self._folder, self._work = model, folder, work
         self.limits = Settings(model=str(folder))
-        self.ready: edit.Ready
+        self.prepared: Prepared
 
     def run(
         self, path: Path, mask: dict[str, Any], crs: str, paint: Paint | None = None, **inputs: Any
@@ -111,7 +113,7 @@ class Editor:
         stored, out = self._work / "stored.tif", self._work / "out.tif"
         rewrite(path, stored, 1 << 30)
         patch, plan = self.work(stored, mask, crs, paint, **inputs)
-        write_edit(out, self.ready.source, patch, plan, plan.recipe, MADE)
+        write_edit(out, self.prepared.source, patch, plan, plan.recipe, MADE)
         return out
 
     def work(
@@ -122,16 +124,16 @@ class Editor:
         wanted = edit.PROCESS.parse(
             {"source": {"upload": "0" * 32}, "mask": {"geojson": mask, "crs": crs}, **given}
         )
-        files = edit.Files(stored, "0" * 64, None)
-        plan = edit.plan(wanted, files, Registry(self.limits), self.limits, None)
-        ready = self.ready = edit.prepare(wanted, files, self._model.card, self.limits)
+        context = plan_context(self.limits, rasters={"source": stored})
+        plan = edit.PROCESS.plan(wanted, context)
+        prepared = self.prepared = edit.PROCESS.prepare(wanted, self._model.card, context)
         if paint is not None:
-            view = paint(ready)
+            view = paint(prepared)
         else:
             watch = Watcher()
-            view = edits.painter(self._model, plan.recipe, ready).view(watch)
+            view = painting.painter(self._model, plan.recipe, prepared).view(watch)
             assert watch.steps[-1] == (plan.evaluations, plan.evaluations)
-        return edits.join(ready, view, plan.recipe, Quiet()), plan
+        return painting.join(prepared, view, plan.recipe, Quiet()), plan
 
     def extend(
         self, path: Path, bbox: list[float], crs: str, paint: Paint | None = None, **inputs: Any
@@ -142,19 +144,23 @@ class Editor:
         given = {"prompt": "a lake", "seed": 1, "steps": 1, **inputs}
         extent = {"bbox": bbox, "crs": crs}
         wanted = extend.PROCESS.parse({"source": {"upload": "0" * 32}, "extent": extent, **given})
-        files = edit.Files(stored, "0" * 64, None)
-        plan = extend.plan(wanted, files, Registry(self.limits), self.limits, None)
-        ready = self.ready = extend.prepare(wanted, files, self._model.card, self.limits)
-        view = paint(ready) if paint else edits.painter(self._model, plan.recipe, ready).view(Watcher())
-        write_edit(out, ready.source, edits.join(ready, view, plan.recipe, Quiet()), plan, plan.recipe, MADE)
+        context = plan_context(self.limits, rasters={"source": stored})
+        plan = extend.PROCESS.plan(wanted, context)
+        prepared = self.prepared = extend.PROCESS.prepare(wanted, self._model.card, context)
+        view = (
+            paint(prepared) if paint else painting.painter(self._model, plan.recipe, prepared).view(Watcher())
+        )
+        write_edit(
+            out, prepared.source, painting.join(prepared, view, plan.recipe, Quiet()), plan, plan.recipe, MADE
+        )
         return out
 
     @property
     def mask(self) -> NDArray[np.bool_]:
         """The mask of the last edit over the whole raster."""
-        box = self.ready.source.box
+        box = self.prepared.source.box
         out = np.zeros((box.height, box.width), np.bool_)
-        out[edit.cut(self.ready.at, self.ready.source.box)] = self.ready.paint
+        out[cut(self.prepared.at, self.prepared.source.box)] = self.prepared.paint
         return out
 
 

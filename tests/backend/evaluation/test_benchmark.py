@@ -29,12 +29,11 @@ from model_backend.engine.scene import Request, Scene
 from model_backend.evaluation import lattices, metrics
 from model_backend.evaluation.metrics import Lines
 from model_backend.models.card import EngineParameters, read_card
-from model_backend.models.registry import Registry
-from model_backend.processes import generate
 from model_backend.raster.provenance import Provenance
 from model_backend.schemas import Box
 from model_backend.settings import Settings
 from tests.backend.raster.test_writer import write_pixels
+from tests.support.planning import planned
 from tests.support.tiny_models import build_tiny
 
 CPU = torch.device("cpu")
@@ -296,9 +295,7 @@ class TestReport:
         settings = Settings(data_dir=tmp_path, model=str(tiny))
         extent = {"bbox": [500003, 5200001, 500203, 5200151], "crs": "EPSG:32632"}
         inputs = {"prompt": "a lake", "extent": extent, "gsd": 1.0, "seed": 1}
-        plan = generate.plan(
-            generate.GenerateInputs.model_validate(inputs), Registry(settings), settings, None
-        )
+        plan = planned("generate", inputs, settings)
         grid, canvas = plan.recipe.grid, plan.recipe.canvas
         assert isinstance(canvas, Box)
         made = Provenance("Tiny", "none", "", "profile", False, datetime(2026, 1, 2, tzinfo=UTC))

@@ -60,34 +60,28 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 PROGRAM = """
 import json, resource, sys
 from pathlib import Path
-from model_backend.jobs.rows import Submission, RequestedOutputs
 from model_backend.jobs.worker import Worker
-from model_backend.models.registry import Registry
-from model_backend.processes import generate
 from model_backend.settings import Settings
+from tests.support.submissions import submission
 
 folder, model, length = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 folder.mkdir()
 settings = Settings(data_dir=folder, model=model, device="cpu", max_pixels=10**8)
-worker, registry = Worker("w", "cpu", settings), Registry(settings)
+worker = Worker("w", "cpu", settings)
 box = [500_000, 5_200_000, 500_000 + 2048, 5_200_000 + length]
-inputs = generate.PROCESS.parse({
+inputs = {
     "prompt": "", "extent": {"bbox": box, "crs": "EPSG:32632"}, "gsd": 1, "seed": 1, "steps": 2,
     "sampler": "euler", "guidance": 1,
-})
-plan = generate.plan(inputs, registry, settings, None)
-job = worker._store.queue.submit(
-    Submission("ada", "generate", "d", inputs.model_dump(mode="json"), RequestedOutputs(),
-        generate.blocks(plan, registry), plan.variants, generate.layout_seconds(plan), plan),
-    max_jobs=1, free=10**12,
-)
+}
+queued = submission(settings, "generate", inputs)
+job = worker._store.queue.submit(queued, max_jobs=1, free=10**12)
 last, claims = None, 0
 while last := worker._store.claims.take("w", 60, 3, last):
     worker.work_on(last)
     claims += 1
 done = worker._store.queue.job("ada", job.id)
 print(json.dumps({
-    "status": done.status, "message": done.message, "claims": claims, "reserved": plan.bytes,
+    "status": done.status, "message": done.message, "claims": claims, "reserved": queued.bytes,
     "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
 }))
 """

@@ -16,10 +16,10 @@ from model_backend.engine.scene import Request, Scene
 from model_backend.errors import InvalidInput
 from model_backend.models.identity import digest
 from model_backend.models.registry import Registry
-from model_backend.processes import generate
 from model_backend.schemas import Plan, Recipe
 from model_backend.settings import Settings
 from tests.support.backend_process import Server, finished, submit
+from tests.support.planning import planned as planned_by
 from tests.support.tiny_models import Watcher, build_tiny, load_tiny
 
 METRES = {"bbox": [500_000.3, 5_200_000.0, 500_064.3, 5_200_064.0], "crs": "EPSG:32632"}
@@ -41,7 +41,7 @@ def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 def planned(folder: Path, inputs: dict[str, Any], profile: dict[str, Any] | None = None) -> Plan:
     limits = Settings(model=str(folder))
     given = {"prompt": "a lake", "seed": 7, "steps": 2, **inputs}
-    return generate.plan(generate.PROCESS.parse(given), Registry(limits), limits, None, profile)
+    return planned_by("generate", given, limits, profile=profile)
 
 
 def joins(recipe: Recipe, profile: str | None = None, **changes: Any) -> dict[str, Any]:

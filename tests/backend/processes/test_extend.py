@@ -138,8 +138,8 @@ def test_the_same_land_whatever_the_extent(editor: Editor, tmp_path: Path) -> No
     recipes = []
     for more in (10, 40):
         editor.extend(path, *around(path, more, 0, 0, 0))
-        recipes.append(editor.ready.work.frame)
-        assert editor.ready.at.col == -more
+        recipes.append(editor.prepared.work.frame)
+        assert editor.prepared.at.col == -more
     assert recipes[0] == recipes[1]
 
 
@@ -192,9 +192,9 @@ def test_a_far_side_costs_nothing(editor: Editor, tmp_path: Path) -> None:
         with rasterio.open(path, "w", **size, **place, tiled=True, compress="deflate") as file:
             file.write(np.random.default_rng(0).integers(1, 255, (1, 128, width), np.uint8))
         editor.extend(path, [499990.0, 5199872.0, 500032.0, 5200000.0], UTM)
-        ready = editor.ready
-        counts.append((ready.canvas.width, ready.canvas.height, ready.at.width))
-        assert ready.join.width == 32 + 8
+        prepared = editor.prepared
+        counts.append((prepared.canvas.width, prepared.canvas.height, prepared.at.width))
+        assert prepared.join.width == 32 + 8
     assert counts[0] == counts[1]
 
 

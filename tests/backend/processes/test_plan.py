@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
+from model_backend import processes
 from model_backend.engine import cost, lattice
 from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
 from model_backend.models.card import read_card
 from model_backend.models.registry import Registry
-from model_backend.processes import generate, plan
-from model_backend.processes.edit import Files
-from model_backend.schemas import Box, EditInputs, Plan, PlanInputs, Recipe
+from model_backend.schemas import Box, Plan, PlanInputs, Recipe
 from model_backend.settings import Settings
+from tests.support.planning import plan_context
+from tests.support.planning import planned as planned_by
 
 METRES = {"bbox": [500_000.0, 5_200_000.0, 500_064.0, 5_200_064.0], "crs": "EPSG:32632"}
 GOOD: dict[str, Any] = {"prompt": "a lake", "extent": METRES, "gsd": 1.0, "seed": 7}
@@ -41,9 +42,7 @@ def planned(limits: Settings, registry: Registry) -> Any:
     """Plan inputs, with limits changed."""
 
     def run(inputs: dict[str, Any], rate: float | None = None, **changed: Any) -> Plan:
-        return generate.plan(
-            generate.PROCESS.parse(inputs), registry, limits.model_copy(update=changed), rate
-        )
+        return planned_by("generate", inputs, limits.model_copy(update=changed), rate, registry=registry)
 
     return run
 
@@ -150,8 +149,7 @@ def test_words_the_model_never_saw_and_its_licence(tiny: Path, tmp_path: Path) -
     limits = Settings(data_dir=tmp_path, model=str(folder))
 
     def warnings(prompt: str) -> list[str]:
-        inputs = generate.PROCESS.parse(GOOD | {"prompt": prompt})
-        return generate.plan(inputs, Registry(limits), limits, None).warnings
+        return planned_by("generate", GOOD | {"prompt": prompt}, limits).warnings
 
     licence = f"{card.title} is not for commercial use: research."
     assert warnings("a LAKE") == [licence]
@@ -221,12 +219,9 @@ def test_huge_requests_allocate_nothing(planned: Any) -> None:
     assert peak < 3_000_000
 
 
-def no_files(_: EditInputs) -> Files:
-    raise AssertionError("a scene has no files")
-
-
-def test_the_process_plan_answers_json(registry: Registry, limits: Settings) -> None:
-    answer = plan.run(PlanInputs(process="generate", inputs=GOOD), registry, limits, 0.1, no_files)
+def test_the_process_plan_answers_json(limits: Settings) -> None:
+    process, context = processes.get("plan"), plan_context(limits, 0.1)
+    answer = process.answer(PlanInputs(process="generate", inputs=GOOD), context)
     assert set(answer) == {"plan"}
     Plan.model_validate(answer["plan"])
     for inputs, field in (
@@ -235,7 +230,7 @@ def test_the_process_plan_answers_json(registry: Registry, limits: Settings) -> 
         ({}, "inputs.prompt"),
     ):
         with pytest.raises(InvalidInput) as caught:
-            plan.run(PlanInputs(process="generate", inputs=inputs), registry, limits, None, no_files)
+            process.answer(PlanInputs(process="generate", inputs=inputs), context)
         assert caught.value.field == field
 
 
@@ -244,11 +239,12 @@ def test_planning_needs_no_torch(tiny: Path) -> None:
 import sys
 from pathlib import Path
 from model_backend.models.registry import Registry
-from model_backend.processes import generate
+from model_backend.processes.base import PlanContext
+from model_backend.processes.generate import PROCESS
 from model_backend.settings import Settings
 limits = Settings(model={str(tiny)!r})
-inputs = generate.PROCESS.parse({GOOD!r})
-assert generate.plan(inputs, Registry(limits), limits, None).windows
+context = PlanContext(Registry(limits), limits, lambda model: None, None)
+assert PROCESS.plan(PROCESS.parse({GOOD!r}), context).windows
 print(sorted({{"torch", "diffusers", "transformers"}} & set(sys.modules)))
 """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

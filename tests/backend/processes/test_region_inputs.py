@@ -14,14 +14,16 @@ import pyproj
 import pytest
 import rasterio
 
+from model_backend import processes
 from model_backend.engine.diffusion.prompt_field import Prompt, PromptField
 from model_backend.engine.lattice import Layout
 from model_backend.errors import InvalidInput, TooLarge
 from model_backend.models.registry import Registry
-from model_backend.processes import generate, plan
 from model_backend.schemas import REGION_UNITS, Plan, PlanInputs, Recipe
 from model_backend.settings import Settings
 from tests.support.backend_process import execute, finished, submit
+from tests.support.planning import plan_context
+from tests.support.planning import planned as planned_by
 
 METRES = {"bbox": [500_000.0, 5_200_000.0, 500_200.0, 5_200_200.0], "crs": "EPSG:32632"}
 GOOD: dict[str, Any] = {"prompt": "a desert", "extent": METRES, "gsd": 1.0, "seed": 7}
@@ -45,7 +47,7 @@ def planned(limits: Settings) -> Any:
         )
         asked = GOOD | {"regions": {"geojson": geojson, "crs": crs}} | (inputs or {})
         changes = limits.model_copy(update=changed)
-        return generate.plan(generate.PROCESS.parse(asked), Registry(limits), changes, 0.1)
+        return planned_by("generate", asked, changes, 0.1)
 
     return run
 
@@ -102,7 +104,7 @@ class TestOrder:
         assert len(made.recipe.regions[0].rings) == 3
 
     def test_no_regions_leave_no_trace(self, planned: Any, limits: Settings) -> None:
-        plain = generate.plan(generate.PROCESS.parse(GOOD), Registry(limits), limits, 0.1)
+        plain = planned_by("generate", GOOD, limits, 0.1)
         assert "regions" not in plain.recipe.canonical()
         assert plain.window_evaluations == 2
         far = planned([feature("a lake", square(10_000, 10_000, 50), id=7)])
@@ -279,12 +281,8 @@ def test_unknown_words_name_their_regions(planned: Any) -> None:
 def test_the_process_plan_names_the_field_from_its_own_inputs(limits: Settings) -> None:
     inputs = GOOD | {"regions": {"geojson": {"type": "FeatureCollection", "features": [feature("a", BOW)]}}}
     with pytest.raises(InvalidInput) as caught:
-        plan.run(PlanInputs(process="generate", inputs=inputs), Registry(limits), limits, None, no_files)
+        processes.get("plan").answer(PlanInputs(process="generate", inputs=inputs), plan_context(limits))
     assert caught.value.field == "inputs.regions.geojson.features.0.geometry"
-
-
-def no_files(_: Any) -> Any:
-    raise AssertionError("a scene has no files")
 
 
 def test_many_detailed_regions_are_planned_in_a_moment(planned: Any) -> None:

@@ -17,7 +17,8 @@ from rasterio.enums import ColorInterp
 
 from model_backend.engine.editing.edit import View
 from model_backend.errors import InvalidInput
-from model_backend.processes import edit
+from model_backend.processes.painting import Prepared
+from model_backend.raster.source import read
 from tests.support.editing import GRIDS, NODATA, Editor, differences, facts, polygon, rich_scene
 
 
@@ -67,10 +68,10 @@ def strokes(draw: st.DrawFn) -> list[tuple[float, float]]:
     return [(x0 + dx, y0 + dy), (x1 + dx, y1 + dy), (x1 - dx, y1 - dy), (x0 - dx, y0 - dy)]
 
 
-def stripes(ready: edit.Ready) -> View:
+def stripes(prepared: Prepared) -> View:
     """A quick stand-in for the model: few colours, none of them the scene's."""
-    bands = np.arange(ready.canvas.width) // 8 % 2 * np.array([0.9, 0.3, 0.6])[:, None, None]
-    return np.broadcast_to(bands, (3, ready.canvas.height, ready.canvas.width)).astype(np.float32)
+    bands = np.arange(prepared.canvas.width) // 8 % 2 * np.array([0.9, 0.3, 0.6])[:, None, None]
+    return np.broadcast_to(bands, (3, prepared.canvas.height, prepared.canvas.width)).astype(np.float32)
 
 
 @given(
@@ -126,9 +127,9 @@ def test_an_edit_that_paints_what_is_there_changes_nothing(
     with rasterio.open(path) as file:
         ends = [[float(band.min()), float(band.max())] for band in file.read()]
 
-    def the_same(ready: edit.Ready) -> View:
+    def the_same(prepared: Prepared) -> View:
         """The view as it is, before it is clipped for a model."""
-        return ready.stretch.view(edit.read(ready.source, ready.canvas, ready.source.roles.visible))
+        return prepared.stretch.view(read(prepared.source, prepared.canvas, prepared.source.roles.visible))
 
     out = editor.run(path, mask, crs, the_same, stretch=ends, feather=5.0)
     assert not differences(path, out).any()

@@ -19,11 +19,11 @@ from rasterio.warp import transform
 from rio_cogeo import cog_validate
 
 from model_backend.models.registry import Registry
-from model_backend.processes import generate
 from model_backend.raster.provenance import Provenance
 from model_backend.schemas import Plan
 from model_backend.settings import Settings
 from tests.backend.raster.test_writer import write_pixels
+from tests.support.planning import planned as planned_by
 
 GSD = 1.0
 MADE = Provenance("Tiny", "none", "", "profile", False, datetime(2026, 1, 2, tzinfo=UTC))
@@ -79,7 +79,7 @@ def planned(backend: tuple[Registry, Settings], lon: float, lat: float, crs: str
     extent = {"bbox": [lon - wide, lat - high, lon + wide, lat + high]}
     inputs = {"prompt": "a lake", "extent": extent, "gsd": GSD, "crs": crs, "seed": 1} | more
     registry, settings = backend
-    return generate.plan(generate.PROCESS.parse(inputs), registry, settings, None)
+    return planned_by("generate", inputs, settings, registry=registry)
 
 
 def bounds_by_gdal(lon: float, lat: float, crs: str) -> tuple[float, float, float, float]:

@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from model_backend.errors import InvalidInput
 from model_backend.models.card import ModelCard
 from model_backend.processes import edit
+from model_backend.processes.painting import Prepared
+from model_backend.raster.grids import cut
 from model_backend.raster.mask import from_geojson
 from model_backend.raster.source import Source, describe
 from model_backend.schemas import Box
 from model_backend.settings import Settings
+from tests.support.planning import plan_context
 from tests.support.tiny_models import tiny_card
 
 UTM = "EPSG:32632"
@@ -192,7 +195,7 @@ def test_masks_that_mean_nothing(
 CARD = tiny_card("inpaint")
 
 
-def prepared(source: Path, mask: dict[str, Any] | Path, card: ModelCard = CARD, **inputs: Any) -> edit.Ready:
+def prepare(source: Path, mask: dict[str, Any] | Path, card: ModelCard = CARD, **inputs: Any) -> Prepared:
     named: dict[str, Any] = {"upload": "0" * 32}
     wanted = edit.PROCESS.parse(
         {
@@ -202,8 +205,8 @@ def prepared(source: Path, mask: dict[str, Any] | Path, card: ModelCard = CARD, 
             **inputs,
         }
     )
-    files = edit.Files(source, "0" * 64, mask if isinstance(mask, Path) else None)
-    return edit.prepare(wanted, files, card, Settings())
+    rasters = {"source": source} | ({"mask": mask} if isinstance(mask, Path) else {})
+    return edit.PROCESS.prepare(wanted, card, plan_context(Settings(), rasters=rasters))
 
 
 def mask_raster(
@@ -216,9 +219,9 @@ def mask_raster(
     return path
 
 
-def painted(ready: edit.Ready) -> NDArray[np.bool_]:
-    out = np.zeros((ready.source.height, ready.source.width), np.bool_)
-    out[edit.cut(ready.at, ready.source.box)] = ready.paint
+def painted(prepared: Prepared) -> NDArray[np.bool_]:
+    out = np.zeros((prepared.source.height, prepared.source.width), np.bool_)
+    out[cut(prepared.at, prepared.source.box)] = prepared.paint
     return out
 
 
@@ -227,29 +230,29 @@ def test_a_raster_as_mask(tmp_path: Path) -> None:
     values[20:23, 10:15] = 0.5
     values[40, 40] = -1
     path = raster(tmp_path)
-    ready = prepared(path, mask_raster(tmp_path, values, NORTH_UP))
-    assert ready.at == Box(col=10, row=20, width=5, height=3)
-    assert np.array_equal(painted(ready), values > 0)
+    prepared = prepare(path, mask_raster(tmp_path, values, NORTH_UP))
+    assert prepared.at == Box(col=10, row=20, width=5, height=3)
+    assert np.array_equal(painted(prepared), values > 0)
     # On a grid of its own, finer and moved by a whole pixel: the same ground.
     fine = np.kron(values, np.ones((2, 2), np.float32))
-    moved = prepared(
+    moved = prepare(
         path, mask_raster(tmp_path, fine, NORTH_UP @ Affine.translation(1, 1) @ Affine.scale(0.5))
     )
     assert np.array_equal(painted(moved), np.roll(values, (1, 1), (0, 1)) > 0)
     # Nodata is not the mask.
     masked = np.where(values > 0, np.float32(1), np.float32(9))
-    ready = prepared(path, mask_raster(tmp_path, masked, NORTH_UP, nodata=9))
-    assert np.array_equal(painted(ready), values > 0)
+    prepared = prepare(path, mask_raster(tmp_path, masked, NORTH_UP, nodata=9))
+    assert np.array_equal(painted(prepared), values > 0)
     with pytest.raises(InvalidInput, match="empty"):
-        prepared(path, mask_raster(tmp_path, np.zeros((60, 80), np.uint8), NORTH_UP))
+        prepare(path, mask_raster(tmp_path, np.zeros((60, 80), np.uint8), NORTH_UP))
 
 
 def test_growing_is_in_metres_and_reaches_into_the_raster(tmp_path: Path) -> None:
     path = raster(tmp_path)
-    grown = painted(prepared(path, square(20, 20, 1, 1), grow=6.0))
+    grown = painted(prepare(path, square(20, 20, 1, 1), grow=6.0))
     rows, cols = np.nonzero(grown)
     assert (rows.min(), rows.max(), cols.min(), cols.max()) == (17, 23, 17, 23)  # 3 pixels of 2 m
-    outside = painted(prepared(path, square(-4, 20, 2, 2), grow=8.0))
+    outside = painted(prepare(path, square(-4, 20, 2, 2), grow=8.0))
     assert outside[20:22, 0].all()
     assert not outside[:, 4:].any()
 
@@ -264,23 +267,23 @@ def test_growing_is_in_metres_and_reaches_into_the_raster(tmp_path: Path) -> Non
     ],
 )
 def test_whole_beyond_and_at_the_edge(tmp_path: Path, mask: dict[str, Any], at: Box) -> None:
-    assert prepared(raster(tmp_path), mask).at == at
+    assert prepare(raster(tmp_path), mask).at == at
 
 
 def test_outside_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="outside") as raised:
-        prepared(raster(tmp_path), square(200, 200, 10, 10))
+        prepare(raster(tmp_path), square(200, 200, 10, 10))
     assert raised.value.field == "mask"
     with pytest.raises(InvalidInput, match="covers no pixel"):
-        prepared(raster(tmp_path), square(79.7, 10, 10, 10))
+        prepare(raster(tmp_path), square(79.7, 10, 10, 10))
 
 
 def test_limits_are_sentences(tmp_path: Path) -> None:
     path = raster(tmp_path)
     for field in ("grow", "feather"):
         with pytest.raises(InvalidInput, match="256 pixels") as raised:
-            prepared(path, square(20, 20, 4, 4), **{field: 600.0})
+            prepare(path, square(20, 20, 4, 4), **{field: 600.0})
         assert raised.value.field == field
     large = raster(tmp_path, size=(6000, 6000))
     with pytest.raises(InvalidInput, match="in parts"):
-        prepared(large, square(0, 0, 6000, 6000))
+        prepare(large, square(0, 0, 6000, 6000))

@@ -17,7 +17,7 @@ from rasterio.windows import Window
 
 from model_backend.engine.editing.edit import View
 from model_backend.errors import InvalidInput
-from model_backend.processes import edit
+from model_backend.processes.painting import Prepared
 from model_backend.raster.source import describe, read_known
 from model_backend.raster.working import choose
 from model_backend.schemas import Box
@@ -35,13 +35,13 @@ def scene(bands: int = 3, dtype: str = "uint8", size: tuple[int, int] = (72, 90)
     return wave.clip(1, 254).astype(dtype)
 
 
-def grey(ready: edit.Ready) -> View:
-    return np.full((3, ready.canvas.height, ready.canvas.width), 0.5, np.float32)
+def grey(prepared: Prepared) -> View:
+    return np.full((3, prepared.canvas.height, prepared.canvas.width), 0.5, np.float32)
 
 
 def same(shift: float) -> Any:
     """Paint what is there, brighter by ``shift`` of the stretch: an autoencoder's tone error."""
-    return lambda ready: ready.work.take(ready.canvas, ready.stretch)[0] + np.float32(shift)
+    return lambda prepared: prepared.work.take(prepared.canvas, prepared.stretch)[0] + np.float32(shift)
 
 
 # ---- refused -----------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ def test_ground_control_points_stay(editor: Editor, tmp_path: Path) -> None:
         file.write(scene())
     box = [[500035, 5199980], [500060, 5199980], [500060, 5199950], [500035, 5199980]]
     out = editor.run(path, {"type": "Polygon", "coordinates": [box]}, "EPSG:32632")
-    assert "ground control points" in editor.ready.warnings[0]
+    assert "ground control points" in editor.prepared.source.warnings[0]
     assert not differences(path, out)[:, ~editor.mask].any()
     with rasterio.open(path) as before, rasterio.open(out) as after:
         assert [(p.row, p.col, p.x, p.y) for p in before.gcps[0]] == [
@@ -279,11 +279,11 @@ def test_pixels_out_of_the_models_range(
     path = write(tmp_path / "scene.tif", scene(), transform=Affine(metres, 0, 500000, 0, -metres, 5200000))
     mask, crs = polygon(path, CORNERS if metres < 1 else [(40.0, 30.0), (50.0, 30.0), (50.0, 38.0)])
     out = editor.run(path, mask, crs)
-    ready = editor.ready
-    assert not ready.work.own
-    assert (ready.work.level, ready.work.ratio) == (level, pytest.approx(used / metres, rel=1e-3))
-    assert f"pixels of {used:g} m" in ready.work.warnings[0]
-    assert ("softer" in " ".join(ready.work.warnings)) == (metres < used)
+    prepared = editor.prepared
+    assert not prepared.work.own
+    assert (prepared.work.level, prepared.work.ratio) == (level, pytest.approx(used / metres, rel=1e-3))
+    assert f"pixels of {used:g} m" in prepared.work.warnings[0]
+    assert ("softer" in " ".join(prepared.work.warnings)) == (metres < used)
     changed = differences(path, out)
     assert not changed[:, ~editor.mask].any()
     assert changed[:, editor.mask].mean() > 0.8
@@ -322,7 +322,7 @@ def test_what_is_painted_comes_back_to_its_place(editor: Editor, tmp_path: Path)
     smooth = (120 + 80 * np.sin(row / 6) * np.cos(col / 9))[None].repeat(3, 0).astype(np.uint8)
     path = write(tmp_path / "scene.tif", smooth, crs="EPSG:4326", transform=Affine(2e-5, 0, 8, 0, -2e-5, 60))
     out = editor.run(path, *polygon(path, CORNERS), same(0.0))
-    assert not editor.ready.work.own
+    assert not editor.prepared.work.own
     with rasterio.open(out) as file:
         error = np.abs(file.read().astype(float) - smooth)[:, editor.mask]
     moved = np.abs(np.roll(smooth, 1, 2).astype(float) - smooth)[:, editor.mask]

@@ -1,7 +1,7 @@
-"""The story of an edit, or of an extension: how a claimed block becomes a raster with painted pixels.
+"""The handler of ``edit`` and ``extend``: writes a raster with painted pixels.
 
-Plan, files, model, a view of what is there, the repainted view, back onto the raster's grid, joined to what
-stays, other bands, file, rows. Pixels are made in ``engine``, rasters read and written in ``raster``.
+The model repaints a view of what is there; that comes back onto the raster's grid, is joined to what stays,
+and other bands get values too.
 """
 
 from __future__ import annotations
@@ -12,105 +12,97 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend import processes
 from model_backend.engine.editing.composite import Join, cast, continued
 from model_backend.jobs import space
-from model_backend.jobs.context import JobContext, Names, Reporter, learn_rate, loaded, origin
+from model_backend.jobs.context import JobContext, Reporter, VariantFiles, learn_rate, loaded, origin
 from model_backend.jobs.rows import Claim, Result
-from model_backend.jobs.uploads import Uploads
-from model_backend.processes import edit, extend
+from model_backend.processes.painting import P, PaintingProcess, Prepared, file_bytes
 from model_backend.raster import spectral
 from model_backend.raster.grids import overlap
 from model_backend.raster.patch import Patch, picture, write_edit
 from model_backend.raster.source import read, read_known
-from model_backend.schemas import EditInputs, Recipe
+from model_backend.schemas import Recipe
 
 if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
     from model_backend.engine.editing.edit import Edit, View
     from model_backend.models.loader import Model
 
 
-def run(claim: Claim, context: JobContext) -> list[Result]:
-    """Make one variant of an edit or of an extension."""
+def run(process: PaintingProcess[P], claim: Claim, context: JobContext) -> list[Result]:
+    """Make one variant."""
     assert claim.plan is not None
     plan, reporter = claim.plan, context.reporter
-    inputs: edit.Painting = processes.get(claim.process).parse(claim.inputs)
+    inputs = process.parse(claim.inputs)
     recipe = plan.recipe.variant(claim.variant)
-    space.take(context.folder, edit.file_bytes(plan))
-    files = Uploads(context.settings).files_of(context.store.queue.owner(claim.job), inputs)
+    space.take(context.folder, file_bytes(plan))
     model = loaded(recipe, context)
-    ready = _ready(inputs, files, model, context)
+    prepared = process.prepare(inputs, model.card, context.plan_context(claim))
     which = "" if plan.variants == 1 else f" variant {claim.variant + 1} of {plan.variants}"
     reporter.say(f"Painting{which}.")
-    work = painter(model, recipe, ready)
-    painted = work.view(reporter, overlap(recipe.grid, ready.canvas))
+    work = painter(model, recipe, prepared)
+    painted = work.view(reporter, overlap(recipe.grid, prepared.canvas))
     learn_rate(plan, context)
-    patch = join(ready, painted, recipe, reporter)
+    patch = join(prepared, painted, recipe, reporter)
     reporter.say("Writing the file.")
     profile = work.profile
     made = origin(profile.digest, profile.approximate, recipe, context, inputs.record_prompt)
-    names = Names(claim, context.folder)
-    with space.reserved(context.folder, edit.file_bytes(plan)):
-        bands = write_edit(names.image, ready.source, patch, plan, recipe, made)
-    whole = ready.source.box
-    at = ready.at.model_copy(update={"col": ready.at.col - whole.col, "row": ready.at.row - whole.row})
-    reporter.picture(picture(names.image, at, *_shown(ready, recipe)))
-    title = "Edited imagery" if recipe.process == "edit" else "Extended imagery"
-    return names.results(f"{title} (cloud-optimized GeoTIFF)", recipe, made, bands)
+    files = VariantFiles(claim, context.folder)
+    with space.reserved(context.folder, file_bytes(plan)):
+        bands = write_edit(files.image, prepared.source, patch, plan, recipe, made)
+    whole = prepared.source.box
+    at = prepared.at.model_copy(
+        update={"col": prepared.at.col - whole.col, "row": prepared.at.row - whole.row}
+    )
+    reporter.picture(picture(files.image, at, *_shown(prepared, recipe)))
+    return files.results(f"{process.result_title} (cloud-optimized GeoTIFF)", recipe, made, bands)
 
 
-def _ready(inputs: edit.Painting, files: edit.Files, model: Model, context: JobContext) -> edit.Ready:
-    if isinstance(inputs, EditInputs):
-        return edit.prepare(inputs, files, model.card, context.settings)
-    return extend.prepare(inputs, files, model.card, context.settings)
-
-
-def painter(model: Model, recipe: Recipe, ready: edit.Ready) -> Edit:
+def painter(model: Model, recipe: Recipe, prepared: Prepared) -> Edit:
     """Return the engine's part of an edit: what is there, and what is to be made of it."""
     assert recipe.edit is not None
     from model_backend.engine.editing.edit import Canvas, Edit
     from model_backend.engine.scene import Request
 
-    view, known = ready.work.take(ready.canvas, ready.stretch)
-    if recipe.process == "extend":  # under the noise it begins with lies the tone of the land around
+    view, known = prepared.work.take(prepared.canvas, prepared.stretch)
+    if prepared.new_land:  # under the noise it begins with lies the tone of the land around
         view = continued(view, known)
-    paint = ready.work.mask(ready.paint, ready.at, ready.canvas)
-    return Edit(model, Request.of(recipe), Canvas(ready.canvas, view, paint, known), recipe.edit.strength)
+    paint = prepared.work.mask(prepared.paint, prepared.at, prepared.canvas)
+    return Edit(model, Request.of(recipe), Canvas(prepared.canvas, view, paint, known), recipe.edit.strength)
 
 
-def join(ready: edit.Ready, painted: View, recipe: Recipe, reporter: Reporter) -> Patch:
+def join(prepared: Prepared, painted: View, recipe: Recipe, reporter: Reporter) -> Patch:
     """Return the raster's new values in the mask, out of a repainted view of the canvas.
 
     The view comes back onto the raster's grid and into its values, takes the tone of the surroundings along
     the mask's border, and is feathered inside it; band by band, so that memory stays at some 60 bytes per
     pixel of the mask's box.
     """
-    source, box = ready.source, ready.join
+    source, box = prepared.source, prepared.join
     reporter.say("Joining it to its surroundings.")
     known = read_known(source, box)
-    border = Join(ready.mask, known, ready.spacing, ready.feather, new_land=recipe.process == "extend")
-    view = ready.work.back(painted, ready.canvas, box)
+    border = Join(prepared.mask, known, prepared.spacing, prepared.feather, new_land=prepared.new_land)
+    view = prepared.work.back(painted, prepared.canvas, box)
     values: dict[int, NDArray[Any]] = {}
     for number, band in enumerate(source.roles.visible):
         reporter.say("Joining it to its surroundings.")
-        made = border.band(read(source, box, [band])[0], ready.stretch.band(view, number))
+        made = border.band(read(source, box, [band])[0], prepared.stretch.band(view, number))
         values[band] = cast(made, source.dtype, source.nodata)
     assert recipe.edit is not None
     if recipe.edit.extra_bands == "match" and source.roles.extra:
         reporter.say("Matching the other bands.")
-        values |= _borrowed(ready, known, values, border)
-    return Patch(ready.at, ready.paint, values)
+        values |= _borrowed(prepared, known, values, border)
+    return Patch(prepared.at, prepared.paint, values)
 
 
 def _borrowed(
-    ready: edit.Ready, known: NDArray[np.bool_], painted: dict[int, NDArray[Any]], border: Join
+    prepared: Prepared, known: NDArray[np.bool_], painted: dict[int, NDArray[Any]], border: Join
 ) -> dict[int, NDArray[Any]]:
     """Return values for the bands that the model does not see, feathered like the others."""
-    source, box, roles = ready.source, ready.join, ready.source.roles
+    source, box, roles = prepared.source, prepared.join, prepared.source.roles
     rows, cols = spectral.samples(known & ~border.mask)
 
     def colours(bands: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
-        return ready.stretch.view(np.stack(bands)[:, None])[:, 0]
+        return prepared.stretch.view(np.stack(bands)[:, None])[:, 0]
 
     near = colours([read(source, box, [band])[0, rows, cols] for band in roles.visible])
     others = np.stack([read(source, box, [band])[0, rows, cols] for band in roles.extra])
@@ -122,10 +114,10 @@ def _borrowed(
     return values
 
 
-def _shown(ready: edit.Ready, recipe: Recipe) -> tuple[tuple[int, ...], tuple[tuple[float, float], ...]]:
+def _shown(prepared: Prepared, recipe: Recipe) -> tuple[tuple[int, ...], tuple[tuple[float, float], ...]]:
     """Return the visible bands as the result numbers them, and their stretch."""
-    source = ready.source
+    source = prepared.source
     dropped = recipe.edit is not None and recipe.edit.extra_bands == "drop"
     gone = source.roles.extra if dropped else ()
     bands = tuple(band - sum(other < band for other in gone) for band in source.roles.visible)
-    return bands, ready.stretch.ranges
+    return bands, prepared.stretch.ranges

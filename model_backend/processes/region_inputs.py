@@ -15,7 +15,7 @@ from typing import Any
 
 from model_backend.errors import InvalidInput, TooLarge
 from model_backend.models.card import ModelCard
-from model_backend.processes.common import check_length, knows, vocabulary
+from model_backend.processes.prompts import check_length, knows, vocabulary
 from model_backend.raster.regions import Surveyor, Unusable, corners
 from model_backend.raster.working import Work
 from model_backend.schemas import REGION_UNITS, Box, Frame, Polygons, Region
@@ -28,7 +28,7 @@ _NAMED = 3  # regions that a warning names
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedRegion:
     """A region, and what to call it."""
 
     name: str
@@ -60,10 +60,10 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestedRegions:
     """The regions of a request on a frame, each over those before it."""
 
-    regions: tuple[Named, ...] = ()
+    regions: tuple[NamedRegion, ...] = ()
 
     def on(self, canvas: Box | None, card: ModelCard) -> list[Region] | None:
         """Return the regions of a recipe on a canvas (None: the ground), None where there are none."""
@@ -98,13 +98,13 @@ class Asked:
         return [sentence for sentence in said if sentence]
 
 
-def read(given: Polygons | None, where: Frame | Work, limits: Settings) -> Asked:
+def read(given: Polygons | None, where: Frame | Work, limits: Settings) -> RequestedRegions:
     """Return the regions that a request asks for, on a frame or on the grid that is worked on.
 
     Raises InvalidInput that names the feature and what is wrong with it, and TooLarge.
     """
     if given is None:
-        return Asked()
+        return RequestedRegions()
     features = _features(given.geojson, limits)
     surveyor = Surveyor(given.crs, where)
     found = [_region(number, feature, surveyor, limits) for number, feature in enumerate(features)]
@@ -113,7 +113,7 @@ def read(given: Polygons | None, where: Frame | Work, limits: Settings) -> Asked
         rule = f"at most {MOST_PROMPTS} different prompts"
         detail = f"The regions have {len(prompts)} different prompts; this server takes {rule}."
         raise TooLarge("regions", detail, value=len(prompts), allowed=rule)
-    return Asked(tuple(named for _, named in sorted(found, key=lambda pair: pair[0])))
+    return RequestedRegions(tuple(named for _, named in sorted(found, key=lambda pair: pair[0])))
 
 
 def _features(geojson: Mapping[str, Any], limits: Settings) -> list[Any]:
@@ -139,7 +139,7 @@ def _features(geojson: Mapping[str, Any], limits: Settings) -> list[Any]:
     return features
 
 
-def _region(number: int, feature: object, surveyor: Surveyor, limits: Settings) -> tuple[float, Named]:
+def _region(number: int, feature: object, surveyor: Surveyor, limits: Settings) -> tuple[float, NamedRegion]:
     """Return a feature's priority and region."""
     field = f"regions.geojson.features.{number}"
     known = _member(feature, "id")
@@ -158,7 +158,7 @@ def _region(number: int, feature: object, surveyor: Surveyor, limits: Settings) 
     except Unusable as error:
         detail = f"Region {name} {error}."
         raise InvalidInput(f"{field}.geometry", detail, allowed="a valid Polygon or MultiPolygon") from None
-    return priority, Named(name, Region(prompt=prompt, negative_prompt=negative, rings=rings))
+    return priority, NamedRegion(name, Region(prompt=prompt, negative_prompt=negative, rings=rings))
 
 
 def _member(value: object, name: str) -> Any:
@@ -191,7 +191,7 @@ def _priority(properties: object, field: str, name: str) -> float:
     return float(value)
 
 
-def _about(some: Sequence[Named], say: Callable[[str, str], str]) -> str:
+def _about(some: Sequence[NamedRegion], say: Callable[[str, str], str]) -> str:
     """Return a sentence about some regions, empty if there are none; ``s`` ends a verb of one region."""
     if not some:
         return ""

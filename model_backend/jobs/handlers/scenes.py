@@ -1,35 +1,30 @@
-"""The stories: how a claimed block becomes results, per process.
+"""The handler of ``generate``: makes a block of a scene, or joins the blocks to its file.
 
-Read ``generate`` first: a scene is made in blocks, each a file and a row of its own, by whichever workers are
-there; when all are finished, one worker joins them. Knows the order of things; pixels are made in ``engine``,
-files in ``raster``, models in ``models``. Whatever is raised here ends at the worker's loop.
+A scene is made in blocks, each a file and a row of its own, by whichever workers are there; when all are
+finished, one worker joins them.
 """
 
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend import processes
 from model_backend.engine.blocks import Blocks
 from model_backend.errors import Cancelled
-from model_backend.jobs import edits, space
-from model_backend.jobs.context import JobContext, Names, Reporter, loaded, origin
+from model_backend.jobs import space
+from model_backend.jobs.context import JobContext, Reporter, VariantFiles, loaded, origin
 from model_backend.jobs.preview import Preview
 from model_backend.jobs.rows import Claim, FinishedBlock, Result
-from model_backend.jobs.values import STEPS_PER_SECOND, answer, pause_of
-from model_backend.processes.generate import block_bytes, file_bytes
+from model_backend.processes.generate import Generate, block_bytes, file_bytes
 from model_backend.raster import writer
 from model_backend.schemas import Recipe
 
 
-def generate(claim: Claim, context: JobContext) -> list[Result]:
+def run(process: Generate, claim: Claim, context: JobContext) -> list[Result]:
     """Make a block of a scene, or join the blocks of one that is complete."""
     assert claim.plan is not None
     recipe = claim.plan.recipe.variant(claim.variant)
@@ -87,11 +82,11 @@ def _join(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> 
     context.reporter.picture(Preview(folder, blocks, parts[0].number).picture())
     approximate = any(part.approximate for part in parts)
     made = origin(parts[0].profile, approximate, recipe, context, bool(claim.inputs["record_prompt"]))
-    names = Names(claim, context.folder)
+    variant = VariantFiles(claim, context.folder)
     files = [(box, folder / part.file) for box, part in zip(blocks, parts, strict=True)]
     with space.reserved(context.folder, file_bytes(claim.plan)):
-        writer.write_scene(names.image, files, claim.plan, recipe, made)
-    return names.results("Synthetic imagery (cloud-optimized GeoTIFF)", recipe, made)
+        writer.write_scene(variant.image, files, claim.plan, recipe, made)
+    return variant.results("Synthetic imagery (cloud-optimized GeoTIFF)", recipe, made)
 
 
 def _is_whole(part: FinishedBlock, folder: Path) -> bool:
@@ -119,23 +114,3 @@ class _Seen:
         """Show the scene with ``rgb`` in the place of the block."""
         self.preview_of.keep(self.folder, rgb)
         self.reporter.preview(self.preview_of.picture())
-
-
-def values(claim: Claim, context: JobContext) -> list[Result]:
-    """Answer a process that makes no scene, after the pause it was asked for."""
-    inputs = processes.get(claim.process).parse(claim.inputs)
-    steps = STEPS_PER_SECOND * pause_of(inputs)
-    began = time.monotonic()
-    for step in range(steps):
-        context.reporter.step(step, 1 + steps)
-        time.sleep(max(0.0, began + (step + 1) / STEPS_PER_SECOND - time.monotonic()))
-    return answer(inputs, context.settings, context.store, context.store.queue.owner(claim.job))
-
-
-STORIES: dict[str, Callable[[Claim, JobContext], list[Result]]] = {
-    "generate": generate,
-    "edit": edits.run,
-    "extend": edits.run,
-    "echo": values,
-    "plan": values,
-}

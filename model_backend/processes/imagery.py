@@ -1,0 +1,108 @@
+"""What every process that makes imagery with a model shares: outputs, how a plan becomes work, the recipe.
+
+Knows cards and limits; no grids and no pixels.
+"""
+
+from __future__ import annotations
+
+import secrets
+from abc import abstractmethod
+from typing import Any, TypeVar
+
+from model_backend.errors import InvalidInput, TooLarge
+from model_backend.models.card import ModelCard
+from model_backend.models.registry import Entry
+from model_backend.processes.base import PlanContext, Process, Workload
+from model_backend.schemas import EditInputs, ExtendInputs, GenerateInputs, Plan, Recipe
+from model_backend.settings import Settings
+
+ImageryInputs = GenerateInputs | EditInputs | ExtendInputs
+I = TypeVar("I", bound=ImageryInputs)  # noqa: E741
+
+COG = "image/tiff; application=geotiff; profile=cloud-optimized"
+_VARIANTS = 8
+
+
+def _outputs() -> dict[str, dict[str, object]]:
+    """Return the outputs of all variants; those after the first exist if more variants are asked for."""
+    made: dict[str, dict[str, object]] = {}
+    for number in range(1, _VARIANTS + 1):
+        end, which = ("", "") if number == 1 else (f"_{number}", f" of variant {number}")
+        link = {"type": "string", "contentEncoding": "base64", "contentMediaType": COG}
+        record = {"type": "object", "contentMediaType": "application/geo+json"}
+        made[f"image{end}"] = {"title": f"Cloud-optimized GeoTIFF{which}", "schema": link}
+        made[f"item{end}"] = {"title": f"STAC Item{which}", "schema": record}
+        made[f"recipe{end}"] = {"title": f"Recipe{which}", "schema": {"type": "object"}}
+    return made
+
+
+class ImageryProcess(Process[I]):
+    """A process that plans imagery and makes it with a model: per variant an image, its Item and recipe."""
+
+    outputs = _outputs()
+
+    @abstractmethod
+    def plan(self, inputs: I, context: PlanContext) -> Plan:
+        """Return what inputs come to: grid, windows, cost, warnings.
+
+        Raises InvalidInput (a field is wrong), TooLarge (above a limit) and ModelUnavailable.
+        """
+
+    def workload(self, inputs: I, context: PlanContext) -> Workload:
+        """Return the work of a plan, in UNet evaluations."""
+        plan = self.plan(inputs, context)
+        return Workload(
+            blocks=self.blocks(plan, context.registry.get(plan.recipe.model)),
+            variants=plan.variants,
+            join_seconds=self.join_seconds(plan),
+            unit_seconds=context.unit_seconds(plan.recipe.model),
+            plan=plan,
+        )
+
+    def blocks(self, plan: Plan, entry: Entry) -> tuple[int, ...]:
+        """Return the evaluations of every block of a variant, in order: here one block."""
+        return (plan.evaluations // plan.variants,)
+
+    def join_seconds(self, plan: Plan) -> float | None:
+        """Return about how long it takes to join the blocks of a variant, None if it has but one."""
+        return None
+
+
+def recipe_of(inputs: ImageryInputs, card: ModelCard, **place: Any) -> Recipe:
+    """Return the recipe of the first variant: every default filled in, ``place`` being its other members."""
+    sampler = inputs.sampler or card.sampler
+    return Recipe(
+        model=card.id,
+        revision=card.revision_or_hash,
+        prompt=inputs.prompt,
+        negative_prompt=inputs.negative_prompt,
+        seed=_first_seed(inputs.seed, inputs.variants),
+        steps=inputs.steps or card.steps[sampler],
+        sampler=sampler,
+        guidance=card.guidance if inputs.guidance is None else inputs.guidance,
+        **place,
+    )
+
+
+def _first_seed(asked: int | None, variants: int) -> int:
+    """Return the seed of the first variant: as asked, else a random one below 2^31."""
+    seed = secrets.randbelow(2**31) if asked is None else asked
+    if seed + variants > 2**53:
+        rule = f"0 to {2**53 - variants}"
+        raise InvalidInput(
+            "seed", f"`seed` must be {rule}, so that variants have seeds.", value=seed, allowed=rule
+        )
+    return seed
+
+
+def check_evaluations(evaluations: int, field: str, limits: Settings) -> None:
+    """Refuse a job of more UNet evaluations than this server runs; ``field`` makes it so long."""
+    if evaluations > limits.max_evaluations:
+        rule = f"at most {limits.max_evaluations:,} evaluations"
+        detail = f"The job takes {evaluations:,} evaluations of the model; this server runs {rule}."
+        raise TooLarge(field, detail, value=evaluations, allowed=rule)
+
+
+def licence(card: ModelCard) -> list[str]:
+    """Return a sentence on what the result may not be used for."""
+    return [f"{card.title} is not for commercial use: {card.licence}."] if card.non_commercial else []

@@ -1,0 +1,287 @@
+"""Painting pixels of a raster anew: what ``edit`` and ``extend`` share.
+
+``prepare`` finds out what painting comes to on a raster: which pixels, on which grid the model works, which
+box of it, which stretch. ``plan`` prices that for the API; the worker prepares again from the same inputs and
+files, and paints. Reads pixels of the box that is worked on and no others; no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_backend.engine import cost
+from model_backend.engine.diffusion.sampler import trajectory_of
+from model_backend.engine.editing.active_windows import Active, canvas_around
+from model_backend.engine.lattice import Layout
+from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
+from model_backend.models.card import ModelCard
+from model_backend.models.registry import Entry, Registry
+from model_backend.processes import region_inputs
+from model_backend.processes.base import PlanContext
+from model_backend.processes.imagery import ImageryProcess, check_evaluations, licence, recipe_of
+from model_backend.processes.prompts import check_prompts, unknown_words
+from model_backend.raster import stretch as stretches
+from model_backend.raster.crs import crs_text
+from model_backend.raster.grids import cut, grow, overlap
+from model_backend.raster.source import Source, describe, read, read_known
+from model_backend.raster.stretch import Stretch
+from model_backend.raster.working import Work
+from model_backend.schemas import (
+    Box,
+    EditInputs,
+    EditRecipe,
+    ExtendInputs,
+    OutputGrid,
+    Plan,
+    Polygons,
+    Recipe,
+)
+from model_backend.settings import Settings
+
+PaintingInputs = EditInputs | ExtendInputs
+P = TypeVar("P", bound=PaintingInputs)
+
+_MARGIN = 8  # pixels around the painted ones whose tone is compared
+_OVERHEAD = 1 << 21  # bytes of a file besides its pixels, and of previews and records
+
+
+@dataclass(frozen=True)
+class Target:
+    """The pixels to paint: ``paint``, of the raster's box ``at``, and the grid on which the model works.
+
+    ``feather`` is in ground metres. With ``new_land`` there is nothing under them to begin from.
+    """
+
+    work: Work
+    at: Box
+    paint: NDArray[np.bool_]
+    feather: float
+    new_land: bool
+
+    @property
+    def source(self) -> Source:
+        """The raster."""
+        return self.work.source
+
+
+@dataclass(frozen=True)
+class Prepared(Target):
+    """A target with all that painting it needs: ``canvas`` is a box of the grid that is worked on."""
+
+    sha256: str  # of the stored raster
+    canvas: Box
+    stretch: Stretch
+
+    @property
+    def spacing(self) -> tuple[float, float]:
+        """Ground metres of a row and of a column of the raster."""
+        return self.work.gsd.y, self.work.gsd.x
+
+    @property
+    def join(self) -> Box:
+        """The raster's pixels in which the mask meets its surroundings."""
+        box = overlap(grow(self.at, _MARGIN), self.source.box)
+        assert box is not None
+        return box
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The mask as an array of ``join``."""
+        out = np.zeros((self.join.height, self.join.width), np.bool_)
+        out[cut(self.at, self.join)] = self.paint
+        return out
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the mask's box and pixels."""
+        return hashlib.sha256(
+            self.at.model_dump_json().encode() + np.packbits(self.paint).tobytes()
+        ).hexdigest()
+
+
+class PaintingProcess(ImageryProcess[P]):
+    """A process that paints pixels of a raster; all others stay as they are."""
+
+    handler = "model_backend.jobs.handlers.painting:run"
+    result_title: str
+    field: str  # the input that says what is painted
+    noun: str  # what that is called
+    advice: str  # where it is too much
+    other_bands: tuple[str, ...]  # what can be done with other bands than match them
+
+    @abstractmethod
+    def target(self, inputs: P, source: Source, card: ModelCard, context: PlanContext) -> Target:
+        """Return which pixels of a raster are painted. Raises InvalidInput and TooLarge."""
+
+    @abstractmethod
+    def strength(self, inputs: P) -> float:
+        """Return the share of the noise levels to begin with; 1 begins with noise alone."""
+
+    def regions(self, inputs: P) -> Polygons | None:
+        """Return the regions with prompts of their own, if any."""
+        return None
+
+    def prepare(self, inputs: P, card: ModelCard, context: PlanContext) -> Prepared:
+        """Return all that painting needs. Raises InvalidInput, which says what to do, and TooLarge."""
+        stored = context.raster("source", inputs.source)
+        target = self.target(inputs, describe(stored.path, inputs.bands), card, context)
+        work, source = target.work, target.source
+        try:
+            around = work.box(grow(target.at, _MARGIN))
+        except InvalidInput as error:  # the grid does not know what the input is called
+            raise error.named(self.field) from None
+        canvas = canvas_around(around, source.box if work.own else None, card.engine, card.vae_factor)
+        self.check_pixels(canvas, context.limits)
+        needed = work.needs(canvas)
+        assert needed is not None
+        self.check_pixels(needed, context.limits)
+        stretch = _stretch(inputs.stretch, source, needed)
+        prepared = Prepared(**vars(target), sha256=stored.sha256, canvas=canvas, stretch=stretch)
+        self._check_extra_bands(inputs, prepared)
+        return prepared
+
+    def plan(self, inputs: P, context: PlanContext) -> Plan:
+        """Return what inputs come to on their raster."""
+        check_prompts(inputs.prompt, inputs.negative_prompt, context.limits)
+        entry = inpainting_model(inputs.model, context.registry)
+        card = entry.card
+        prepared = self.prepare(inputs, card, context)
+        regions = region_inputs.read(self.regions(inputs), prepared.work, context.limits)
+        recipe = self._recipe(inputs, card, prepared, regions)
+        layout = Layout(card.engine, card.vae_factor, prepared.canvas)
+        active = Active(layout, prepared.work.mask(prepared.paint, prepared.at, prepared.canvas))
+        steps = trajectory_of(recipe, entry.schedule, card.engine, self.strength(inputs)).lengths
+        count = active.count(cost.prompts_of(recipe, layout), steps, card.engine.batch)
+        evaluations = count.evaluations * inputs.variants
+        check_evaluations(evaluations, self.field, context.limits)
+        source = prepared.source
+        return Plan(
+            recipe=recipe,
+            variants=inputs.variants,
+            crs=crs_text(source.crs),
+            crs_name=source.crs.name,
+            width=source.box.width,
+            height=source.box.height,
+            transform=list(source.placed)[:6],
+            bbox=_bounds(source),
+            gsd=prepared.work.gsd,
+            level=prepared.work.level,
+            windows=count.windows,
+            window_evaluations=round(count.mean, 3),
+            evaluations=evaluations,
+            seconds=context.seconds(card.id, evaluations),
+            bytes=_bytes(prepared) * inputs.variants,
+            warnings=[
+                *source.warnings,
+                *prepared.work.warnings,
+                *unknown_words(inputs.prompt, card),
+                *regions.warnings(recipe.grid, card),
+                *licence(card),
+            ],
+        )
+
+    def check_pixels(self, box: Box, limits: Settings) -> None:
+        """Refuse a box of more pixels than this server works on."""
+        pixels = box.width * box.height
+        if pixels > limits.max_edit_pixels:
+            rule = f"at most {limits.max_edit_pixels:,} pixels"
+            size = f"{box.width:,} x {box.height:,} = {pixels:,} pixels"
+            detail = (
+                f"The {self.noun} with its surroundings has {size}; this server takes {rule}. {self.advice}"
+            )
+            raise TooLarge(self.field, detail, value=size, allowed=rule)
+
+    def _check_extra_bands(self, inputs: P, prepared: Prepared) -> None:
+        """Refuse to borrow values for other bands where there is nobody to borrow from."""
+        if inputs.extra_bands != "match" or not prepared.source.roles.extra:
+            return
+        if not (read_known(prepared.source, prepared.join) & ~prepared.mask).any():
+            rule = " or ".join(self.other_bands)
+            detail = (
+                f"The {self.noun} leaves no pixels to borrow other bands' values from. {rule.capitalize()} "
+                "those bands."
+            )
+            raise InvalidInput("extra_bands", detail, value="match", allowed=rule)
+
+    def _recipe(
+        self, inputs: P, card: ModelCard, prepared: Prepared, regions: region_inputs.RequestedRegions
+    ) -> Recipe:
+        source, work = prepared.source, prepared.work
+        warped = OutputGrid(
+            crs=crs_text(source.crs),
+            transform=list(source.placed)[:6],
+            width=source.box.width,
+            height=source.box.height,
+        )
+        return recipe_of(
+            inputs,
+            card,
+            process=self.id,
+            frame=work.frame,
+            grid=work.box(prepared.at),
+            canvas=prepared.canvas,
+            level=work.level,
+            resampled=None if work.own else warped,
+            edit=EditRecipe(
+                source=prepared.sha256,
+                mask=prepared.digest,
+                bands=list(source.roles.visible),
+                stretch=[list(pair) for pair in prepared.stretch.ranges],
+                extra_bands=inputs.extra_bands,
+                feather=prepared.feather,
+                strength=self.strength(inputs),
+            ),
+            regions=regions.on(prepared.canvas, card),
+        )
+
+
+def inpainting_model(named: str | None, registry: Registry) -> Entry:
+    """Return the model of a request: as named, else the default, else an installed one that can edit."""
+    able = [entry for entry in registry.all() if entry.card.pipeline == "inpaint"]
+    allowed = ", ".join(entry.card.id for entry in able)
+    if named is None:
+        usual = registry.default()
+        installed = [entry for entry in able if entry.folder is not None]
+        return usual if usual.card.pipeline == "inpaint" or not installed else installed[0]
+    try:
+        entry = registry.get(named)
+    except ModelUnavailable as error:
+        raise InvalidInput("model", str(error), value=named, allowed=allowed) from None
+    if entry.card.pipeline != "inpaint":
+        detail = f"{entry.card.title} cannot edit or extend imagery: it is no inpainting model."
+        raise InvalidInput("model", detail, value=named, allowed=allowed)
+    return entry
+
+
+def file_bytes(plan: Plan) -> int:
+    """Return the disk that the file of a variant needs at most while it is made."""
+    return plan.bytes // plan.variants - _OVERHEAD
+
+
+def _stretch(given: list[list[float]] | None, source: Source, box: Box) -> Stretch:
+    """Return the values shown black and white: as given, else by the pixels of a box of the raster."""
+    bands = source.roles.visible
+    if given is not None or source.dtype == np.uint8:
+        none = np.empty((len(bands), 0, 0), source.dtype)
+        return stretches.choose(given, none, np.empty((0, 0), np.bool_))
+    return stretches.choose(None, read(source, box, bands), read_known(source, box))
+
+
+def _bounds(source: Source) -> list[float]:
+    """Return min x, min y, max x, max y of the raster's corners."""
+    width, height = source.box.width, source.box.height
+    x, y = source.placed @ (np.array([0, width, width, 0]), np.array([0, 0, height, height]))
+    return [float(value) for value in (x.min(), y.min(), x.max(), y.max())]
+
+
+def _bytes(prepared: Prepared) -> int:
+    """Return the disk that one variant needs: a copy of the source, the patch, the file with overviews."""
+    source = prepared.source
+    patch = prepared.at.width * prepared.at.height * source.count * source.dtype.itemsize
+    return 3 * (source.path.stat().st_size + patch) + _OVERHEAD
