@@ -5,8 +5,8 @@
     yet PUT /uploads/I  Content-Range: bytes a-b/N   the next bytes; 409 says how many are here, if not a
     GET, DELETE /uploads/I                       how far it is; remove it
 
-Bodies are written as they stream in and never held. The last byte starts the check (``raster.upload_check``).
-Knows HTTP; what an upload is, ``jobs.uploads`` knows.
+Bodies are written as they stream in and never held. The last byte starts the check
+(``raster.files.upload_check``). Knows HTTP; what an upload is, ``jobs.uploads`` knows.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from model_backend.arrays import RgbImage
 from model_backend.engine.blocks import Blocks
 from model_backend.engine.scene import Request
 from model_backend.models.card import ModelCard
-from model_backend.raster.provenance import Provenance
-from model_backend.raster.writer import write_block, write_scene
+from model_backend.raster.files.provenance import Provenance
+from model_backend.raster.files.scene_writer import write_block, write_scene
 from model_backend.schemas import Box, Frame, GroundSampleDistance, Plan, Recipe
 
 _FRAME = Frame(crs="EPSG:32632", pixel_size=["1", "1"], anchor=[500_000, 5_200_000])

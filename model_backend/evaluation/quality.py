@@ -50,7 +50,7 @@ def inspect(given: argparse.Namespace) -> dict[str, Any]:
 def read(path: Path) -> NDArray[Any]:
     """Return the first three bands, or the only one, of a picture: (bands, rows, columns)."""
     if path.suffix.lower() in (".tif", ".tiff") and importlib.util.find_spec("rasterio"):
-        from model_backend.raster.source import sealed
+        from model_backend.raster.files.source import sealed
 
         with sealed(path) as dataset:
             values: NDArray[Any] = dataset.read(list(range(1, 4)) if dataset.count >= 3 else [1])
@@ -139,7 +139,7 @@ def _recipe(path: Path) -> Recipe | None:
     """Return the recipe of a scene of ours on its own grid; None for every other picture."""
     if path.suffix.lower() not in (".tif", ".tiff") or not importlib.util.find_spec("rasterio"):
         return None
-    from model_backend.raster.provenance import read_recipe
+    from model_backend.raster.files.provenance import read_recipe
 
     told = read_recipe(path)
     if told is None or told.get("process") != "generate" or told.get("resampled"):

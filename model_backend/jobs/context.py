@@ -21,7 +21,7 @@ from model_backend.jobs.rows import Claim, Result
 from model_backend.jobs.store import JobStore
 from model_backend.processes.base import PlanContext
 from model_backend.processes.imagery import COG
-from model_backend.raster import provenance
+from model_backend.raster.files import provenance
 from model_backend.schemas import Plan, Recipe
 from model_backend.settings import Settings
 

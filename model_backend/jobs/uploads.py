@@ -24,7 +24,7 @@ from typing import Any
 
 from model_backend.errors import InvalidInput, NoSuchUpload, StorageFull
 from model_backend.processes.base import StoredRaster
-from model_backend.raster.upload_check import check
+from model_backend.raster.files.upload_check import check
 from model_backend.schemas import Upload
 from model_backend.settings import Settings
 

@@ -13,10 +13,9 @@ from model_backend.models.card import ModelCard
 from model_backend.processes.base import PlanContext
 from model_backend.processes.painting import PaintingProcess, Target
 from model_backend.raster import mask as masks
-from model_backend.raster.grids import cut, overlap
-from model_backend.raster.grids import grow as widened
-from model_backend.raster.source import Source
-from model_backend.raster.working import choose
+from model_backend.raster.files.source import Source
+from model_backend.raster.georeference.grids import expand, overlap, slices_in
+from model_backend.raster.working_grid import working_grid_for
 from model_backend.schemas import Box, EditInputs, Polygons
 
 _FEATHER = 6  # pixels, where the caller does not say
@@ -43,17 +42,17 @@ class Edit(PaintingProcess[EditInputs]):
     def target(self, inputs: EditInputs, source: Source, card: ModelCard, context: PlanContext) -> Target:
         """Return the pixels of the raster in the mask, grown."""
         mask = _mask(inputs, source, context)
-        work = choose(source, overlap(mask.box, source.box) or source.box, card)
+        work = working_grid_for(source, overlap(mask.box, source.box) or source.box, card)
         spacing = (work.gsd.y, work.gsd.x)
         _check_reach("grow", inputs.grow, spacing)
         margin = ceil(inputs.grow / min(spacing)) + 1 if inputs.grow else 0
-        near = overlap(mask.box, widened(source.box, margin))
+        near = overlap(mask.box, expand(source.box, margin))
         if near is None:
             detail = "The mask lies outside of the raster. Draw it on the raster, or check `mask.crs`."
             raise InvalidInput("mask", detail, allowed="a mask that touches the raster")
-        box = widened(near, margin)
+        box = expand(near, margin)
         self.check_pixels(box, context.limits)
-        at, paint = _tight(grow(mask.burn(box), spacing, inputs.grow), box, source)
+        at, paint = _tight(grow(mask.rasterize(box), spacing, inputs.grow), box, source)
         feather = _FEATHER * min(spacing) if inputs.feather is None else inputs.feather
         _check_reach("feather", feather, spacing)
         return Target(work, at, paint, feather, new_land=False)
@@ -62,7 +61,7 @@ class Edit(PaintingProcess[EditInputs]):
 PROCESS = Edit()
 
 
-def _mask(inputs: EditInputs, source: Source, context: PlanContext) -> masks.Polygons | masks.Picture:
+def _mask(inputs: EditInputs, source: Source, context: PlanContext) -> masks.PolygonMask | masks.RasterMask:
     """Return the mask on the raster's grid, out of polygons or another raster."""
     if isinstance(inputs.mask, Polygons):
         return masks.from_geojson(inputs.mask.geojson, inputs.mask.crs, source)
@@ -73,7 +72,7 @@ def _tight(paint: NDArray[np.bool_], box: Box, source: Source) -> tuple[Box, NDA
     """Return the masked pixels of the raster in the smallest box around them."""
     inside = overlap(box, source.box)
     if inside is not None:
-        paint = paint[cut(inside, box)]
+        paint = paint[slices_in(inside, box)]
         rows, cols = np.flatnonzero(paint.any(1)), np.flatnonzero(paint.any(0))
         if len(rows):
             top, left = int(rows[0]), int(cols[0])

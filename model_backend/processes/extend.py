@@ -18,11 +18,11 @@ from model_backend.errors import InvalidInput
 from model_backend.models.card import ModelCard
 from model_backend.processes.base import PlanContext
 from model_backend.processes.painting import PaintingProcess, Prepared, Target
-from model_backend.raster import ground
-from model_backend.raster.crs import parse_reference
-from model_backend.raster.grids import cut, grow, overlap, union
-from model_backend.raster.source import Source, read_known
-from model_backend.raster.working import choose
+from model_backend.raster.files.source import Source, read_known
+from model_backend.raster.georeference import geodesy
+from model_backend.raster.georeference.crs import parse_reference
+from model_backend.raster.georeference.grids import expand, overlap, slices_in, union
+from model_backend.raster.working_grid import working_grid_for
 from model_backend.schemas import Box, ExtendInputs, Extent, Polygons
 
 # New land begins as the tone of the land around it under noise, which hides all shapes but leaves the model
@@ -58,7 +58,7 @@ class Extend(PaintingProcess[ExtendInputs]):
     def target(self, inputs: ExtendInputs, source: Source, card: ModelCard, context: PlanContext) -> Target:
         """Return the pixels of the extent without a value, and those of the box around both beyond it."""
         extent = _pixels_of(inputs.extent, source)
-        if overlap(grow(extent, 1), source.held) is None:
+        if overlap(expand(extent, 1), source.held) is None:
             detail = (
                 "The extent does not touch the raster, so there is nothing to continue. Draw it so that it "
                 "overlaps the raster, or check its CRS."
@@ -70,7 +70,7 @@ class Extend(PaintingProcess[ExtendInputs]):
         at = _needed(source, extent, inputs.fill_holes)
         self.check_pixels(at, context.limits)
         paint = _unknown(source, at, extent if inputs.fill_holes else None)
-        return Target(choose(source, at, card), at, paint, feather=0.0, new_land=True)
+        return Target(working_grid_for(source, at, card), at, paint, feather=0.0, new_land=True)
 
     def prepare(self, inputs: ExtendInputs, card: ModelCard, context: PlanContext) -> Prepared:
         """Return all that painting needs; there has to be something to continue."""
@@ -84,7 +84,7 @@ PROCESS = Extend()
 
 def _check_surroundings(prepared: Prepared, inputs: ExtendInputs) -> None:
     """Refuse land around which the raster has no value: there would be nothing to continue."""
-    near = prepared.work.needs(prepared.canvas)
+    near = prepared.work.source_box(prepared.canvas)
     if prepared.source.all_known or (near is not None and read_known(prepared.source, near).any()):
         return
     detail = (
@@ -102,8 +102,8 @@ def _pixels_of(extent: Extent, source: Source) -> Box:
     if not (minx < maxx and miny < maxy):
         detail = "The extent is empty: west must be less than east, and south less than north."
         raise InvalidInput("extent.bbox", detail, value=box, allowed="west < east and south < north")
-    x, y = ground.outline((minx, miny, maxx, maxy), 41)  # edges bend on the way
-    x, y = ground.transformer(reference.crs, source.crs).transform(x, y)
+    x, y = geodesy.outline((minx, miny, maxx, maxy), 41)  # edges bend on the way
+    x, y = geodesy.transformer(reference.crs, source.crs).transform(x, y)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         detail = f"The extent cannot be placed in the raster's CRS, {source.crs.name}. Check its CRS."
         raise InvalidInput("extent.bbox", detail, value=box)
@@ -171,8 +171,8 @@ def _unknown(source: Source, at: Box, holes_in: Box | None) -> NDArray[np.bool_]
     paint = np.ones((at.height, at.width), np.bool_)
     both = overlap(at, source.held)
     if both is not None:
-        paint[cut(both, at)] = False
+        paint[slices_in(both, at)] = False
     looked = None if both is None or holes_in is None else overlap(both, holes_in)
     if looked is not None and not source.all_known:
-        paint[cut(looked, at)] = ~read_known(source, looked)
+        paint[slices_in(looked, at)] = ~read_known(source, looked)
     return paint

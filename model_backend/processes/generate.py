@@ -20,7 +20,7 @@ from model_backend.processes import region_inputs
 from model_backend.processes.base import PlanContext
 from model_backend.processes.imagery import ImageryProcess, check_evaluations, licence, recipe_of
 from model_backend.processes.prompts import check_prompts, unknown_words
-from model_backend.raster.frame import Placement, place
+from model_backend.raster.georeference.placement import Placement, place
 from model_backend.schemas import Box, GenerateInputs, Plan, Recipe
 from model_backend.settings import Settings
 

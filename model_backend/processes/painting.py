@@ -27,11 +27,11 @@ from model_backend.processes.base import PlanContext
 from model_backend.processes.imagery import ImageryProcess, check_evaluations, licence, recipe_of
 from model_backend.processes.prompts import check_prompts, unknown_words
 from model_backend.raster import stretch as stretches
-from model_backend.raster.crs import crs_text
-from model_backend.raster.grids import cut, grow, overlap
-from model_backend.raster.source import Source, describe, read, read_known
+from model_backend.raster.files.source import Source, read, read_header, read_known
+from model_backend.raster.georeference.crs import crs_text
+from model_backend.raster.georeference.grids import expand, overlap, slices_in
 from model_backend.raster.stretch import Stretch
-from model_backend.raster.working import Work
+from model_backend.raster.working_grid import WorkingGrid
 from model_backend.schemas import (
     Box,
     EditInputs,
@@ -58,7 +58,7 @@ class Target:
     ``feather`` is in ground metres. With ``new_land`` there is nothing under them to begin from.
     """
 
-    work: Work
+    work: WorkingGrid
     at: Box
     paint: NDArray[np.bool_]
     feather: float
@@ -86,7 +86,7 @@ class Prepared(Target):
     @property
     def join(self) -> Box:
         """The raster's pixels in which the mask meets its surroundings."""
-        box = overlap(grow(self.at, _MARGIN), self.source.box)
+        box = overlap(expand(self.at, _MARGIN), self.source.box)
         assert box is not None
         return box
 
@@ -94,7 +94,7 @@ class Prepared(Target):
     def mask(self) -> NDArray[np.bool_]:
         """The mask as an array of ``join``."""
         out = np.zeros((self.join.height, self.join.width), np.bool_)
-        out[cut(self.at, self.join)] = self.paint
+        out[slices_in(self.at, self.join)] = self.paint
         return out
 
     @property
@@ -130,15 +130,15 @@ class PaintingProcess(ImageryProcess[P]):
     def prepare(self, inputs: P, card: ModelCard, context: PlanContext) -> Prepared:
         """Return all that painting needs. Raises InvalidInput, which says what to do, and TooLarge."""
         stored = context.raster("source", inputs.source)
-        target = self.target(inputs, describe(stored.path, inputs.bands), card, context)
+        target = self.target(inputs, read_header(stored.path, inputs.bands), card, context)
         work, source = target.work, target.source
         try:
-            around = work.box(grow(target.at, _MARGIN))
+            around = work.box(expand(target.at, _MARGIN))
         except InvalidInput as error:  # the grid does not know what the input is called
             raise error.named(self.field) from None
         canvas = canvas_around(around, source.box if work.own else None, card.engine, card.vae_factor)
         self.check_pixels(canvas, context.limits)
-        needed = work.needs(canvas)
+        needed = work.source_box(canvas)
         assert needed is not None
         self.check_pixels(needed, context.limits)
         stretch = _stretch(inputs.stretch, source, needed)
@@ -155,7 +155,7 @@ class PaintingProcess(ImageryProcess[P]):
         regions = region_inputs.read(self.regions(inputs), prepared.work, context.limits)
         recipe = self._recipe(inputs, card, prepared, regions)
         layout = Layout(card.engine, card.vae_factor, prepared.canvas)
-        active = Active(layout, prepared.work.mask(prepared.paint, prepared.at, prepared.canvas))
+        active = Active(layout, prepared.work.mask_on(prepared.paint, prepared.at, prepared.canvas))
         steps = trajectory_of(recipe, entry.schedule, card.engine, self.strength(inputs)).lengths
         count = active.count(cost.prompts_of(recipe, layout), steps, card.engine.batch)
         evaluations = count.evaluations * inputs.variants
@@ -269,8 +269,8 @@ def _stretch(given: list[list[float]] | None, source: Source, box: Box) -> Stret
     bands = source.roles.visible
     if given is not None or source.dtype == np.uint8:
         none = np.empty((len(bands), 0, 0), source.dtype)
-        return stretches.choose(given, none, np.empty((0, 0), np.bool_))
-    return stretches.choose(None, read(source, box, bands), read_known(source, box))
+        return stretches.stretch_for(given, none, np.empty((0, 0), np.bool_))
+    return stretches.stretch_for(None, read(source, box, bands), read_known(source, box))
 
 
 def _bounds(source: Source) -> list[float]:

@@ -3,7 +3,7 @@
 Higher priority covers lower, a later feature an earlier one of the same priority; a recipe lists them in that
 order and needs no priorities. Regions that cannot touch the canvas are left out, so that a recipe says only
 what its pixels depend on. Every refusal and every warning names features by their ids. Knows limits and
-words; outlines are the business of ``raster.regions``, masks that of ``engine.regions``.
+words; outlines are the business of ``raster.region_outlines``, masks that of ``engine.regions``.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 from model_backend.errors import InvalidInput, TooLarge
 from model_backend.models.card import ModelCard
 from model_backend.processes.prompts import check_length, knows, vocabulary
-from model_backend.raster.regions import Surveyor, Unusable, corners
-from model_backend.raster.working import Work
+from model_backend.raster.region_outlines import RegionOutlines, Unusable, corners
+from model_backend.raster.working_grid import WorkingGrid
 from model_backend.schemas import REGION_UNITS, Box, Frame, Polygons, Region
 from model_backend.settings import Settings
 
@@ -98,7 +98,7 @@ class RequestedRegions:
         return [sentence for sentence in said if sentence]
 
 
-def read(given: Polygons | None, where: Frame | Work, limits: Settings) -> RequestedRegions:
+def read(given: Polygons | None, where: Frame | WorkingGrid, limits: Settings) -> RequestedRegions:
     """Return the regions that a request asks for, on a frame or on the grid that is worked on.
 
     Raises InvalidInput that names the feature and what is wrong with it, and TooLarge.
@@ -106,8 +106,8 @@ def read(given: Polygons | None, where: Frame | Work, limits: Settings) -> Reque
     if given is None:
         return RequestedRegions()
     features = _features(given.geojson, limits)
-    surveyor = Surveyor(given.crs, where)
-    found = [_region(number, feature, surveyor, limits) for number, feature in enumerate(features)]
+    outlines = RegionOutlines(given.crs, where)
+    found = [_region(number, feature, outlines, limits) for number, feature in enumerate(features)]
     prompts = {(named.region.prompt, named.region.negative_prompt) for _, named in found}
     if len(prompts) > MOST_PROMPTS:
         rule = f"at most {MOST_PROMPTS} different prompts"
@@ -139,7 +139,9 @@ def _features(geojson: Mapping[str, Any], limits: Settings) -> list[Any]:
     return features
 
 
-def _region(number: int, feature: object, surveyor: Surveyor, limits: Settings) -> tuple[float, NamedRegion]:
+def _region(
+    number: int, feature: object, outlines: RegionOutlines, limits: Settings
+) -> tuple[float, NamedRegion]:
     """Return a feature's priority and region."""
     field = f"regions.geojson.features.{number}"
     known = _member(feature, "id")
@@ -154,7 +156,7 @@ def _region(number: int, feature: object, surveyor: Surveyor, limits: Settings) 
     negative = _text(properties, "negative_prompt", field, name, limits)
     priority = _priority(properties, field, name)
     try:
-        rings = surveyor.rings(_member(feature, "geometry"))
+        rings = outlines.rings(_member(feature, "geometry"))
     except Unusable as error:
         detail = f"Region {name} {error}."
         raise InvalidInput(f"{field}.geometry", detail, allowed="a valid Polygon or MultiPolygon") from None

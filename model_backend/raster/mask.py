@@ -16,16 +16,16 @@ from typing import Any
 
 import numpy as np
 from affine import Affine
+from rasterio import features
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
-from rasterio.features import rasterize
 from rasterio.warp import reproject
 
 from model_backend.arrays import BoolArray, Float64Array, UInt8Array
 from model_backend.errors import InvalidInput
-from model_backend.raster import ground
-from model_backend.raster.crs import parse_reference
-from model_backend.raster.source import Source, describe, read, read_known, sealed
+from model_backend.raster.files.source import Source, read, read_header, read_known, sealed
+from model_backend.raster.georeference import geodesy
+from model_backend.raster.georeference.crs import parse_reference
 from model_backend.schemas import Box
 
 _KINDS = "a Polygon, MultiPolygon, GeometryCollection, Feature or FeatureCollection of polygons"
@@ -35,7 +35,7 @@ _THIN = 1.0  # pixels: twice the area over the length of the outline, half of a 
 
 
 @dataclass(frozen=True)
-class Polygons:
+class PolygonMask:
     """Polygons in pixel coordinates (column, row) of a raster: each a list of closed rings, (n, 2)."""
 
     rings: tuple[tuple[Float64Array, ...], ...]
@@ -46,19 +46,19 @@ class Polygons:
         every = np.concatenate([ring for polygon in self.rings for ring in polygon])
         return _around(every[:, 0], every[:, 1])
 
-    def burn(self, box: Box) -> BoolArray:
+    def rasterize(self, box: Box) -> BoolArray:
         """Return which pixels of ``box`` are masked."""
         out = np.zeros((box.height, box.width), np.uint8)
         place = Affine.translation(box.col, box.row)
         for thin in (False, True):
             shapes = [(_geojson(polygon), 1) for polygon in self.rings if _is_thin(polygon) is thin]
             if shapes:
-                rasterize(shapes, out=out, transform=place, all_touched=thin)
+                features.rasterize(shapes, out=out, transform=place, all_touched=thin)
         return out > 0
 
 
 @dataclass(frozen=True)
-class Picture:
+class RasterMask:
     """A raster whose values above zero are the mask: the part of it that holds them all."""
 
     values: UInt8Array
@@ -67,7 +67,7 @@ class Picture:
     source: Source
     box: Box
 
-    def burn(self, box: Box) -> BoolArray:
+    def rasterize(self, box: Box) -> BoolArray:
         """Return which pixels of ``box`` are masked: those whose centre falls on a masked pixel."""
         out = np.zeros((box.height, box.width), np.uint8)
         reproject(
@@ -82,7 +82,7 @@ class Picture:
         return out > 0
 
 
-def from_geojson(geometry: Mapping[str, Any], crs: str, source: Source) -> Polygons:
+def from_geojson(geometry: Mapping[str, Any], crs: str, source: Source) -> PolygonMask:
     """Return the polygons of a GeoJSON object whose coordinates are in ``crs``, in pixels of ``source``.
 
     Raises InvalidInput for ``mask`` or ``mask.crs``.
@@ -94,7 +94,7 @@ def from_geojson(geometry: Mapping[str, Any], crs: str, source: Source) -> Polyg
         raise InvalidInput("mask", "The mask has no polygon: draw one where the raster shall change.")
     same = reference.crs.equals(source.crs, ignore_axis_order=True)
     cuts = max(1, min(32, _DENSE // max(1, sum(len(ring) for polygon in polygons for ring in polygon))))
-    to_source = ground.transformer(reference.crs, source.crs)
+    to_source = geodesy.transformer(reference.crs, source.crs)
 
     def place(ring: Float64Array) -> Float64Array:
         ring = ring[:, ::-1] if reference.swapped else ring
@@ -107,13 +107,13 @@ def from_geojson(geometry: Mapping[str, Any], crs: str, source: Source) -> Polyg
             raise InvalidInput("mask.crs", detail, value=crs[:200])
         return pixels
 
-    return Polygons(tuple(tuple(place(ring) for ring in polygon) for polygon in polygons))
+    return PolygonMask(tuple(tuple(place(ring) for ring in polygon) for polygon in polygons))
 
 
-def from_raster(path: Path, source: Source) -> Picture:
+def from_raster(path: Path, source: Source) -> RasterMask:
     """Return the mask of a raster: its first band above zero, where it has values. Raises InvalidInput."""
     try:
-        picture = describe(path)
+        picture = read_header(path)
     except InvalidInput as error:
         error.field = "mask"
         raise
@@ -127,12 +127,12 @@ def from_raster(path: Path, source: Source) -> Picture:
         raise InvalidInput("mask", detail)
     values = (read(picture, box, band)[0] > 0) & read_known(picture, box)
     width, height = box.width, box.height
-    x, y = ground.outline((box.col, box.row, box.col + width, box.row + height), 21)
+    x, y = geodesy.outline((box.col, box.row, box.col + width, box.row + height), 21)
     x, y = picture.transform @ (x, y)
-    col, row = ~source.transform @ ground.transformer(picture.crs, source.crs).transform(x, y)
+    col, row = ~source.transform @ geodesy.transformer(picture.crs, source.crs).transform(x, y)
     if not (np.isfinite(col).all() and np.isfinite(row).all()):
         raise InvalidInput("mask", f"The mask cannot be placed in the raster's CRS, {source.crs.name}.")
-    return Picture(
+    return RasterMask(
         values=values.astype(np.uint8),
         transform=picture.transform @ Affine.translation(box.col, box.row),
         crs=CRS.from_wkt(picture.crs.to_wkt()),

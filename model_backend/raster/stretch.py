@@ -50,7 +50,7 @@ class Stretch:
         return low[:, None, None], high[:, None, None]
 
 
-def choose(asked: Sequence[Sequence[float]] | None, values: NDArray[Any], known: BoolArray) -> Stretch:
+def stretch_for(asked: Sequence[Sequence[float]] | None, values: NDArray[Any], known: BoolArray) -> Stretch:
     """Return the stretch that was asked for, else 0 to 255 for bytes, else the 2 to 98 % of the known values.
 
     ``values`` are (1 or 3, rows, columns) around the mask. Raises InvalidInput for ``stretch``.

@@ -17,10 +17,10 @@ from model_backend.jobs.handlers import painting
 from model_backend.models.loader import Model
 from model_backend.processes import edit, extend
 from model_backend.processes.painting import Prepared
-from model_backend.raster.grids import cut
-from model_backend.raster.patch import Patch, write_edit
-from model_backend.raster.provenance import Provenance
-from model_backend.raster.upload_check import rewrite
+from model_backend.raster.files.edit_writer import Patch, write_edit
+from model_backend.raster.files.provenance import Provenance
+from model_backend.raster.files.upload_check import rewrite
+from model_backend.raster.georeference.grids import slices_in
 from model_backend.schemas import Plan
 from model_backend.settings import Settings
 from tests.support.planning import plan_context
@@ -160,7 +160,7 @@ class Editor:
         """The mask of the last edit over the whole raster."""
         box = self.prepared.source.box
         out = np.zeros((box.height, box.width), np.bool_)
-        out[cut(self.prepared.at, self.prepared.source.box)] = self.prepared.paint
+        out[slices_in(self.prepared.at, self.prepared.source.box)] = self.prepared.paint
         return out
 
 

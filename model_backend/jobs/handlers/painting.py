@@ -17,10 +17,10 @@ from model_backend.jobs import space
 from model_backend.jobs.context import JobContext, Reporter, VariantFiles, learn_rate, loaded, origin
 from model_backend.jobs.rows import Claim, Result
 from model_backend.processes.painting import P, PaintingProcess, Prepared, file_bytes
-from model_backend.raster import spectral
-from model_backend.raster.grids import overlap
-from model_backend.raster.patch import Patch, picture, write_edit
-from model_backend.raster.source import read, read_known
+from model_backend.raster import extra_bands
+from model_backend.raster.files.edit_writer import Patch, preview_pixels, write_edit
+from model_backend.raster.files.source import read, read_known
+from model_backend.raster.georeference.grids import overlap
 from model_backend.schemas import Recipe
 
 if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
@@ -53,7 +53,7 @@ def run(process: PaintingProcess[P], claim: Claim, context: JobContext) -> list[
     at = prepared.at.model_copy(
         update={"col": prepared.at.col - whole.col, "row": prepared.at.row - whole.row}
     )
-    reporter.picture(picture(files.image, at, *_shown(prepared, recipe)))
+    reporter.picture(preview_pixels(files.image, at, *_shown(prepared, recipe)))
     return files.results(f"{process.result_title} (cloud-optimized GeoTIFF)", recipe, made, bands)
 
 
@@ -63,10 +63,10 @@ def painter(model: Model, recipe: Recipe, prepared: Prepared) -> Edit:
     from model_backend.engine.editing.edit import Canvas, Edit
     from model_backend.engine.scene import Request
 
-    view, known = prepared.work.take(prepared.canvas, prepared.stretch)
+    view, known = prepared.work.read_view(prepared.canvas, prepared.stretch)
     if prepared.new_land:  # under the noise it begins with lies the tone of the land around
         view = continued(view, known)
-    paint = prepared.work.mask(prepared.paint, prepared.at, prepared.canvas)
+    paint = prepared.work.mask_on(prepared.paint, prepared.at, prepared.canvas)
     return Edit(model, Request.of(recipe), Canvas(prepared.canvas, view, paint, known), recipe.edit.strength)
 
 
@@ -81,7 +81,7 @@ def join(prepared: Prepared, painted: View, recipe: Recipe, reporter: Reporter) 
     reporter.say("Joining it to its surroundings.")
     known = read_known(source, box)
     border = Join(prepared.mask, known, prepared.spacing, prepared.feather, new_land=prepared.new_land)
-    view = prepared.work.back(painted, prepared.canvas, box)
+    view = prepared.work.onto_source(painted, prepared.canvas, box)
     values: dict[int, NDArray[Any]] = {}
     for number, band in enumerate(source.roles.visible):
         reporter.say("Joining it to its surroundings.")
@@ -99,14 +99,14 @@ def _borrowed(
 ) -> dict[int, NDArray[Any]]:
     """Return values for the bands that the model does not see, feathered like the others."""
     source, box, roles = prepared.source, prepared.join, prepared.source.roles
-    rows, cols = spectral.samples(known & ~border.mask)
+    rows, cols = extra_bands.samples(known & ~border.mask)
 
     def colours(bands: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
         return prepared.stretch.view(np.stack(bands)[:, None])[:, 0]
 
     near = colours([read(source, box, [band])[0, rows, cols] for band in roles.visible])
     others = np.stack([read(source, box, [band])[0, rows, cols] for band in roles.extra])
-    lent = spectral.borrow([painted[band] for band in roles.visible], colours, near, others)
+    lent = extra_bands.match([painted[band] for band in roles.visible], colours, near, others)
     values = {}
     for band, after in zip(roles.extra, lent, strict=True):
         blended = border.feathered(read(source, box, [band])[0], after)

@@ -20,7 +20,7 @@ from model_backend.jobs.context import JobContext, Reporter, VariantFiles, loade
 from model_backend.jobs.preview import Preview
 from model_backend.jobs.rows import Claim, FinishedBlock, Result
 from model_backend.processes.generate import Generate, block_bytes, file_bytes
-from model_backend.raster import writer
+from model_backend.raster.files import scene_writer
 from model_backend.schemas import Recipe
 
 
@@ -59,7 +59,7 @@ def _make(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> 
     preview = Preview(context.folder.parent, blocks, claim.number - claim.part)
     pixels = scene.pixels(box, _Seen(reporter, preview, context.folder))
     file = context.folder / "block.tif"
-    digest = writer.write_block(file, pixels, box, recipe.frame)
+    digest = scene_writer.write_block(file, pixels, box, recipe.frame)
     preview.keep(context.folder, pixels.transpose(1, 2, 0))
     reporter.picture(preview.picture())
     where = file.relative_to(context.folder.parent).as_posix()
@@ -85,7 +85,7 @@ def _join(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> 
     variant = VariantFiles(claim, context.folder)
     files = [(box, folder / part.file) for box, part in zip(blocks, parts, strict=True)]
     with space.reserved(context.folder, file_bytes(claim.plan)):
-        writer.write_scene(variant.image, files, claim.plan, recipe, made)
+        scene_writer.write_scene(variant.image, files, claim.plan, recipe, made)
     return variant.results("Synthetic imagery (cloud-optimized GeoTIFF)", recipe, made)
 
 

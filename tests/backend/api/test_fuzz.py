@@ -16,7 +16,7 @@ import rasterio
 from affine import Affine
 
 from model_backend.errors import InvalidInput
-from model_backend.raster.upload_check import check
+from model_backend.raster.files.upload_check import check
 
 MOST = 8 << 30
 PROFILE = {
@@ -30,7 +30,7 @@ PROFILE = {
 BATCH = """
 import json, resource, sys
 from pathlib import Path
-from model_backend.raster.upload_check import Refused, limit_this_process, rewrite
+from model_backend.raster.files.upload_check import Refused, limit_this_process, rewrite
 limit_this_process(1 << 30)
 folder = Path(sys.argv[1])
 for path in sorted(folder.glob("*.tif")):

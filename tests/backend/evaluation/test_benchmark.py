@@ -29,7 +29,7 @@ from model_backend.engine.scene import Request, Scene
 from model_backend.evaluation import lattices, metrics
 from model_backend.evaluation.metrics import Lines
 from model_backend.models.card import EngineParameters, read_card
-from model_backend.raster.provenance import Provenance
+from model_backend.raster.files.provenance import Provenance
 from model_backend.schemas import Box
 from model_backend.settings import Settings
 from tests.backend.raster.test_writer import write_pixels

@@ -12,7 +12,7 @@ from model_backend.engine.scene import Request, Scene
 from model_backend.errors import InvalidInput
 from model_backend.models.card import checksums, read_card
 from model_backend.models.loader import load
-from model_backend.raster.frame import place
+from model_backend.raster.georeference.placement import place
 from model_backend.schemas import Box, Extent, GenerateInputs
 from model_backend.training import captions, sample
 

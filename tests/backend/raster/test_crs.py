@@ -20,7 +20,7 @@ import rasterio.errors
 from pyproj.exceptions import CRSError, ProjError
 
 from model_backend.errors import InvalidInput
-from model_backend.raster.crs import crs_text, parse_any, parse_crs, parse_reference, storable
+from model_backend.raster.georeference.crs import crs_text, parse_any, parse_crs, parse_reference, storable
 
 LAEA = pyproj.CRS.from_proj4("+proj=laea +lat_0=47.5 +lon_0=13.3 +x_0=4e5 +y_0=4e5 +datum=WGS84").to_wkt()
 ROTATED = (

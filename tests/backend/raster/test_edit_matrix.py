@@ -18,7 +18,7 @@ from rasterio.enums import ColorInterp
 from model_backend.engine.editing.edit import View
 from model_backend.errors import InvalidInput
 from model_backend.processes.painting import Prepared
-from model_backend.raster.source import read
+from model_backend.raster.files.source import read
 from tests.support.editing import GRIDS, NODATA, Editor, differences, facts, polygon, rich_scene
 
 

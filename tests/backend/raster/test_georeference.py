@@ -19,7 +19,7 @@ from rasterio.warp import transform
 from rio_cogeo import cog_validate
 
 from model_backend.models.registry import Registry
-from model_backend.raster.provenance import Provenance
+from model_backend.raster.files.provenance import Provenance
 from model_backend.schemas import Plan
 from model_backend.settings import Settings
 from tests.backend.raster.test_writer import write_pixels

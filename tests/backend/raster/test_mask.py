@@ -16,9 +16,9 @@ from model_backend.errors import InvalidInput
 from model_backend.models.card import ModelCard
 from model_backend.processes import edit
 from model_backend.processes.painting import Prepared
-from model_backend.raster.grids import cut
+from model_backend.raster.files.source import Source, read_header
+from model_backend.raster.georeference.grids import slices_in
 from model_backend.raster.mask import from_geojson
-from model_backend.raster.source import Source, describe
 from model_backend.schemas import Box
 from model_backend.settings import Settings
 from tests.support.planning import plan_context
@@ -47,12 +47,12 @@ def square(
 
 
 def burnt(source: Source, geometry: dict[str, Any], crs: str = UTM) -> NDArray[np.bool_]:
-    return from_geojson(geometry, crs, source).burn(source.box)
+    return from_geojson(geometry, crs, source).rasterize(source.box)
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Source:
-    return describe(raster(tmp_path))
+    return read_header(raster(tmp_path))
 
 
 def pixels(rows: slice, cols: slice) -> NDArray[np.bool_]:
@@ -72,7 +72,7 @@ def test_a_pixel_counts_by_its_centre(source: Source) -> None:
     [NORTH_UP @ Affine.rotation(30), Affine(2, 0.4, 5e5, 0.2, -2, 5.2e6), Affine(2, 0, 5e5, 0, 2, 5e6)],
 )
 def test_rotated_sheared_and_south_up_rasters(tmp_path: Path, transform: Affine) -> None:
-    source = describe(raster(tmp_path, transform))
+    source = read_header(raster(tmp_path, transform))
     found = burnt(source, square(10, 20, 5, 3, transform))
     assert np.array_equal(found, pixels(slice(20, 23), slice(10, 15)))
 
@@ -138,7 +138,7 @@ def test_any_crs_and_axis_order(source: Source) -> None:
 
 def test_straight_lines_of_another_crs_bend(tmp_path: Path) -> None:
     # 60 km along a parallel: its chord in UTM is off by some 100 m.
-    source = describe(raster(tmp_path, Affine(100, 0, 500000, 0, -100, 6_650_000), size=(700, 700)))
+    source = read_header(raster(tmp_path, Affine(100, 0, 500000, 0, -100, 6_650_000), size=(700, 700)))
     to = pyproj.Transformer.from_crs("EPSG:4326", UTM, always_xy=True)
     found = burnt(
         source,
@@ -221,7 +221,7 @@ def mask_raster(
 
 def painted(prepared: Prepared) -> NDArray[np.bool_]:
     out = np.zeros((prepared.source.height, prepared.source.width), np.bool_)
-    out[cut(prepared.at, prepared.source.box)] = prepared.paint
+    out[slices_in(prepared.at, prepared.source.box)] = prepared.paint
     return out
 
 

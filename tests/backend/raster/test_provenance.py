@@ -20,8 +20,8 @@ import tifffile
 from pystac.extensions.projection import ProjectionExtension
 from shapely.geometry import box, shape
 
-from model_backend.raster.footprint import footprint
-from model_backend.raster.provenance import SOURCE_TYPE, Provenance, read_recipe, stac_item
+from model_backend.raster.files.provenance import SOURCE_TYPE, Provenance, read_recipe, stac_item
+from model_backend.raster.georeference.footprint import footprint
 from model_backend.schemas import Plan, Recipe
 from tests.backend.raster.test_crs import LAEA
 from tests.backend.raster.test_writer import noise, plan_of, write_pixels

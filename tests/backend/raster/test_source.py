@@ -18,8 +18,8 @@ from rasterio.windows import Window
 from model_backend.engine.editing.edit import View
 from model_backend.errors import InvalidInput
 from model_backend.processes.painting import Prepared
-from model_backend.raster.source import describe, read_known
-from model_backend.raster.working import choose
+from model_backend.raster.files.source import read_header, read_known
+from model_backend.raster.working_grid import working_grid_for
 from model_backend.schemas import Box
 from tests.support.editing import Editor, differences, facts, polygon, rings, write
 from tests.support.tiny_models import tiny_card
@@ -41,7 +41,7 @@ def grey(prepared: Prepared) -> View:
 
 def same(shift: float) -> Any:
     """Paint what is there, brighter by ``shift`` of the stretch: an autoencoder's tone error."""
-    return lambda prepared: prepared.work.take(prepared.canvas, prepared.stretch)[0] + np.float32(shift)
+    return lambda prepared: prepared.work.read_view(prepared.canvas, prepared.stretch)[0] + np.float32(shift)
 
 
 # ---- refused -----------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ def test_rasters_that_cannot_be_edited(
         with rasterio.open(path, "r+") as file:
             file.write_colormap(1, {value: (value, 0, 0, 255) for value in range(256)})
     with pytest.raises(InvalidInput, match=says) as raised:
-        describe(path)
+        read_header(path)
     assert raised.value.field == "source"
 
 
@@ -74,22 +74,22 @@ def test_rasters_that_cannot_be_edited(
 def test_bands_that_are_not_there(tmp_path: Path, bands: list[int]) -> None:
     path = write(tmp_path / "scene.tif", scene(4), photometric="RGB", alpha="YES")
     with pytest.raises(InvalidInput, match="one band, or three different ones, of 1, 2, 3") as raised:
-        describe(path, bands)
+        read_header(path, bands)
     assert raised.value.field == "bands"
 
 
 def test_bands_by_their_colours_else_by_their_order(tmp_path: Path) -> None:
     path = write(tmp_path / "scene.tif", scene(5))
-    assert describe(path).roles.visible == (1, 2, 3)
-    assert describe(path).roles.extra == (4, 5)
+    assert read_header(path).roles.visible == (1, 2, 3)
+    assert read_header(path).roles.extra == (4, 5)
     with rasterio.open(path, "r+") as file:
         file.colorinterp = [
             ColorInterp.blue, ColorInterp.green, ColorInterp.red, ColorInterp.undefined, ColorInterp.alpha
         ]  # fmt: skip
-    roles = describe(path).roles
+    roles = read_header(path).roles
     assert (roles.visible, roles.alpha, roles.extra) == ((3, 2, 1), 5, (4,))
-    assert describe(path, [4]).roles.visible == (4,)
-    assert describe(write(tmp_path / "two.tif", scene(2))).roles.visible == (1,)
+    assert read_header(path, [4]).roles.visible == (4,)
+    assert read_header(write(tmp_path / "two.tif", scene(2))).roles.visible == (1,)
 
 
 def test_stretches_that_mean_nothing(editor: Editor, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_what_is_unknown_is_told_apart(tmp_path: Path) -> None:
     pixels[1, 6, 6] = np.inf
     pixels[:, 7, 7] = -1
     pixels[0, 8, 8] = -1  # nodata in one band alone is a value
-    source = describe(write(tmp_path / "scene.tif", pixels, nodata=-1))
+    source = read_header(write(tmp_path / "scene.tif", pixels, nodata=-1))
     assert sorted(zip(*np.nonzero(~read_known(source, source.box)), strict=True)) == [(5, 5), (6, 6), (7, 7)]
 
 
@@ -299,8 +299,8 @@ def test_between_levels_the_nearest_one_paints(
     """A model of 0.5, 1 and 8 m: a raster of 5 m is worked on at 8 m, not taken for one of 8 m."""
     card = tiny_card("inpaint").model_copy(update={"levels": (14, 17, 18)})
     transform = Affine(metres, 0, 500000, 0, -metres, 5200000)
-    source = describe(write(tmp_path / "scene.tif", scene(), transform=transform))
-    work = choose(source, Box(col=20, row=20, width=20, height=20), card)
+    source = read_header(write(tmp_path / "scene.tif", scene(), transform=transform))
+    work = working_grid_for(source, Box(col=20, row=20, width=20, height=20), card)
     near = {0.4: 0.4, 1.3: 1.3, 2.0: 1.0, 5.0: 8.0, 8.0: 8.0}[metres]
     assert work.own is own
     assert work.ratio * metres == pytest.approx(near, rel=1e-3)
@@ -310,9 +310,9 @@ def test_between_levels_the_nearest_one_paints(
 @pytest.mark.parametrize("metres", [0.05, 900.0])
 def test_pixels_too_far_from_what_the_model_knows(tmp_path: Path, metres: float) -> None:
     transform = Affine(metres, 0, 500000, 0, -metres, 5200000)
-    source = describe(write(tmp_path / "scene.tif", scene(), transform=transform))
+    source = read_header(write(tmp_path / "scene.tif", scene(), transform=transform))
     with pytest.raises(InvalidInput, match=r"0.3536 to 128 metres per pixel.* Resample the raster") as raised:
-        choose(source, Box(col=20, row=20, width=20, height=20), tiny_card("inpaint"))
+        working_grid_for(source, Box(col=20, row=20, width=20, height=20), tiny_card("inpaint"))
     assert raised.value.field == "source"
 
 

@@ -18,8 +18,8 @@ from rasterio.enums import ColorInterp, Compression
 from rio_cogeo import cog_validate
 
 from model_backend.engine.blocks import Blocks
-from model_backend.raster.provenance import Provenance
-from model_backend.raster.writer import write_block, write_scene
+from model_backend.raster.files.provenance import Provenance
+from model_backend.raster.files.scene_writer import write_block, write_scene
 from model_backend.schemas import Box, Frame, GroundSampleDistance, OutputGrid, Plan, Recipe
 
 MADE = Provenance("Tiny", "none", "Nobody", "profile", False, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))

@@ -22,11 +22,11 @@ from rasterio.warp import reproject
 from model_backend.arrays import BoolArray, Float32Array, Float64Array
 from model_backend.errors import InvalidInput
 from model_backend.models.card import ModelCard
-from model_backend.raster import ground
-from model_backend.raster.crs import crs_text
-from model_backend.raster.grids import cut, decimal, grow, overlap, significant, strips
-from model_backend.raster.levels import fits, level_of, nearest, rule
-from model_backend.raster.source import Source, read, read_known
+from model_backend.raster.files.source import Source, read, read_known
+from model_backend.raster.georeference import geodesy
+from model_backend.raster.georeference.crs import crs_text
+from model_backend.raster.georeference.grids import decimal, expand, overlap, significant, slices_in, strips
+from model_backend.raster.georeference.levels import fits, level_of, nearest, rule
 from model_backend.raster.stretch import Stretch
 from model_backend.schemas import Box, Frame, GroundSampleDistance
 
@@ -36,7 +36,7 @@ _STRIP = 1 << 20  # pixels that are read at a time
 
 
 @dataclass(frozen=True)
-class Work:
+class WorkingGrid:
     """A grid to work on: endless pixels of ``crs`` laid by ``transform``; ``own``: it is the raster's."""
 
     source: Source
@@ -59,35 +59,35 @@ class Work:
         """Return the pixels of this grid around a box of the raster's."""
         return box if self.own else _mapped(box, self.source.transform, self.transform, self._forth())
 
-    def needs(self, canvas: Box) -> Box | None:
+    def source_box(self, canvas: Box) -> Box | None:
         """Return the raster's pixels that a box of this grid is made of, None if it lies beside it."""
         if self.own:
             return overlap(canvas, self.source.box)
         there = self.transform, self.source.transform
-        return overlap(grow(_mapped(canvas, *there, self._back()), 2), self.source.box)
+        return overlap(expand(_mapped(canvas, *there, self._back()), 2), self.source.box)
 
-    def take(self, canvas: Box, stretch: Stretch) -> tuple[Float32Array, BoolArray]:
+    def read_view(self, canvas: Box, stretch: Stretch) -> tuple[Float32Array, BoolArray]:
         """Return the view of a box of this grid, and where it is known; the rest is mirrored or grey."""
-        box = self.needs(canvas)
+        box = self.source_box(canvas)
         if box is None:
             grey = np.full((3, canvas.height, canvas.width), 0.5, np.float32)
             return grey, np.zeros(grey.shape[1:], np.bool_)
         view = np.empty((3, box.height, box.width), np.float32)
         known = np.empty((box.height, box.width), np.bool_)
         for part in strips(box, _STRIP):
-            here = cut(part, box)
+            here = slices_in(part, box)
             there = known[here] = read_known(self.source, part)
             shown = stretch.view(np.where(there, read(self.source, part, self.source.roles.visible), 0))
             view[:, *here] = np.clip(np.where(there, shown, 0.5), 0, 1)
         return _padded(view, known, box, canvas) if self.own else self._warped(view, known, box, canvas)
 
-    def mask(self, mask: BoolArray, at: Box, canvas: Box) -> BoolArray:
+    def mask_on(self, mask: BoolArray, at: Box, canvas: Box) -> BoolArray:
         """Return which pixels of ``canvas`` have a part in a mask of the raster's pixels at ``at``."""
         if self.own:
             out = np.zeros((canvas.height, canvas.width), np.bool_)
             both = overlap(at, canvas)
             if both is not None:
-                out[cut(both, canvas)] = mask[cut(both, at)]
+                out[slices_in(both, canvas)] = mask[slices_in(both, at)]
             return out
         method = Resampling.max if self.ratio > 1 else Resampling.bilinear
         share = np.zeros((canvas.height, canvas.width), np.float32)
@@ -96,13 +96,13 @@ class Work:
         if not out.any():  # a mask smaller than a pixel of this grid
             whole = overlap(self.box(at), canvas)
             assert whole is not None
-            out[cut(whole, canvas)] = True
+            out[slices_in(whole, canvas)] = True
         return out
 
-    def back(self, view: Float32Array, canvas: Box, to: Box) -> Float32Array:
+    def onto_source(self, view: Float32Array, canvas: Box, to: Box) -> Float32Array:
         """Return the view of a box of the raster's pixels, (3, rows, columns), from that of ``canvas``."""
         if self.own:
-            rows, cols = cut(to, canvas)
+            rows, cols = slices_in(to, canvas)
             return view[:, rows, cols]
         out = np.zeros((3, to.height, to.width), np.float32)
         reproject(
@@ -141,13 +141,13 @@ class Work:
         )
 
     def _forth(self) -> pyproj.Transformer:
-        return ground.transformer(self.source.crs, self.crs)
+        return geodesy.transformer(self.source.crs, self.crs)
 
     def _back(self) -> pyproj.Transformer:
-        return ground.transformer(self.crs, self.source.crs)
+        return geodesy.transformer(self.crs, self.source.crs)
 
 
-def choose(source: Source, around: Box, card: ModelCard) -> Work:
+def working_grid_for(source: Source, around: Box, card: ModelCard) -> WorkingGrid:
     """Return the grid for an edit whose mask lies in ``around`` (pixels of the raster).
 
     Raises InvalidInput for ``source`` where the raster's CRS has no scale, or pixels far from what the model
@@ -155,10 +155,10 @@ def choose(source: Source, around: Box, card: ModelCard) -> Work:
     """
     middle = around.col + around.width / 2, around.row + around.height / 2
     try:
-        lon, lat = ground.wgs84(source.crs, *(source.transform @ middle))
-        metric = ground.metric_crs(lon, lat, source.crs)
+        lon, lat = geodesy.wgs84(source.crs, *(source.transform @ middle))
+        metric = geodesy.metric_crs(lon, lat, source.crs)
         steps = _ground_steps(source, metric, middle)
-    except ground.NotDefined as error:
+    except geodesy.NotDefined as error:
         detail = f"The mask cannot be measured in {source.crs.name}: {error}."
         raise InvalidInput("source", detail) from None
     most, least = (float(size) for size in np.linalg.svd(steps, compute_uv=False))
@@ -166,7 +166,7 @@ def choose(source: Source, around: Box, card: ModelCard) -> Work:
     gsd = GroundSampleDistance(x=float(hypot(*steps[:, 0])), y=float(hypot(*steps[:, 1])))
     level, used = level_of(own_gsd, card), nearest(own_gsd, card)
     if most <= _EVEN * least and fits(own_gsd, card):
-        return Work(source, True, source.crs, source.transform, gsd, level, 1.0, ())
+        return WorkingGrid(source, True, source.crs, source.transform, gsd, level, 1.0, ())
     ratio = used / own_gsd
     if max(ratio, 1 / ratio) > _FARTHEST:
         allowed = f"{rule(card)}; an edit bridges a factor of {_FARTHEST:g}"
@@ -178,7 +178,7 @@ def choose(source: Source, around: Box, card: ModelCard) -> Work:
     if used > own_gsd:
         known = f"The raster's pixels are {own_gsd:.4g} m on the ground; {card.title} makes {rule(card)}"
         warnings.append(f"{known}, so the painted part will look softer.")
-    return Work(source, False, metric, transform, gsd, level, ratio, tuple(warnings))
+    return WorkingGrid(source, False, metric, transform, gsd, level, ratio, tuple(warnings))
 
 
 def _ground_steps(source: Source, metric: pyproj.CRS, middle: tuple[float, float]) -> Float64Array:
@@ -187,16 +187,16 @@ def _ground_steps(source: Source, metric: pyproj.CRS, middle: tuple[float, float
     cols = np.array([col - 0.5, col + 0.5, col, col])
     rows = np.array([row, row, row - 0.5, row + 0.5])
     x, y = source.transform @ (cols, rows)
-    x, y = ground.transformer(source.crs, metric).transform(x, y)
+    x, y = geodesy.transformer(source.crs, metric).transform(x, y)
     steps = np.array([[x[1] - x[0], x[3] - x[2]], [y[1] - y[0], y[3] - y[2]]])
     if not np.isfinite(steps).all() or abs(np.linalg.det(steps)) < 1e-12:
-        raise ground.NotDefined("the CRS has no scale there")
+        raise geodesy.NotDefined("the CRS has no scale there")
     return steps
 
 
 def _padded(view: Float32Array, known: BoolArray, box: Box, canvas: Box) -> tuple[Float32Array, BoolArray]:
     """Return a part of the raster grown to the canvas: mirrored at the raster's edges, and unknown there."""
-    rows, cols = cut(box, canvas)
+    rows, cols = slices_in(box, canvas)
     pads = (rows.start, canvas.height - rows.stop), (cols.start, canvas.width - cols.stop)
     if not any(map(any, pads)):
         return view, known
@@ -205,7 +205,7 @@ def _padded(view: Float32Array, known: BoolArray, box: Box, canvas: Box) -> tupl
 
 def _mapped(box: Box, own: Affine, other: Affine, transformer: pyproj.Transformer) -> Box:
     """Return the pixels of another grid around a box; the outline is followed, since edges bend."""
-    x, y = ground.outline((box.col, box.row, box.col + box.width, box.row + box.height), 41)
+    x, y = geodesy.outline((box.col, box.row, box.col + box.width, box.row + box.height), 41)
     cols, rows = ~other @ transformer.transform(*(own @ (x, y)))
     if not (np.isfinite(cols).all() and np.isfinite(rows).all()):
         raise InvalidInput("mask", "The mask reaches to where the raster's CRS is not defined.")

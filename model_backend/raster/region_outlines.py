@@ -17,9 +17,9 @@ from affine import Affine
 from pyproj.exceptions import ProjError
 
 from model_backend.arrays import Float64Array
-from model_backend.raster import ground
-from model_backend.raster.crs import parse_crs, parse_reference
-from model_backend.raster.working import Work
+from model_backend.raster.georeference import geodesy
+from model_backend.raster.georeference.crs import parse_crs, parse_reference
+from model_backend.raster.working_grid import WorkingGrid
 from model_backend.schemas import REGION_UNITS, Frame
 
 _BENT = 0.25  # pixels that a cut edge may lie beside its curve
@@ -41,13 +41,13 @@ def corners(geometry: object) -> int:
     return sum(map(corners, geometry))
 
 
-class Surveyor:
+class RegionOutlines:
     """Places geometries of one CRS on a frame, or on the grid that an edit works on."""
 
-    def __init__(self, crs: str, where: Frame | Work) -> None:
+    def __init__(self, crs: str, where: Frame | WorkingGrid) -> None:
         """Raise InvalidInput if ``crs`` is none."""
         self._reference = parse_reference(crs, "regions.crs")
-        if isinstance(where, Work):
+        if isinstance(where, WorkingGrid):
             self._target, self._transform = where.crs, where.transform
         else:
             (width, height), (x, y) = map(float, where.pixel_size), where.anchor
@@ -105,7 +105,7 @@ class Surveyor:
 
     def _project(self, points: Float64Array) -> Float64Array:
         """Return points in the frame's CRS, if they come back from there as they went."""
-        way = ground.transformer(self._reference.crs, self._target)
+        way = geodesy.transformer(self._reference.crs, self._target)
         try:
             found = way.transform(points[:, 0], points[:, 1])
             back = np.stack(way.transform(*found, direction="INVERSE"), axis=1)

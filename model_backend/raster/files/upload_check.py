@@ -1,11 +1,11 @@
 """What comes from outside becomes one of our own files here, or is refused, in a process that may die of it.
 
-Run as ``python -m model_backend.raster.upload_check IN OUT MOST_BYTES``: a short-lived child with limits on
-memory, processor time and file size. It opens ``IN`` only if its first bytes are a TIFF's, with GDAL's
-GTiff driver alone (an image that is really a VRT reads any file of the machine), without sidecar files, and
-looks at the declared size before it reads a pixel. It then writes every pixel into a tiled, lossless
-GeoTIFF of our own and prints one line of JSON: the header's facts, or ``refused`` with a sentence. Knows no
-HTTP, owner or process.
+Run as ``python -m model_backend.raster.files.upload_check IN OUT MOST_BYTES``: a short-lived child with
+limits on memory, processor time and file size. It opens ``IN`` only if its first bytes are a TIFF's, with
+GDAL's GTiff driver alone (an image that is really a VRT reads any file of the machine), without sidecar
+files, and looks at the declared size before it reads a pixel. It then writes every pixel into a tiled,
+lossless GeoTIFF of our own and prints one line of JSON: the header's facts, or ``refused`` with a sentence.
+Knows no HTTP, owner or process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
 from model_backend.errors import InvalidInput
-from model_backend.raster.source import SEALED
+from model_backend.raster.files.source import SEALED
 
 MEMORY = 3 << 30  # bytes of address space, libraries included
 SECONDS = 60  # of processor time, and one more for every so many bytes
@@ -82,7 +82,7 @@ def check(source: Path, target: Path, most_bytes: int) -> dict[str, Any]:
     command = [
         sys.executable,
         "-m",
-        "model_backend.raster.upload_check",
+        "model_backend.raster.files.upload_check",
         str(source),
         str(target),
         str(most_bytes),

@@ -18,8 +18,8 @@ from pyproj.crs.coordinate_operation import PolarStereographicAConversion, Trans
 from pyproj.exceptions import ProjError
 
 from model_backend.arrays import Float64Array
-from model_backend.raster.crs import base_crs
-from model_backend.raster.grids import Bounds
+from model_backend.raster.georeference.crs import base_crs
+from model_backend.raster.georeference.grids import Bounds
 
 #: Points of an outline per edge: a bulge of 400 m between two corners is then met within a millimetre.
 _PER_EDGE = 1000

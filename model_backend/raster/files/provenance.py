@@ -20,7 +20,7 @@ import rasterio
 from pystac.extensions.projection import ProjectionExtension
 
 from model_backend import __version__
-from model_backend.raster.footprint import footprint
+from model_backend.raster.georeference.footprint import footprint
 from model_backend.schemas import Plan, Recipe
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"

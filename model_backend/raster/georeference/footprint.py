@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyproj
 
-from model_backend.raster.grids import Bounds
-from model_backend.raster.ground import outline, transformer
+from model_backend.raster.georeference.geodesy import outline, transformer
+from model_backend.raster.georeference.grids import Bounds
 
 Ring = list[tuple[float, float]]
 

@@ -27,7 +27,7 @@ def samples(known: BoolArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return rows, cols
 
 
-def borrow(
+def match(
     wanted: Sequence[NDArray[Any]],
     view: Callable[[Sequence[NDArray[Any]]], Float64Array],
     colours: Float64Array,

@@ -26,8 +26,8 @@ from rasterio.windows import Window
 
 from model_backend.arrays import BoolArray
 from model_backend.errors import InvalidInput
-from model_backend.raster.crs import parse_crs
-from model_backend.raster.grids import cut, overlap
+from model_backend.raster.georeference.crs import parse_crs
+from model_backend.raster.georeference.grids import overlap, slices_in
 from model_backend.schemas import Box
 
 # No sidecar is read or written, no folder listed; the block cache stays small beside a loaded model.
@@ -97,7 +97,7 @@ def sealed(path: Path, mode: str = "r") -> Iterator[Any]:
         yield dataset
 
 
-def describe(path: Path, bands: Sequence[int] | None = None) -> Source:
+def read_header(path: Path, bands: Sequence[int] | None = None) -> Source:
     """Return the header of a raster; ``bands`` are the ones to look at, if the caller says.
 
     Raises InvalidInput for ``source`` or ``bands`` with what to do about it.
@@ -129,7 +129,7 @@ def read(source: Source, box: Box, bands: Sequence[int]) -> NDArray[Any]:
     if here != box:
         values: NDArray[Any] = np.zeros((len(bands), box.height, box.width), source.dtype)
         if here is not None:
-            values[:, *cut(here, box)] = read(source, here, bands)
+            values[:, *slices_in(here, box)] = read(source, here, bands)
         return values
     with sealed(source.path) as dataset:
         values = dataset.read(list(bands), window=window(box))
@@ -142,7 +142,7 @@ def read_known(source: Source, box: Box) -> BoolArray:
     if inside != box:
         known = np.zeros((box.height, box.width), np.bool_)
         if inside is not None:
-            known[cut(inside, box)] = read_known(source, inside)
+            known[slices_in(inside, box)] = read_known(source, inside)
         return known
     with sealed(source.path) as dataset:
         here = window(box)

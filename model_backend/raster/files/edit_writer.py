@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from model_backend.arrays import BoolArray, UInt8Array
-from model_backend.raster.grids import cut, overlap
-from model_backend.raster.provenance import EDITED_SOURCE_TYPE, Provenance, generation_tags, tags, xmp
-from model_backend.raster.source import SEALED, Source, window
-from model_backend.raster.writer import COG_OPTIONS, scratch, write_xmp
+from model_backend.raster.files.provenance import EDITED_SOURCE_TYPE, Provenance, generation_tags, tags, xmp
+from model_backend.raster.files.scene_writer import COG_OPTIONS, scratch, write_xmp
+from model_backend.raster.files.source import SEALED, Source, window
+from model_backend.raster.georeference.grids import overlap, slices_in
 from model_backend.schemas import Box, Plan, Recipe
 
 _PREVIEW = 1024  # pixels of a side of a preview, at most
@@ -68,7 +68,7 @@ def write_edit(
     return bands
 
 
-def picture(
+def preview_pixels(
     path: Path, box: Box, bands: tuple[int, ...], ranges: tuple[tuple[float, float], ...]
 ) -> UInt8Array:
     """Return a box of a file's pixels as (rows, columns, 3) bytes of at most 1,024 a side, for looking at."""
@@ -83,7 +83,7 @@ def picture(
 
 
 def _apply(stage: Path, source: Source, patch: Patch, kept: list[int]) -> dict[str, Any]:
-    rows, cols = cut(patch.at, source.box)
+    rows, cols = slices_in(patch.at, source.box)
     here = Window.from_slices(rows, cols)
     with rasterio.open(stage, "r+", driver="GTiff") as file:
         for number, band in enumerate(kept, start=1):
@@ -136,7 +136,7 @@ def _copy(source: Source, stage: Path, kept: list[int]) -> None:
                 there = overlap(at, source.held)
                 if there is None:
                     continue
-                here = Window.from_slices(*cut(there, whole))
+                here = Window.from_slices(*slices_in(there, whole))
                 new.write(old.read(kept, window=window(there)), window=here)
                 if source.mask_band:
                     new.write_mask(old.read_masks(kept[0], window=window(there)), window=here)

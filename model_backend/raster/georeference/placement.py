@@ -23,10 +23,25 @@ import pyproj
 
 from model_backend.errors import InvalidInput
 from model_backend.models.card import ModelCard
-from model_backend.raster import ground
-from model_backend.raster.crs import crs_text, parse_any, parse_crs, parse_reference, storable, unusable
-from model_backend.raster.grids import Affine6, Bounds, PixelGrid, common_anchor, decimal, grow, significant
-from model_backend.raster.levels import checked, fits, level_of, nearest, rule
+from model_backend.raster.georeference import geodesy
+from model_backend.raster.georeference.crs import (
+    crs_text,
+    parse_any,
+    parse_crs,
+    parse_reference,
+    storable,
+    unusable,
+)
+from model_backend.raster.georeference.grids import (
+    Affine6,
+    Bounds,
+    PixelGrid,
+    common_anchor,
+    decimal,
+    expand,
+    significant,
+)
+from model_backend.raster.georeference.levels import checked, fits, level_of, nearest, rule
 from model_backend.schemas import Align, Box, Extent, Frame, GenerateInputs, GroundSampleDistance, OutputGrid
 
 _TRUE = 0.01  # scale error of a CRS that counts as true
@@ -70,7 +85,7 @@ class _Area:
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _AskedPixels:
     """What pixels are asked for, and of which model: ground metres, or another raster's grid."""
 
     gsd: float
@@ -97,12 +112,12 @@ def place(inputs: GenerateInputs, card: ModelCard) -> Placement:
         )
     bounds = _projected(area, target, field)
     centre = (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2
-    wish = _wish(inputs, card, target, centre)
-    scale = _scale(target, centre, wish.grid, field)
-    if target.is_projected and wish.grid is None:
+    asked = _asked_pixels(inputs, card, target, centre)
+    scale = _scale(target, centre, asked.grid, field)
+    if target.is_projected and asked.grid is None:
         _check_stretch(target, scale.mean, field)
     if target.is_projected and scale.most <= _EVEN * scale.least:
-        pixels = _direct(target, scale, wish)
+        pixels = _direct(target, scale, asked)
         return _placement(target, pixels, bounds, card, warnings)
     if inputs.joins is not None:
         detail = (
@@ -112,7 +127,7 @@ def place(inputs: GenerateInputs, card: ModelCard) -> Placement:
         raise InvalidInput(
             "extent.bbox", detail, value=inputs.extent.bbox, allowed="an extent near the scene"
         )
-    return _resampled(target, bounds, area, wish, card, warnings)
+    return _resampled(target, bounds, area, asked, card, warnings)
 
 
 def _area(extent: Extent) -> _Area:
@@ -126,15 +141,15 @@ def _area(extent: Extent) -> _Area:
     if not (minx < maxx and miny < maxy):
         detail = "The extent is empty: west must be less than east, and south less than north."
         raise InvalidInput("extent.bbox", detail, value=box, allowed="west < east and south < north")
-    _defined(lambda: ground.check_domain(bounds, crs), "extent.bbox", box, crs)
-    across, down = _defined(lambda: ground.spans(bounds, crs), "extent.bbox", box, crs)
+    _defined(lambda: geodesy.check_domain(bounds, crs), "extent.bbox", box, crs)
+    across, down = _defined(lambda: geodesy.spans(bounds, crs), "extent.bbox", box, crs)
     if max(across, down) > _LONGEST:
         rule = f"at most {_LONGEST / 1000:,.0f} km from side to side"
         size = f"{across / 1000:,.0f} km by {down / 1000:,.0f} km"
         detail = f"The extent is {size} on the ground; allowed is {rule}."
         raise InvalidInput("extent.bbox", detail, value=box, allowed=rule)
     middle = (minx + maxx) / 2, (miny + maxy) / 2
-    lon, lat = _defined(lambda: ground.wgs84(crs, *middle), "extent.bbox", box, crs)
+    lon, lat = _defined(lambda: geodesy.wgs84(crs, *middle), "extent.bbox", box, crs)
     return _Area(crs, bounds, lon, lat)
 
 
@@ -156,7 +171,7 @@ def _defined(compute: Callable[[], R], field: str, value: object, crs: pyproj.CR
     """Return what ``compute`` returns; where coordinates do not exist in ``crs``, refuse the field."""
     try:
         return compute()
-    except ground.NotDefined as error:
+    except geodesy.NotDefined as error:
         detail = f"The extent cannot be placed in {crs.name}: {error}."
         raise InvalidInput(
             field, detail, value=value, allowed=f"an extent where {crs.name} is defined"
@@ -185,7 +200,7 @@ def _target(inputs: GenerateInputs, area: _Area) -> tuple[pyproj.CRS, str, tuple
     project = parse_any(inputs.project_crs, "project_crs").crs if inputs.project_crs is not None else None
     if project is not None and _is_metric_here(project, area):
         return project, "project_crs", ()
-    chosen = ground.metric_crs(area.lon, area.lat)
+    chosen = geodesy.metric_crs(area.lon, area.lat)
     if project is None:
         return chosen, "extent.bbox", ()
     detail = f"{project.name} is not metric and true to scale here: the file is in {chosen.name}."
@@ -197,9 +212,9 @@ def _is_metric_here(crs: pyproj.CRS, area: _Area) -> bool:
     if unusable(crs) or not crs.is_projected or _unit(crs) != 1:
         return False
     try:
-        minx, miny, maxx, maxy = ground.project(area.bounds, area.crs, crs)
-        scale = ground.scale_at(crs, (minx + maxx) / 2, (miny + maxy) / 2, (100.0, 100.0))
-    except ground.NotDefined:
+        minx, miny, maxx, maxy = geodesy.project(area.bounds, area.crs, crs)
+        scale = geodesy.scale_at(crs, (minx + maxx) / 2, (miny + maxy) / 2, (100.0, 100.0))
+    except geodesy.NotDefined:
         return False
     return scale.least >= (1 - _TRUE) * 100 and scale.most <= (1 + _TRUE) * 100
 
@@ -211,24 +226,26 @@ def _unit(crs: pyproj.CRS) -> float:
 
 def _projected(area: _Area, target: pyproj.CRS, field: str) -> Bounds:
     """Return the extent's bounds in ``target``; refuses what is not one piece there."""
-    bounds = _defined(lambda: ground.project(area.bounds, area.crs, target), field, list(area.bounds), target)
-    _defined(lambda: ground.check_domain(bounds, target), field, list(area.bounds), target)
+    bounds = _defined(
+        lambda: geodesy.project(area.bounds, area.crs, target), field, list(area.bounds), target
+    )
+    _defined(lambda: geodesy.check_domain(bounds, target), field, list(area.bounds), target)
     return bounds
 
 
-def _scale(crs: pyproj.CRS, centre: tuple[float, float], grid: PixelGrid | None, field: str) -> ground.Scale:
+def _scale(crs: pyproj.CRS, centre: tuple[float, float], grid: PixelGrid | None, field: str) -> geodesy.Scale:
     """Return ground metres per pixel of ``grid``, or per unit of ``crs``, at a place."""
     if grid is not None:
         return _pixel_scale(crs, centre, grid, field)
     step = 100.0 / _unit(crs) if crs.is_projected else 1e-5 / _unit(crs)
-    scale = _defined(lambda: ground.scale_at(crs, *centre, (step, step)), field, list(centre), crs)
-    return ground.Scale(scale.x / step, scale.y / step, scale.most / step, scale.least / step)
+    scale = _defined(lambda: geodesy.scale_at(crs, *centre, (step, step)), field, list(centre), crs)
+    return geodesy.Scale(scale.x / step, scale.y / step, scale.most / step, scale.least / step)
 
 
-def _pixel_scale(crs: pyproj.CRS, centre: tuple[float, float], grid: PixelGrid, field: str) -> ground.Scale:
+def _pixel_scale(crs: pyproj.CRS, centre: tuple[float, float], grid: PixelGrid, field: str) -> geodesy.Scale:
     """Return ground metres per pixel of ``grid`` at a place."""
     width, height = (float(size) for size in grid.sizes)
-    return _defined(lambda: ground.scale_at(crs, *centre, (width, height)), field, list(centre), crs)
+    return _defined(lambda: geodesy.scale_at(crs, *centre, (width, height)), field, list(centre), crs)
 
 
 def _check_stretch(crs: pyproj.CRS, metres: float, field: str) -> None:
@@ -240,20 +257,22 @@ def _check_stretch(crs: pyproj.CRS, metres: float, field: str) -> None:
         raise InvalidInput(field, detail, value=crs_text(crs)[:200], allowed=rule)
 
 
-def _wish(inputs: GenerateInputs, card: ModelCard, target: pyproj.CRS, centre: tuple[float, float]) -> _Wish:
+def _asked_pixels(
+    inputs: GenerateInputs, card: ModelCard, target: pyproj.CRS, centre: tuple[float, float]
+) -> _AskedPixels:
     """Return the pixels asked for, refused if they are out of the model's range."""
     shared = inputs.align or (inputs.joins.frame if inputs.joins else None)
     if shared is None:
         default = nearest(2.0 ** (17 - max(card.levels)) if card.levels else 1.0, card)
         gsd = default if inputs.gsd is None else inputs.gsd
-        return _Wish(checked(gsd, card, "gsd"), None, card)
+        return _AskedPixels(checked(gsd, card, "gsd"), None, card)
     field = "align" if inputs.align else "joins.frame"
     grid = _shared(shared, field)
     scale = _pixel_scale(target, centre, grid, f"{field}.pixel_size")
     if inputs.gsd is not None and abs(inputs.gsd / scale.mean - 1) > _TRUE:
         rule = f"nothing, or the {scale.mean:.4g} m of the raster whose pixels are shared"
         raise InvalidInput("gsd", f"`gsd` must be {rule}.", value=inputs.gsd, allowed=rule)
-    return _Wish(checked(scale.mean, card, f"{field}.pixel_size"), grid, card)
+    return _AskedPixels(checked(scale.mean, card, f"{field}.pixel_size"), grid, card)
 
 
 def _shared(grid: Align | Frame, field: str) -> PixelGrid:
@@ -271,58 +290,63 @@ def _shared(grid: Align | Frame, field: str) -> PixelGrid:
     return PixelGrid((width, height), common_anchor(grid.anchor, grid.pixel_size))
 
 
-def _direct(crs: pyproj.CRS, scale: ground.Scale, wish: _Wish) -> _Pixels:
+def _direct(crs: pyproj.CRS, scale: geodesy.Scale, asked: _AskedPixels) -> _Pixels:
     """Return the pixels of a CRS that is its own frame; ``scale`` is ground metres per unit."""
-    if wish.grid is not None:
-        return _Pixels(wish.grid)
+    if asked.grid is not None:
+        return _Pixels(asked.grid)
     if _is_web_mercator(crs):
-        return _tile_pixels(crs, scale.mean, wish)
+        return _tile_pixels(crs, scale.mean, asked)
     unit = _unit(crs)
     if abs(scale.mean / unit - 1) <= _TRUE:
-        size = decimal(Fraction(repr(wish.gsd)) / Fraction(repr(unit)))
+        size = decimal(Fraction(repr(asked.gsd)) / Fraction(repr(unit)))
         return _Pixels(PixelGrid((size, size)))
-    size = significant(wish.gsd / scale.mean, 4)
-    detail = f"{crs.name} is off scale here: {size} of its units are {wish.gsd:g} m on the ground."
+    size = significant(asked.gsd / scale.mean, 4)
+    detail = f"{crs.name} is off scale here: {size} of its units are {asked.gsd:g} m on the ground."
     return _Pixels(PixelGrid((size, size)), (detail,))
 
 
 def _is_web_mercator(crs: pyproj.CRS) -> bool:
     """Say whether ``crs`` is EPSG:3857 under any of its names, by where it puts a place."""
     lonlat = pyproj.CRS.from_epsg(4326)
-    x, y = ground.transformer(lonlat, crs).transform(90.0, 45.0)
+    x, y = geodesy.transformer(lonlat, crs).transform(90.0, 45.0)
     return bool(abs(x - _TILE_ORIGIN / 2) < 1e-3 and abs(y - 5621521.486192066) < 1e-3)
 
 
-def _tile_pixels(crs: pyproj.CRS, metres: float, wish: _Wish) -> _Pixels:
-    """Return the pixels of the zoom level nearest to the wish on the ground, on the grid of the tiles."""
+def _tile_pixels(crs: pyproj.CRS, metres: float, asked: _AskedPixels) -> _Pixels:
+    """Return the pixels of the zoom level nearest on the ground to what is asked for, on the tiles' grid."""
     sizes = {zoom: 2 * _TILE_ORIGIN / 256 / 2**zoom for zoom in _ZOOMS}
-    fitting = {zoom: size for zoom, size in sizes.items() if fits(size * metres, wish.card)}
+    fitting = {zoom: size for zoom, size in sizes.items() if fits(size * metres, asked.card)}
     if not fitting:
-        allowed = rule(wish.card)
+        allowed = rule(asked.card)
         raise InvalidInput("crs", f"No zoom level of {crs.name} has {allowed} here.", allowed=allowed)
-    zoom = min(fitting, key=lambda level: abs(log2(sizes[level] * metres / wish.gsd)))
+    zoom = min(fitting, key=lambda level: abs(log2(sizes[level] * metres / asked.gsd)))
     size = decimal(Fraction(repr(_TILE_ORIGIN)) / 128 / 2**zoom, 15)
     detail = (
         f"{crs.name} stretches the ground: its pixels of zoom level {zoom} ({sizes[zoom]:.4g} m in the CRS) "
-        f"are {sizes[zoom] * metres:.4g} m on the ground here; {wish.gsd:.4g} m was asked for."
+        f"are {sizes[zoom] * metres:.4g} m on the ground here; {asked.gsd:.4g} m was asked for."
     )
     return _Pixels(PixelGrid((size, size), (-_TILE_ORIGIN, _TILE_ORIGIN)), (detail,))
 
 
 def _resampled(
-    target: pyproj.CRS, bounds: Bounds, area: _Area, wish: _Wish, card: ModelCard, warnings: tuple[str, ...]
+    target: pyproj.CRS,
+    bounds: Bounds,
+    area: _Area,
+    asked: _AskedPixels,
+    card: ModelCard,
+    warnings: tuple[str, ...],
 ) -> Placement:
     """Return a placement in a metric frame for a file whose own pixels are not square on the ground."""
     centre = (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2
-    grid = wish.grid
+    grid = asked.grid
     if grid is None:
         scale = _scale(target, centre, None, "crs")
-        grid = PixelGrid((significant(wish.gsd / scale.x, 6), significant(wish.gsd / scale.y, 6)))
+        grid = PixelGrid((significant(asked.gsd / scale.x, 6), significant(asked.gsd / scale.y, 6)))
     box = grid.snap(bounds)
-    metric = ground.metric_crs(area.lon, area.lat, target)
+    metric = geodesy.metric_crs(area.lon, area.lat, target)
     whole = grid.bounds(box)
-    needed = _defined(lambda: ground.project(whole, target, metric), "crs", list(area.bounds), target)
-    size = significant(wish.gsd, 6)
+    needed = _defined(lambda: geodesy.project(whole, target, metric), "crs", list(area.bounds), target)
+    size = significant(asked.gsd, 6)
     working = PixelGrid((size, size))
     made = _placement(metric, _Pixels(working), needed, card, (), margin=_MARGIN)
     transform = grid.transform(box)
@@ -355,7 +379,7 @@ def _placement(
 ) -> Placement:
     """Return the placement of ``bounds`` on pixels of ``crs`` itself."""
     grid, text = pixels.grid, crs_text(crs)
-    box = grow(grid.snap(bounds), margin)
+    box = expand(grid.snap(bounds), margin)
     gsd = _gsd(crs, grid, box)
     return Placement(
         frame=Frame(crs=text, pixel_size=list(grid.pixel_size), anchor=list(grid.anchor)),

@@ -26,10 +26,10 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from model_backend.arrays import UInt8Array
-from model_backend.raster.crs import for_gdal
-from model_backend.raster.grids import PixelGrid
-from model_backend.raster.mosaic import Mosaic
-from model_backend.raster.provenance import Provenance, generation_tags, tags, xmp
+from model_backend.raster.files.mosaic import Mosaic
+from model_backend.raster.files.provenance import Provenance, generation_tags, tags, xmp
+from model_backend.raster.georeference.crs import for_gdal
+from model_backend.raster.georeference.grids import PixelGrid
 from model_backend.schemas import Box, Frame, OutputGrid, Plan, Recipe
 
 Pixels = UInt8Array

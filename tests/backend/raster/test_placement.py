@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from model_backend.errors import InvalidInput
 from model_backend.models.card import ModelCard
-from model_backend.raster.frame import Placement, place
-from model_backend.raster.grids import PixelGrid, common_anchor, decimal, significant
-from model_backend.raster.ground import metric_crs, utm_zone
+from model_backend.raster.georeference.geodesy import metric_crs, utm_zone
+from model_backend.raster.georeference.grids import PixelGrid, common_anchor, decimal, significant
+from model_backend.raster.georeference.placement import Placement, place
 from model_backend.schemas import GenerateInputs
 from tests.backend.raster.test_crs import LAEA, ROTATED
 

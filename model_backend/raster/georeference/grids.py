@@ -67,7 +67,7 @@ def _outward(low: float, high: float, anchor: float, size: Fraction) -> tuple[in
     return first, max(last, first + 1)
 
 
-def grow(box: Box, pixels: int) -> Box:
+def expand(box: Box, pixels: int) -> Box:
     """Return ``box`` with ``pixels`` more on every side."""
     more = 2 * pixels
     return Box(col=box.col - pixels, row=box.row - pixels, width=box.width + more, height=box.height + more)
@@ -89,7 +89,7 @@ def union(one: Box, other: Box) -> Box:
     return Box(col=col, row=row, width=right - col, height=bottom - row)
 
 
-def cut(box: Box, outer: Box) -> tuple[slice, slice]:
+def slices_in(box: Box, outer: Box) -> tuple[slice, slice]:
     """Return rows and columns of a box inside another one's array."""
     top, left = box.row - outer.row, box.col - outer.col
     return slice(top, top + box.height), slice(left, left + box.width)
