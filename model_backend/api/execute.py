@@ -24,7 +24,7 @@ from model_backend.api.status import poll_headers, status_info
 from model_backend.api.uploads import as_upload
 from model_backend.api.wire import digest, loads
 from model_backend.errors import BackendError, InvalidInput
-from model_backend.jobs.answers import JSON, answer, plan_context
+from model_backend.jobs.answers import JSON, answer
 from model_backend.jobs.rows import Job, RequestedOutputs, Result, Submission
 from model_backend.processes.base import PlanContext, Process
 from model_backend.processes.values import ValueProcess
@@ -143,7 +143,8 @@ def _submission(
 
 
 def _plan_context(backend: Backend, owner: str) -> PlanContext:
-    return plan_context(backend.settings, backend.store, owner)
+    raster = partial(backend.uploads.raster, owner)
+    return PlanContext(backend.registry, backend.settings, backend.store.profiles.of, raster)
 
 
 def _parse(backend: Backend, owner: str, execution: Execution) -> Value:

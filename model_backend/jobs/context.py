@@ -9,16 +9,18 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend.jobs.answers import plan_context
 from model_backend.jobs.cache import ModelCache
 from model_backend.jobs.rows import Claim, Result
 from model_backend.jobs.store import JobStore
+from model_backend.jobs.uploads import Uploads
+from model_backend.models.registry import Registry
 from model_backend.processes.base import PlanContext
 from model_backend.processes.imagery import COG
 from model_backend.raster.files import provenance
@@ -57,6 +59,8 @@ class JobContext:
     """What a handler works with; files go into ``folder``, which is the attempt's own."""
 
     settings: Settings
+    registry: Registry
+    uploads: Uploads
     store: JobStore
     cache: ModelCache
     reporter: Reporter
@@ -64,7 +68,8 @@ class JobContext:
 
     def plan_context(self, claim: Claim) -> PlanContext:
         """Return what the plan of a claimed job depends on here."""
-        return plan_context(self.settings, self.store, self.store.queue.owner(claim.job))
+        raster = partial(self.uploads.raster, self.store.queue.owner(claim.job))
+        return PlanContext(self.registry, self.settings, self.store.profiles.of, raster)
 
 
 def loaded(recipe: Recipe, context: JobContext) -> Model:
@@ -134,22 +139,24 @@ class VariantFiles:
         self._dump("item", item)
         self._dump("recipe", provenance.recorded(recipe, origin))
         return [
-            self._result("image", title, COG, ".tif"),
-            self._result("item", "STAC Item", "application/geo+json", ".json"),
-            self._result("recipe", "Recipe", "application/json", ".json"),
+            file_result(self._output("image"), title, COG, self.image),
+            file_result(self._output("item"), "STAC Item", "application/geo+json", self._record("item")),
+            file_result(self._output("recipe"), "Recipe", "application/json", self._record("recipe")),
         ]
 
     def _output(self, kind: str) -> str:
         return kind if self.claim.variant == 0 else f"{kind}_{self.claim.variant + 1}"
 
-    def _dump(self, kind: str, value: dict[str, Any]) -> None:
-        path = self.folder / f"{self._output(kind)}.json"
-        path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+    def _record(self, kind: str) -> Path:
+        return self.folder / f"{self._output(kind)}.json"
 
-    def _result(self, kind: str, title: str, media: str, ending: str) -> Result:
-        """Describe a file that lies in the folder."""
-        path = self.folder / (self._output(kind) + ending)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        where = path.relative_to(self.folder.parent).as_posix()
-        return Result(self._output(kind), title, media, file=where, bytes=path.stat().st_size, sha256=digest)
+    def _dump(self, kind: str, value: dict[str, Any]) -> None:
+        self._record(kind).write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+
+
+def file_result(output: str, title: str, media: str, path: Path) -> Result:
+    """Describe a file in an attempt's folder as an output."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    where = path.relative_to(path.parents[1]).as_posix()
+    return Result(output, title, media, file=where, bytes=path.stat().st_size, sha256=digest)

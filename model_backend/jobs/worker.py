@@ -30,6 +30,7 @@ from model_backend.jobs.context import JobContext
 from model_backend.jobs.files import Files
 from model_backend.jobs.rows import Claim
 from model_backend.jobs.store import JobStore
+from model_backend.jobs.uploads import Uploads
 from model_backend.models.registry import Registry
 from model_backend.settings import Settings
 
@@ -127,7 +128,9 @@ class Worker:
         self._settings = settings
         self._store = JobStore.open(settings.data_dir)
         self._files = Files(settings.data_dir)
-        self._cache = ModelCache(settings, device, self._store, Registry(settings))
+        self._registry = Registry(settings)
+        self._uploads = Uploads(settings)
+        self._cache = ModelCache(settings, device, self._store, self._registry)
         self._wake = threading.Event()
         self._last: Claim | None = None
         self._excluded: set[str] = set()  # variants that another worker makes on another profile
@@ -176,7 +179,15 @@ class Worker:
         reporter = BlockReporter(store, claim, settings.lease_seconds, self._files.preview(claim.job))
         try:
             with LeaseKeeper(store, claim, settings.lease_seconds):
-                context = JobContext(settings, store, self._cache, reporter, self._files.attempt(claim))
+                context = JobContext(
+                    settings,
+                    self._registry,
+                    self._uploads,
+                    store,
+                    self._cache,
+                    reporter,
+                    self._files.attempt(claim),
+                )
                 results = handlers.run(processes.get(claim.process), claim, context)
                 store.claims.finish(claim, results, reporter.notes)
             if claim.part is None:

@@ -24,6 +24,8 @@ PATIENCE = 200.0  # seconds: so long takes only what will never happen, on any m
 class Server:
     """One backend; may be killed and started again on the same data directory."""
 
+    program = "model_backend"
+
     def __init__(self, data_dir: Path, *flags: str, **settings: object) -> None:
         self.data_dir = data_dir
         self._flags = flags
@@ -48,7 +50,7 @@ class Server:
         with self.data_dir.with_suffix(".log").open("a") as log:
             self._process = subprocess.Popen(
                 [
-                    sys.executable, "-m", "model_backend", "serve", "--port", str(port),
+                    sys.executable, "-m", self.program, "serve", "--port", str(port),
                     "--data-dir", str(self.data_dir), *self._flags,
                 ],
                 stdout=subprocess.PIPE,
