@@ -35,7 +35,8 @@ NAME = "Text2Earth"  # menu, toolbar, log tag
 class Text2EarthPlugin:
     """Made by QGIS at start; lives until QGIS ends or the plugin is switched off."""
 
-    def __init__(self, iface: Optional[QgisInterface]) -> None:
+    def __init__(self, iface: QgisInterface) -> None:
+        """Keep the window of QGIS; None in qgis_process, which makes the provider alone."""
         self._iface = iface
         self._provider: Optional[Text2EarthProvider] = None
 

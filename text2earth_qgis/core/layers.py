@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Optional
 
 from osgeo import gdal
-from qgis.core import QgsLayerMetadata, QgsMapLayer, QgsMapLayerStyle, QgsProject, QgsRasterLayer
+from qgis.core import (
+    QgsLayerMetadata,
+    QgsLayerTreeGroup,
+    QgsMapLayer,
+    QgsMapLayerStyle,
+    QgsProject,
+    QgsRasterLayer,
+)
 
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.wire.schemas import Json
@@ -60,7 +67,7 @@ def source_of(run_assembly: Json, project: QgsProject) -> Optional[QgsRasterLaye
     return next((layer for layer in rasters if layer.source().split("|")[0] == file), None)
 
 
-def group_of(project: QgsProject):
+def group_of(project: QgsProject) -> QgsLayerTreeGroup:
     """Return the group of our layers, made on top if it is not there."""
     root = project.layerTreeRoot()
     return root.findGroup(GROUP) or root.insertGroup(0, GROUP)

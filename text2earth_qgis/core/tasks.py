@@ -58,8 +58,8 @@ class BackgroundTask(QgsTask):
         super().__init__(f"Text2Earth: {title}", flags)
         self.said = ""
         self._title = title
-        self._work: Optional[Callable[[Listener], object]] = work
-        self._done: Optional[Callable] = done
+        self._work = work
+        self._done = done
         self._found: object = None
         self._error: Optional[PluginError] = None
 
@@ -70,7 +70,7 @@ class BackgroundTask(QgsTask):
 
     def drop(self) -> None:
         """Cancel without calling back."""
-        self._done = None
+        self._done = _nothing
         self.cancel()
 
     def run(self) -> bool:
@@ -94,9 +94,8 @@ class BackgroundTask(QgsTask):
         """
         _under_way.discard(self)
         done, found, error = self._done, self._found, self._error
-        self._work, self._done, self._found, self._error = None, None, None, None
-        if done is not None:
-            done(found if good else None, error)
+        self._work, self._done, self._found, self._error = _nothing, _nothing, None, None
+        done(found if good else None, error)
 
     def _count(self, share: float) -> None:
         self.setProgress(100 * share)
@@ -104,6 +103,10 @@ class BackgroundTask(QgsTask):
     def _hear(self, text: str) -> None:
         self.said = text
         self.progressChanged.emit(self.progress())  # it may be long until there is any
+
+
+def _nothing(*_told: object) -> None:
+    """What a task does, and calls, once it is over or dropped."""
 
 
 class _CancelOrSignal:

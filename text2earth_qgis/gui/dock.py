@@ -40,7 +40,8 @@ from text2earth_qgis.gui.modes.generate import GenerateMode
 from text2earth_qgis.gui.modes.mode import Mode
 from text2earth_qgis.gui.notice import Notice
 from text2earth_qgis.gui.panels.plan import PlanPanel
-from text2earth_qgis.gui.panels.runs import Row, RunsPanel
+from text2earth_qgis.gui.panels.rows import Row
+from text2earth_qgis.gui.panels.runs import RunsPanel
 from text2earth_qgis.gui.results import Results
 from text2earth_qgis.gui.runner import Runner
 

@@ -6,13 +6,13 @@ result is another file.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Optional
 
 from qgis.core import (
     QgsProcessing,
-    QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingMultiStepFeedback,
     QgsProcessingParameterBoolean,
@@ -25,15 +25,17 @@ from qgis.core import (
 
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.imagery import edit_request, masks, online, online_fetch, rasters
+from text2earth_qgis.core.imagery import masks, online, online_fetch, rasters
 from text2earth_qgis.core.imagery.assembly import RESULTS
-from text2earth_qgis.core.imagery.datasets import RasterFile
-from text2earth_qgis.core.runs.blocking import FinishedRun
+from text2earth_qgis.core.imagery.edit_request import EditRequest
+from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext
 from text2earth_qgis.core.runs.blocking_edit import run_edit
 from text2earth_qgis.core.tasks import Listener, stoppable
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.processing import base
+from text2earth_qgis.processing import parameters as shared
 from text2earth_qgis.processing.layer_post_processor import beside
+from text2earth_qgis.processing.parameter_reader import ParameterReader
 
 ABOUT = base.AlgorithmInfo(
     name="edit",
@@ -81,115 +83,117 @@ class Edit(base.Algorithm):
 
     about = ABOUT
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._request: Optional[edit_request.EditRequest] = None
-        self._online: Optional[online.OnlineLayer] = None
-        self._folder: Optional[TemporaryDirectory[str]] = None  # of what is fetched of it
-        self._gsd: Optional[float] = None
-
-    def _plain(self) -> base.Definitions:
+    def _plain(self) -> shared.Definitions:
         kinds = [QgsProcessing.SourceType.TypeVectorPolygon, QgsProcessing.SourceType.TypeRaster]
         return (
             QgsProcessingParameterRasterLayer("INPUT", "Raster to edit"),
             QgsProcessingParameterMapLayer("MASK", "Mask: polygons or raster", types=kinds),
             QgsProcessingParameterBoolean("SELECTED_ONLY", "Only selected polygons of the mask", False),
-            base.prompt(),
-            base.choice("RESULT", "Result", RESULTS, "whole"),
-            base.seed(),
+            shared.prompt(),
+            shared.choice("RESULT", "Result", RESULTS, "whole"),
+            shared.seed(),
         )
 
-    def _advanced(self) -> base.Definitions:
+    def _advanced(self) -> shared.Definitions:
         return (
-            base.number("FEATHER", "Feather (m)", base.DOUBLE, (0, 1_000_000)),
-            base.number("GROW", "Grow the mask by (m)", base.DOUBLE, (0, 1_000_000), 0),
-            base.number("STRENGTH", "Strength", base.DOUBLE, (0.01, 1), 1),
-            *base.view(("match", "keep", "drop")),
+            shared.number("FEATHER", "Feather (m)", shared.DOUBLE, (0, 1_000_000)),
+            shared.number("GROW", "Grow the mask by (m)", shared.DOUBLE, (0, 1_000_000), 0),
+            shared.number("STRENGTH", "Strength", shared.DOUBLE, (0.01, 1), 1),
+            *shared.view(("match", "keep", "drop")),
             QgsProcessingParameterBoolean(
                 "SEND_ONLINE", "Send imagery of this online layer to the backend", False
             ),
-            base.number("GSD", "Ground sample distance of an online layer (m)", base.DOUBLE, (0.01, 100_000)),
+            shared.number(
+                "GSD", "Ground sample distance of an online layer (m)", shared.DOUBLE, (0.01, 100_000)
+            ),
         )
 
-    def _read(self, parameters: base.Parameters, context: QgsProcessingContext) -> None:
-        source = self._source(parameters, context)
+    def _prepare(self, reader: ParameterReader) -> base.PreparedRun:
+        source = reader.source()
         options = {
-            **self._options(parameters, context),
-            "bands": self._bands(parameters, context),
-            "extra_bands": self.parameterAsEnumString(parameters, "EXTRA_BANDS", context),
+            **reader.options(),
+            "bands": reader.bands(),
+            "extra_bands": reader.choice("EXTRA_BANDS"),
         }
-        self._gsd = options.pop("gsd", None)
-        fetched = online.is_online(source)  # and so gone when a result is collected by another start of QGIS
-        same_bands = options["extra_bands"] != "drop" and not fetched
-        self._placement = beside(source, context.project(), same_bands)
-        self._request = edit_request.EditRequest(
-            source=self._file(source, parameters, context),
+        gsd: Optional[float] = options.pop("gsd", None)
+        imagery = _online(reader, source) if online.is_online(source) else None
+        if imagery is None and gsd is not None:
+            raise PluginError("A raster file keeps its own pixels: leave the ground sample distance empty.")
+        request = EditRequest(
+            source=rasters.file_of(source) if imagery is None else online.file_for(imagery, Path()),
             displayed=rasters.displayed_bands(source)
-            if self._online is None
+            if imagery is None
             else rasters.DisplayedBands((1, 2, 3)),
-            mask=self._mask(source, parameters, context),
-            context=context.transformContext(),
-            target=Path(self._target),
+            mask=_mask(reader, source),
+            context=reader.context.transformContext(),
+            target=Path(reader.target),
             options=options,
-            stretch=self.parameterAsString(parameters, "STRETCH", context),
-            result="patch" if fetched else self.parameterAsEnumString(parameters, "RESULT", context),
-            project=self._project,
+            stretch=reader.text("STRETCH"),
+            # What is fetched is gone when a result is collected by another start of QGIS.
+            result=reader.choice("RESULT") if imagery is None else "patch",
+            project=reader.project,
             layers=(source.id(), ""),
         )
+        run_context = reader.run_context
 
-    def _file(
-        self, source: QgsRasterLayer, parameters: base.Parameters, context: QgsProcessingContext
-    ) -> RasterFile:
-        """Return the file that is edited; that of an online layer is still to be made."""
-        if not online.is_online(source):
-            if self._gsd is not None:
-                raise PluginError(
-                    "A raster file keeps its own pixels: leave the ground sample distance empty."
-                )
-            return rasters.file_of(source)
-        if self.parameterAsEnumString(parameters, "RESULT", context) == "vrt":
-            raise PluginError("An online layer has no file that a VRT could show. Choose another result.")
-        self._online = online.online_layer(source)
-        self._check_allowed(self._online.host, self.parameterAsBool(parameters, "SEND_ONLINE", context))
-        self._folder = TemporaryDirectory(prefix="text2earth-")
-        return online.file_for(self._online, Path(self._folder.name))
+        def work(feedback: QgsProcessingFeedback) -> FinishedRun:
+            if imagery is None:
+                return run_edit(run_context, request, feedback)
+            return _edit_online(run_context, request, imagery, gsd, feedback)
 
-    def _check_allowed(self, host: str, allow: bool) -> None:
-        """Refuse to send what the user has not allowed to be sent; ``allow`` is remembered for the host."""
-        if settings.sends_imagery_of(host):
-            return
-        if not allow:
-            backend = calls.site(self._run_context.access.url)
+        same_bands = options["extra_bands"] != "drop" and imagery is None
+        return base.PreparedRun(work, beside(source, reader.context.project(), same_bands))
+
+
+def _edit_online(
+    run_context: RunContext,
+    request: EditRequest,
+    imagery: online.OnlineLayer,
+    gsd: Optional[float],
+    feedback: QgsProcessingFeedback,
+) -> FinishedRun:
+    """Fetch the pixels of an online layer around the mask, and edit them."""
+    steps = QgsProcessingMultiStepFeedback(2, feedback)
+    with TemporaryDirectory(prefix="text2earth-") as folder:
+        request = replace(request, source=online.file_for(imagery, Path(folder)))
+        with stoppable(steps) as stop:
+            listener = Listener(lambda share: steps.setProgress(100 * share), steps.pushInfo, stop.isCanceled)
+            online_fetch.fetch(run_context.access, imagery, request, gsd, listener)
+        steps.setCurrentStep(1)
+        return run_edit(run_context, request, steps)
+
+
+def _online(reader: ParameterReader, source: QgsRasterLayer) -> online.OnlineLayer:
+    """Return the online layer to edit. Refuses to send what the user has not allowed to be sent.
+
+    What is allowed is remembered for the server it comes from.
+    """
+    if reader.choice("RESULT") == "vrt":
+        raise PluginError("An online layer has no file that a VRT could show. Choose another result.")
+    imagery = online.online_layer(source)
+    if settings.sends_imagery_of(imagery.host):
+        return imagery
+    if not reader.flag("SEND_ONLINE"):
+        backend = calls.site(reader.run_context.access.url)
+        raise PluginError(
+            f"Imagery of {imagery.host} would be sent to the backend at {backend}. If its terms allow that, "
+            "tick 'Send imagery of this online layer to the backend' (SEND_ONLINE=true in scripts). It is "
+            "asked once for each host."
+        )
+    settings.send_imagery_of(imagery.host)
+    return imagery
+
+
+def _mask(reader: ParameterReader, source: QgsRasterLayer) -> masks.Mask:
+    """Return where the raster may change."""
+    layer = reader.layer("MASK")
+    if isinstance(layer, QgsVectorLayer):
+        ids = frozenset(layer.selectedFeatureIds()) if reader.flag("SELECTED_ONLY") else None
+        return masks.MaskPolygons(layer.name(), QgsVectorLayerFeatureSource(layer), layer.crs(), ids)
+    if isinstance(layer, QgsRasterLayer):
+        if layer.source() == source.source():  # the dialog proposes it where there is no other layer
             raise PluginError(
-                f"Imagery of {host} would be sent to the backend at {backend}. "
-                "If its terms allow that, tick 'Send imagery of this online layer to the backend' "
-                "(SEND_ONLINE=true in scripts). It is asked once for each host."
+                "The mask is the raster itself. Choose the polygons to paint, or another raster."
             )
-        settings.send_imagery_of(host)
-
-    def _mask(
-        self, source: QgsRasterLayer, parameters: base.Parameters, context: QgsProcessingContext
-    ) -> masks.Mask:
-        layer = self.parameterAsLayer(parameters, "MASK", context)
-        only = self.parameterAsBool(parameters, "SELECTED_ONLY", context)
-        if isinstance(layer, QgsVectorLayer):
-            ids = frozenset(layer.selectedFeatureIds()) if only else None
-            return masks.MaskPolygons(layer.name(), QgsVectorLayerFeatureSource(layer), layer.crs(), ids)
-        if isinstance(layer, QgsRasterLayer):
-            if layer.source() == source.source():  # the dialog proposes it where there is no other layer
-                raise PluginError(
-                    "The mask is the raster itself. Choose the polygons to paint, or another raster."
-                )
-            return rasters.file_of(layer)
-        raise PluginError(f"{parameters.get('MASK')}, the mask, is neither a polygon layer nor a raster.")
-
-    def _work(self, feedback: QgsProcessingFeedback) -> FinishedRun:
-        if self._online is None:
-            return run_edit(self._run_context, self._request, feedback)
-        with self._folder:
-            steps = QgsProcessingMultiStepFeedback(2, feedback)
-            with stoppable(steps) as stop:
-                tell = Listener(lambda share: steps.setProgress(100 * share), steps.pushInfo, stop.isCanceled)
-                online_fetch.fetch(self._run_context.access, self._online, self._request, self._gsd, tell)
-            steps.setCurrentStep(1)
-            return run_edit(self._run_context, self._request, steps)
+        return rasters.file_of(layer)
+    raise PluginError(f"{reader.parameters.get('MASK')}, the mask, is neither a polygon layer nor a raster.")

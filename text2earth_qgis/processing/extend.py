@@ -7,22 +7,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Optional
 
 from qgis.core import (
-    QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterExtent,
     QgsProcessingParameterRasterLayer,
 )
 
-from text2earth_qgis.core.imagery import edit_request, rasters, region_features
+from text2earth_qgis.core.imagery import rasters
+from text2earth_qgis.core.imagery.edit_request import EditRequest
 from text2earth_qgis.core.imagery.extension import Extension
+from text2earth_qgis.core.imagery.region_features import SearchArea
 from text2earth_qgis.core.runs.blocking import FinishedRun
 from text2earth_qgis.core.runs.blocking_edit import run_edit
 from text2earth_qgis.processing import base
+from text2earth_qgis.processing import parameters as shared
 from text2earth_qgis.processing.layer_post_processor import beside
+from text2earth_qgis.processing.parameter_reader import ParameterReader, send_regions
 
 ABOUT = base.AlgorithmInfo(
     name="extend",
@@ -51,7 +53,7 @@ ABOUT = base.AlgorithmInfo(
         "the result has no such bands.",
         "GUIDANCE": "How closely the new land follows the prompt. Left empty, what suits the model.",
         "MODEL": "Id of an inpainting model of the backend. Left empty, its default model.",
-        **base.REGIONS,
+        **shared.REGIONS_HELP,
     },
 )
 
@@ -61,53 +63,40 @@ class Extend(base.Algorithm):
 
     about = ABOUT
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._request: Optional[edit_request.EditRequest] = None
-        self._regions: Optional[region_features.RegionLayer] = None
-        self._near: Optional[region_features.SearchArea] = None
-
-    def _plain(self) -> base.Definitions:
+    def _plain(self) -> shared.Definitions:
         return (
             QgsProcessingParameterRasterLayer("INPUT", "Raster to extend"),
             QgsProcessingParameterExtent("EXTENT", "Extent"),
-            base.prompt(),
+            shared.prompt(),
             QgsProcessingParameterBoolean("FILL_HOLES", "Fill holes of the raster in the extent", True),
-            base.seed(),
+            shared.seed(),
         )
 
-    def _advanced(self) -> base.Definitions:
-        return (*base.view(("match", "drop")), *base.regions())
+    def _advanced(self) -> shared.Definitions:
+        return (*shared.view(("match", "drop")), *shared.regions())
 
-    def _read(self, parameters: base.Parameters, context: QgsProcessingContext) -> None:
-        source = self._source(parameters, context)
-        options = {
-            **self._options(parameters, context),
-            "bands": self._bands(parameters, context),
-            "extra_bands": self.parameterAsEnumString(parameters, "EXTRA_BANDS", context),
-        }
-        self._placement = beside(source, context.project(), same_bands=options["extra_bands"] != "drop")
-        holes = self.parameterAsBool(parameters, "FILL_HOLES", context)
-        self._request = edit_request.EditRequest(
+    def _prepare(self, reader: ParameterReader) -> base.PreparedRun:
+        source, extent = reader.source(), reader.extent()
+        extra_bands, context = reader.choice("EXTRA_BANDS"), reader.context
+        request = EditRequest(
             source=rasters.file_of(source),
             displayed=rasters.displayed_bands(source),
-            mask=Extension(*self._extent(parameters, context), fill_holes=holes),
+            mask=Extension(*extent, fill_holes=reader.flag("FILL_HOLES")),
             context=context.transformContext(),
-            target=Path(self._target),
-            options=options,
-            stretch=self.parameterAsString(parameters, "STRETCH", context),
-            project=self._project,
+            target=Path(reader.target),
+            options={**reader.options(), "bands": reader.bands(), "extra_bands": extra_bands},
+            stretch=reader.text("STRETCH"),
+            project=reader.project,
             layers=(source.id(), ""),
         )
-        self._regions = self._areas(parameters, context)
-        self._near = region_features.SearchArea(
-            *self._extent(parameters, context), context.transformContext()
-        )
+        region_layer, run_context = reader.regions(), reader.run_context
+        near = SearchArea(*extent, context.transformContext())
 
-    def _work(self, feedback: QgsProcessingFeedback) -> FinishedRun:
-        request = self._request
-        if self._regions is not None:
-            found = region_features.read_regions(self._regions, self._near, feedback.isCanceled)
-            feedback.pushInfo(f"{len(found.geojson['features'])} regions are sent.")
-            request = replace(request, options={**request.options, "regions": found})
-        return run_edit(self._run_context, request, feedback)
+        def work(feedback: QgsProcessingFeedback) -> FinishedRun:
+            asked = request
+            if region_layer is not None:
+                found = send_regions(region_layer, near, feedback)
+                asked = replace(request, options={**request.options, "regions": found})
+            return run_edit(run_context, asked, feedback)
+
+        return base.PreparedRun(work, beside(source, context.project(), same_bands=extra_bands != "drop"))

@@ -19,11 +19,14 @@ from qgis.core import (
 
 from text2earth_qgis.core import continuation, layers
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.imagery import rasters, region_features
+from text2earth_qgis.core.imagery import rasters
+from text2earth_qgis.core.imagery.region_features import SearchArea
 from text2earth_qgis.core.runs.blocking import FinishedRun, run_job
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.wire.schemas import Box, GenerateInputs, Json
 from text2earth_qgis.processing import base
+from text2earth_qgis.processing import parameters as shared
+from text2earth_qgis.processing.parameter_reader import ParameterReader, send_regions
 
 ABOUT = base.AlgorithmInfo(
     name="generate",
@@ -50,7 +53,7 @@ ABOUT = base.AlgorithmInfo(
         "unless they are given, and agrees with it where they overlap: anywhere if its canvas is the ground, "
         "else inside of that layer's canvas. CANVAS is not looked at.",
         "ALIGN_TO": "The image takes CRS, pixel size and pixel edges from this raster file.",
-        **base.REGIONS,
+        **shared.REGIONS_HELP,
     },
 )
 
@@ -60,74 +63,57 @@ class Generate(base.Algorithm):
 
     about = ABOUT
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._inputs: Optional[GenerateInputs] = None
-        self._regions: Optional[region_features.RegionLayer] = None
-        self._near: Optional[region_features.SearchArea] = None
-
     def initAlgorithm(self, configuration: Optional[dict[str, Any]] = None) -> None:
         """Declare parameters and outputs."""
         super().initAlgorithm(configuration)
         self.addOutput(QgsProcessingOutputNumber("GSD", "Ground sample distance (m)"))
 
-    def _plain(self) -> base.Definitions:
+    def _plain(self) -> shared.Definitions:
         return (
-            base.prompt(optional=True),  # a scene that is continued has one
+            shared.prompt(optional=True),  # a scene that is continued has one
             QgsProcessingParameterExtent("EXTENT", "Extent"),
-            base.number("GSD", "Ground sample distance (m per pixel)", base.DOUBLE, (0.01, 100_000)),
-            base.seed(),
+            shared.number("GSD", "Ground sample distance (m per pixel)", shared.DOUBLE, (0.01, 100_000)),
+            shared.seed(),
         )
 
-    def _advanced(self) -> base.Definitions:
+    def _advanced(self) -> shared.Definitions:
         return (
             QgsProcessingParameterCrs("CRS", "CRS of the image", optional=True),
             QgsProcessingParameterRasterLayer("ALIGN_TO", "Align pixels to", optional=True),
-            base.suggestions("CANVAS", "Canvas", ("extent", "ground")),
+            shared.suggestions("CANVAS", "Canvas", ("extent", "ground")),
             QgsProcessingParameterRasterLayer("CONTINUE", "Scene to continue", optional=True),
-            *base.regions(),
+            *shared.regions(),
         )
 
-    def _read(self, parameters: base.Parameters, context: QgsProcessingContext) -> None:
-        if not self._target.lower().endswith((".tif", ".tiff")):
-            raise PluginError(f"{self._target}: the result is a GeoTIFF, its name must end in .tif.")
-        box, crs = self._extent(parameters, context)
-        named = parameters.get("CRS")  # an invalid CRS object is how the dialog says: none chosen
-        wanted = self.parameterAsCrs(parameters, "CRS", context) if named else QgsCoordinateReferenceSystem()
-        if isinstance(named, str) and named and not wanted.isValid():
-            raise PluginError(f"{named} is not a CRS that QGIS knows.")
-        layer = self.parameterAsRasterLayer(parameters, "ALIGN_TO", context)
-        if parameters.get("ALIGN_TO") and layer is None:
-            raise PluginError(f"{parameters['ALIGN_TO']}, to align to, is not a raster that QGIS can read.")
-        project = context.project().crs() if context.project() else QgsCoordinateReferenceSystem()
-        self._regions = self._areas(parameters, context)
-        options = self._options(parameters, context)
-        given = {key: value for key, value in options.items() if value not in (None, "")}
-        self._inputs = GenerateInputs(
+    def _prepare(self, reader: ParameterReader) -> base.PreparedRun:
+        if not reader.target.lower().endswith((".tif", ".tiff")):
+            raise PluginError(f"{reader.target}: the result is a GeoTIFF, its name must end in .tif.")
+        box, crs = reader.extent()
+        wanted = reader.crs("CRS")
+        layer = reader.raster("ALIGN_TO", ", to align to,")
+        project = reader.context.project()
+        project_crs = project.crs() if project else QgsCoordinateReferenceSystem()
+        region_layer = reader.regions()
+        given = {key: value for key, value in reader.options().items() if value not in (None, "")}
+        inputs = GenerateInputs(
             extent=rasters.extent_of(box, crs),
             crs=rasters.crs_text(wanted) if wanted.isValid() else None,
-            project_crs=rasters.crs_text(project) if project.isValid() else None,
+            project_crs=rasters.crs_text(project_crs) if project_crs.isValid() else None,
             align=rasters.align_to(layer) if layer else None,
-            **{**self._continued(parameters, context), **given},
+            **{**_continued(reader, region_layer is not None), **given},
         )
-        alone = self._inputs.canvas == "extent"
-        self._near = region_features.SearchArea(box, crs, context.transformContext()) if alone else None
+        alone = inputs.canvas == "extent"
+        near = SearchArea(box, crs, reader.context.transformContext()) if alone else None
+        run_context, target, project_file = reader.run_context, reader.target, reader.project
 
-    def _continued(self, parameters: base.Parameters, context: QgsProcessingContext) -> Json:
-        """Return the inputs that the scene to continue gives; without one, the canvas alone."""
-        if not parameters.get("CONTINUE"):
-            return {"canvas": _canvas(self.parameterAsString(parameters, "CANVAS", context))}
-        layer = self.parameterAsRasterLayer(parameters, "CONTINUE", context)
-        if layer is None:
-            raise PluginError(f"{parameters['CONTINUE']}, to continue, is not a raster that QGIS can read.")
-        found = continuation.inputs_to_continue(layer)
-        if not found.get("prompt") and not self.parameterAsString(parameters, "PROMPT", context).strip():
-            raise PluginError(
-                f"The prompt of '{layer.name()}' was not recorded. Give the same one as PROMPT."
-            )
-        if (layers.recipe_of(layer) or {}).get("regions") and self._regions is None:
-            raise PluginError(f"'{layer.name()}' was made with regions. Give the same ones as REGIONS.")
-        return found
+        def work(feedback: QgsProcessingFeedback) -> FinishedRun:
+            asked = inputs
+            if region_layer is not None:
+                asked = replace(inputs, regions=send_regions(region_layer, near, feedback))
+            run = Run(run_context.access.url, asked.to_json(), target, project_file)
+            return run_job(run_context, run, feedback)
+
+        return base.PreparedRun(work)
 
     def checkParameterValues(
         self, parameters: dict[str, Any], context: QgsProcessingContext
@@ -137,22 +123,21 @@ class Generate(base.Algorithm):
             return QgsProcessingAlgorithm.checkParameterValues(self, parameters, context)
         return super().checkParameterValues(parameters, context)
 
-    def _work(self, feedback: QgsProcessingFeedback) -> FinishedRun:
-        inputs = self._inputs
-        if self._regions is not None:
-            found = region_features.read_regions(self._regions, self._near, feedback.isCanceled)
-            feedback.pushInfo(f"{len(found.geojson['features'])} regions are sent.")
-            inputs = replace(inputs, regions=found)
-        run = Run(
-            server=self._run_context.access.url,
-            inputs=inputs.to_json(),
-            target=self._target,
-            project=self._project,
-        )
-        return run_job(self._run_context, run, feedback)
-
     def _results(self, done: FinishedRun) -> dict[str, Any]:
         return {**super()._results(done), "GSD": sum(done.plan.ground) / 2}
+
+
+def _continued(reader: ParameterReader, regions_given: bool) -> Json:
+    """Return the inputs that the scene to continue gives; without one, the canvas alone."""
+    layer = reader.raster("CONTINUE", ", to continue,")
+    if layer is None:
+        return {"canvas": _canvas(reader.text("CANVAS"))}
+    found = continuation.inputs_to_continue(layer)
+    if not found.get("prompt") and not reader.text("PROMPT").strip():
+        raise PluginError(f"The prompt of '{layer.name()}' was not recorded. Give the same one as PROMPT.")
+    if (layers.recipe_of(layer) or {}).get("regions") and not regions_given:
+        raise PluginError(f"'{layer.name()}' was made with regions. Give the same ones as REGIONS.")
+    return found
 
 
 def _canvas(text: str) -> Union[str, Box]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil, floor
-from typing import Callable, Iterator, Optional, Sequence
+from typing import Any, Callable, Iterator, Optional, Sequence, Union
 
 import numpy as np
 from osgeo import gdal
@@ -20,7 +20,7 @@ from text2earth_qgis.core.errors import Cancelled, RasterRefused
 from text2earth_qgis.core.wire.schemas import Box
 
 Stop = Callable[[], bool]  # whether the user wants to stop
-Points = Sequence[tuple[float, float]]
+Points = Union[Sequence[tuple[float, float]], np.ndarray]
 
 STRIP = 32 << 20  # bytes of pixels that are held at once
 FAR = 2**31  # pixels: beyond it a point is nowhere near a raster
@@ -115,7 +115,7 @@ def gdal_errors(sentence: str, **options: str) -> Iterator[None]:
             gdal.SetThreadLocalConfigOption(name, value)
 
 
-def require(value):
+def require(value: Any) -> Any:
     """Return what GDAL returned; a failure is raised, to be put into words by ``gdal_errors``."""
     failed = value is None or (isinstance(value, int) and value != gdal.CE_None)
     if failed:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Optional, Union
+from typing import Callable, Optional, Union
 
 from osgeo import gdal
 
 from text2earth_qgis.core.imagery import crops, datasets, mask_raster, masks, patch
 from text2earth_qgis.core.imagery.assembly import Assembly, stamp_of
 from text2earth_qgis.core.imagery.edit_request import EditRequest, fetch_edit_models, window_size
-from text2earth_qgis.core.imagery.extension import Extension, ExtensionArea, extension_area
+from text2earth_qgis.core.imagery.extension import Extension, extension_area
 from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.threads import pool_thread_released
 from text2earth_qgis.core.wire import calls
@@ -54,46 +55,35 @@ def prepare(access: Access, request: EditRequest, listener: Listener) -> Prepare
         return ready
 
 
+@dataclass(frozen=True)
+class _Target:
+    """What is to be painted: the pixels around it, the result's if larger, and the inputs that say so."""
+
+    box: Box
+    whole: Optional[Box]
+    inputs: Callable[..., Union[EditInputs, ExtendInputs]]
+
+
 def _send(request: EditRequest, source: gdal.Dataset, uploads: Uploads, folder: Path) -> PreparedEdit:
     """Send the mask and as much of the raster as the backend works on."""
-    grid, client, listener = datasets.grid_of(source, request.source), uploads.client, uploads.listener
+    grid = datasets.grid_of(source, request.source)
     placement = masks.MaskPlacement(grid, request.context, float(request.options.get("grow") or 0.0))
-    area: Optional[ExtensionArea] = None
-    if isinstance(request.mask, Extension):
-        area = extension_area(request.mask, source, grid, request.context, listener.stop)
-        box = area.box
-    else:
-        mask, box = _mask(request, placement, uploads, folder)
-    window = window_size(fetch_edit_models(client, request.options.get("model")))
+    target = _target(request.mask, source, placement, uploads, folder)
+    window = window_size(fetch_edit_models(uploads.client, request.options.get("model")))
     stamp = stamp_of(source)
-    crop: Optional[Box] = crops.first_crop(box, window, placement.reach, grid.box)
+    crop = crops.first_crop(target.box, window, placement.reach, grid.box)
     if crop is None:
         raise masks.outside_raster()
     for turn in range(ROUNDS):
-        path = folder / f"source{turn}.tif"
+        inputs = _send_crop(request, source, crop, target, uploads, folder / f"source{turn}.tif")
         with pool_thread_released():
-            crops.write(source, request.source, crop, path, listener.stop)
-        bands, stretch = _shown(request, source, path)
-        listener.say(
-            f"{crop.width} x {crop.height} of {grid.width} x {grid.height} pixels of '{request.source.name}' "
-            f"{'and the mask ' if area is None else ''}are sent to {calls.site(client.base_url)} "
-            f"({path.stat().st_size / 1e6:.1f} MB)."
-        )
-        options = {**request.options, "bands": bands or None, "stretch": stretch}
-        sent = uploads.send(path)
-        if area is None:
-            inputs = EditInputs(source=sent, mask=mask, **options)
-        else:
-            inputs = ExtendInputs(source=sent, extent=area.extent, fill_holes=area.fill_holes, **options)
-        with pool_thread_released():
-            recipe = client.plan(request.process, inputs.to_json()).recipe
+            recipe = uploads.client.plan(request.process, inputs.to_json()).recipe
         wanted = crops.needed_box(recipe, crop, grid, request.context)
         if crops.covers(crop, wanted, grid.box) or turn == ROUNDS - 1:
             break
         crop = crops.larger_crop(crop, wanted, window, grid.box)
-        path.unlink()
     painted = crops.box_in_raster(recipe, recipe["grid"], crop, grid, request.context)
-    at = crop if area is None else datasets.union(crop, area.box)
+    at = crop if target.whole is None else datasets.union(crop, target.box)
     assembly = Assembly(
         source=request.source,
         stamp=stamp,
@@ -104,24 +94,51 @@ def _send(request: EditRequest, source: gdal.Dataset, uploads: Uploads, folder: 
         bands=_bands(source, recipe["edit"]),
         layer=request.layers[0],
         mask=request.layers[1],
-        whole=None if area is None else area.whole,
+        whole=target.whole,
     )
     return PreparedEdit(replace(inputs, seed=int(recipe["seed"])), assembly)
 
 
-def _mask(
-    request: EditRequest, placement: masks.MaskPlacement, uploads: Uploads, folder: Path
-) -> tuple[object, Box]:
-    """Return the mask as it travels, and where it lies in the source."""
+def _target(
+    mask: Union[masks.Mask, Extension],
+    source: gdal.Dataset,
+    placement: masks.MaskPlacement,
+    uploads: Uploads,
+    folder: Path,
+) -> _Target:
+    """Return what is to be painted; a mask that is a file is sent."""
     path, stop = folder / "mask.tif", uploads.listener.stop
-    if not isinstance(request.mask, masks.MaskPolygons):
-        box = masks.raster_mask(request.mask, placement, path, stop)
-    else:
-        polygons, box = masks.polygons_to_send(request.mask, placement, stop)
+    if isinstance(mask, Extension):
+        area = extension_area(mask, source, placement.grid, placement.context, stop)
+        more = partial(ExtendInputs, extent=area.extent, fill_holes=area.fill_holes)
+        return _Target(area.box, area.whole, more)
+    if isinstance(mask, masks.MaskPolygons):
+        polygons, box = masks.polygons_to_send(mask, placement, stop)
         if polygons is not None:
-            return polygons, box
-        box = mask_raster.write(request.mask, placement, box, path, stop)
-    return uploads.send(path), box
+            return _Target(box, None, partial(EditInputs, mask=polygons))
+        box = mask_raster.write(mask, placement, box, path, stop)
+    else:
+        box = masks.raster_mask(mask, placement, path, stop)
+    return _Target(box, None, partial(EditInputs, mask=uploads.send(path)))
+
+
+def _send_crop(
+    request: EditRequest, source: gdal.Dataset, crop: Box, target: _Target, uploads: Uploads, path: Path
+) -> Union[EditInputs, ExtendInputs]:
+    """Send a crop of the raster, by way of a file ``path``; return the inputs of its edit."""
+    listener = uploads.listener
+    with pool_thread_released():
+        crops.write(source, request.source, crop, path, listener.stop)
+    bands, stretch = _shown(request, source, path)
+    size = f"{source.RasterXSize} x {source.RasterYSize}"
+    listener.say(
+        f"{crop.width} x {crop.height} of {size} pixels of '{request.source.name}' "
+        f"{'and the mask ' if target.whole is None else ''}are sent to {calls.site(uploads.client.base_url)} "
+        f"({path.stat().st_size / 1e6:.1f} MB)."
+    )
+    sent = uploads.send(path)
+    path.unlink()
+    return target.inputs(source=sent, **{**request.options, "bands": bands or None, "stretch": stretch})
 
 
 def _shown(

@@ -16,7 +16,7 @@ from qgis.core import QgsCoordinateTransformContext
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery import crops, datasets, masks
 from text2earth_qgis.core.imagery.datasets import RasterFile, Stop
-from text2earth_qgis.core.imagery.extension import Extension
+from text2earth_qgis.core.imagery.extension import Extension, extension_area
 from text2earth_qgis.core.imagery.rasters import DisplayedBands
 from text2earth_qgis.core.threads import pool_thread_released
 from text2earth_qgis.core.wire.client import Client
@@ -82,7 +82,7 @@ class EditPreview:
 
 
 def preview_edit(request: EditRequest, window: int, stop: Stop) -> EditPreview:
-    """Return what can be said of an edit with polygons before anything is sent; ``window`` is the model's.
+    """Return what can be said before anything is sent; ``window`` is the model's, in pixels.
 
     Raises ``RasterRefused`` with what to do.
     """
@@ -90,8 +90,11 @@ def preview_edit(request: EditRequest, window: int, stop: Stop) -> EditPreview:
     crops.check_editable(source, request.source)
     grid = datasets.grid_of(source, request.source)
     placement = masks.MaskPlacement(grid, request.context, float(request.options.get("grow") or 0.0))
-    _polygons, box = masks.polygons_to_send(request.mask, placement, stop)
-    crop: Optional[Box] = crops.first_crop(box, window, placement.reach, grid.box)
+    if isinstance(request.mask, Extension):
+        box = extension_area(request.mask, source, grid, request.context, stop).box
+    else:
+        box = masks.box_around(request.mask, placement, stop)
+    crop = crops.first_crop(box, window, placement.reach, grid.box)
     if crop is None:
         raise masks.outside_raster()
     pixel = source.RasterCount * gdal.GetDataTypeSize(source.GetRasterBand(1).DataType) // 8

@@ -1,6 +1,6 @@
-"""Where an edit may paint, as QGIS has it: polygons of a layer, or a raster above zero; and where that lies.
+"""The mask of an edit: polygons of a layer, or a raster above zero; and where on the raster that lies.
 
-Polygons travel as GeoJSON in the layer's own CRS (those with too many corners as ``stencil`` burns them),
+Polygons travel as GeoJSON in the layer's own CRS (those with too many corners as ``mask_raster`` draws them),
 rasters as a small file of zeros and ones in their own grid: which pixels that comes to, the backend decides.
 Here only the box of the edited raster's pixels is found in which the mask lies, so that no more than that and
 its surroundings is sent. Any thread.
@@ -127,6 +127,22 @@ def raster_mask(file: RasterFile, placement: MaskPlacement, path: Path, stop: St
 
     The copy is 1 where the first band is above zero and has a value. Raises ``RasterRefused``.
     """
+    dataset, grid, box = _located(file, placement, stop)
+    with datasets.gdal_errors(f"The mask '{file.name}' cannot be read"):
+        write_mask(grid, box, path, lambda strip: _above(dataset, strip))
+    return _on_grid(file, grid, box, placement)
+
+
+def box_around(mask: Mask, placement: MaskPlacement, stop: Stop) -> Box:
+    """Return the pixels of the grid around a mask. Raises ``RasterRefused`` with what to do."""
+    if isinstance(mask, MaskPolygons):
+        return polygons_to_send(mask, placement, stop)[1]
+    _dataset, grid, box = _located(mask, placement, stop)
+    return _on_grid(mask, grid, box, placement)
+
+
+def _located(file: RasterFile, placement: MaskPlacement, stop: Stop) -> tuple[gdal.Dataset, Grid, Box]:
+    """Return a mask raster and those of its pixels around the mask, as far as that is on the grid."""
     dataset = file.open()
     grid = datasets.grid_of(dataset, file)
     back = MaskPlacement(grid, placement.context).way(placement.grid.crs)
@@ -134,16 +150,20 @@ def raster_mask(file: RasterFile, placement: MaskPlacement, path: Path, stop: St
     part = datasets.overlap(_through(placement.grid, raster, back, grid, file.name), grid.box)
     if part is None:
         raise outside_raster()
-    sentence = f"The mask '{file.name}' cannot be read"
-    with datasets.gdal_errors(sentence):
+    with datasets.gdal_errors(f"The mask '{file.name}' cannot be read"):
         box = _ones(dataset, part, stop)
         if box is None:
             everywhere = part == grid.box or _ones(dataset, grid.box, stop) is None
             if everywhere:
                 raise RasterRefused(f"The mask '{file.name}' is empty: no pixel of it is above zero.")
             raise outside_raster()
-        write_mask(grid, box, path, lambda strip: _above(dataset, strip))
-    return _inside(_through(grid, box, placement.way(file.crs), placement.grid, file.name), placement)
+    return dataset, grid, box
+
+
+def _on_grid(file: RasterFile, grid: Grid, box: Box, placement: MaskPlacement) -> Box:
+    """Return the pixels of the grid around those of a mask raster."""
+    there = _through(grid, box, placement.way(file.crs), placement.grid, file.name)
+    return _inside(there, placement)
 
 
 def outside_raster() -> RasterRefused:

@@ -30,6 +30,7 @@ from text2earth_qgis.core.imagery import datasets, edit_preparation, edit_reques
 from text2earth_qgis.core.imagery.datasets import Grid
 from text2earth_qgis.core.imagery.edit_preparation import PreparedEdit
 from text2earth_qgis.core.imagery.edit_request import EditPreview, EditRequest
+from text2earth_qgis.core.imagery.extension import Extension
 from text2earth_qgis.core.imagery.online import TILE, OnlineLayer, file_for, finest_gsd
 from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.threads import pause, pool_thread_released
@@ -162,12 +163,9 @@ def write(online: OnlineLayer, fetch_plan: FetchPlan, path: Path, listener: List
 
 def _mask_box(request: EditRequest, grid: Grid, listener: Listener) -> Box:
     """Return the pixels of a grid around the mask."""
-    placement = masks.MaskPlacement(grid, request.context)
-    if isinstance(request.mask, masks.MaskPolygons):
-        return masks.polygons_to_send(request.mask, placement, listener.stop)[1]
-    return masks.raster_mask(
-        request.mask, placement, Path(request.source.source).with_name("mask.tif"), listener.stop
-    )
+    if isinstance(request.mask, Extension):
+        raise RasterRefused("An online layer cannot be extended. Save it as GeoTIFF first.")
+    return masks.box_around(request.mask, masks.MaskPlacement(grid, request.context), listener.stop)
 
 
 def _ground(grid: Grid, box: Box, request: EditRequest) -> tuple[float, float]:

@@ -101,7 +101,7 @@ def write_vrt(source: gdal.Dataset, file: RasterFile, patch: Patch, target: Path
         made = None
         datasets.require_written()
         tree = ElementTree.parse(part)  # nosec B314 (GDAL wrote it a moment ago)
-        _open_as(tree, file)
+        _open_as(tree.getroot(), file)
         for number, band in enumerate(tree.getroot().findall("VRTRasterBand"), start=1):
             band.append(_simple_source(patch, str(number)))
         for band in tree.getroot().findall("MaskBand/VRTRasterBand"):
@@ -266,10 +266,10 @@ def _crs(file: RasterFile) -> Optional[str]:
     return file.crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT2_2019) if file.assigned else None
 
 
-def _open_as(tree: ElementTree.ElementTree, file: RasterFile) -> None:
+def _open_as(root: ElementTree.Element, file: RasterFile) -> None:
     """Note the options that the source has to be opened with."""
     options = [option.split("=", 1) for option in file.options if "=" in option]
-    for source in (one for one in tree.getroot().iter() if one.tag.endswith("Source")) if options else ():
+    for source in (one for one in root.iter() if one.tag.endswith("Source")) if options else ():
         if source.find("SourceFilename") is not None and source.find("OpenOptions") is None:
             listed = ElementTree.Element("OpenOptions")
             for key, value in options:

@@ -126,8 +126,9 @@ def displayed_bands(layer: QgsRasterLayer) -> DisplayedBands:
 
 
 def _look(bands: tuple[int, ...], ranges: list[Optional[tuple[float, float]]]) -> DisplayedBands:
-    good = all(pair is not None and all(map(isfinite, pair)) and pair[0] < pair[1] for pair in ranges)
-    return DisplayedBands(bands, tuple(ranges) if good else None)
+    known = tuple(pair for pair in ranges if pair is not None)
+    good = len(known) == len(ranges) and all(all(map(isfinite, pair)) and pair[0] < pair[1] for pair in known)
+    return DisplayedBands(bands, known if good else None)
 
 
 def _stretched(enhancement: Optional[QgsContrastEnhancement]) -> Optional[tuple[float, float]]:

@@ -9,7 +9,7 @@ of the network. Knows no widgets.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, TypeVar
 
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
@@ -24,6 +24,7 @@ from text2earth_qgis.core.wire.async_client import AsyncClient, Pending
 from text2earth_qgis.core.wire.schemas import Json, StatusInfo
 from text2earth_qgis.core.wire.transport import open_client
 
+T = TypeVar("T")
 Prepare = Callable[[Listener], tuple[Json, Json]]  # makes a run's inputs and assembly, in a worker
 
 LONGEST_WAIT = 30.0  # seconds between two tries while the backend is away
@@ -131,8 +132,8 @@ class JobWatcher(QObject):
             # The key makes this the same job, if an earlier try arrived after all.
             self._ask(calls.execute(run.process, run.inputs, run.key), self._started)
 
-    def _ask(self, call: calls.Call, done: Callable) -> None:
-        def answered(value: object) -> None:
+    def _ask(self, call: calls.Call[T], done: Callable[[T], None]) -> None:
+        def answered(value: T) -> None:
             self._asked = None
             self._tries = 0
             done(value)
@@ -253,7 +254,7 @@ class JobWatcher(QObject):
         if not self._over:
             self._timer.start(int(seconds * 1000))
 
-    def _note(self, **changes: object) -> None:
+    def _note(self, **changes: Any) -> None:
         self.run = replace(self.run, **changes)
         try:
             self.run = self._history.put(self.run)
@@ -263,7 +264,7 @@ class JobWatcher(QObject):
     def _tell(self, text: str, percent: Optional[float] = None, status: Optional[StatusInfo] = None) -> None:
         self.changed.emit(RunStatus(self.run, text, percent, status))
 
-    def _end(self, signal: object, *sentence: str) -> None:
+    def _end(self, signal: pyqtSignal, *sentence: str) -> None:
         self.stop()
         signal.emit(self.run, *sentence)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Callable, Optional, TypeVar
+from typing import Callable, Optional, TypeVar, cast
 
 import requests
 from qgis.PyQt.QtCore import QObject
@@ -12,7 +12,7 @@ from qgis.PyQt.QtNetwork import QNetworkReply
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.access import Access
-from text2earth_qgis.core.wire.transport import TIMEOUT, open_session
+from text2earth_qgis.core.wire.transport import TIMEOUT, QgisAdapter, open_session
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class AsyncClient(QObject):
                     call.method, url, json=call.body, data=call.content, headers=dict(call.headers)
                 )
             )
-            adapter = self._session.get_adapter(url)
+            adapter = cast(QgisAdapter, self._session.get_adapter(url))
             pending = Pending(self, adapter.start(request, TIMEOUT))
         except requests.RequestException as error:
             failed(calls.unreachable(error, url))

@@ -11,7 +11,7 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import Callable, Optional, TypeVar
+from typing import Callable, Mapping, Optional, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -21,7 +21,7 @@ from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.schemas import Json, Link, Plan, StatusInfo
 
 T = TypeVar("T")
-Progress = Callable[[int, int], None]  # bytes there, bytes in all
+Progress = Callable[[int, int], object]  # bytes there, bytes in all
 
 RANGE = 8 << 20  # bytes of one range request
 PIECE = 4 << 20  # bytes of an upload that are sent at once
@@ -47,8 +47,7 @@ class Client:
 
     def run(self, call: calls.Call[T]) -> T:
         """Send a call and return what its answer says."""
-        sent = {"json": call.body, "data": call.content, "headers": dict(call.headers)}
-        return call.read(self._send(call.method, call.path, **sent))
+        return call.read(self._send(call.method, call.path, call.headers, call.body, call.content))
 
     def landing(self) -> Json:
         """Return the landing page."""
@@ -202,11 +201,26 @@ class Client:
                 if progress:
                     progress(file.tell(), size)
 
-    def _send(self, method: str, path: str, **options: object) -> requests.Response:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        headers: Optional[Mapping[str, str]] = None,
+        body: Optional[Json] = None,
+        content: Optional[bytes] = None,
+        stream: bool = False,
+    ) -> requests.Response:
         url = calls.absolute(self.base_url, path)
         try:
             return self._session.request(
-                method, url, timeout=self._timeout, allow_redirects=method in ("GET", "HEAD"), **options
+                method,
+                url,
+                json=body,
+                data=content,
+                headers=dict(headers or {}),
+                timeout=self._timeout,
+                stream=stream,
+                allow_redirects=method in ("GET", "HEAD"),
             )
         except requests.RequestException as error:
             raise calls.unreachable(error, url) from error

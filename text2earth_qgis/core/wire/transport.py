@@ -136,12 +136,7 @@ class QgisAdapter(BaseAdapter):
         if status is None or 0 < code < 200 or code == 301:
             raise _failure(error)(reply.errorString(), request=request)
         found = requests.Response()
-        found.status_code, found.url, found.request, found.connection = (
-            int(status),
-            request.url,
-            request,
-            self,
-        )
+        found.status_code, found.url, found.request = int(status), request.url or "", request
         found.reason = str(reply.attribute(QNetworkRequest.Attribute.HttpReasonPhraseAttribute) or "")
         found.headers = CaseInsensitiveDict(
             (bytes(name).decode("latin-1"), bytes(reply.rawHeader(name)).decode("latin-1"))

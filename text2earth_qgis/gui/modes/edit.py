@@ -209,16 +209,19 @@ class EditMode(Mode):
 
     def _paint(self, stroke: QgsGeometry, erase: bool) -> None:
         layer, crs = self.form.mask.layer(), self._canvas.mapSettings().destinationCrs()
+        if layer is None:
+            return
         try:
             paint(layer, stroke, QgsCoordinateTransform(crs, layer.crs(), self._project), erase)
         except PluginError as error:
             self._refuse(str(error))
 
     def _undo(self, again: bool) -> None:
-        stack = self.form.mask.layer().undoStack()
-        if stack is not None:
+        layer = self.form.mask.layer()
+        stack = layer.undoStack() if layer is not None else None
+        if layer is not None and stack is not None:
             stack.redo() if again else stack.undo()
-            self.form.mask.layer().triggerRepaint()
+            layer.triggerRepaint()
 
     def _follow_mask(self) -> None:
         """Put the brush away where there is nothing to paint on."""

@@ -165,7 +165,9 @@ class GenerateMode(Mode):
         self.answered.emit()
 
     def _plan(self) -> None:
-        self.planner.plan(self.connection.client, self._inputs(), self.request.wants_price())
+        inputs = self._inputs()
+        if inputs is not None:
+            self.planner.plan(self.connection.client, inputs, self.request.wants_price())
 
     def _planned(self, plan: Plan) -> None:
         self.planned = plan

@@ -6,7 +6,7 @@ Every one can be left to the model or the backend. Knows nothing of what the set
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Union
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsMapLayer, QgsMapLayerProxyModel
 from qgis.gui import QgsMapLayerComboBox, QgsProjectionSelectionWidget
@@ -15,7 +15,7 @@ from qgis.PyQt.QtWidgets import QLabel, QSizePolicy, QWidget
 from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery.rasters import align_to, crs_text
-from text2earth_qgis.core.wire.schemas import Align, Box, GenerateInputs, Joins, Json
+from text2earth_qgis.core.wire.schemas import Align, Box, EditInputs, GenerateInputs, Joins, Json
 from text2earth_qgis.gui.panels.model import AUTOMATIC, ModelPanel, narrow_combo
 
 EARLIER = "As in the earlier run"
@@ -89,9 +89,13 @@ class AdvancedPanel(ModelPanel):
             "align": self._align,
         }
 
-    def set_values(self, inputs: GenerateInputs) -> None:
+    def set_values(self, inputs: Union[GenerateInputs, EditInputs]) -> None:
         """Show the settings of an earlier run."""
         super().set_values(inputs)
+        if isinstance(inputs, GenerateInputs):
+            self._show_scene(inputs)
+
+    def _show_scene(self, inputs: GenerateInputs) -> None:
         self._joins = inputs.joins
         self.canvas.removeItem(2)
         if inputs.joins is not None:

@@ -174,8 +174,8 @@ class EditPanel(QWidget):
 
         The file of an online layer is still to be made, of ``imagery``; the edited part of it is the result.
         """
-        layer, shapes = self.layer(), self.mask.shapes()
-        if layer is None or shapes is None:
+        layer, shapes, mask = self.layer(), self.mask.shapes(), self.mask.layer()
+        if layer is None or shapes is None or mask is None:
             raise PluginError(self.missing())
         fetched = online.is_online(layer)
         return edit_request.EditRequest(
@@ -190,7 +190,7 @@ class EditPanel(QWidget):
             stretch=self.bands.stretch(),
             result="patch" if fetched else self.result.currentData(),
             project=self._project.fileName(),
-            layers=(layer.id(), self.mask.layer().id()),
+            layers=(layer.id(), mask.id()),
         )
 
     def imagery(self) -> Optional[online.OnlineLayer]:
@@ -212,7 +212,7 @@ class EditPanel(QWidget):
         )
         size = ground.size(pixel, layer.crs(), self._project.transformContext())
         if online.is_online(layer):  # it has no pixels of its own
-            size = (self.gsd_wish() or online.finest_gsd([self.model.card()]),)
+            size = (self.gsd_wish() or online.finest_gsd([self.model.card()]),) * 2
         usual = FEATHER * min(size) if size else 0.0
         feather = self.feather.value() if self.feather.value() >= 0 else usual
         return Wish(shapes, self.grow.value(), feather, layer.extent(), layer.crs())

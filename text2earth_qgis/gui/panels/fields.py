@@ -55,7 +55,7 @@ class PromptEdit(QPlainTextEdit):
     def keyPressEvent(self, event: Optional[QKeyEvent]) -> None:
         """Ask to run on Ctrl+Enter."""
         control = event is not None and bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
-        if control and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        if event is not None and control and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self.submitted.emit()
         else:
             super().keyPressEvent(event)

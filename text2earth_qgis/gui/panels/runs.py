@@ -222,7 +222,7 @@ class RunsPanel(QWidget):
     def _allowed(self, row: Optional[Row]) -> dict[str, bool]:
         state = row.run.state if row is not None and row.standing is None else ""
         return {
-            "fetch": bool(state) and row.run.open,
+            "fetch": row is not None and bool(state) and row.run.open,
             "show_on_map": state == "fetched" and Path(row.run.target).is_file() if row else False,
             "use_again": row is not None and row.run.process in AGAIN,
             "removed": bool(state),

@@ -1,0 +1,173 @@
+"""The parameters of one run are read: what QGIS would silently take for something else is refused in words.
+
+In the main thread, unless in a model. No rule of the engine is here: the backend decides and says why.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Mapping, Optional
+
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsFeatureRequest,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsRasterLayer,
+    QgsRectangle,
+)
+
+from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.imagery.region_features import RegionLayer, SearchArea, read_regions
+from text2earth_qgis.core.runs.blocking import RunContext
+from text2earth_qgis.core.wire.schemas import Json, Polygons
+
+NUMBERS = ("GSD", "FEATHER", "GROW", "STRENGTH", "SEED", "STEPS", "GUIDANCE")  # named as the backend's inputs
+WHOLE = ("SEED", "STEPS")
+
+
+class ParameterReader:
+    """What the user asks for in one run of an algorithm, and where its result goes.
+
+    ``output`` is the result's file as QGIS names it, ``target`` the same wherever the list of runs is read,
+    ``project`` the file of the user's project.
+    """
+
+    def __init__(
+        self,
+        algorithm: QgsProcessingAlgorithm,
+        given: tuple[Mapping[str, Any], QgsProcessingContext],
+        run_context: RunContext,
+        record_prompt: bool,
+    ) -> None:
+        """Read the parameters ``given`` to ``algorithm`` in a context of QGIS."""
+        self._algorithm = algorithm
+        self.parameters, self.context = given
+        self.run_context = run_context
+        self.record_prompt = record_prompt
+        self.output: str = algorithm.parameterAsOutputLayer(*self._named("OUTPUT"))
+        self.target = os.path.abspath(self.output)
+        project = self.context.project()
+        self.project: str = project.fileName() if project else ""
+
+    def has(self, name: str) -> bool:
+        """Whether a parameter is given."""
+        return self.parameters.get(name) not in (None, "")
+
+    def text(self, name: str) -> str:
+        """Return a text, '' if it is not given."""
+        return str(self._algorithm.parameterAsString(*self._named(name)))
+
+    def choice(self, name: str) -> str:
+        """Return the chosen word, '' if none is."""
+        return str(self._algorithm.parameterAsEnumString(*self._named(name)))
+
+    def flag(self, name: str) -> bool:
+        """Return whether something is ticked."""
+        return bool(self._algorithm.parameterAsBool(*self._named(name)))
+
+    def options(self) -> Json:
+        """Return the inputs that all processes have, and the given numbers: 0 is a seed, empty is none."""
+        known = {one.name() for one in self._algorithm.parameterDefinitions()}
+        given = [name for name in NUMBERS if name in known and self.has(name)]
+        return {
+            "prompt": self.text("PROMPT"),
+            "negative_prompt": self.text("NEGATIVE_PROMPT"),
+            "sampler": self.choice("SAMPLER") or None,
+            "model": self.text("MODEL") or None,
+            "record_prompt": self.record_prompt,
+            **{name.lower(): self._number(name) for name in given},
+        }
+
+    def regions(self) -> Optional[RegionLayer]:
+        """Return the regions that are asked for; their features are read in the worker."""
+        source = self._algorithm.parameterAsSource(*self._named("REGIONS"))
+        if source is None:
+            if self.has("REGIONS"):
+                raise PluginError(
+                    f"{self.parameters['REGIONS']}, the regions, is no layer that QGIS can read."
+                )
+            return None
+        # The backend refuses what is not valid, and says why.
+        source.setInvalidGeometryCheck(QgsFeatureRequest.InvalidGeometryCheck.GeometryNoCheck)
+        names = {key: self.text(f"REGION_{key}_FIELD") for key in ("PROMPT", "NEGATIVE_PROMPT", "PRIORITY")}
+        for name in filter(None, names.values()):
+            if source.fields().indexOf(name) < 0:
+                raise PluginError(f"The regions '{source.sourceName()}' have no field '{name}'.")
+        return RegionLayer(
+            name=source.sourceName(),
+            source=source,
+            crs=source.sourceCrs(),
+            fields=source.fields(),
+            prompt=names["PROMPT"],
+            negative=names["NEGATIVE_PROMPT"],
+            priority=names["PRIORITY"],
+        )
+
+    def extent(self) -> tuple[QgsRectangle, QgsCoordinateReferenceSystem]:
+        """Return the parameter EXTENT and its CRS."""
+        box = self._algorithm.parameterAsExtent(*self._named("EXTENT"))
+        crs = self._algorithm.parameterAsExtentCrs(*self._named("EXTENT"))
+        if not crs.isValid():
+            raise PluginError(
+                "The extent has no CRS. Add it in brackets: EXTENT=xmin,xmax,ymin,ymax [EPSG:32633]."
+            )
+        if box.isNull():
+            raise PluginError("The extent is empty. Give it as xmin,xmax,ymin,ymax [EPSG:32633].")
+        return box, crs
+
+    def crs(self, name: str) -> QgsCoordinateReferenceSystem:
+        """Return a CRS, an invalid one if none is given."""
+        named = self.parameters.get(name)  # an invalid CRS object is how the dialog says: none chosen
+        if not named:
+            return QgsCoordinateReferenceSystem()
+        found = self._algorithm.parameterAsCrs(*self._named(name))
+        if isinstance(named, str) and not found.isValid():
+            raise PluginError(f"{named} is not a CRS that QGIS knows.")
+        return found
+
+    def bands(self) -> list[int]:
+        """Return the numbers of RGB_BANDS; a text may have them between any signs."""
+        given = self.parameters.get("RGB_BANDS")
+        if not isinstance(given, str):
+            return list(self._algorithm.parameterAsInts(*self._named("RGB_BANDS")))
+        if not re.fullmatch(r"[\d;,\s]*", given):
+            raise PluginError(f"The bands '{given}' are not numbers. Give one or three, for example 4;1;2.")
+        return [int(number) for number in re.findall(r"\d+", given)]
+
+    def raster(self, name: str, use: str = "") -> Optional[QgsRasterLayer]:
+        """Return a raster layer, None if none is given; ``use`` says what for: ", to align to,"."""
+        if not self.has(name):
+            return None
+        found = self._algorithm.parameterAsRasterLayer(*self._named(name))
+        if found is None:
+            raise PluginError(f"{self.parameters[name]}{use} is not a raster that QGIS can read.")
+        return found
+
+    def source(self) -> QgsRasterLayer:
+        """Return the raster that the parameter INPUT names."""
+        found = self.raster("INPUT")
+        if found is None:
+            raise PluginError("No raster is given. Choose the one to work on (INPUT).")
+        return found
+
+    def layer(self, name: str) -> Any:
+        """Return a layer of any kind, None if there is none."""
+        return self._algorithm.parameterAsLayer(*self._named(name))
+
+    def _number(self, name: str) -> float:
+        if name in WHOLE:
+            return int(self._algorithm.parameterAsInt(*self._named(name)))
+        return float(self._algorithm.parameterAsDouble(*self._named(name)))
+
+    def _named(self, name: str) -> tuple[dict[str, Any], str, QgsProcessingContext]:
+        return dict(self.parameters), name, self.context
+
+
+def send_regions(layer: RegionLayer, near: Optional[SearchArea], feedback: QgsProcessingFeedback) -> Polygons:
+    """Return the regions as they travel, and say how many there are."""
+    found = read_regions(layer, near, feedback.isCanceled)
+    feedback.pushInfo(f"{len(found.geojson['features'])} regions are sent.")
+    return found

@@ -1,0 +1,132 @@
+"""The parameters that several algorithms share: their kinds, limits and help."""
+
+from __future__ import annotations
+
+from typing import Iterable, Optional
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingParameterBand,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterField,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterString,
+)
+
+Definitions = Iterable[QgsProcessingParameterDefinition]
+
+SAMPLERS = ["dpm++2m", "euler"]
+INTEGER = QgsProcessingParameterNumber.Type.Integer
+DOUBLE = QgsProcessingParameterNumber.Type.Double
+
+HELP = {
+    "NEGATIVE_PROMPT": "What the image should not show.",
+    "SEED": "Number that chooses one of the possible images. Left empty, one is drawn and reported.",
+    "STEPS": "Denoising steps. Left empty, what suits the model and the sampler.",
+    "SAMPLER": "How the image is denoised. Left empty, what suits the model.",
+    "GUIDANCE": "How closely the image follows the prompt. Left empty, what suits the model.",
+    "MODEL": "Id of a model of the backend. Left empty, its default model.",
+    "RGB_BANDS": "One band or three that the model sees and paints. Left empty, those displayed.",
+    "OUTPUT": "GeoTIFF to write.",
+}
+REGIONS_HELP = {
+    "REGIONS": "Polygons inside which something else is to be seen than the prompt says.",
+    "REGION_PROMPT_FIELD": "Field of the regions that says what each shows, for example: a lake.",
+    "REGION_NEGATIVE_PROMPT_FIELD": "Field of the regions that says what each should not show.",
+    "REGION_PRIORITY_FIELD": "Field of the regions with a number: where regions overlap, the higher one is "
+    "seen, else the later one.",
+}
+
+
+def number(
+    name: str, label: str, kind: int, limits: tuple[float, float], default: Optional[float] = None
+) -> QgsProcessingParameterNumber:
+    """Return a number that may be left empty."""
+    return QgsProcessingParameterNumber(
+        name, label, kind, defaultValue=default, optional=True, minValue=limits[0], maxValue=limits[1]
+    )
+
+
+def choice(
+    name: str, label: str, options: Iterable[str], default: Optional[str] = None
+) -> QgsProcessingParameterEnum:
+    """Return a choice of words, which scripts give as they are; without a default it may be left empty."""
+    return QgsProcessingParameterEnum(
+        name,
+        label,
+        options=list(options),
+        defaultValue=default,
+        optional=default is None,
+        usesStaticStrings=True,
+    )
+
+
+def suggestions(name: str, label: str, hints: Iterable[str]) -> QgsProcessingParameterString:
+    """Return a text with a drop-down of what is usual; the first is the default."""
+    found = QgsProcessingParameterString(name, label, defaultValue=list(hints)[0])
+    found.setMetadata({"widget_wrapper": {"value_hints": list(hints)}})
+    return found
+
+
+def regions() -> Definitions:
+    """Return the parameters of regions."""
+    kinds = QgsProcessingParameterField.DataType
+    return (
+        QgsProcessingParameterFeatureSource(
+            "REGIONS", "Regions", [QgsProcessing.SourceType.TypeVectorPolygon], optional=True
+        ),
+        *(
+            QgsProcessingParameterField(
+                f"REGION_{name}_FIELD",
+                label,
+                parentLayerParameterName="REGIONS",
+                type=kind,
+                optional=True,
+            )
+            for name, label, kind in (
+                ("PROMPT", "Prompt field of the regions", kinds.String),
+                ("NEGATIVE_PROMPT", "Negative prompt field of the regions", kinds.String),
+                ("PRIORITY", "Priority field of the regions", kinds.Numeric),
+            )
+        ),
+    )
+
+
+def view(other_bands: Iterable[str]) -> tuple[QgsProcessingParameterDefinition, ...]:
+    """Return what says how the model sees the raster INPUT, and what becomes of its other bands."""
+    bands = QgsProcessingParameterBand(
+        "RGB_BANDS",
+        "Red, green and blue band",
+        parentLayerParameterName="INPUT",
+        optional=True,
+        allowMultiple=True,
+    )
+    stretch = suggestions("STRETCH", "Stretch", ("displayed", "2-98 %"))
+    return bands, stretch, choice("EXTRA_BANDS", "Other bands", other_bands, "match")
+
+
+def prompt(optional: bool = False) -> QgsProcessingParameterString:
+    """Return the parameter PROMPT; its help is each algorithm's own."""
+    return QgsProcessingParameterString("PROMPT", "Prompt", multiLine=True, optional=optional)
+
+
+def negative_prompt() -> QgsProcessingParameterString:
+    """Return the parameter NEGATIVE_PROMPT."""
+    return QgsProcessingParameterString("NEGATIVE_PROMPT", "Negative prompt", optional=True, multiLine=True)
+
+
+def seed() -> QgsProcessingParameterNumber:
+    """Return the parameter SEED."""
+    return number("SEED", "Seed", INTEGER, (0, 2**31 - 1))
+
+
+def sampling() -> Definitions:
+    """Return the parameters of the model and how it is run."""
+    return (
+        number("STEPS", "Steps", INTEGER, (1, 200)),
+        choice("SAMPLER", "Sampler", SAMPLERS),
+        number("GUIDANCE", "Guidance", DOUBLE, (1, 30)),
+        QgsProcessingParameterString("MODEL", "Model", optional=True),
+    )
