@@ -25,6 +25,7 @@ lint: setup  ## ruff, mypy, import contracts
 	@$(BACKEND)/ruff check .
 	@$(BACKEND)/ruff format --check .
 	@$(BACKEND)/mypy
+	@$(BACKEND)/mypy --package text2earth_qgis
 	@$(BACKEND)/lint-imports
 
 package: setup  ## the plugin as a zip that plugins.qgis.org accepts, in dist/

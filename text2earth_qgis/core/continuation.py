@@ -1,4 +1,4 @@
-"""Continuing a scene: the inputs of a new one, out of what a layer of ours says of itself.
+"""Continuing a scene: the inputs of a new one that joins it, read from its layer.
 
 The two agree where they overlap because they share frame, canvas and everything else of the recipe; what was
 made with another engine or on another profile the backend's plan tells. Knows layers and recipes, no network.
@@ -35,7 +35,7 @@ def inputs_to_continue(layer: QgsRasterLayer) -> Json:
 
 
 def inputs_from_recipe(recipe: Json, name: str, profile: Optional[str] = None) -> Json:
-    """Return what ``inputs_to_continue`` returns, of the recipe of a scene called ``name``."""
+    """Return the same inputs from the recipe of a scene called ``name``."""
     if recipe.get("process", "generate") != "generate":
         raise PluginError(
             f"'{name}' is not a scene of its own but a raster with painted parts. Use Extend imagery to "

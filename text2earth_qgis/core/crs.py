@@ -1,4 +1,4 @@
-"""Which CRS a text means, how long things are on the ground, and what of it a worker may leave behind.
+"""Coordinate reference systems: from text, for distances on the ground, and in worker threads.
 
 QGIS keeps every CRS in a cache for all threads, and takes it back when the thread ends that made it, which it
 does to those of its pool after half a minute without work. Whoever shares such a CRS by then is left with an
@@ -24,7 +24,7 @@ ELLIPSOID = "EPSG:7030"  # WGS 84; a project's own may be none or, for a custom 
 
 
 def crs_of(text: str) -> QgsCoordinateReferenceSystem:
-    """Return the CRS that travelled as ``text``; in a worker, ask within ``forgetting_crs``."""
+    """Return the CRS that a code or WKT names; in a worker, call it within ``forgetting_crs``."""
     crs = QgsCoordinateReferenceSystem(text)
     return crs if crs.isValid() else QgsCoordinateReferenceSystem.fromWkt(text)
 
@@ -32,7 +32,7 @@ def crs_of(text: str) -> QgsCoordinateReferenceSystem:
 def distance_area(
     crs: QgsCoordinateReferenceSystem, context: QgsCoordinateTransformContext
 ) -> QgsDistanceArea:
-    """Return what measures geodesics between points of ``crs``."""
+    """Return a calculator of geodesic distances between points of ``crs``."""
     made = QgsDistanceArea()
     made.setSourceCrs(crs, context)
     made.setEllipsoid(ELLIPSOID)
@@ -41,7 +41,7 @@ def distance_area(
 
 @contextmanager
 def forgetting_crs() -> Iterator[None]:
-    """Have what a worker makes of CRSs, and of ways between them, end with the block."""
+    """Forget, at the end of the block, the CRSs and transformations that a worker has made in it."""
     try:
         yield
     finally:

@@ -22,7 +22,7 @@ class PluginError(Exception):
 
 
 def unwritable(target: Path, error: OSError) -> PluginError:
-    """Return what to raise where a result cannot be written."""
+    """Return the error for a result that cannot be written."""
     return PluginError(f"The result cannot be written to {target}: {error.strerror or error}.")
 
 
@@ -36,7 +36,7 @@ class BackendError(PluginError):
         field: Optional[str] = None,
         retry_after: Optional[float] = None,
     ) -> None:
-        """Carry the HTTP status, the wrong field (dotted) and the seconds to wait before another try."""
+        """Keep the HTTP status, the wrong field (dotted) and the seconds to wait before another try."""
         super().__init__(sentence)
         self.status = status
         self.field = field

@@ -1,4 +1,4 @@
-"""A result file becomes a layer that says what it is: name, group, metadata, credit, recipe.
+"""Result files as layers of the project: their name, group, metadata, credit and recipe.
 
 The recipe is in a custom property of the layer, and in the file's tags for a layer that was added by hand.
 Knows no network and no jobs. Main thread only.
@@ -109,12 +109,12 @@ def describe(layer: QgsRasterLayer, recipe: Json) -> None:
 
 
 def credit(recipe: Json) -> str:
-    """Return what viewers of the layer have to be told."""
+    """Return the sentence that says the image is synthetic."""
     return EDITED if recipe.get("edit") else CREDIT
 
 
 def name(recipe: Json) -> str:
-    """Return a readable layer name: what it shows and which of the many it is."""
+    """Return a readable layer name: prompt and seed."""
     prompt = " ".join(str(recipe.get("prompt") or "").split())
     if len(prompt) > _WORDS:
         prompt = prompt[:_WORDS].rsplit(" ", 1)[0].rstrip(" ,.;:") + "…"
@@ -125,7 +125,7 @@ def name(recipe: Json) -> str:
 
 
 def summary(recipe: Json) -> str:
-    """Return what the layer is, in a few lines for tooltips and metadata."""
+    """Return a few lines about the layer for tooltips and metadata."""
     lines = [f"{credit(recipe)}."]
     if recipe.get("prompt"):
         lines.append(f"Prompt: {recipe['prompt']}")
@@ -164,7 +164,7 @@ def recipe_of(layer: QgsRasterLayer) -> Optional[Json]:
 
 
 def profile_in_file(path: str) -> Optional[str]:
-    """Return what a result file says it was computed on, None if it does not."""
+    """Return the profile that a result file was computed on, None if it does not say."""
     return _tag(path, "PROFILE", "GENERATION") or None
 
 
@@ -175,7 +175,7 @@ def recipe_in_file(path: str) -> Json:
 
 
 def _attribution(layer: QgsRasterLayer) -> list[str]:
-    """Return what the model's licence asks to be named, as the backend wrote it into the file."""
+    """Return the attribution that the model's licence asks for, as the backend wrote it into the file."""
     text = _tag(layer.source(), "TIFFTAG_COPYRIGHT")
     return [text] if text else []
 

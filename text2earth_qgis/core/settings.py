@@ -1,4 +1,4 @@
-"""What the user may set, read once at the edge and passed on as values.
+"""The user's settings, read once at the edge and passed on as values.
 
 Kept in QgsSettings under ``text2earth/``; secrets only as the id of an authentication configuration of
 QGIS. The environment wins: TEXT2EARTH_BACKEND_URL and TEXT2EARTH_TOKEN, so that scripts need no profile.
@@ -36,7 +36,7 @@ class Settings:
 
 
 def load() -> Settings:
-    """Return what is stored, defaults for the rest."""
+    """Return the stored settings, defaults for the rest."""
     stored = QgsSettings()
     return Settings(
         **{

@@ -1,4 +1,4 @@
-"""Work that takes long: done in a background task or waited for, with progress, and stopped on request.
+"""Work that takes long, done in a background task or waited for: its progress, and how it is stopped.
 
 Knows neither what is done nor who asked.
 """
@@ -23,7 +23,7 @@ _under_way: set[BackgroundTask] = (
 
 @dataclass(frozen=True)
 class Listener:
-    """Who waits for something: hears the share done (0 to 1) and what happens, and may want to stop."""
+    """Whoever waits for long work: hears how much is done (0 to 1) and what happens, and may stop it."""
 
     progress: Callable[[float], object]
     say: Callable[[str], object]
@@ -34,12 +34,12 @@ class Listener:
         return self.stop()
 
     def part(self, first: float, last: float) -> Listener:
-        """Return the listener to a part of it all, from one share to another."""
+        """Return a listener for a part of the work, from one share of it to another."""
         return replace(self, progress=lambda share: self.progress(first + (last - first) * share))
 
 
 class BackgroundTask(QgsTask):
-    """Does what takes bytes or pixels. Closing QGIS cancels it without a question: nothing is lost."""
+    """Long work in a worker thread of QGIS. Closing QGIS cancels it without a question: nothing is lost."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class BackgroundTask(QgsTask):
         self._error: Optional[PluginError] = None
 
     def start(self) -> None:
-        """Be done by one of QGIS's workers, whether or not the caller holds on to this."""
+        """Start in one of QGIS's workers, whether or not the caller keeps this object."""
         _under_way.add(self)
         QgsApplication.taskManager().addTask(self)
 

@@ -1,4 +1,4 @@
-"""What every algorithm of ours is: its description, errors in words, the run it makes and the layer it loads.
+"""The base of our algorithms: their description, errors in words, the run they make, the layer they load.
 
 An algorithm says what it is (``AlgorithmInfo``), declares its own parameters, and turns them into a
 ``PreparedRun`` in the main thread, which then works in any thread. All run without a window too: in the
@@ -79,7 +79,7 @@ class _Accepted:
 
 
 def with_qgis_errors(work: Callable[[], T]) -> T:
-    """Return what ``work`` returns; our errors become the one that QGIS shows.
+    """Do ``work``; errors of ours become the one that QGIS shows.
 
     It is raised outside the handler: QGIS 3.22 never frees it, and a chained one would keep every frame of
     the transfer, and all they hold, with it.
@@ -140,7 +140,7 @@ class Algorithm(QgsProcessingAlgorithm):
         return self.about.help
 
     def tags(self) -> list[str]:
-        """Return what else people may search for."""
+        """Return more words that the algorithm is found by."""
         return ["synthetic", "image", "diffusion", "prompt", "ai", "generative", *self.about.tags]
 
     def icon(self) -> QIcon:

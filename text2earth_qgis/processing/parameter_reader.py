@@ -1,4 +1,4 @@
-"""The parameters of one run are read: what QGIS would silently take for something else is refused in words.
+"""Reading the parameters of one run: what QGIS would silently take for something else is refused in words.
 
 In the main thread, unless in a model. No rule of the engine is here: the backend decides and says why.
 """

@@ -95,7 +95,7 @@ def regions() -> Definitions:
 
 
 def view(other_bands: Iterable[str]) -> tuple[QgsProcessingParameterDefinition, ...]:
-    """Return what says how the model sees the raster INPUT, and what becomes of its other bands."""
+    """Return the parameters for how the model sees the raster INPUT, and for its other bands."""
     bands = QgsProcessingParameterBand(
         "RGB_BANDS",
         "Red, green and blue band",

@@ -37,5 +37,5 @@ class Text2EarthProvider(QgsProcessingProvider):
         return "tif"
 
     def supportedOutputRasterLayerExtensions(self) -> list[str]:
-        """Return what a result may be called: it is a GeoTIFF, or a VRT of an edit over its source."""
+        """Return the endings of results: a GeoTIFF, or the VRT of an edit over its source."""
         return ["tif", "tiff", "vrt"]

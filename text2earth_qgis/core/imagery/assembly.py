@@ -1,4 +1,4 @@
-"""How an edit's part becomes its result once it is there: kept with the run, so that any start of QGIS can.
+"""How the edited part is put into its source: kept with the run, so that any later start of QGIS can do it.
 
 Names the source as it was when its part was sent, and which of its pixels the part has. Any thread; knows no
 network and no job.

@@ -1,4 +1,4 @@
-"""The part of a raster that an edit sends: the mask's box and what lies around it, as the file has it.
+"""The part of a raster that an edit sends: the mask's box and its surroundings, as the file has them.
 
 Cut by GDAL out of the file itself: its own type, bands, nodata, colour meanings, scales, offsets, masks and
 metadata; only what is in the box is read. How much has to be around a mask is the backend's to say: its
@@ -36,7 +36,7 @@ SAMPLE = 1024  # pixels of a side that percentiles are taken from
 
 
 def check_editable(dataset: gdal.Dataset, file: RasterFile) -> None:
-    """Refuse what cannot be edited, before anything is sent: tables, several types, numbers of two parts."""
+    """Refuse rasters that cannot be edited: with colour tables, with bands of mixed or complex types."""
     bands = [dataset.GetRasterBand(number + 1) for number in range(dataset.RasterCount)]
     if not bands:
         raise RasterRefused(f"'{file.name}' holds several rasters. Add the one to edit as a layer.")
@@ -87,7 +87,7 @@ def box_in_raster(
 ) -> Box:
     """Return the raster's pixels around a box of a recipe's frame."""
     there = Box(**box)
-    if recipe.get("resampled") is None:  # the frame is the cut's own grid
+    if recipe.get("resampled") is None:  # the frame is the crop's own grid
         return Box(crop.col + there.col, crop.row + there.row, there.width, there.height)
     frame = recipe["frame"]
     (width, height), (x, y) = (float(size) for size in frame["pixel_size"]), frame["anchor"]
@@ -104,9 +104,9 @@ def box_in_raster(
 
 
 def covers(crop: Box, wanted: Box, raster: Box) -> bool:
-    """Say whether a cut holds all that is wanted around it, as far as there is a raster.
+    """Say whether a crop holds all that is wanted around it, as far as there is a raster.
 
-    What ends at an edge of the cut may have been clipped there, so it has to lie inside.
+    What ends at an edge of the crop may have been clipped there, so it has to lie inside.
     """
     edges = (
         (crop.col == raster.col or wanted.col > crop.col),
@@ -123,7 +123,7 @@ def first_crop(mask: Box, window: int, reach: int, raster: Box) -> Optional[Box]
 
 
 def larger_crop(crop: Box, wanted: Box, window: int, raster: Box) -> Box:
-    """Return a larger cut: with what is wanted, and with room around it."""
+    """Return a larger crop: with what is wanted, and with room around it."""
     return datasets.overlap(datasets.grown(datasets.union(crop, wanted), ceil(window / 4)), raster) or crop
 
 
@@ -137,7 +137,7 @@ def stretch_as_displayed(
 
 
 def stretch_by_percentiles(path: Path, bands: tuple[int, ...]) -> Optional[Ranges]:
-    """Return the 2 and 98 % of the values of a cut, per band; None if there are none."""
+    """Return the 2 and 98 % of the values of a crop, per band; None if there are none."""
     dataset = datasets.require(gdal.OpenEx(str(path), gdal.OF_RASTER))
     box = Box(0, 0, dataset.RasterXSize, dataset.RasterYSize)
     shape = min(box.height, SAMPLE), min(box.width, SAMPLE)

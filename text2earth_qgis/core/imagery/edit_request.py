@@ -29,7 +29,7 @@ WINDOW = 256  # pixels, of a backend that does not say its models' windows
 class EditRequest:
     """An edit or extension as asked for: ``options`` are the inputs besides source, mask or land, stretch.
 
-    ``stretch`` is displayed, 2-98 % or numbers (see ``cuts``), ``result`` one of ``assembly.RESULTS``.
+    ``stretch`` is displayed, 2-98 % or numbers (see ``crops``), ``result`` one of ``assembly.RESULTS``.
     ``layers`` are the ids of the source's and the mask's layer in the project, to find them again.
     """
 

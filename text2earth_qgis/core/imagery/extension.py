@@ -33,7 +33,7 @@ FARTHEST = 2**20  # pixels beyond the raster: no backend makes so much
 
 @dataclass(frozen=True)
 class Extension:
-    """What a raster is to cover besides what it has, and whether its own holes in there count."""
+    """The extent that a raster is to cover besides its own, and whether its holes in there are filled."""
 
     extent: QgsRectangle
     crs: QgsCoordinateReferenceSystem

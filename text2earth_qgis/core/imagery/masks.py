@@ -59,7 +59,7 @@ Mask = Union[MaskPolygons, RasterFile]
 
 @dataclass(frozen=True)
 class MaskPlacement:
-    """What masks are placed on: a grid, the user's transformations, and how far the mask is to grow (m)."""
+    """The grid that masks are placed on, the user's transformations, and how far a mask is to grow (m)."""
 
     grid: Grid
     context: QgsCoordinateTransformContext
@@ -71,7 +71,7 @@ class MaskPlacement:
         return ceil(self.grow / min(ground_pixel(self.grid, self.context))) + 1 if self.grow else 0
 
     def way(self, crs: QgsCoordinateReferenceSystem) -> QgsCoordinateTransform:
-        """Return the way from another CRS to the grid's."""
+        """Return the transformation from another CRS to the grid's."""
         return QgsCoordinateTransform(crs, self.grid.crs, self.context)
 
 
@@ -167,7 +167,7 @@ def _on_grid(file: RasterFile, grid: Grid, box: Box, placement: MaskPlacement) -
 
 
 def outside_raster() -> RasterRefused:
-    """Return what to say of a mask that does not touch the raster."""
+    """Return the error for a mask that does not touch the raster."""
     return RasterRefused("The mask lies outside of the raster. Draw it on the raster, or check its CRS.")
 
 

@@ -1,4 +1,4 @@
-"""An edit comes back: the source once more with the painted pixels in it, or a VRT that lays them over it.
+"""The result of an edit: a copy of the source with the painted pixels in it, or a VRT that lays them over it.
 
 The whole raster is a copy by blocks in the source's own type, layout, lossless compression and metadata;
 what was lossy becomes lossless. Only the pixels that the edit names are taken from the patch, everything
@@ -35,7 +35,7 @@ NO_SIDECAR = {"GDAL_PAM_ENABLED": "NO", "GDAL_TIFF_INTERNAL_MASK": "YES"}
 
 @dataclass(frozen=True)
 class Patch:
-    """What came back: a file with the source's pixels of ``at``, of which those in ``changed`` are new.
+    """The edited part: a file with the source's pixels of ``at``, of which those in ``changed`` are new.
 
     ``bands`` are the source's bands that it has, counted from 1; boxes are pixels of the source. ``whole``
     are those of a result that is larger than the source: ``changed`` then has all that lie beyond it.
@@ -202,7 +202,7 @@ def _paint(path: Path, source: gdal.Dataset, file: RasterFile, patch: Patch) -> 
 
 
 def _tag(made: gdal.Dataset, source: gdal.Dataset, new: gdal.Dataset) -> None:
-    """Say of a result what its source said, and what the patch says beyond that: how it was made."""
+    """Copy the metadata of the source to a result, and say how it was made."""
     for domain in source.GetMetadataDomainList() or []:
         if domain not in OF_THE_FILE and not domain.startswith("xml:"):
             made.SetMetadata(source.GetMetadata(domain), domain)

@@ -1,4 +1,4 @@
-"""What a raster layer and a CRS of QGIS are on the wire.
+"""Raster layers of QGIS as values that travel: their files, grids, CRSs, and how they are shown.
 
 Reads files with GDAL from the decoded source, never through the provider, whose grid differs from the file's
 for rotated and south-up rasters. Knows no network.

@@ -1,4 +1,4 @@
-"""The result of a finished job is fetched and becomes the file that was asked for. Any thread; may wait."""
+"""Fetching the result of a finished job into the file that was asked for. Any thread; waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts a backend on this computer with a Python of the user's choice, and stops it.
+"""A backend on this computer, started and stopped by the plugin with a Python of the user's choice.
 
 The process gets an environment without anything of QGIS's own Python, Qt, GDAL and PROJ. Knows no widgets;
 main thread only.

@@ -1,4 +1,4 @@
-"""A job of the backend, seen from the user interface: nothing waits, the main thread is called back.
+"""A job of the backend followed by the user interface: nothing waits, the main thread is called back.
 
 A ``JobWatcher`` takes one run from its state in the history to the end: prepares it in a task if it is an
 edit, submits it, asks where it stands, fetches the file in a task, or deletes the job when the user cancels.

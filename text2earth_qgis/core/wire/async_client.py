@@ -1,4 +1,4 @@
-"""A backend, asked from the main thread: nothing waits, the answer comes by a call back."""
+"""A client for the main thread: it asks a backend, does not wait, and calls back with the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be asked of a backend: one function per question, each returning a ``Call``.
+"""The questions to a backend: one function for each, which returns a ``Call``.
 
 A ``Call`` is a request and the reader of its answer, without a way to send it: ``client.Client`` sends it
 and waits, ``transport.AsyncClient`` sends it and calls back. Knows the URLs of OGC API - Processes 1.0, its
@@ -161,7 +161,7 @@ def refusal(response: requests.Response) -> BackendError:
 
 
 def unreachable(error: requests.RequestException, url: str) -> PluginError:
-    """Return what a failed transfer means for the user."""
+    """Return the error for a failed transfer, as a sentence for the user."""
     where, reason = site(url), re.sub(r"\s+", " ", str(error)).strip().rstrip(".")
     if isinstance(error, requests.Timeout):
         return Unreachable(f"The backend at {where} did not answer in time.")

@@ -1,4 +1,4 @@
-"""A backend, asked and waited for: any OGC API - Processes 1.0 server, with what ours adds.
+"""A client that waits for the answers of any OGC API - Processes 1.0 server, with what ours adds.
 
 Uses a ``requests.Session`` given to it (``transport.open_client`` makes one that goes through QGIS); knows no
 QGIS itself. Everything raised is a ``PluginError`` whose text is a sentence for the user.
@@ -227,7 +227,7 @@ class Client:
 
 
 def shares(progress: Callable[[float], object]) -> Progress:
-    """Return what turns bytes, of a transfer whose size is known, into shares."""
+    """Return a callback that tells the share done of a transfer whose size is known."""
     return lambda there, size: progress(there / size) if size > 0 else None
 
 
