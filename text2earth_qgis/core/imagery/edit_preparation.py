@@ -1,6 +1,6 @@
 """Preparing an edit: the mask is sent, and as much of the raster around it as the backend works on.
 
-Finds where the mask lies, crops the raster around it, sends both, and asks the backend's ``plan`` whether what
+Finds where the mask lies, crops the raster there, sends both, and asks the backend's ``plan`` whether what
 was sent is all it works on. An extension is the same, with new land in place of a mask. What becomes of the
 part that comes back is ``assembly``'s. Any thread; no rule of the engine is here.
 """
