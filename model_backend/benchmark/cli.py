@@ -64,9 +64,9 @@ def _benchmark(given: argparse.Namespace) -> int:
 
 
 def _metrics(given: argparse.Namespace) -> int:
-    from model_backend.evaluation import quality
+    from model_backend.evaluation import picture_report
 
-    return _tell(given, quality.inspect, quality.tables)
+    return _tell(given, picture_report.inspect, picture_report.tables)
 
 
 def _tell(given: argparse.Namespace, make: Make, tables: Callable[[Report], str]) -> int:

@@ -27,27 +27,33 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from model_backend.evaluation import borders, evaluate, regions, scenes, seams
-    from model_backend.training import data
+    from model_backend.evaluation import (
+        edit_borders,
+        model_quality,
+        parameter_sweep,
+        region_fidelity,
+        scene_seams,
+    )
+    from model_backend.training.data_sets import land_cover
 
     if arguments.scenes:
         arguments.out.mkdir(parents=True, exist_ok=True)
-        scenes.run(arguments.model, arguments.out / f"{arguments.model.name}-scenes.json")
+        parameter_sweep.run(arguments.model, arguments.out / f"{arguments.model.name}-scenes.json")
         return 0
     if arguments.seams:
         arguments.out.mkdir(parents=True, exist_ok=True)
-        seams.run(arguments.model, arguments.out, arguments.seams)
+        scene_seams.run(arguments.model, arguments.out, arguments.seams)
         return 0
-    chips = data.load(arguments.data, arguments.work / "cache")
+    chips = land_cover.load(arguments.data, arguments.work / "cache")
     if arguments.borders:
         arguments.out.mkdir(parents=True, exist_ok=True)
-        borders.run(
+        edit_borders.run(
             arguments.model, chips, arguments.out / f"{arguments.model.name}-borders.json", arguments.share
         )
         return 0
     if arguments.regions:
-        regions.run(arguments.model, chips, arguments.work, arguments.out, arguments.regions)
+        region_fidelity.run(arguments.model, chips, arguments.work, arguments.out, arguments.regions)
         return 0
-    amounts = evaluate.Amounts(inception=arguments.inception).scaled(arguments.share)
-    evaluate.run(arguments.model, chips, arguments.work, arguments.out, amounts)
+    amounts = model_quality.Amounts(inception=arguments.inception).scaled(arguments.share)
+    model_quality.run(arguments.model, chips, arguments.work, arguments.out, amounts)
     return 0

@@ -16,12 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model_backend.training import data, loop
+from model_backend.training.data_sets import land_cover
+from model_backend.training.image_tensors import to_tensor
+from model_backend.training.trainer import autocast, load_checkpoint, save_checkpoint, training_device
 
 Label = tuple[int, str]
 
 
-def labels_of(chips: dict[int, data.Chips]) -> tuple[Label, ...]:
+def labels_of(chips: land_cover.ChipsByLevel) -> tuple[Label, ...]:
     """Return the labels of all levels, in a fixed order."""
     return tuple((level, name) for level in sorted(chips) for name in chips[level].classes)
 
@@ -73,7 +75,7 @@ class Judge(nn.Module):
 
 
 @dataclass(frozen=True)
-class Schooling:
+class JudgeTraining:
     """How a judge is trained."""
 
     steps: int
@@ -83,13 +85,13 @@ class Schooling:
     shares: dict[int, float] | None = None
 
 
-def train(chips: dict[int, data.Chips], labels: Sequence[Label], how: Schooling) -> Judge:
+def train(chips: land_cover.ChipsByLevel, labels: Sequence[Label], how: JudgeTraining) -> Judge:
     """Return a judge trained on random windows of ``chips`` (crops, flips, small changes of light)."""
     torch.manual_seed(how.seed)
     rng = np.random.default_rng(how.seed)
-    where = loop.device()
+    where = training_device()
     judge = Judge(labels).to(where).train()
-    sampler = data.Sampler(chips, how.shares or {18: 0.3, 17: 0.25, 14: 0.45})
+    sampler = land_cover.WindowSampler(chips, how.shares or {18: 0.3, 17: 0.25, 14: 0.45})
     index = {label: number for number, label in enumerate(labels)}
     optimizer = torch.optim.AdamW(judge.parameters(), lr=how.rate, weight_decay=0.05)
     plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.rate, how.steps, pct_start=0.1)
@@ -98,10 +100,10 @@ def train(chips: dict[int, data.Chips], labels: Sequence[Label], how: Schooling)
         windows = sampler.draw(how.batch, rng)
         pairs = zip(windows.levels.tolist(), windows.names, strict=True)
         wanted = torch.tensor([index[pair] for pair in pairs], device=where)
-        images = loop.to_tensor(windows.pixels, where)
+        images = to_tensor(windows.pixels, where)
         light = 1 + 0.1 * torch.randn(len(images), 1, 1, 1, device=where)
         images = images * light + 0.05 * torch.randn(len(images), 1, 1, 1, device=where)
-        with loop.precision(where):
+        with autocast(where):
             loss = F.cross_entropy(judge(images).float(), wanted, label_smoothing=0.05)
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -113,14 +115,14 @@ def train(chips: dict[int, data.Chips], labels: Sequence[Label], how: Schooling)
     return judge.eval()
 
 
-def cached(path: Path, chips: dict[int, data.Chips], how: Schooling) -> Judge:
+def cached(path: Path, chips: land_cover.ChipsByLevel, how: JudgeTraining) -> Judge:
     """Return the judge of real training windows kept at ``path``, trained first if it is not there."""
     labels = labels_of(chips)
-    state = loop.restore(path)
+    state = load_checkpoint(path)
     if state is None:
         judge = train(chips, labels, how)
-        loop.save(path, judge.state_dict())
+        save_checkpoint(path, judge.state_dict())
         return judge
-    judge = Judge(labels).to(loop.device())
+    judge = Judge(labels).to(training_device())
     judge.load_state_dict(state)
     return judge.eval()

@@ -1,1 +1,1 @@
-"""Trains text2earth-mini; runs on a bare GPU box."""
+"""Trains the bundled model text2earth-mini from land-cover chips, in stages; needs no GIS and no server."""

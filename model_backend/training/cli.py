@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
+_STAGES = ("autoencoder", "decoder", "diffusion", "edge-distillation", "export")
+
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add ``train-mini`` to the backend's command line."""
     train = subparsers.add_parser("train-mini", help="train the bundled model text2earth-mini")
-    train.add_argument(
-        "--stage", choices=("autoencoder", "decoder", "diffusion", "rims", "export"), required=True
-    )
+    train.add_argument("--stage", choices=_STAGES, required=True)
     train.add_argument("--data", type=Path, required=True, help="folder of the parquet files")
     train.add_argument("--work", type=Path, default=Path(".scratch/mini"), help="checkpoints, logs, sheets")
     train.add_argument("--minutes", type=float, default=10, help="training time, all resumes together")
@@ -36,56 +36,50 @@ def _train(arguments: argparse.Namespace) -> int:
 
     if arguments.stage == "export":
         return _export(arguments)
-    if arguments.stage == "decoder":
-        return _sharpen(arguments)
-    count = arguments.processes or (1 if torch.cuda.is_available() else os.cpu_count() or 1)
-    if count == 1:
-        _work(0, 1, None, arguments)
+    # The decoder and its critic take turns, which several processes would have to share.
+    alone = arguments.stage == "decoder" or torch.cuda.is_available()
+    count = arguments.processes or (1 if alone else os.cpu_count() or 1)
+    if count == 1 or arguments.stage == "decoder":
+        _run_stage(0, 1, None, arguments)
         return 0
     memory = Path("/dev/shm")  # gradients meet in a file there; nothing of it should reach a disk
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         job = (count, Path(folder) / "meeting", arguments)
-        spawn(_work, job, nprocs=count)  # type: ignore[no-untyped-call]
+        spawn(_run_stage, job, nprocs=count)  # type: ignore[no-untyped-call]
     return 0
 
 
-def _work(rank: int, size: int, meeting: Path | None, arguments: argparse.Namespace) -> None:
-    """Train one stage as one process of a team."""
+def _run_stage(rank: int, size: int, meeting: Path | None, arguments: argparse.Namespace) -> None:
+    """Train one stage as one process of a group."""
     from dataclasses import replace
 
-    from model_backend.training import autoencoder, data, diffusion, edge_distillation, loop
+    from model_backend.training.data_sets import land_cover
+    from model_backend.training.process_group import ProcessGroup
+    from model_backend.training.stages import autoencoder, decoder, diffusion, edge_distillation
+    from model_backend.training.trainer import Budget, training_device
 
-    team = loop.Team(rank, size, meeting)
-    chips = data.load(arguments.data, arguments.work / "cache")
-    budget = loop.Budget(arguments.minutes)
-    times = 8 if loop.device().type == "cuda" else 1
-    stage = {"autoencoder": autoencoder, "diffusion": diffusion, "rims": edge_distillation}[arguments.stage]
+    stage = {
+        "autoencoder": autoencoder,
+        "decoder": decoder,
+        "diffusion": diffusion,
+        "edge-distillation": edge_distillation,
+    }[arguments.stage]
+    group = ProcessGroup(rank, size, meeting)
+    chips = land_cover.load(arguments.data, arguments.work / "cache")
+    times = 8 if training_device().type == "cuda" else 1
     options = stage.Options()
     options = replace(options, batch=arguments.batch or times * options.batch)
-    stage.Stage(arguments.work, options, budget, team).run(chips)
-
-
-def _sharpen(arguments: argparse.Namespace) -> int:
-    """Train the decoder in this process: it and its critic take turns, which a team would have to share."""
-    from dataclasses import replace
-
-    from model_backend.training import data, decoder, loop
-
-    options = decoder.Options()
-    times = 8 if loop.device().type == "cuda" else 1
-    options = replace(options, batch=arguments.batch or times * options.batch)
-    chips = data.load(arguments.data, arguments.work / "cache")
-    decoder.Stage(arguments.work, options, loop.Budget(arguments.minutes)).run(chips)
-    return 0
+    stage.Stage(arguments.work, options, Budget(arguments.minutes), group).run(chips)
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from model_backend.training import data, export
+    from model_backend.training import export
+    from model_backend.training.data_sets import land_cover
 
     if arguments.out is None:
         print("The stage `export` needs --out, the model folder to write.", file=sys.stderr)
         return 2
-    chips = data.load(arguments.data, arguments.work / "cache")
+    chips = land_cover.load(arguments.data, arguments.work / "cache")
     export.write(arguments.work, arguments.out, chips)
     return 0
 

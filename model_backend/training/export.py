@@ -20,7 +20,10 @@ from torch import Tensor
 
 from model_backend.models.card import EngineParameters, ModelCard
 from model_backend.schemas import Sampler
-from model_backend.training import autoencoder, captions, data, diffusion, loop, sample
+from model_backend.training import sampling
+from model_backend.training.data_sets import captions, land_cover
+from model_backend.training.image_tensors import to_tensor
+from model_backend.training.stages import autoencoder, diffusion
 
 ATTRIBUTION = (
     "Trained on EuroSAT (Helber et al. 2019, MIT licence; contains modified Copernicus Sentinel data) and "
@@ -41,10 +44,12 @@ class Defaults:
     steps: int = 16
 
 
-def write(work: Path, out: Path, chips: dict[int, data.Chips], defaults: Defaults | None = None) -> ModelCard:
+def write(
+    work: Path, out: Path, chips: land_cover.ChipsByLevel, defaults: Defaults | None = None
+) -> ModelCard:
     """Write the averaged model of the run in ``work`` to ``out``, replacing weights, configs and card."""
     source = work / "model"
-    parts = sample.load(source, torch.device("cpu"))
+    parts = sampling.load(source, torch.device("cpu"))
     sharp = AutoencoderTiny.from_pretrained(work / "vae")  # its decoder may be younger than the run's copy
     parts.vae.decoder.load_state_dict(sharp.decoder.state_dict())
     for name in ("unet", "text_encoder", "vae", "tokenizer", "scheduler"):
@@ -56,7 +61,7 @@ def write(work: Path, out: Path, chips: dict[int, data.Chips], defaults: Default
     parts.vae.half().save_pretrained(out / "vae", max_shard_size=_SHARD)
     _write_index(out)
     _forget_origin(out)
-    shipped = sample.load(out, torch.device("cpu"))
+    shipped = sampling.load(out, torch.device("cpu"))
     matrix = preview_matrix(shipped, chips)
     card = make_card(shipped, matrix, defaults or Defaults())
     card.write(out)
@@ -89,10 +94,10 @@ def _forget_origin(out: Path) -> None:
 
 
 @torch.no_grad()
-def preview_matrix(parts: sample.Parts, chips: dict[int, data.Chips]) -> Tensor:
+def preview_matrix(parts: sampling.Parts, chips: land_cover.ChipsByLevel) -> Tensor:
     """Return the least-squares map (5, 3) from scaled latents and 1 to the mean RGB of their pixels."""
-    windows = data.Sampler({level: some.split()[0] for level, some in chips.items()})
-    images = loop.to_tensor(windows.draw(256, np.random.default_rng(5)).pixels, parts.where)
+    windows = land_cover.WindowSampler({level: some.split()[0] for level, some in chips.items()})
+    images = to_tensor(windows.draw(256, np.random.default_rng(5)).pixels, parts.where)
     latents = autoencoder.seamless(parts.encode, images).permute(0, 2, 3, 1).reshape(-1, 4)
     colours = F.avg_pool2d(images, 4).permute(0, 2, 3, 1).reshape(-1, 3)
     ones = torch.ones_like(latents[:, :1])
@@ -100,7 +105,7 @@ def preview_matrix(parts: sample.Parts, chips: dict[int, data.Chips]) -> Tensor:
     return solution
 
 
-def make_card(parts: sample.Parts, matrix: Tensor, defaults: Defaults) -> ModelCard:
+def make_card(parts: sampling.Parts, matrix: Tensor, defaults: Defaults) -> ModelCard:
     """Return the card; rows of ``matrix`` (5, 3) are the four latents and the bias."""
     rgb = [tuple(round(value, 4) for value in row) for row in matrix.tolist()]
     window = int(parts.unet.config.sample_size)
@@ -110,7 +115,7 @@ def make_card(parts: sample.Parts, matrix: Tensor, defaults: Defaults) -> ModelC
         title="Text2Earth mini",
         pipeline="inpaint",
         vae_factor=4,
-        levels=tuple(sorted(data.LEVELS)),
+        levels=tuple(sorted(land_cover.LEVELS)),
         gsd=(0.354, 11.3),
         sampler=defaults.sampler,
         steps=steps,

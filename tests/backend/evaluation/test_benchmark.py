@@ -26,7 +26,7 @@ from model_backend.engine.diffusion.prompt_field import Prompt, PromptField
 from model_backend.engine.diffusion.sampler import Lengths
 from model_backend.engine.lattice import Layout
 from model_backend.engine.scene import Request, Scene
-from model_backend.evaluation import lattices, metrics
+from model_backend.evaluation import lattice_lines, metrics
 from model_backend.evaluation.metrics import Lines
 from model_backend.models.card import EngineParameters, read_card
 from model_backend.raster.files.provenance import Provenance
@@ -235,7 +235,7 @@ class TestPlace:
         canvas = Box(col=-40, row=24, width=(8 + 6 * 9) * 8, height=(8 + 6 * 4) * 8)
         layout = Layout.of(engine, 8, canvas)
         corner = (50, 7)  # of a picture inside of the canvas
-        place = lattices.Place(engine, 8, corner)
+        place = lattice_lines.LatticePosition(engine, 8, corner)
         size = (150, 300)
         found = {(name, part, axis): lines for name, part, axis, lines in place.lines(size)}
         for axis, lattice, tiles, length, origin in (
@@ -259,7 +259,7 @@ class TestPlace:
                     assert inside
 
     def test_one_decode_window_has_no_tiles(self) -> None:
-        lines = list(lattices.Place(EngineParameters(), 8).lines((800, 832)))
+        lines = list(lattice_lines.LatticePosition(EngineParameters(), 8).lines((800, 832)))
         assert {name for name, *_ in lines} == {"windows"}
         assert lines[0] == ("windows", "begin", "rows", Lines(192, 0))
 

@@ -11,17 +11,11 @@ import torch
 from PIL import Image
 from transformers import CLIPTokenizer
 
-from model_backend.training import (
-    autoencoder,
-    captions,
-    data,
-    diffusion,
-    drawn_scenes,
-    edge_distillation,
-    loop,
-    sample,
-    tokenizer,
-)
+from model_backend.training import sampling, tokenizer
+from model_backend.training.data_sets import captions, drawn_scenes, land_cover
+from model_backend.training.process_group import ProcessGroup
+from model_backend.training.stages import autoencoder, diffusion, edge_distillation
+from model_backend.training.trainer import Budget
 
 OFFSETS = [(row, col) for row in (0, 8, 16, 24) for col in (0, 8, 16, 24)]
 
@@ -31,11 +25,11 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 def test_windows_agree_on_what_they_see_from_inside():
     land = torch.randn(2, 4, 40, 40, generator=torch.Generator().manual_seed(1))
-    said = edge_distillation.cut(land, OFFSETS, 16)
+    said = edge_distillation.crop_windows(land, OFFSETS, 16)
     assert torch.equal(said[2:4], land[..., :16, 8:24]), "offset by offset"
     rim = torch.ones(16, 16)
     rim[3:-3, 3:-3] = 0
-    agreed = edge_distillation.agreed(said + 7 * rim, OFFSETS, 40)
+    agreed = edge_distillation.consensus(said + 7 * rim, OFFSETS, 40)
     inside = slice(3, -3)
     assert torch.allclose(agreed[..., inside, inside], land[..., inside, inside], atol=1e-5)
     assert agreed[..., :3, :].isnan().all(), "nobody sees all around there"
@@ -45,7 +39,7 @@ def test_lines_are_what_whole_rows_and_columns_share():
     rows, columns = torch.tensor([3.0, -1, -1, -1]), torch.tensor([0.0, 0, 2, -2])
     grain = torch.tensor([[1.0, -1], [-1, 1]]).repeat(2, 2)
     window = 7 + rows[:, None] + columns + grain
-    assert torch.allclose(edge_distillation.lines(window[None, None])[0, 0], rows[:, None] + columns)
+    assert torch.allclose(edge_distillation.line_means(window[None, None])[0, 0], rows[:, None] + columns)
 
 
 @pytest.fixture
@@ -53,7 +47,7 @@ def work(tmp_path):
     """Return a work folder that holds an untrained model."""
     words = tokenizer.build(captions.corpus(), tmp_path / "tokenizer")
     torch.manual_seed(0)
-    parts = sample.Parts(
+    parts = sampling.Parts(
         words,
         diffusion.build_text(words),
         diffusion.build_unet((32, 64)),
@@ -72,31 +66,31 @@ def work(tmp_path):
 def chips():
     pixels = np.random.default_rng(5).integers(0, 255, (20, 80, 80, 3), dtype=np.uint8)
     files = tuple(f"{n}.jpg" for n in range(20))
-    return {14: data.Chips(14, pixels, np.arange(20) % 2, ("Forest", "SeaLake"), files)}
+    return {14: land_cover.Chips(14, pixels, np.arange(20) % 2, ("Forest", "SeaLake"), files)}
 
 
 SOME = (
-    drawn_scenes.Land("Forest", 14, 0),
-    drawn_scenes.Land("denseresidential", 18, 1),
-    drawn_scenes.Land("SeaLake", 14, 3),
+    drawn_scenes.DrawnScene("Forest", 14, 0),
+    drawn_scenes.DrawnScene("denseresidential", 18, 1),
+    drawn_scenes.DrawnScene("SeaLake", 14, 3),
 )
 
 
 def stage(work, steps: int) -> edge_distillation.Stage:
-    options = edge_distillation.Options(batch=2, windows=2, rate=1e-2, lands=SOME)
-    return edge_distillation.Stage(work, options, loop.Budget(None, steps), loop.Team())
+    options = edge_distillation.Options(batch=2, windows=2, rate=1e-2, scenes=SOME)
+    return edge_distillation.Stage(work, options, Budget(None, steps), ProcessGroup())
 
 
-def drawn(work) -> drawn_scenes.Feeder:
-    """Return a feeder of made-up land, smooth with a grain."""
+def drawn(work) -> drawn_scenes.SceneBatches:
+    """Return a batches of made-up land, smooth with a grain."""
     rng = np.random.default_rng(7)
-    (work / "lands").mkdir()
-    for land in SOME:
+    (work / "drawn-scenes").mkdir()
+    for scene in SOME:
         slope = np.linspace(rng.integers(40, 90), rng.integers(120, 200), 256)[:, None, None]
         picture = (slope + rng.normal(0, 6, (256, 256, 3))).clip(0, 255).astype(np.uint8)
-        Image.fromarray(picture).save(work / "lands" / land.file)
+        Image.fromarray(picture).save(work / "drawn-scenes" / scene.file)
     words = CLIPTokenizer.from_pretrained(work / "model" / "tokenizer")
-    return drawn_scenes.Feeder(work / "lands", SOME, words, torch.device("cpu"), 160)
+    return drawn_scenes.SceneBatches(work / "drawn-scenes", SOME, words, torch.device("cpu"), 160)
 
 
 def same(one, other) -> bool:
@@ -104,20 +98,20 @@ def same(one, other) -> bool:
 
 
 def test_every_class_is_drawn_at_its_levels_and_water_most():
-    kinds = {(land.name, land.level) for land in drawn_scenes.PLAN}
+    kinds = {(scene.name, scene.level) for scene in drawn_scenes.PLAN}
     assert {name for name, _ in kinds} == set(captions.PHRASES)
-    assert {level for _, level in kinds} == set(data.LEVELS)
-    assert len({land.file for land in drawn_scenes.PLAN}) == len(drawn_scenes.PLAN)
-    counts = Counter(land.name for land in drawn_scenes.PLAN)
+    assert {level for _, level in kinds} == set(land_cover.LEVELS)
+    assert len({scene.file for scene in drawn_scenes.PLAN}) == len(drawn_scenes.PLAN)
+    counts = Counter(scene.name for scene in drawn_scenes.PLAN)
     assert counts.most_common(1)[0][0] == "SeaLake"
 
 
 def test_a_batch_of_land_has_pieces_without_prompt_and_pieces_masked(work):
-    feeder = drawn(work)
-    batch = feeder.draw(200, np.random.default_rng(1))
+    batches = drawn(work)
+    batch = batches.draw(200, np.random.default_rng(1))
     assert batch.images.shape == (200, 3, 160, 160)
-    assert torch.equal(batch.images, feeder.draw(200, np.random.default_rng(1)).images)
-    nothing = sample.tokens(CLIPTokenizer.from_pretrained(work / "model" / "tokenizer"), [""])[0]
+    assert torch.equal(batch.images, batches.draw(200, np.random.default_rng(1)).images)
+    nothing = sampling.tokens(CLIPTokenizer.from_pretrained(work / "model" / "tokenizer"), [""])[0]
     free = (batch.ids == nothing).all(1)
     assert 0.2 < free.float().mean() < 0.5
     assert 0.2 < (free & (batch.levels == 0)).float().mean() < 0.4
@@ -134,30 +128,30 @@ def test_a_run_replaces_the_model_and_a_killed_one_leaves_it(work, chips):
     broken = stage(other, 1)
     broken.finish = broken.save  # killed before it ends
     broken.run(chips)
-    there = sample.load(other / "model", torch.device("cpu"))
+    there = sampling.load(other / "model", torch.device("cpu"))
     assert same(there.unet, whole.teacher.unet), "the model stays until the run ends"
-    pictures = sorted(path.name for path in (other / "lands").glob("*.png"))
-    assert pictures == sorted(land.file for land in SOME)
+    pictures = sorted(path.name for path in (other / "drawn-scenes").glob("*.png"))
+    assert pictures == sorted(scene.file for scene in SOME)
     resumed = stage(other, 2)
     assert resumed.budget.step == 1
     resumed.run(chips)
-    ends = [sample.load(folder / "model", torch.device("cpu")) for folder in (work, other)]
+    ends = [sampling.load(folder / "model", torch.device("cpu")) for folder in (work, other)]
     assert same(ends[0].unet, ends[1].unet)
     assert same(ends[0].text, ends[1].text)
     assert not same(ends[0].unet, whole.teacher.unet)
     assert same(ends[0].vae, whole.teacher.vae)
-    before = sample.load(other / "model.before", torch.device("cpu"))
+    before = sampling.load(other / "model.before", torch.device("cpu"))
     assert same(before.unet, whole.teacher.unet)
-    assert not (other / "rims.pt").exists()
-    assert not (other / "lands").exists(), "they are scenes of the model before"
+    assert not (other / "edge-distillation.pt").exists()
+    assert not (other / "drawn-scenes").exists(), "they are scenes of the model before"
 
 
 @pytest.mark.parametrize("late", [True, False])
 def test_rims_come_to_say_what_insides_say(work, monkeypatch, late):
     """An untrained UNet has rims of its own; a few steps take some of them away."""
     monkeypatch.setattr(edge_distillation, "_LATE_SHARE", float(late))
-    one, feeder = stage(work, 60), drawn(work)
-    batch = feeder.draw(8, np.random.default_rng(99))
+    one, batches = stage(work, 60), drawn(work)
+    batch = batches.draw(8, np.random.default_rng(99))
 
     @torch.no_grad()
     def off() -> float:
@@ -166,15 +160,15 @@ def test_rims_come_to_say_what_insides_say(work, monkeypatch, late):
 
     before = off()
     for _ in range(50):
-        one.step(feeder)
+        one.step(batches)
     assert off() < 0.75 * before
 
 
 def test_in_early_steps_windows_keep_their_own_image(work, monkeypatch):
     """All that is to change there is what whole lines share."""
     monkeypatch.setattr(edge_distillation, "_LATE_SHARE", 0.0)
-    one, feeder = stage(work, 1), drawn(work)
-    monkeypatch.setattr(edge_distillation, "lines", torch.zeros_like)
-    batch = feeder.draw(8, np.random.default_rng(99))
+    one, batches = stage(work, 1), drawn(work)
+    monkeypatch.setattr(edge_distillation, "line_means", torch.zeros_like)
+    batch = batches.draw(8, np.random.default_rng(99))
     with torch.no_grad():
         assert float(one.loss(batch, np.random.default_rng(1))) < 1e-9, "what the teacher says itself"

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from model_backend.training import loop
+from model_backend.training.process_group import ProcessGroup
 from tests.support.backend_process import until
 
 
@@ -22,7 +22,7 @@ def test_two_processes_average_their_gradients(tmp_path):
 
 
 def _team_member(rank: int, size: int, meeting: Path, out: Path) -> None:
-    team = loop.Team(rank, size, meeting)
+    team = ProcessGroup(rank, size, meeting)
     weight = torch.nn.Parameter(torch.zeros(2))
     weight.grad = torch.full((2,), float(rank))
     value = team.reduce([weight], 1.0 + rank)
@@ -53,7 +53,7 @@ def _lead(folder: Path) -> None:
 
 
 def _train_for_ever(rank: int, size: int, meeting: Path, out: Path) -> None:
-    team = loop.Team(rank, size, meeting)
+    team = ProcessGroup(rank, size, meeting)
     weight = torch.nn.Parameter(torch.zeros(2))
     weight.grad = torch.ones(2)
     team.reduce([weight], 0.0)

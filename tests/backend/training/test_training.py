@@ -14,20 +14,15 @@ from diffusers import AutoencoderTiny
 from PIL import Image
 from transformers import CLIPTokenizer
 
-from model_backend.evaluation import evaluate, image_sets, judge, scenes, seams
+from model_backend.evaluation import image_sets, judge, model_quality, parameter_sweep, scene_seams
 from model_backend.models.card import read_card
-from model_backend.training import (
-    autoencoder,
-    captions,
-    data,
-    decoder,
-    diffusion,
-    export,
-    loop,
-    masks,
-    sample,
-    tokenizer,
-)
+from model_backend.training import export, sampling, tokenizer
+from model_backend.training.data_sets import captions, land_cover, masks
+from model_backend.training.data_sets.batches import ChipBatches
+from model_backend.training.image_tensors import to_tensor
+from model_backend.training.process_group import ProcessGroup
+from model_backend.training.stages import autoencoder, decoder, diffusion
+from model_backend.training.trainer import Budget
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -47,12 +42,12 @@ def write_parquet(path: Path, classes: list[str], size: int, each: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def chips(tmp_path_factory) -> dict[int, data.Chips]:
+def chips(tmp_path_factory) -> land_cover.ChipsByLevel:
     folder = tmp_path_factory.mktemp("chips")
     write_parquet(folder / "eurosat_rgb.parquet", ["Forest", "Residential", "SeaLake"], 64, 40)
     write_parquet(folder / "ucmerced_0m50.parquet", ["beach", "denseresidential", "river"], 156, 40)
-    first = data.load(folder, folder / "cache")
-    again = data.load(folder, folder / "cache")
+    first = land_cover.load(folder, folder / "cache")
+    again = land_cover.load(folder, folder / "cache")
     assert all(np.array_equal(first[level].pixels, again[level].pixels) for level in first)
     return first
 
@@ -62,11 +57,11 @@ def trained(chips, tmp_path_factory) -> Path:
     """Return the work folder of a run of a few steps of both stages."""
     torch.set_num_threads(1)
     work = tmp_path_factory.mktemp("run")
-    autoencoder.Stage(work, autoencoder.Options(width=16, batch=4), loop.Budget(None, 3), loop.Team()).run(
+    autoencoder.Stage(work, autoencoder.Options(width=16, batch=4), Budget(None, 3), ProcessGroup()).run(
         chips
     )
     options = diffusion.Options(widths=(32, 64), batch=4)
-    diffusion.Stage(work, options, loop.Budget(None, 2), loop.Team()).run(chips)
+    diffusion.Stage(work, options, Budget(None, 2), ProcessGroup()).run(chips)
     return work
 
 
@@ -74,7 +69,7 @@ def trained(chips, tmp_path_factory) -> Path:
 
 
 def test_a_tenth_is_held_out_by_name_alone(chips):
-    assert 0.08 < np.mean([data.held_out(f"Forest/Forest_{i}.jpg") for i in range(5000)]) < 0.12
+    assert 0.08 < np.mean([land_cover.held_out(f"Forest/Forest_{i}.jpg") for i in range(5000)]) < 0.12
     train, held = chips[14].split()
     assert not set(train.files) & set(held.files)
     assert len(train.files) + len(held.files) == len(chips[14].files)
@@ -83,7 +78,7 @@ def test_a_tenth_is_held_out_by_name_alone(chips):
 
 
 def test_levels_have_the_ground_size_they_claim(chips):
-    assert {level: 2.0 ** (17 - level) for level in data.LEVELS} == data.LEVELS
+    assert {level: 2.0 ** (17 - level) for level in land_cover.LEVELS} == land_cover.LEVELS
     assert [chips[level].pixels.shape[1] for level in (18, 17, 14)] == [156, 78, 80]
     box = chips[18].pixels[0].reshape(78, 2, 78, 2, 3).mean((1, 3))
     assert np.abs(box - chips[17].pixels[0]).max() <= 1  # an honest area mean
@@ -91,26 +86,26 @@ def test_levels_have_the_ground_size_they_claim(chips):
 
 def test_colour_correction_follows_the_readme_and_spares_water():
     dark = np.full((2, 2, 3), [20, 37, 55], np.uint8)
-    assert data.correct_colours(dark, "Forest").max() == 0
-    assert np.array_equal(data.correct_colours(dark, "SeaLake"), dark)
-    assert data.correct_colours(np.full((1, 1, 3), 253, np.uint8), "Forest").min() == 255
+    assert land_cover.correct_colours(dark, "Forest").max() == 0
+    assert np.array_equal(land_cover.correct_colours(dark, "SeaLake"), dark)
+    assert land_cover.correct_colours(np.full((1, 1, 3), 253, np.uint8), "Forest").min() == 255
 
 
 def test_sampling_is_even_over_classes_caps_flat_chips_and_repeats(chips):
     pixels = np.random.default_rng(0).integers(0, 255, (10, 80, 80, 3), dtype=np.uint8)
     pixels[2:8] = 90
-    some = data.Chips(14, pixels, np.array([0] * 8 + [1] * 2), ("a", "b"), tuple("abcdefghij"))
-    weights = data.chip_weights(some)
+    some = land_cover.Chips(14, pixels, np.array([0] * 8 + [1] * 2), ("a", "b"), tuple("abcdefghij"))
+    weights = land_cover.chip_weights(some)
     assert weights[:8].sum() == pytest.approx(0.5)
     assert weights[2:8].sum() == pytest.approx(0.15)
-    draws = [data.Sampler(chips).draw(20, np.random.default_rng(4)) for _ in range(2)]
+    draws = [land_cover.WindowSampler(chips).draw(20, np.random.default_rng(4)) for _ in range(2)]
     assert np.array_equal(draws[0].pixels, draws[1].pixels)
     assert draws[0].names == draws[1].names
 
 
 def test_the_eight_turns_differ_and_keep_the_pixels():
     image = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
-    turns = {data.turn(image, way).tobytes() for way in range(8)}
+    turns = {land_cover.turn(image, way).tobytes() for way in range(8)}
     assert len(turns) == 8
     assert {tuple(sorted(turn)) for turn in turns} == {tuple(range(27))}
 
@@ -146,12 +141,12 @@ def test_land_set_into_other_land_keeps_what_is_kept_and_fades_inside():
 
 
 def test_some_windows_get_other_surroundings_and_all_keep_their_insides(chips, trained):
-    feeder = diffusion.Feeder(
+    batches = ChipBatches(
         {14: chips[14]}, CLIPTokenizer.from_pretrained(trained / "tokenizer"), torch.device("cpu")
     )
-    batch = feeder.draw(60, np.random.default_rng(2))
-    plain = data.Sampler({14: chips[14]}).draw(60, np.random.default_rng(2))
-    same = (batch.images == loop.to_tensor(plain.pixels, torch.device("cpu"))).all(1)
+    batch = batches.draw(60, np.random.default_rng(2))
+    plain = land_cover.WindowSampler({14: chips[14]}).draw(60, np.random.default_rng(2))
+    same = (batch.images == to_tensor(plain.pixels, torch.device("cpu"))).all(1)
     partly = [0.25 <= share < 1 for share in batch.masks.mean((1, 2, 3))]
     changed = [not bool(equal.all()) for equal in same]
     assert 0.2 < np.mean([change for change, part in zip(changed, partly, strict=True) if part]) < 0.8
@@ -163,9 +158,9 @@ def test_some_windows_get_other_surroundings_and_all_keep_their_insides(chips, t
 def test_tokenizer_is_read_by_the_stock_class_and_knows_whole_words(tmp_path):
     made = tokenizer.build(captions.corpus(), tmp_path)
     read = CLIPTokenizer.from_pretrained(tmp_path)
-    ids = sample.tokens(read, ["A Residential Area", "", "quay"])
+    ids = sampling.tokens(read, ["A Residential Area", "", "quay"])
     assert ids.shape == (3, tokenizer.LENGTH)
-    assert torch.equal(ids, sample.tokens(made, ["a residential area", "", "quay"]))
+    assert torch.equal(ids, sampling.tokens(made, ["a residential area", "", "quay"]))
     assert [token.removesuffix("</w>") for token in read.convert_ids_to_tokens(ids[0][1:4].tolist())] == [
         "a",
         "residential",
@@ -178,9 +173,9 @@ def test_tokenizer_is_read_by_the_stock_class_and_knows_whole_words(tmp_path):
 
 
 def test_budget_counts_time_or_steps_and_cools_down():
-    timed = loop.Budget(2.0, seconds=60)
+    timed = Budget(2.0, seconds=60)
     assert timed.progress() == 0.5
-    steps = loop.Budget(None, 1000)
+    steps = Budget(None, 1000)
     rates = []
     for steps.step in (0, 500, 999):
         rates.append(steps.rate())
@@ -195,11 +190,11 @@ def same(one, other) -> bool:
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(chips, tmp_path):
     train = {level: some.split()[0] for level, some in chips.items()}
-    sampler = data.Sampler(train)
+    sampler = land_cover.WindowSampler(train)
 
     def stage(work):
         options = autoencoder.Options(width=16, batch=4)
-        return autoencoder.Stage(work, options, loop.Budget(None, 10), loop.Team())
+        return autoencoder.Stage(work, options, Budget(None, 10), ProcessGroup())
 
     whole = stage(tmp_path / "whole")
     for _ in range(4):
@@ -236,7 +231,7 @@ def test_windows_are_encoded_as_if_land_went_on_beyond_their_edges():
 
 
 def test_errors_count_more_where_windows_overlap():
-    weights = diffusion.rim(16)
+    weights = diffusion.edge_weights(16)
     assert weights[4:12, 4:12].eq(1).all()
     assert weights[:4].eq(weights[-4:]).all()
     assert weights[0, 0] > 1
@@ -245,10 +240,10 @@ def test_errors_count_more_where_windows_overlap():
 def test_the_decoder_resumes_exactly_and_leaves_the_encoder_alone(chips, trained, tmp_path):
     shutil.copytree(trained / "vae", tmp_path / "vae")
     before = AutoencoderTiny.from_pretrained(tmp_path / "vae")
-    sampler = data.Sampler({level: some.split()[0] for level, some in chips.items()})
+    sampler = land_cover.WindowSampler({level: some.split()[0] for level, some in chips.items()})
 
     def stage():
-        return decoder.Stage(tmp_path, decoder.Options(batch=2, warmup=1), loop.Budget(None, 10))
+        return decoder.Stage(tmp_path, decoder.Options(batch=2, warmup=1), Budget(None, 10), ProcessGroup())
 
     whole = stage()
     whole.step(sampler)
@@ -278,27 +273,27 @@ def test_diffusion_resumes_exactly_and_learns_from_text(chips, trained, tmp_path
 
     def stage():
         options = diffusion.Options(widths=(32, 64), batch=4)
-        return diffusion.Stage(tmp_path, options, loop.Budget(None, 10), loop.Team())
+        return diffusion.Stage(tmp_path, options, Budget(None, 10), ProcessGroup())
 
     whole = stage()
-    feeder = diffusion.Feeder(train, whole.parts.tokenizer, whole.where)
+    batches = ChipBatches(train, whole.parts.tokenizer, whole.where)
     before = [p.clone() for p in whole.parts.text.parameters()]
-    whole.step(feeder)
+    whole.step(batches)
     whole.save()
-    whole.step(feeder)
+    whole.step(batches)
     resumed = stage()
-    resumed.step(feeder)
+    resumed.step(batches)
     assert same(whole.parts.unet, resumed.parts.unet)
     assert any(not torch.equal(a, b) for a, b in zip(before, whole.parts.text.parameters(), strict=True))
 
 
 def test_guidance_stops_at_the_cutoff(trained):
     """Four steps, the last two plain: the UNet sees both halves of two images, then one."""
-    parts = sample.load(trained / "model", torch.device("cpu"))
+    parts = sampling.load(trained / "model", torch.device("cpu"))
     sizes: list[int] = []
     hook = parts.unet.register_forward_pre_hook(lambda _module, args: sizes.append(len(args[0])))
-    wish = sample.Wish(["a forest", "a river"], [14, 18], seed=3, steps=4, cutoff=200)
-    sample.draw(parts, wish)
+    request = sampling.SamplingRequest(["a forest", "a river"], [14, 18], seed=3, steps=4, cutoff=200)
+    sampling.draw(parts, request)
     hook.remove()
     assert sizes == [4, 4, 2, 2]
 
@@ -307,17 +302,17 @@ def test_export_is_a_model_folder_that_the_card_describes(chips, trained, tmp_pa
     export.write(trained, tmp_path, chips)
     card = read_card(tmp_path)
     assert (card.id, card.pipeline, card.vae_factor) == ("text2earth-mini", "inpaint", 4)
-    assert set(card.levels) == set(data.LEVELS)
+    assert set(card.levels) == set(land_cover.LEVELS)
     assert card.attribution == export.ATTRIBUTION
     for config in tmp_path.rglob("*.json"):  # the folder travels: nothing in it says where it was made
         assert str(trained) not in config.read_text("utf-8")
-    parts = sample.load(tmp_path, torch.device("cpu"))
-    wish = sample.Wish(["a forest", "a river"], [14, 18], seed=3, steps=2)
-    images = sample.draw(parts, wish)
+    parts = sampling.load(tmp_path, torch.device("cpu"))
+    request = sampling.SamplingRequest(["a forest", "a river"], [14, 18], seed=3, steps=2)
+    images = sampling.draw(parts, request)
     assert images.shape == (2, 3, 64, 64)
-    assert torch.equal(images, sample.draw(parts, wish))
+    assert torch.equal(images, sampling.draw(parts, request))
     # One image of a batch is the image alone, up to rounding: noise belongs to the seed and the slot.
-    alone = sample.draw(parts, wish, batch=1)
+    alone = sampling.draw(parts, request, batch=1)
     assert (alone - images).abs().mean() < 0.05
 
 
@@ -336,8 +331,8 @@ def test_a_turned_copy_of_a_training_window_is_found():
     pixels = np.random.default_rng(0).integers(0, 255, (3, 80, 80, 3), dtype=np.uint8)
     library = image_sets.windows_of(pixels, 8)
     assert len(library) == 3 * 9
-    copy = data.turn(pixels[1, 8:72, 16:80], 5).transpose(2, 0, 1)[None]
-    found = image_sets.nearest(loop.to_tensor(copy, torch.device("cpu")), library)
+    copy = land_cover.turn(pixels[1, 8:72, 16:80], 5).transpose(2, 0, 1)[None]
+    found = image_sets.nearest(to_tensor(copy, torch.device("cpu")), library)
     assert found[0] == pytest.approx(0, abs=0.1)
     other = torch.rand(1, 3, 64, 64) * 2 - 1
     assert image_sets.nearest(other, library)[0] > 1
@@ -354,8 +349,8 @@ def test_outline_gradient_sees_a_seam():
 
 def test_an_evaluation_writes_every_figure_beside_its_ceiling(chips, trained, tmp_path):
     export.write(trained, tmp_path / "model", chips)
-    amounts = evaluate.Amounts(fine=2, coarse=2, levels=2, masks=4, judge_steps=12, student_steps=3)
-    figures = evaluate.run(tmp_path / "model", chips, tmp_path, tmp_path / "out", amounts)
+    amounts = model_quality.Amounts(fine=2, coarse=2, levels=2, masks=4, judge_steps=12, student_steps=3)
+    figures = model_quality.run(tmp_path / "model", chips, tmp_path, tmp_path / "out", amounts)
     assert json.loads((tmp_path / "out" / "text2earth-mini.json").read_text()) == json.loads(
         json.dumps(figures)
     )
@@ -374,10 +369,12 @@ def test_an_evaluation_writes_every_figure_beside_its_ceiling(chips, trained, tm
 def test_the_table_of_lattices_tells_ghosts_from_agreement(chips, trained, tmp_path, monkeypatch):
     export.write(trained, tmp_path / "model", chips)
     monkeypatch.setattr(
-        scenes, "SETTINGS", (scenes.Setting((), 12, steps=2), scenes.Setting((480,), 12, steps=4))
+        parameter_sweep,
+        "SETTINGS",
+        (parameter_sweep.Setting((), 12, steps=2), parameter_sweep.Setting((480,), 12, steps=4)),
     )
-    monkeypatch.setattr(scenes, "_ALONE", 2)
-    table = scenes.run(tmp_path / "model", tmp_path / "table.json", size=112)
+    monkeypatch.setattr(parameter_sweep, "_ALONE", 2)
+    table = parameter_sweep.run(tmp_path / "model", tmp_path / "table.json", size=112)
     assert [len(row["disagreement (noise left)"]) for row in table] == [1, 2]
     assert all(row["disagreement (noise left)"][-1][1] == 0 for row in table)
     assert all(row["contrast"] > 0 for row in table)
@@ -386,9 +383,9 @@ def test_the_table_of_lattices_tells_ghosts_from_agreement(chips, trained, tmp_p
 
 def test_every_lattice_of_a_scene_is_looked_at(chips, trained, tmp_path, monkeypatch):
     export.write(trained, tmp_path / "model", chips)
-    monkeypatch.setattr(seams, "_OTHERS", 2)
-    monkeypatch.setattr(seams, "PROMPTS", seams.PROMPTS[:1])
-    (report,) = seams.run(tmp_path / "model", tmp_path, 256)
+    monkeypatch.setattr(scene_seams, "_OTHERS", 2)
+    monkeypatch.setattr(scene_seams, "PROMPTS", scene_seams.PROMPTS[:1])
+    (report,) = scene_seams.run(tmp_path / "model", tmp_path, 256)
     assert [row["lattice"] for row in report["rows"]] == ["windows", "decode", "blocks"]
     assert [row["comparisons"] for row in report["rows"]] == [18, 0, 6]  # decoded whole
     gaps = report["disagreement (noise left)"]
@@ -398,7 +395,7 @@ def test_every_lattice_of_a_scene_is_looked_at(chips, trained, tmp_path, monkeyp
 
 
 def test_the_judge_learns_to_tell_colours(chips):
-    trained = judge.train(chips, judge.labels_of(chips), judge.Schooling(40, batch=24))
-    held = evaluate._real(chips[14])
+    trained = judge.train(chips, judge.labels_of(chips), judge.JudgeTraining(40, batch=24))
+    held = model_quality._real(chips[14])
     seen = trained.name_classes(trained.look(held.pixels)[1], 14)
     assert np.mean([a == b for a, b in zip(seen, held.names, strict=True)]) > 0.6

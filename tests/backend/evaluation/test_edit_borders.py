@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from model_backend.evaluation import borders
-from model_backend.evaluation.borders import Case
+from model_backend.evaluation import edit_borders
+from model_backend.evaluation.edit_borders import Case
 from model_backend.models.card import read_card
 from model_backend.models.loader import Model, load
-from model_backend.training.data import Chips
+from model_backend.training.data_sets.land_cover import Chips
 
 CHIPS = Path(__file__).parents[1] / "data" / "chips"
 MINI = Path(__file__).resolve().parents[3] / "resources" / "models" / "text2earth-mini"
@@ -27,7 +27,7 @@ def held(level: int) -> Chips:
 
 
 def cases(kind: str, seed: int) -> list[Case]:
-    make = borders.edits if kind == "edit" else borders.extensions
+    make = edit_borders.edits if kind == "edit" else edit_borders.extensions
     return [case for level in (14, 17) for case in make(held(level), 1, seed)]
 
 
@@ -40,7 +40,7 @@ def model() -> Model:
 
 class TestMeasure:
     def test_land_that_goes_on_as_it_was_is_its_own_null(self) -> None:
-        figures = borders.continued_land([(case, case.picture) for case in cases("extend", 0)])
+        figures = edit_borders.continued_land([(case, case.picture) for case in cases("extend", 0)])
         for name in ("tone 8", "tone 16", "edge"):
             same = figures[f"{name}: border / same line as it was"]
             assert (same.ratio, same.low, same.high) == (1, 1, 1)
@@ -56,7 +56,7 @@ class TestMeasure:
             return np.where(case.paint, case.picture + 30.0, case.picture).clip(0, 255).astype(np.uint8)
 
         pairs = [(case, brighter(case)) for case in cases("extend", 0)]
-        figures = borders.continued_land(pairs)
+        figures = edit_borders.continued_land(pairs)
         assert figures["tone 16: border / other lines"].low > 1.5
         assert figures["edge: border / same line as it was"].low > 1.5
         for name in ("tone 16", "edge"):
@@ -64,14 +64,14 @@ class TestMeasure:
 
     def test_the_interval_of_a_pooled_ratio(self) -> None:
         random = np.random.default_rng(0)
-        found = [borders.pooled(random.uniform(1, 3, 50).tolist(), [2.0] * 50) for _ in range(200)]
+        found = [edit_borders.pooled(random.uniform(1, 3, 50).tolist(), [2.0] * 50) for _ in range(200)]
         assert np.mean([one.low <= 1 <= one.high for one in found]) == pytest.approx(0.95, abs=0.05)
 
     @pytest.mark.parametrize("kind", ["blob", "box", "stroke", "star"])
     def test_outlines_keep_off_the_edges(self, kind: str) -> None:
         random = np.random.default_rng(0)
         for _ in range(50):
-            paint = borders.outline(kind, 78, random)
+            paint = edit_borders.outline(kind, 78, random)
             assert 20 < paint.sum() < 0.5 * paint.size
             assert not paint[[0, -1]].any()
             assert not paint[:, [0, -1]].any()
@@ -79,7 +79,7 @@ class TestMeasure:
 
 @pytest.mark.slow
 def test_edits_of_chips_leave_no_step_and_no_outline(model: Model) -> None:
-    figures = borders.edited(model, cases("edit", 1))
+    figures = edit_borders.edited(model, cases("edit", 1))
     assert figures["masks"] == 16
     assert figures["colour step, mean %"] <= 2
     assert figures["border ratio, mean"] <= 1.3 * figures["the same in the land before"]
@@ -89,11 +89,11 @@ def test_edits_of_chips_leave_no_step_and_no_outline(model: Model) -> None:
 def test_extensions_of_chips_go_on_in_tone(model: Model) -> None:
     pairs = []
     for case in cases("extend", 1):
-        made = borders.repaint(model, case)
+        made = edit_borders.repaint(model, case)
         assert np.array_equal(made[:, ~case.paint], case.picture[:, ~case.paint])
         assert (made[:, case.paint] != case.picture[:, case.paint]).mean() > 0.2
         pairs.append((case, made))
-    figures = borders.continued_land(pairs)
+    figures = edit_borders.continued_land(pairs)
     # Sixteen borders: an interval that misses the table's 0.95 to 1.05 altogether would be a finding.
     step = figures["tone 16: border / other lines"]
     assert step.low < 1.05

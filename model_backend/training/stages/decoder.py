@@ -19,7 +19,19 @@ import torch.nn.functional as F
 from diffusers import AutoencoderTiny
 from torch import Tensor, nn
 
-from model_backend.training import autoencoder, data, loop
+from model_backend.training.data_sets import land_cover
+from model_backend.training.image_tensors import to_tensor
+from model_backend.training.process_group import ProcessGroup
+from model_backend.training.progress import Interval, ProgressLog, train_until_spent
+from model_backend.training.stages import autoencoder
+from model_backend.training.trainer import (
+    Budget,
+    MovingAverage,
+    autocast,
+    load_checkpoint,
+    save_checkpoint,
+    training_device,
+)
 
 _SHARES = {18: 0.25, 17: 0.5, 14: 0.25}  # 1 m is the one that a blur turns into another
 
@@ -80,16 +92,16 @@ def _strength(edges: Tensor) -> Tensor:
 class Stage:
     """One training run of the decoder of ``work / "vae"``, in one process; resumes by itself."""
 
-    def __init__(self, work: Path, options: Options, budget: loop.Budget) -> None:
-        self.where = loop.device()
+    def __init__(self, work: Path, options: Options, budget: Budget, group: ProcessGroup) -> None:
+        self.where = training_device()
         self.options, self.budget, self._work = options, budget, work
-        self._team = loop.Team()
+        self._group = group
         torch.manual_seed(options.seed)
         self.vae = AutoencoderTiny.from_pretrained(work / "vae").requires_grad_(False)
         self.vae.to(self.where, memory_format=torch.channels_last)
         self.vae.decoder.requires_grad_(True)
         self.critic = build_critic().to(self.where)
-        self.average = loop.Average({"decoder": self.vae.decoder}, 0.995)
+        self.average = MovingAverage({"decoder": self.vae.decoder}, 0.995)
         rate, betas = options.rate, (0.5, 0.99)
         self._painting = torch.optim.AdamW(self.vae.decoder.parameters(), rate, betas, weight_decay=0.01)
         self._judging = torch.optim.AdamW(self.critic.parameters(), rate, betas, weight_decay=0.01)
@@ -100,7 +112,7 @@ class Stage:
             "painting": self._painting,
             "judging": self._judging,
         }
-        if (state := loop.restore(work / "decoder.pt")) is not None:
+        if (state := load_checkpoint(work / "decoder.pt")) is not None:
             for name, part in self._parts.items():
                 part.load_state_dict(state[name])
             budget.step, budget.seconds = state["step"], state["seconds"]
@@ -109,31 +121,31 @@ class Stage:
         """Write the checkpoint, then the autoencoder with the averaged decoder."""
         state = {name: part.state_dict() for name, part in self._parts.items()}
         spent = {"step": self.budget.step, "seconds": self.budget.seconds}
-        loop.save(self._work / "decoder.pt", state | spent)
+        save_checkpoint(self._work / "decoder.pt", state | spent)
         vae = AutoencoderTiny.from_pretrained(self._work / "vae")
         vae.decoder.load_state_dict(self.average.modules["decoder"].state_dict())
         vae.save_pretrained(self._work / "vae")
 
-    def step(self, sampler: data.Sampler) -> dict[str, Tensor]:
+    def step(self, sampler: land_cover.WindowSampler) -> dict[str, Tensor]:
         """Take one step of the decoder and one of its critic on a random batch."""
         options, begun = self.options, time.monotonic()
         for optimizer in (self._painting, self._judging):
             for group in optimizer.param_groups:
                 group["lr"] = options.rate * self.budget.rate(warmup=50)
-        rng = self._team.seed(options.seed, self.budget.step)
-        real = loop.to_tensor(sampler.draw(options.batch, rng).pixels, self.where)
+        rng = self._group.seed(options.seed, self.budget.step)
+        real = to_tensor(sampler.draw(options.batch, rng).pixels, self.where)
         real = real.contiguous(memory_format=torch.channels_last)
-        with loop.precision(self.where):
+        with autocast(self.where):
             with torch.no_grad():
                 latents = autoencoder.seamless(lambda images: self.vae.encode(images).latents, real)
             made = self.vae.decode(latents + options.jitter * torch.randn_like(latents)).sample.float()
-            wish = -self.critic(made).float().mean()
+            doubted = -self.critic(made).float().mean()
         picture = autoencoder.reconstruction_loss(made, real) + 2 * autoencoder.colour_loss(made, real)
         detail = detail_loss(made, real)
         share = min(1.0, self.budget.step / options.warmup)
-        loss = picture + options.detail * detail + share * options.critic * wish
+        loss = picture + options.detail * detail + share * options.critic * doubted
         self._descend(self._painting, loss)
-        with loop.precision(self.where):
+        with autocast(self.where):
             seen, shown = self.critic(real).float(), self.critic(made.detach()).float()
         doubt = F.relu(1 - seen).mean() + F.relu(1 + shown).mean()
         self._descend(self._judging, doubt)
@@ -148,13 +160,10 @@ class Stage:
         nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], 1.0)
         optimizer.step()
 
-    def run(self, chips: dict[int, data.Chips]) -> None:
+    def run(self, chips: land_cover.ChipsByLevel) -> None:
         """Train until the budget is spent."""
-        sampler = data.Sampler({level: some.split()[0] for level, some in chips.items()}, _SHARES)
-        progress = loop.Progress(self._work / "decoder.log", 30.0)
-        saving = loop.Interval(self.options.save_seconds)
-        while self.budget.progress() < 1:
-            progress.add(self.budget, self.options.batch, self.step(sampler))
-            if saving.over():
-                self.save()
+        sampler = land_cover.WindowSampler({level: some.split()[0] for level, some in chips.items()}, _SHARES)
+        log = ProgressLog(self._work / "decoder.log", self.budget, self.options.batch, 30.0)
+        saving = Interval(self.options.save_seconds, self.save)
+        train_until_spent(lambda: self.step(sampler), self.budget, self._group, log, saving)
         self.save()

@@ -23,10 +23,10 @@ from model_backend.arrays import RgbImage, UInt8Array
 from model_backend.engine.lattice import canvas_box
 from model_backend.engine.progress import Quiet
 from model_backend.engine.scene import Request, Scene
-from model_backend.evaluation import lattices, metrics
-from model_backend.evaluation.lattices import STATISTICS, Place
+from model_backend.evaluation import lattice_lines, metrics
+from model_backend.evaluation.lattice_lines import STATISTICS, LatticePosition
+from model_backend.evaluation.parameter_sweep import Witness
 from model_backend.evaluation.reports import table
-from model_backend.evaluation.scenes import Witness
 from model_backend.models.card import read_card
 from model_backend.models.loader import Model, load
 from model_backend.schemas import Box
@@ -67,8 +67,8 @@ def measure(model: Model, prompt: str, level: int, size: int) -> tuple[RgbImage,
             height, width = min(_BLOCK, size - row), min(_BLOCK, size - col)
             box = Box(col=col, row=row, width=width, height=height)
             picture[:, row : row + height, col : col + width] = scene.pixels(box, Quiet())
-    place = Place(card.engine, card.vae_factor, (-canvas.row, -canvas.col), _BLOCK)
-    looked = lattices.look(picture, place)["lattices"]
+    place = LatticePosition(card.engine, card.vae_factor, (-canvas.row, -canvas.col), _BLOCK)
+    looked = lattice_lines.look(picture, place)["lattices"]
     side = card.engine.window * card.vae_factor
     starts = range(0, size - side + 1, side)
     tiles = [Box(col=col, row=row, width=side, height=side) for row in starts for col in starts]
@@ -110,7 +110,7 @@ def summary(looked: Sequence[Figures], name: str) -> Figures:
                 round(min(low for low, _ in bands), 2),
                 round(max(high for _, high in bands), 2),
             ]
-    counts = lattices.summary(mine)
+    counts = lattice_lines.summary(mine)
     return found | {
         "comparisons": counts["comparisons"],
         "outside band": counts["outside_band"],
@@ -165,7 +165,7 @@ def _median_std(windows: UInt8Array) -> float:
     return float(np.median(np.sqrt(windows.var((2, 3)).mean(1))))
 
 
-def _tones(picture: RgbImage, place: Place) -> float:
+def _tones(picture: RgbImage, place: LatticePosition) -> float:
     """Return how far windows differ in tone where they stand alone: rms of the bands, in DN."""
     stride, ramp = (
         n * place.factor for n in (place.engine.stride, place.engine.window - place.engine.stride)

@@ -24,7 +24,11 @@ from torch import Tensor
 from model_backend.engine.editing.composite import Join, cast
 from model_backend.evaluation import image_sets, judge
 from model_backend.models.card import ModelCard, read_card
-from model_backend.training import autoencoder, captions, data, loop, masks, sample
+from model_backend.training import sampling
+from model_backend.training.data_sets import captions, land_cover, masks
+from model_backend.training.image_tensors import to_bytes, to_tensor, write_sheet
+from model_backend.training.stages import autoencoder
+from model_backend.training.trainer import training_device
 
 Figures = dict[str, Any]
 
@@ -61,27 +65,29 @@ class Images:
 class Evaluation:
     """One evaluation: a model, the chips, the judge."""
 
-    def __init__(self, folder: Path, chips: dict[int, data.Chips], work: Path, amounts: Amounts) -> None:
+    def __init__(self, folder: Path, chips: land_cover.ChipsByLevel, work: Path, amounts: Amounts) -> None:
         self.card: ModelCard = read_card(folder)
-        self.parts = sample.load(folder, loop.device())
+        self.parts = sampling.load(folder, training_device())
         self.amounts = amounts
         pairs = {level: some.split() for level, some in chips.items()}
         self.train = {level: pair[0] for level, pair in pairs.items()}
         self.held = {level: _real(pair[1]) for level, pair in pairs.items()}
-        schooling = judge.Schooling(amounts.judge_steps)
+        schooling = judge.JudgeTraining(amounts.judge_steps)
         self.judge = judge.cached(work / "judge.pt", self.train, schooling)
 
-    def wish(self, prompts: Sequence[str], levels: Sequence[int], seed: int) -> sample.Wish:
-        """Return a wish with the card's defaults."""
+    def request(self, prompts: Sequence[str], levels: Sequence[int], seed: int) -> sampling.SamplingRequest:
+        """Return a request with the card's defaults."""
         card = self.card
         steps, cutoff = card.steps[card.sampler], card.engine.guidance_cutoff
-        return sample.Wish(prompts, levels, seed, steps, card.guidance, card.sampler, cutoff)
+        return sampling.SamplingRequest(prompts, levels, seed, steps, card.guidance, card.sampler, cutoff)
 
     def draw(self, level: int, each: int, seed: int) -> Images:
         """Return ``each`` generated images of every class of a level."""
         names = [name for name in self.train[level].classes for _ in range(each)]
         prompts = [captions.plain(name) for name in names]
-        return Images(level, sample.draw(self.parts, self.wish(prompts, [level] * len(names), seed)), names)
+        return Images(
+            level, sampling.draw(self.parts, self.request(prompts, [level] * len(names), seed)), names
+        )
 
     def accuracy(self, images: Images) -> tuple[float, dict[str, float]]:
         """Return the percentage of images that show the judge the class they are meant to, and by class."""
@@ -133,11 +139,11 @@ class Evaluation:
 
     def _student(self, lesson: Images, test: Images) -> float:
         """Train a fresh judge on the images of a lesson alone; return its accuracy on the test, percent."""
-        pixels = loop.to_bytes(lesson.pixels)
+        pixels = to_bytes(lesson.pixels)
         classes = tuple(sorted(set(lesson.names)))
         labels = np.array([classes.index(name) for name in lesson.names])
-        chips = {lesson.level: data.Chips(lesson.level, pixels, labels, classes, tuple(lesson.names))}
-        how = judge.Schooling(self.amounts.student_steps, shares={lesson.level: 1.0})
+        chips = {lesson.level: land_cover.Chips(lesson.level, pixels, labels, classes, tuple(lesson.names))}
+        how = judge.JudgeTraining(self.amounts.student_steps, shares={lesson.level: 1.0})
         student = judge.train(chips, judge.labels_of(chips), how)
         seen = student.name_classes(student.look(test.pixels)[1], lesson.level)
         return _percent(np.mean([a == b for a, b in zip(seen, test.names, strict=True)]))
@@ -148,7 +154,7 @@ class Evaluation:
         figures: Figures = {}
         for level, held in sorted(self.held.items()):
             prompts = ["a residential area"] * self.amounts.levels
-            made = sample.draw(self.parts, self.wish(prompts, [level] * len(prompts), 40 + level))
+            made = sampling.draw(self.parts, self.request(prompts, [level] * len(prompts), 40 + level))
             real = held.pixels[[name in homes for name in held.names]]
             shares = []
             for images in (made, real):
@@ -183,17 +189,17 @@ class Evaluation:
             sources.append(held.pixels[rng.integers(len(held.names))])
             names.append(str(rng.choice(self.train[int(level)].classes)))
             prompts.append(captions.plain(names[-1]))
-        painted = np.stack([masks.large(data.WINDOW, rng) for _ in range(count)])
+        painted = np.stack([masks.large(land_cover.WINDOW, rng) for _ in range(count)])
         mask = torch.from_numpy(painted)[:, None].float()
         source = torch.stack(sources)
-        wish = replace(self.wish(prompts, levels.tolist(), 22), images=source, masks=mask)
-        result = _joined(source, sample.draw(self.parts, wish), painted)
+        request = replace(self.request(prompts, levels.tolist(), 22), images=source, masks=mask)
+        result = _joined(source, sampling.draw(self.parts, request), painted)
         figures = self._seams(result, painted) | self._insides(result, source, mask, levels, names)
         masked = source * (1 - mask) + mask
         return figures, torch.cat([source[:12], masked[:12], result[:12]])
 
     def _seams(self, result: Tensor, painted: masks.Mask) -> Figures:
-        pixels = loop.to_bytes(result)
+        pixels = to_bytes(result)
         here = [image_sets.outline_gradient(image, mask) for image, mask in zip(pixels, painted, strict=True)]
         others = np.roll(painted, 1, 0)
         there = [image_sets.outline_gradient(image, mask) for image, mask in zip(pixels, others, strict=True)]
@@ -220,33 +226,35 @@ class Evaluation:
         return figures
 
 
-def _real(chips: data.Chips) -> Images:
-    pixels = loop.to_tensor(data.centre(chips.pixels).transpose(0, 3, 1, 2), torch.device("cpu"))
+def _real(chips: land_cover.Chips) -> Images:
+    pixels = to_tensor(land_cover.centre(chips.pixels).transpose(0, 3, 1, 2), torch.device("cpu"))
     return Images(chips.level, pixels, [chips.classes[label] for label in chips.labels])
 
 
-def _some(chips: data.Chips, count: int) -> Images:
-    windows = data.Sampler({chips.level: chips}, {chips.level: 1.0}).draw(count, np.random.default_rng(3))
-    pixels = loop.to_tensor(windows.pixels, torch.device("cpu"))
+def _some(chips: land_cover.Chips, count: int) -> Images:
+    windows = land_cover.WindowSampler({chips.level: chips}, {chips.level: 1.0}).draw(
+        count, np.random.default_rng(3)
+    )
+    pixels = to_tensor(windows.pixels, torch.device("cpu"))
     return Images(chips.level, pixels, list(windows.names))
 
 
 def _joined(source: Tensor, made: Tensor, painted: masks.Mask, feather: float = 6.0) -> Tensor:
     """Return sources (n, 3, s, s) with ``made`` inside masks (n, s, s), joined as in an edit."""
-    known, theirs = loop.to_bytes(source), made.permute(0, 2, 3, 1).double().numpy() * 127.5 + 127.5
+    known, theirs = to_bytes(source), made.permute(0, 2, 3, 1).double().numpy() * 127.5 + 127.5
     for index, mask in enumerate(painted.astype(bool)):
         join = Join(mask, np.ones_like(mask), (1.0, 1.0), feather)
         for band in range(3):
             values = join.band(known[index, :, :, band], theirs[index, :, :, band])
             known[index, :, :, band][mask] = cast(values, known.dtype, None)
-    return loop.to_tensor(known.transpose(0, 3, 1, 2), torch.device("cpu"))
+    return to_tensor(known.transpose(0, 3, 1, 2), torch.device("cpu"))
 
 
 def _percent(share: Any) -> float:
     return round(100 * float(share), 1)
 
 
-def run(folder: Path, chips: dict[int, data.Chips], work: Path, out: Path, amounts: Amounts) -> Figures:
+def run(folder: Path, chips: land_cover.ChipsByLevel, work: Path, out: Path, amounts: Amounts) -> Figures:
     """Evaluate a model folder; write ``<id>.json`` and pictures to ``out`` and return the figures."""
     job = Evaluation(folder, chips, work, amounts)
     figures: Figures = {"model": job.card.id, "weights": job.card.revision_or_hash}
@@ -260,7 +268,7 @@ def run(folder: Path, chips: dict[int, data.Chips], work: Path, out: Path, amoun
         _write(path, figures)
     figures["levels"] = job.levels()
     figures["inpainting"], rows = job.inpainting()
-    loop.sheet(out / f"{job.card.id}-inpainting.png", rows, 12, zoom=2)
+    write_sheet(out / f"{job.card.id}-inpainting.png", rows, 12, zoom=2)
     _write(path, figures)
     return figures
 
@@ -282,7 +290,7 @@ def gallery(path: Path, made: Images, held: Images, each: int = 6) -> None:
         left = label
         for images in (made, held):
             picks = [index for index, other in enumerate(images.names) if other == name][:each]
-            for pixels in loop.to_bytes(images.pixels[picks]):
+            for pixels in to_bytes(images.pixels[picks]):
                 canvas.paste(Image.fromarray(pixels), (left, top))
                 left += tile + gap
             left = label + each * (tile + gap) + 24

@@ -1,18 +1,18 @@
-"""Stage 4: windows learn to say at their rims what windows that see further say there.
+"""Stage 4: windows learn to say at their edges what windows that see further say there.
 
 Where a UNet pads with zeros it is a little off, always in the same way: on open water by 0.05 of a std along
-whole lines in its first steps, by 0.015 in its last. Scenes blend windows at just those rims, so the lattice
+whole lines in its first steps, by 0.015 in its last. Scenes blend windows at just those edges, so the lattice
 shows. Training on images hardly teaches it away, since what a latent will be nobody can foretell, and
 errors of that kind drown a bias of a tenth of their size. But the trained model knows better itself: the same
-land under the same noise lies inside of a window that is shifted. So it is its own teacher: what shifted
-windows say, each where it sees all around, is what any window should say there. Inside nothing is new, so
-prompts, levels and classes stay what they were.
+place under the same noise lies inside of a window that is shifted. So it is its own teacher: what shifted
+windows predict, each where it sees all around, is what any window should predict there. Inside nothing is
+new, so prompts, levels and classes stay what they were.
 
 Only in the late steps word for word, though. In the early ones a window finds its own image in its own noise:
 learning the mean of several windows there would make images of a class alike (diversity fell from 3.8 to
-3.0). There the teacher's own word is kept, but for what whole rows and columns share, which is all that a
-lattice shows of it. Begins with the model that the stage before left and with scenes of it as land (`lands`);
-does not know how scenes are made.
+3.0). There the teacher's own prediction is kept, but for what whole rows and columns share, which is all that
+a lattice shows of it. Begins with the model that the stage before left and with scenes that it draws
+(``drawn_scenes``); does not know how they are made.
 """
 
 from __future__ import annotations
@@ -30,11 +30,20 @@ from torch import Tensor
 
 from model_backend.models.card import read_card
 from model_backend.models.loader import load
-from model_backend.training import autoencoder, data, diffusion, drawn_scenes, export, loop, sample
+from model_backend.training import export, sampling
+from model_backend.training.data_sets import drawn_scenes, land_cover
+from model_backend.training.data_sets.batches import Batch
+from model_backend.training.process_group import ProcessGroup
+from model_backend.training.progress import Interval, ProgressLog, train_until_spent
+from model_backend.training.stages import autoencoder, diffusion
+from model_backend.training.trainer import Budget, Trainer, autocast, training_device
 
-_LAND, _STEP = 40, 8  # latents: a side of the land, and from one of the teacher's windows to the next
+_PIECE, _STEP = (
+    40,
+    8,
+)  # latents: a side of a piece of a scene, and from one of the teacher's windows to the next
 _BLIND, _FADE = 3, 3  # latents from a window's edge: where it does not teach, then teaches little
-_LATE, _LATE_SHARE = 550, 0.6  # timesteps below which windows teach each other all; share of lands there
+_LATE, _LATE_SHARE = 550, 0.6  # timesteps below which windows teach each other all; share of pieces there
 _LINES = 2.0  # what errors count again that whole rows or columns of a window share
 
 Offsets = Sequence[tuple[int, int]]
@@ -42,7 +51,7 @@ Offsets = Sequence[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Options:
-    """Settings of the stage; ``batch`` is the number of lands, ``windows`` of them learn from each."""
+    """Settings of the stage; ``batch`` counts pieces of scenes, ``windows`` the learners in each."""
 
     batch: int = 8
     windows: int = 6
@@ -50,34 +59,34 @@ class Options:
     decay: float = 0.998
     seed: int = 4
     save_seconds: float = 300.0
-    lands: Sequence[drawn_scenes.Land] = drawn_scenes.PLAN
+    scenes: Sequence[drawn_scenes.DrawnScene] = drawn_scenes.PLAN
 
 
-def cut(land: Tensor, offsets: Offsets, side: int) -> Tensor:
-    """Return the windows (n * b, c, side, side) at n offsets of land (b, c, h, w), offset by offset."""
-    return torch.cat([land[..., row : row + side, col : col + side] for row, col in offsets])
+def crop_windows(piece: Tensor, offsets: Offsets, side: int) -> Tensor:
+    """Cut windows, (n * b, c, side, side), out of pieces, (b, c, h, w), at n offsets, offset by offset."""
+    return torch.cat([piece[..., row : row + side, col : col + side] for row, col in offsets])
 
 
-def agreed(windows: Tensor, offsets: Offsets, land: int) -> Tensor:
-    """Return what windows (n * b, c, s, s) at n offsets say of land (b, c, land, land) from their insides.
+def consensus(windows: Tensor, offsets: Offsets, size: int) -> Tensor:
+    """Average overlapping windows (n * b, c, s, s) at n offsets into (b, c, size, size), edges left out.
 
-    Where no window sees all around, at the rim of the land, it is not a number.
+    Where no window sees all around, along the edge of the piece, it is not a number.
     """
     side = windows.shape[-1]
     place = torch.arange(side, device=windows.device)
     sight = ((torch.minimum(place, side - 1 - place) + 1 - _BLIND) / _FADE).clamp(0, 1)
     weight = sight[:, None] * sight
     each = windows.chunk(len(offsets))
-    total = windows.new_zeros(*each[0].shape[:2], land, land)
-    weights = windows.new_zeros(land, land)
+    total = windows.new_zeros(*each[0].shape[:2], size, size)
+    weights = windows.new_zeros(size, size)
     for (row, col), one in zip(offsets, each, strict=True):
         total[..., row : row + side, col : col + side] += one * weight
         weights[row : row + side, col : col + side] += weight
     return total / weights
 
 
-def lines(windows: Tensor) -> Tensor:
-    """Return what whole rows and whole columns of windows (n, c, h, w) share, against the windows' means."""
+def line_means(windows: Tensor) -> Tensor:
+    """Keep only what whole rows and columns of windows (n, c, h, w) share, against each window's mean."""
     mean = windows.mean((2, 3), keepdim=True)
     return windows.mean(3, keepdim=True) + windows.mean(2, keepdim=True) - 2 * mean
 
@@ -93,25 +102,25 @@ class Stage:
     Killed before that, it goes on where it saved last.
     """
 
-    def __init__(self, work: Path, options: Options, budget: loop.Budget, team: loop.Team) -> None:
-        self.where = loop.device()
-        self.options, self.budget, self._work, self._team = options, budget, work, team
+    def __init__(self, work: Path, options: Options, budget: Budget, group: ProcessGroup) -> None:
+        self.where = training_device()
+        self.options, self.budget, self._work, self._group = options, budget, work, group
         torch.manual_seed(options.seed)
-        self.teacher = sample.load(work / "model", self.where)
+        self.teacher = sampling.load(work / "model", self.where)
         self._unet = copy.deepcopy(self.teacher.unet).train()
         self._text = copy.deepcopy(self.teacher.text).train()
         trained = {"unet": self._unet, "text_encoder": self._text}
         adam = partial(torch.optim.AdamW, lr=options.rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
-        self._learner = loop.Learner(trained, adam, options.decay, budget, team)
-        self._learner.restore(work / "rims.pt")
+        self._trainer = Trainer(trained, adam, options.decay, budget, group)
+        self._trainer.restore(work / "edge-distillation.pt")
         self._alphas = diffusion.scheduler().alphas_cumprod.to(self.where)
         self._side = self.teacher.unet.config.sample_size
-        steps = range(0, _LAND - self._side + 1, _STEP)
+        steps = range(0, _PIECE - self._side + 1, _STEP)
         self._shifts = [(row, col) for row in steps for col in steps]
 
     def save(self) -> None:
         """Write the checkpoint."""
-        self._learner.save(self._work / "rims.pt")
+        self._trainer.save(self._work / "edge-distillation.pt")
 
     def finish(self) -> None:
         """Put the model with averaged weights in the place of the teacher, which stays as `model.before`."""
@@ -119,19 +128,19 @@ class Stage:
         for folder in (before, part):
             shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(model, part)
-        learned = self._learner.average.modules
+        learned = self._trainer.average.modules
         taught = replace(self.teacher, unet=learned["unet"], text=learned["text_encoder"])
         taught.unet.save_pretrained(part / "unet")
         taught.text.save_pretrained(part / "text_encoder")
         model.rename(before)
         part.rename(model)
-        (self._work / "rims.pt").unlink(missing_ok=True)
-        shutil.rmtree(self._work / "lands", ignore_errors=True)  # of the model before
+        (self._work / "edge-distillation.pt").unlink(missing_ok=True)
+        shutil.rmtree(self._work / "drawn-scenes", ignore_errors=True)  # of the model before
 
-    def loss(self, batch: diffusion.Batch, rng: np.random.Generator) -> Tensor:
-        """Return how far windows at random places are from what the teacher's windows agree on."""
+    def loss(self, batch: Batch, rng: np.random.Generator) -> Tensor:
+        """Return how far windows at random places are from the teacher's consensus."""
         count, learners = len(batch.images), self.options.windows
-        far = _LAND - self._side - _BLIND + 1
+        far = _PIECE - self._side - _BLIND + 1
         offsets = [(int(row), int(col)) for row, col in rng.integers(_BLIND, far, (learners, 2))]
         late = round(_LATE_SHARE * count)
         times = torch.cat([_spread(late, 0, _LATE), _spread(count - late, _LATE, len(self._alphas))])
@@ -141,75 +150,73 @@ class Stage:
             signal = self._alphas[times].view(-1, 1, 1, 1)
             noisy = signal.sqrt() * latents + (1 - signal).sqrt() * torch.randn_like(latents)
             embeds = self.teacher.text(batch.ids).last_hidden_state
-            said = self._ask(self.teacher.unet, noisy, times, embeds, batch, self._shifts)
-            shared = cut(agreed(said, self._shifts, _LAND), offsets, self._side)
-            own = self._ask(self.teacher.unet, noisy, times, embeds, batch, offsets)
+            predicted = self._predict(self.teacher.unet, noisy, times, embeds, batch, self._shifts)
+            shared = crop_windows(consensus(predicted, self._shifts, _PIECE), offsets, self._side)
+            own = self._predict(self.teacher.unet, noisy, times, embeds, batch, offsets)
             teaches_all = (times < _LATE).repeat(learners).view(-1, 1, 1, 1)
-            target = torch.where(teaches_all, shared, own + lines(shared - own))
+            target = torch.where(teaches_all, shared, own + line_means(shared - own))
         embeds = self._text(batch.ids).last_hidden_state
-        errors = self._ask(self._unet, noisy, times, embeds, batch, offsets) - target
+        errors = self._predict(self._unet, noisy, times, embeds, batch, offsets) - target
         rows, columns = errors.mean(3), errors.mean(2)
         whole = self._side * (rows.square().mean() + columns.square().mean()) / 2
         loss: Tensor = errors.square().mean() + _LINES * whole
         return loss
 
-    def _ask(
+    def _predict(
         self,
         unet: torch.nn.Module,
         noisy: Tensor,
         times: Tensor,
         embeds: Tensor,
-        batch: diffusion.Batch,
+        batch: Batch,
         offsets: Offsets,
     ) -> Tensor:
-        """Return what a UNet says of the windows at n offsets of noisy land, (n * b, 4, side, side)."""
+        """Return a UNet's output for the windows at n offsets of noisy pieces, (n * b, 4, side, side)."""
         n, side, factor = len(offsets), self._side, autoencoder.FACTOR
         corners = [(row * factor, col * factor) for row, col in offsets]
         with torch.no_grad():
-            images, masks = (cut(one, corners, side * factor) for one in (batch.images, batch.masks))
-            inputs = torch.cat([cut(noisy, offsets, side), sample.context(self.teacher, images, masks)], 1)
-        said: Tensor = unet(
+            images, masks = (crop_windows(one, corners, side * factor) for one in (batch.images, batch.masks))
+            inputs = torch.cat(
+                [crop_windows(noisy, offsets, side), sampling.context(self.teacher, images, masks)], 1
+            )
+        predicted: Tensor = unet(
             inputs, times.repeat(n), embeds.repeat(n, 1, 1), class_labels=batch.levels.repeat(n)
         ).sample.float()
-        return said
+        return predicted
 
-    def step(self, feeder: drawn_scenes.Feeder) -> Tensor:
+    def step(self, batches: drawn_scenes.SceneBatches) -> Tensor:
         """Take one optimiser step on one random batch; return the loss."""
 
         def loss() -> Tensor:
-            rng = self._team.seed(self.options.seed, self.budget.step)
-            batch = feeder.draw(self.options.batch // self._team.size, rng)
-            with loop.precision(self.where):
+            rng = self._group.seed(self.options.seed, self.budget.step)
+            batch = batches.draw(self.options.batch // self._group.size, rng)
+            with autocast(self.where):
                 return self.loss(batch, rng)
 
-        return self._learner.step(loss)
+        return self._trainer.step(loss)
 
-    def run(self, chips: dict[int, data.Chips]) -> None:
+    def run(self, chips: land_cover.ChipsByLevel) -> None:
         """Train until the budget is spent; ``chips`` are only looked at for the model's card."""
-        folder = self._work / "lands"
+        folder = self._work / "drawn-scenes"
         self._draw(chips, folder)
-        side = _LAND * autoencoder.FACTOR
-        feeder = drawn_scenes.Feeder(folder, self.options.lands, self.teacher.tokenizer, self.where, side)
-        progress = loop.Progress(self._work / "rims.log", 30.0)
-        saving = loop.Interval(self.options.save_seconds)
-        while self.budget.progress() < 1:
-            loss = self.step(feeder)
-            if self._team.rank:
-                continue
-            progress.add(self.budget, self.options.batch, {"loss": loss})
-            if saving.over():
-                self.save()
-        if self._team.rank == 0:
+        side = _PIECE * autoencoder.FACTOR
+        batches = drawn_scenes.SceneBatches(
+            folder, self.options.scenes, self.teacher.tokenizer, self.where, side
+        )
+        log = ProgressLog(self._work / "edge-distillation.log", self.budget, self.options.batch, 30.0)
+        saving = Interval(self.options.save_seconds, self.save)
+        train_until_spent(lambda: {"loss": self.step(batches)}, self.budget, self._group, log, saving)
+        if self._group.rank == 0:
             self.finish()
 
-    def _draw(self, chips: dict[int, data.Chips], folder: Path) -> None:
+    def _draw(self, chips: land_cover.ChipsByLevel, folder: Path) -> None:
         """Draw the scenes that are not there yet, each process its share; return when all are."""
-        missing = [land for land in self.options.lands if not (folder / land.file).exists()]
+        missing = [scene for scene in self.options.scenes if not (folder / scene.file).exists()]
         model = folder / "model"
-        if missing and self._team.rank == 0:  # in a team, transformers lets only the first process save
+        if missing and self._group.rank == 0:  # in a group, transformers lets only the first process save
             export.write(self._work, model, chips)
-        self._team.wait()
+        self._group.wait()
         if missing:
-            mine = missing[self._team.rank :: self._team.size]
+            mine = missing[self._group.rank :: self._group.size]
             drawn_scenes.draw(load(model, read_card(model), threads=1), mine, folder)
-        self._team.wait()
+        self._group.wait()

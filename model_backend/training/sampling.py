@@ -24,7 +24,7 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from model_backend.training import loop
+from model_backend.training.trainer import autocast
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def load(folder: Path, where: torch.device) -> Parts:
 
 
 @dataclass(frozen=True)
-class Wish:
+class SamplingRequest:
     """What to draw: one entry of each sequence per image; ``images`` and ``masks`` only for inpainting.
 
     Guidance stops below the timestep ``cutoff``.
@@ -115,40 +115,44 @@ def context(parts: Parts, images: Tensor, masks: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def draw(parts: Parts, wish: Wish, batch: int = 64) -> Tensor:
-    """Return images (n, 3, 64, 64) in [-1, 1] on the CPU; noise is a function of ``wish.seed`` alone."""
+def draw(parts: Parts, request: SamplingRequest, batch: int = 64) -> Tensor:
+    """Return images (n, 3, 64, 64) in [-1, 1] on the CPU; noise is a function of ``request.seed`` alone."""
     size = parts.unet.config.sample_size
-    noise = torch.randn(len(wish.prompts), 4, size, size, generator=torch.Generator().manual_seed(wish.seed))
+    noise = torch.randn(
+        len(request.prompts), 4, size, size, generator=torch.Generator().manual_seed(request.seed)
+    )
     made = []
-    for start in range(0, len(wish.prompts), batch):
-        made.append(_draw_batch(parts, wish, noise, slice(start, start + batch)).cpu())
+    for start in range(0, len(request.prompts), batch):
+        made.append(_draw_batch(parts, request, noise, slice(start, start + batch)).cpu())
     return torch.cat(made)
 
 
-def _draw_batch(parts: Parts, wish: Wish, noise: Tensor, part: slice) -> Tensor:
+def _draw_batch(parts: Parts, request: SamplingRequest, noise: Tensor, part: slice) -> Tensor:
     where = parts.where
     x = noise[part].to(where)
     count = len(x)
-    scheduler = _scheduler(parts.schedule, wish)
-    embeds = parts.embed(["", *wish.prompts[part]])
+    scheduler = _scheduler(parts.schedule, request)
+    embeds = parts.embed(["", *request.prompts[part]])
     embeds = torch.cat([embeds[:1].expand(count, -1, -1), embeds[1:]])
-    levels = torch.tensor([0] * count + list(wish.levels[part]), dtype=torch.float32, device=where)
-    if wish.images is None or wish.masks is None:
+    levels = torch.tensor([0] * count + list(request.levels[part]), dtype=torch.float32, device=where)
+    if request.images is None or request.masks is None:
         images = x.new_zeros(1, 3, size_of(parts), size_of(parts))
         extra = context(parts, images, torch.ones_like(images[:, :1])).expand(count, -1, -1, -1)
     else:
-        extra = context(parts, wish.images[part].to(where), wish.masks[part].to(where))
+        extra = context(parts, request.images[part].to(where), request.masks[part].to(where))
     x = x * scheduler.init_noise_sigma
     for step in scheduler.timesteps:
         scaled = torch.cat([scheduler.scale_model_input(x, step), extra], 1)
-        halves = 2 if step >= wish.cutoff else 1
+        halves = 2 if step >= request.cutoff else 1
         rows = slice(-halves * count, None)
-        with loop.precision(where):
+        with autocast(where):
             said = parts.unet(
                 scaled.repeat(halves, 1, 1, 1), step, embeds[rows], class_labels=levels[rows]
             ).sample.float()
-        free, told = said[:count], said[-count:]
-        output = free + wish.guidance * (told - free) if halves == 2 else told
+        unconditional, conditional = said[:count], said[-count:]
+        output = conditional
+        if halves == 2:
+            output = unconditional + request.guidance * (conditional - unconditional)
         x = scheduler.step(output, step, x).prev_sample
     return parts.decode(x)
 
@@ -158,10 +162,10 @@ def size_of(parts: Parts) -> int:
     return int(parts.unet.config.sample_size) * 4
 
 
-def _scheduler(config: dict[str, Any], wish: Wish) -> Any:
-    if wish.sampler == "euler":
+def _scheduler(config: dict[str, Any], request: SamplingRequest) -> Any:
+    if request.sampler == "euler":
         scheduler = EulerDiscreteScheduler.from_config(config, timestep_spacing="linspace")
     else:
         scheduler = DPMSolverMultistepScheduler.from_config(config, use_karras_sigmas=True)
-    scheduler.set_timesteps(wish.steps)
+    scheduler.set_timesteps(request.steps)
     return scheduler

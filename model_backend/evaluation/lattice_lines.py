@@ -21,7 +21,7 @@ STATISTICS = ("seam", *(f"tone_{width}" for width in TONE_WIDTHS))
 
 
 @dataclass(frozen=True)
-class Place:
+class LatticePosition:
     """Where a picture lies on the lattices: pixels (rows, columns) from a window's corner to its own.
 
     ``blocks`` is the side, in pixels, of the blocks that it was made in, from its own corner on, if they are
@@ -53,7 +53,7 @@ class Place:
                 yield "blocks", "begin", axis, Lines(self.blocks)
 
 
-def look(image: NDArray[Any], place: Place) -> dict[str, Any]:
+def look(image: NDArray[Any], place: LatticePosition) -> dict[str, Any]:
     """Return the comparisons on all lattices of a picture (bands, rows, columns), ready for JSON."""
     lattices: list[dict[str, Any]] = []
     repetition: list[dict[str, Any]] = []

@@ -27,7 +27,7 @@ from model_backend.evaluation.judge import Judge
 from model_backend.models.card import read_card
 from model_backend.models.loader import Model, load
 from model_backend.schemas import REGION_UNITS, Box, Region
-from model_backend.training import captions, data
+from model_backend.training.data_sets import captions, land_cover
 
 REGIONS = 5
 _INSET = 8  # pixels between a region's border and the nearest window that is judged
@@ -108,11 +108,11 @@ class Measure:
         return shares
 
 
-def run(folder: Path, chips: dict[int, data.Chips], work: Path, out: Path, scenes: int) -> dict[str, Any]:
+def run(folder: Path, chips: land_cover.ChipsByLevel, work: Path, out: Path, scenes: int) -> dict[str, Any]:
     """Write the figures of ``scenes`` scenes of each kind, and the scenes, to ``out``; return the figures."""
     model = load(folder, read_card(folder))
     train = {level: some.split()[0] for level, some in chips.items()}
-    trained = judge.cached(work / "judge.pt", train, judge.Schooling(2000))
+    trained = judge.cached(work / "judge.pt", train, judge.JudgeTraining(2000))
     figures: dict[str, Any] = {"model": model.card.id, "weights": model.card.revision_or_hash}
     out.mkdir(parents=True, exist_ok=True)
     for level in (min(chips), max(chips)):

@@ -53,6 +53,9 @@ class Chips:
         return self.subset(~out), self.subset(out)
 
 
+ChipsByLevel = dict[int, Chips]
+
+
 def held_out(file: str) -> bool:
     """Say whether a file stays out of training: one in ten, by a hash of its name alone."""
     return int(hashlib.sha256(file.encode()).hexdigest()[:8], 16) % _EVERY == 0
@@ -138,7 +141,7 @@ class Windows:
     names: tuple[str, ...]
 
 
-class Sampler:
+class WindowSampler:
     """Draws random windows: level by ``SHARE``, class evenly, any crop, any of the 8 flips/rotations."""
 
     def __init__(self, chips: dict[int, Chips], shares: dict[int, float] | None = None) -> None:

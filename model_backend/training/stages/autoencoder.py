@@ -21,7 +21,11 @@ import torch.nn.functional as F
 from diffusers import AutoencoderTiny
 from torch import Tensor
 
-from model_backend.training import data, loop
+from model_backend.training.data_sets import land_cover
+from model_backend.training.image_tensors import to_tensor, write_sheet
+from model_backend.training.process_group import ProcessGroup
+from model_backend.training.progress import Interval, ProgressLog, train_until_spent
+from model_backend.training.trainer import Budget, Trainer, autocast, training_device
 
 FACTOR = 4
 LATENT_CHANNELS = 4
@@ -106,69 +110,66 @@ def losses(model: AutoencoderTiny, images: Tensor, jitter: float) -> dict[str, T
 class Stage:
     """One training run of the autoencoder in ``work`` (checkpoint, log, sheets); resumes by itself."""
 
-    def __init__(self, work: Path, options: Options, budget: loop.Budget, team: loop.Team) -> None:
-        self.where = loop.device()
-        self.options, self.budget, self._work, self._team = options, budget, work, team
+    def __init__(self, work: Path, options: Options, budget: Budget, group: ProcessGroup) -> None:
+        self.where = training_device()
+        self.options, self.budget, self._work, self._group = options, budget, work, group
         torch.manual_seed(options.seed)
         self.model = build(options.width).to(self.where, memory_format=torch.channels_last)
         adam = partial(torch.optim.AdamW, lr=options.rate, weight_decay=0.01)
-        self._learner = loop.Learner({"vae": self.model}, adam, 0.998, budget, team)
-        self._learner.restore(work / "autoencoder.pt")
+        self._trainer = Trainer({"vae": self.model}, adam, 0.998, budget, group)
+        self._trainer.restore(work / "autoencoder.pt")
 
     def save(self) -> None:
         """Write the checkpoint and the averaged weights as a diffusers folder ``vae``."""
-        self._learner.save(self._work / "autoencoder.pt")
+        self._trainer.save(self._work / "autoencoder.pt")
         self.averaged().save_pretrained(self._work / "vae")
 
-    def step(self, sampler: data.Sampler) -> dict[str, Tensor]:
+    def step(self, sampler: land_cover.WindowSampler) -> dict[str, Tensor]:
         """Take one optimiser step on one random batch; return the terms of its loss."""
         terms: dict[str, Tensor] = {}
 
         def loss() -> Tensor:
-            rng = self._team.seed(self.options.seed, self.budget.step)
-            pixels = sampler.draw(self.options.batch // self._team.size, rng).pixels
-            images = loop.to_tensor(pixels, self.where).contiguous(memory_format=torch.channels_last)
-            with loop.precision(self.where):
+            rng = self._group.seed(self.options.seed, self.budget.step)
+            pixels = sampler.draw(self.options.batch // self._group.size, rng).pixels
+            images = to_tensor(pixels, self.where).contiguous(memory_format=torch.channels_last)
+            with autocast(self.where):
                 terms.update(losses(self.model, images, self.options.jitter))
             return terms["loss"]
 
-        self._learner.step(loss)
+        self._trainer.step(loss)
         return {name: value.detach() for name, value in terms.items()}
 
-    def run(self, chips: dict[int, data.Chips]) -> None:
+    def run(self, chips: land_cover.ChipsByLevel) -> None:
         """Train until the budget is spent."""
         train = {level: some.split()[0] for level, some in chips.items()}
-        sampler = data.Sampler(train, {18: 0.4, 17: 0.25, 14: 0.35})
-        progress = loop.Progress(self._work / "autoencoder.log")
-        saving = loop.Interval(self.options.save_seconds)
-        while self.budget.progress() < 1:
-            terms = self.step(sampler)
-            if self._team.rank:
-                continue
-            progress.add(self.budget, self.options.batch, terms)
-            if saving.over():
-                self.save()
-                self.sheet(chips)
-        if self._team.rank == 0:
+        sampler = land_cover.WindowSampler(train, {18: 0.4, 17: 0.25, 14: 0.35})
+        log = ProgressLog(self._work / "autoencoder.log", self.budget, self.options.batch, 20.0)
+
+        def save() -> None:
             self.save()
             self.sheet(chips)
 
+        saving = Interval(self.options.save_seconds, save)
+        train_until_spent(lambda: self.step(sampler), self.budget, self._group, log, saving)
+        if self._group.rank == 0:
+            save()
+
     def averaged(self) -> AutoencoderTiny:
         """Return the autoencoder with averaged weights."""
-        return self._learner.average.modules["vae"]
+        return self._trainer.average.modules["vae"]
 
     @torch.no_grad()
-    def sheet(self, chips: dict[int, data.Chips]) -> float:
+    def sheet(self, chips: land_cover.ChipsByLevel) -> float:
         """Write held-out windows above their reconstructions; return the mean absolute error in DN."""
-        held = [data.centre(some.split()[1].pixels) for some in chips.values()]
+        held = [land_cover.centre(some.split()[1].pixels) for some in chips.values()]
         pixels = np.concatenate([some[:: max(1, len(some) // 8)][:8] for some in held])
-        real = loop.to_tensor(pixels.transpose(0, 3, 1, 2), self.where)
+        real = to_tensor(pixels.transpose(0, 3, 1, 2), self.where)
         vae = self.averaged()
         made = vae.decode(vae.encode(real).latents).sample.clamp(-1, 1)
         rows = [
             part for pair in zip(torch.split(real, 8), torch.split(made, 8), strict=True) for part in pair
         ]
-        loop.sheet(self._work / "sheets" / "autoencoder.png", torch.cat(rows), 8, zoom=2)
+        write_sheet(self._work / "sheets" / "autoencoder.png", torch.cat(rows), 8, zoom=2)
         error = float((real - made).abs().mean()) * 127.5
         print(f"held-out windows: mean absolute error {error:.2f} DN", flush=True)
         return error

@@ -2,9 +2,8 @@
 
 Text2Earth's structure, smaller: stock ``CLIPTextModel`` and ``UNet2DConditionModel``, the level through
 ``class_embed_type="timestep"``, text through cross-attention, mask and masked latents as extra channels.
-Text and level are dropped independently (dynamic condition adaptation, arXiv 2501.00895) and together, so
-that text alone, level alone and guidance work. v-prediction with min-SNR weights (arXiv 2303.09556), which
-learns faster than plain epsilon. Does not know scenes or lattices.
+v-prediction with min-SNR weights (arXiv 2303.09556) learns faster than plain epsilon. Does not know scenes or
+lattices.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from model_backend.training import autoencoder, captions, data, loop, masks, sample, tokenizer
+from model_backend.training import sampling, tokenizer
+from model_backend.training.data_sets import captions, land_cover
+from model_backend.training.data_sets.batches import Batch, ChipBatches
+from model_backend.training.image_tensors import to_tensor, write_sheet
+from model_backend.training.process_group import ProcessGroup
+from model_backend.training.progress import Interval, ProgressLog, train_until_spent
+from model_backend.training.stages import autoencoder
+from model_backend.training.trainer import Budget, Trainer, autocast, training_device
 
-_DROP_BOTH, _DROP_TEXT, _DROP_LEVEL = 0.08, 0.07, 0.07
 _GAMMA = 5.0
-_RIM, _RIM_WEIGHT = 4, 3.0  # latents, that lie in overlaps
-_FOREIGN = 0.5
-"""Share of partly painted windows that get other surroundings than their own.
-
-Real chips are of one class, so surroundings would tell what belongs inside, and the prompt nothing new:
-a lake asked for in a field became more field.
-"""
+_EDGE, _EDGE_WEIGHT = 4, 3.0  # latents, that lie in overlaps
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def build_unet(widths: Sequence[int], text_width: int = 128) -> UNet2DConditionM
     """Return an untrained 9-channel UNet for windows of 16 x 16 latents; text enters at 8 x 8 and below."""
     deeper = len(widths) - 1
     return UNet2DConditionModel(
-        sample_size=data.WINDOW // autoencoder.FACTOR,
+        sample_size=land_cover.WINDOW // autoencoder.FACTOR,
         in_channels=9,
         out_channels=autoencoder.LATENT_CHANNELS,
         block_out_channels=tuple(widths),
@@ -97,86 +96,39 @@ def build_unet(widths: Sequence[int], text_width: int = 128) -> UNet2DConditionM
 
 
 @torch.no_grad()
-def latent_scale(vae: AutoencoderTiny, sampler: data.Sampler, where: torch.device) -> float:
+def latent_scale(vae: AutoencoderTiny, sampler: land_cover.WindowSampler, where: torch.device) -> float:
     """Return the factor that brings latents of training windows to unit variance."""
     pixels = sampler.draw(256, np.random.default_rng(0)).pixels
-    return float(1 / vae.encode(loop.to_tensor(pixels, where)).latents.float().std())
+    return float(1 / vae.encode(to_tensor(pixels, where)).latents.float().std())
 
 
-def rim(size: int) -> Tensor:
-    """Return what errors count at the latents of a window, (size, size): in overlaps, where they would show
-    as a lattice, more than inside.
+def edge_weights(size: int) -> Tensor:
+    """Return how much an error weighs at each latent of a window, (size, size): most in the overlaps.
+
+    There it would show as a lattice.
     """
-    weights = torch.full((size, size), _RIM_WEIGHT)
-    weights[_RIM:-_RIM, _RIM:-_RIM] = 1
+    weights = torch.full((size, size), _EDGE_WEIGHT)
+    weights[_EDGE:-_EDGE, _EDGE:-_EDGE] = 1
     return weights
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One batch: images (b, 3, 64, 64) in [-1, 1], masks (b, 1, 64, 64), ids (b, length), levels (b,)."""
-
-    images: Tensor
-    masks: Tensor
-    ids: Tensor
-    levels: Tensor
-
-
-class Feeder:
-    """Makes batches: windows, true captions, masks, foreign surroundings, dropped conditions."""
-
-    def __init__(self, chips: dict[int, data.Chips], words: CLIPTokenizer, where: torch.device) -> None:
-        self._sampler, self._words, self._where = data.Sampler(chips), words, where
-        self._known: dict[str, Tensor] = {}
-
-    def _ids(self, prompt: str) -> Tensor:
-        if prompt not in self._known:
-            self._known[prompt] = sample.tokens(self._words, [prompt])[0]
-        return self._known[prompt]
-
-    def draw(self, count: int, rng: np.random.Generator) -> Batch:
-        """Return a batch, a function of the state of ``rng`` alone."""
-        windows = self._sampler.draw(count, rng)
-        told = [
-            captions.caption(name, px, rng) for name, px in zip(windows.names, windows.pixels, strict=True)
-        ]
-        chance = rng.random(count)
-        no_text = chance < _DROP_BOTH + _DROP_TEXT
-        no_level = (chance < _DROP_BOTH) | (chance > 1 - _DROP_LEVEL)
-        ids = torch.stack([self._ids("" if drop else text) for text, drop in zip(told, no_text, strict=True)])
-        levels = torch.from_numpy(np.where(no_level, 0, windows.levels).astype(np.float32))
-        painted = masks.draw(count, data.WINDOW, rng)
-        pixels = _transplanted(windows, painted, rng)
-        cover, where = torch.from_numpy(painted)[:, None].float(), self._where
-        return Batch(loop.to_tensor(pixels, where), cover.to(where), ids.to(where), levels.to(where))
-
-
-def _transplanted(windows: data.Windows, painted: masks.Mask, rng: np.random.Generator) -> data.Pixels:
-    """Return the windows (b, 3, 64, 64), some with the kept part of another one of their level."""
-    pixels = windows.pixels.copy()
-    for index in np.flatnonzero(rng.random(len(pixels)) < _FOREIGN):
-        other = rng.choice(np.flatnonzero(windows.levels == windows.levels[index]))
-        pixels[index] = masks.set_in(windows.pixels[index], windows.pixels[other], painted[index])
-    return pixels
 
 
 class Stage:
     """One training run of text encoder and UNet in ``work``; resumes by itself."""
 
-    def __init__(self, work: Path, options: Options, budget: loop.Budget, team: loop.Team) -> None:
-        self.where = loop.device()
-        self.options, self.budget, self._work, self._team = options, budget, work, team
+    def __init__(self, work: Path, options: Options, budget: Budget, group: ProcessGroup) -> None:
+        self.where = training_device()
+        self.options, self.budget, self._work, self._group = options, budget, work, group
         torch.manual_seed(options.seed)
         folder = work / "tokenizer"
-        if team.rank == 0:
+        if group.rank == 0:
             tokenizer.build(captions.corpus(), folder)
-        team.wait()
+        group.wait()
         vae = AutoencoderTiny.from_pretrained(work / "vae").eval().requires_grad_(False)
         vae.to(self.where, memory_format=torch.channels_last)
         words = CLIPTokenizer.from_pretrained(folder)
         schedule = scheduler()
         self._alphas = schedule.alphas_cumprod.to(self.where)
-        self.parts = sample.Parts(
+        self.parts = sampling.Parts(
             words,
             build_text(words).to(self.where),
             build_unet(options.widths).to(self.where),
@@ -187,13 +139,13 @@ class Stage:
             self.parts.unet.set_attn_processor(AttnProcessor())
         trained = {"unet": self.parts.unet, "text_encoder": self.parts.text}
         adam = partial(torch.optim.AdamW, lr=options.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-        self._learner = loop.Learner(trained, adam, options.decay, budget, team)
-        self._learner.restore(work / "diffusion.pt")
-        self._rim = rim(self.parts.unet.config.sample_size).to(self.where)
+        self._trainer = Trainer(trained, adam, options.decay, budget, group)
+        self._trainer.restore(work / "diffusion.pt")
+        self._edge_weights = edge_weights(self.parts.unet.config.sample_size).to(self.where)
 
     def save(self) -> None:
         """Write the checkpoint, then the averaged weights as a diffusers folder ``model``."""
-        self._learner.save(self._work / "diffusion.pt")
+        self._trainer.save(self._work / "diffusion.pt")
         parts = self.averaged()
         folder = self._work / "model"
         parts.unet.save_pretrained(folder / "unet")
@@ -202,17 +154,17 @@ class Stage:
         parts.tokenizer.save_pretrained(folder / "tokenizer")
         scheduler().save_pretrained(folder / "scheduler")
 
-    def averaged(self) -> sample.Parts:
+    def averaged(self) -> sampling.Parts:
         """Return the model with averaged weights."""
-        average = self._learner.average.modules
+        average = self._trainer.average.modules
         unet, text = average["unet"], average["text_encoder"]
-        return sample.Parts(self.parts.tokenizer, text, unet, self.parts.vae, self.parts.schedule)
+        return sampling.Parts(self.parts.tokenizer, text, unet, self.parts.vae, self.parts.schedule)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the weighted v-prediction loss of one batch; times are spread evenly over the schedule."""
         with torch.no_grad():
             latents = autoencoder.seamless(self.parts.encode, batch.images)
-            extra = sample.context(self.parts, batch.images, batch.masks)
+            extra = sampling.context(self.parts, batch.images, batch.masks)
         count = len(latents)
         spread = (torch.arange(count, device=self.where) + torch.rand(count, device=self.where)) / count
         times = (spread * len(self._alphas)).long()
@@ -225,50 +177,44 @@ class Stage:
         made = self.parts.unet(inputs, times, embeds, class_labels=batch.levels).sample.float()
         ratio = (signal / (1 - signal)).flatten()
         weights = ratio.clamp(max=_GAMMA) / (ratio + 1)
-        error: Tensor = (((made - target).square() * self._rim).mean((1, 2, 3)) * weights).mean()
+        error: Tensor = (((made - target).square() * self._edge_weights).mean((1, 2, 3)) * weights).mean()
         return error
 
-    def step(self, feeder: Feeder) -> Tensor:
+    def step(self, batches: ChipBatches) -> Tensor:
         """Take one optimiser step on one random batch; return the loss."""
 
         def loss() -> Tensor:
-            rng = self._team.seed(self.options.seed, self.budget.step)
-            batch = feeder.draw(self.options.batch // self._team.size, rng)
-            with loop.precision(self.where):
+            rng = self._group.seed(self.options.seed, self.budget.step)
+            batch = batches.draw(self.options.batch // self._group.size, rng)
+            with autocast(self.where):
                 return self.loss(batch)
 
-        return self._learner.step(loss)
+        return self._trainer.step(loss)
 
-    def run(self, chips: dict[int, data.Chips]) -> None:
+    def run(self, chips: land_cover.ChipsByLevel) -> None:
         """Train until the budget is spent."""
         train = {level: some.split()[0] for level, some in chips.items()}
-        scale = latent_scale(self.parts.vae, data.Sampler(train), self.where)
+        scale = latent_scale(self.parts.vae, land_cover.WindowSampler(train), self.where)
         self.parts.vae.register_to_config(scaling_factor=scale)
-        feeder = Feeder(train, self.parts.tokenizer, self.where)
-        progress = loop.Progress(self._work / "diffusion.log", 30.0)
-        saving = loop.Interval(self.options.save_seconds)
-        showing = loop.Interval(self.options.sheet_seconds)
-        while self.budget.progress() < 1:
-            loss = self.step(feeder)
-            if self._team.rank:
-                continue
-            progress.add(self.budget, self.options.batch, {"loss": loss})
-            if saving.over():
-                self.save()
-            if showing.over():
-                self.sheet()
-        if self._team.rank == 0:
+        batches = ChipBatches(train, self.parts.tokenizer, self.where)
+        log = ProgressLog(self._work / "diffusion.log", self.budget, self.options.batch, 30.0)
+        saving = Interval(self.options.save_seconds, self.save)
+        showing = Interval(self.options.sheet_seconds, self.sheet)
+        train_until_spent(
+            lambda: {"loss": self.step(batches)}, self.budget, self._group, log, saving, showing
+        )
+        if self._group.rank == 0:
             self.save()
             self.sheet()
 
     def sheet(self) -> None:
         """Draw three images of every class at its level from the averaged weights."""
-        made = sample.draw(self.averaged(), sheet_wish())
-        loop.sheet(self._work / "sheets" / f"diffusion-{self.budget.step:06d}.png", made, 12, zoom=2)
+        made = sampling.draw(self.averaged(), sheet_request())
+        write_sheet(self._work / "sheets" / f"diffusion-{self.budget.step:06d}.png", made, 12, zoom=2)
 
 
-def sheet_wish() -> sample.Wish:
+def sheet_request() -> sampling.SamplingRequest:
     """Return the prompts of the sample sheet: three of every class, EuroSAT at 14, UC Merced at 18."""
     names = [name for name in captions.PHRASES for _ in range(3)]
     levels = [14 if name[0].isupper() else 18 for name in names]
-    return sample.Wish([captions.plain(name) for name in names], levels, seed=7)
+    return sampling.SamplingRequest([captions.plain(name) for name in names], levels, seed=7)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model_backend.evaluation import metrics
-from model_backend.evaluation.lattices import STATISTICS, TONE_WIDTHS, Place, look
+from model_backend.evaluation.lattice_lines import STATISTICS, TONE_WIDTHS, LatticePosition, look
 from model_backend.evaluation.reports import circumstances, table
 from model_backend.models.card import CARD_FILE, EngineParameters, ModelCard, read_card
 from model_backend.schemas import Recipe
@@ -112,27 +112,27 @@ def _three(found: dict[str, Any]) -> list[Any]:
     return [found.get("ratio"), found.get("z"), found.get("passed")]
 
 
-def _contrast(image: NDArray[Any], singles: Sequence[NDArray[Any]], place: Place) -> dict[str, Any]:
+def _contrast(image: NDArray[Any], singles: Sequence[NDArray[Any]], place: LatticePosition) -> dict[str, Any]:
     side = place.engine.window * place.factor
     return asdict(metrics.contrast(image, np.concatenate([metrics.cut(one, side, side) for one in singles])))
 
 
-def _place(given: argparse.Namespace) -> Place:
+def _place(given: argparse.Namespace) -> LatticePosition:
     recipe = _recipe(given.file)
     if given.window or given.stride:
         window = given.window or given.stride * 4 // 3
         engine = EngineParameters(window=window, stride=given.stride or window * 3 // 4)
-        return Place(engine, given.factor)
+        return LatticePosition(engine, given.factor)
     if given.card is None and recipe is None:
         raise ValueError(
             "This file does not say where its lattice lies: give --card, or --window and --stride."
         )
     card = _card(given.card or recipe.model if recipe else given.card)
     if recipe is None:
-        return Place(card.engine, card.vae_factor)
+        return LatticePosition(card.engine, card.vae_factor)
     corner = (0, 0) if recipe.canvas == "ground" else (recipe.canvas.row, recipe.canvas.col)
     origin = (recipe.grid.row - corner[0], recipe.grid.col - corner[1])
-    return Place(card.engine, card.vae_factor, origin)
+    return LatticePosition(card.engine, card.vae_factor, origin)
 
 
 def _recipe(path: Path) -> Recipe | None:

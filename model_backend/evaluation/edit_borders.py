@@ -28,8 +28,8 @@ from model_backend.evaluation import metrics
 from model_backend.models.card import read_card
 from model_backend.models.loader import Model, load
 from model_backend.schemas import Box
-from model_backend.training import captions
-from model_backend.training.data import Chips, turn
+from model_backend.training.data_sets import captions
+from model_backend.training.data_sets.land_cover import Chips, turn
 
 Figures = dict[str, Any]
 

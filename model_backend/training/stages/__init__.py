@@ -1,0 +1,1 @@
+"""The stages of training, in their order: autoencoder, decoder, diffusion, edge distillation."""
