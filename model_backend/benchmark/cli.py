@@ -1,30 +1,21 @@
-"""Command line of measuring: ``benchmark`` and ``metrics FILE``. Imports torch only when a command runs."""
+"""Command line of the benchmark: ``benchmark``. Imports torch only when it runs."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from model_backend.errors import BackendError
+from model_backend.evaluation.reports import run_command
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-    Report = dict[str, Any]
-    Make = Callable[[argparse.Namespace], Report]
 
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """Add ``benchmark`` and ``metrics`` to the backend's command line."""
-    _add_benchmark(subparsers)
-    _add_metrics(subparsers)
-
-
-def _add_benchmark(subparsers: Subparsers) -> None:
+    """Add ``benchmark`` to the backend's command line."""
     speed = subparsers.add_parser("benchmark", help="measure speed, beside stock pipelines")
     model = speed.add_mutually_exclusive_group(required=True)
     model.add_argument("--model", help="an id of `models list`, or a model folder")
@@ -45,39 +36,7 @@ def _add_benchmark(subparsers: Subparsers) -> None:
     speed.set_defaults(run=_benchmark)
 
 
-def _add_metrics(subparsers: Subparsers) -> None:
-    metrics = subparsers.add_parser("metrics", help="look for seams, tone steps and repetition in a picture")
-    metrics.add_argument("file", type=Path, help="GeoTIFF, PNG or JPEG; a scene of ours knows its lattice")
-    metrics.add_argument("--card", help="an id of `models list`, a model folder, or a text2earth.json")
-    metrics.add_argument("--window", type=int, help="of a lattice without a card, in latents")
-    metrics.add_argument("--stride", type=int, help="of a lattice without a card, in latents")
-    metrics.add_argument("--factor", type=int, default=8, help="pixels per latent without a card (8)")
-    metrics.add_argument("--singles", type=Path, nargs="+", help="pictures of single windows, for contrast")
-    metrics.add_argument("--out", type=Path, help="write the figures to this file, as JSON")
-    metrics.set_defaults(run=_metrics)
-
-
 def _benchmark(given: argparse.Namespace) -> int:
     from model_backend.benchmark import run
 
-    return _tell(given, run.benchmark, run.tables)
-
-
-def _metrics(given: argparse.Namespace) -> int:
-    from model_backend.evaluation import picture_report
-
-    return _tell(given, picture_report.inspect, picture_report.tables)
-
-
-def _tell(given: argparse.Namespace, make: Make, tables: Callable[[Report], str]) -> int:
-    """Make a report, print it and write it; refusals are sentences."""
-    from model_backend.evaluation.reports import write
-
-    try:
-        report = make(given)
-    except (BackendError, OSError, ValueError) as error:
-        print(f"text2earth-backend: {error}", file=sys.stderr)
-        return 1
-    print(tables(report))
-    write(report, given.out)
-    return 0
+    return run_command(given, run.benchmark, run.tables)

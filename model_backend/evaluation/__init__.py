@@ -1,1 +1,1 @@
-"""How good imagery is: metrics, a judge, borders, seams, regions, and their reports."""
+"""How good imagery is: of a model against real chips, of scenes, edits and regions, and of any picture."""

@@ -1,4 +1,4 @@
-"""Command line of the evaluation: ``evaluate``. Imports torch only when a command runs."""
+"""Command line of evaluation: ``evaluate`` a model, ``metrics`` of a picture; torch only when one runs."""
 
 from __future__ import annotations
 
@@ -6,27 +6,46 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from model_backend.evaluation.reports import run_command
+
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """Add ``evaluate`` to the backend's command line."""
-    judge = subparsers.add_parser("evaluate", help="measure a model against held-out chips")
-    judge.add_argument("--model", type=Path, required=True, help="model folder")
-    judge.add_argument("--data", type=Path, required=True, help="folder of the parquet files")
-    judge.add_argument("--work", type=Path, default=Path(".scratch/mini"), help="cache and judge")
-    judge.add_argument("--out", type=Path, required=True, help="folder of the figures and pictures")
-    judge.add_argument("--inception", type=Path, help="TorchScript file, images -> features, for an FID")
-    judge.add_argument("--share", type=float, default=1.0, help="share of the usual number of images")
-    judge.add_argument("--scenes", action="store_true", help="the table of lattice parameters instead")
-    judge.add_argument("--borders", action="store_true", help="borders of edits and extensions instead")
-    judge.add_argument("--seams", type=int, help="lattices in scenes of so many pixels a side instead")
-    judge.add_argument("--regions", type=int, help="so many scenes of regions per level instead")
-    judge.set_defaults(run=_evaluate)
+    """Add ``evaluate`` and ``metrics`` to the backend's command line."""
+    _add_evaluate(subparsers)
+    _add_metrics(subparsers)
 
 
-def _evaluate(arguments: argparse.Namespace) -> int:
+def _add_evaluate(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("evaluate", help="measure a model against held-out chips")
+    parser.add_argument("--model", type=Path, required=True, help="model folder")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the parquet files")
+    parser.add_argument("--work", type=Path, default=Path(".scratch/mini"), help="cache and judge")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the figures and pictures")
+    parser.add_argument("--inception", type=Path, help="TorchScript file, images -> features, for an FID")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the usual number of images")
+    parser.add_argument("--scenes", action="store_true", help="the table of lattice parameters instead")
+    parser.add_argument("--borders", action="store_true", help="borders of edits and extensions instead")
+    parser.add_argument("--seams", type=int, help="lattices in scenes of so many pixels a side instead")
+    parser.add_argument("--regions", type=int, help="so many scenes of regions per level instead")
+    parser.set_defaults(run=_evaluate)
+
+
+def _add_metrics(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("metrics", help="look for seams, tone steps and repetition in a picture")
+    parser.add_argument("file", type=Path, help="GeoTIFF, PNG or JPEG; a scene of ours knows its lattice")
+    parser.add_argument("--card", help="an id of `models list`, a model folder, or a text2earth.json")
+    parser.add_argument("--window", type=int, help="of a lattice without a card, in latents")
+    parser.add_argument("--stride", type=int, help="of a lattice without a card, in latents")
+    parser.add_argument("--factor", type=int, default=8, help="pixels per latent without a card (8)")
+    parser.add_argument("--singles", type=Path, nargs="+", help="pictures of single windows, for contrast")
+    parser.add_argument("--out", type=Path, help="write the figures to this file, as JSON")
+    parser.set_defaults(run=_metrics)
+
+
+def _evaluate(given: argparse.Namespace) -> int:
     from model_backend.evaluation import (
         edit_borders,
         model_quality,
@@ -36,24 +55,25 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     )
     from model_backend.training.data_sets import land_cover
 
-    if arguments.scenes:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        parameter_sweep.run(arguments.model, arguments.out / f"{arguments.model.name}-scenes.json")
+    given.out.mkdir(parents=True, exist_ok=True)
+    if given.scenes:
+        parameter_sweep.run(given.model, given.out / f"{given.model.name}-scenes.json")
         return 0
-    if arguments.seams:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        scene_seams.run(arguments.model, arguments.out, arguments.seams)
+    if given.seams:
+        scene_seams.run(given.model, given.out, given.seams)
         return 0
-    chips = land_cover.load(arguments.data, arguments.work / "cache")
-    if arguments.borders:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        edit_borders.run(
-            arguments.model, chips, arguments.out / f"{arguments.model.name}-borders.json", arguments.share
-        )
-        return 0
-    if arguments.regions:
-        region_fidelity.run(arguments.model, chips, arguments.work, arguments.out, arguments.regions)
-        return 0
-    amounts = model_quality.Amounts(inception=arguments.inception).scaled(arguments.share)
-    model_quality.run(arguments.model, chips, arguments.work, arguments.out, amounts)
+    chips = land_cover.load(given.data, given.work / "cache")
+    if given.borders:
+        edit_borders.run(given.model, chips, given.out / f"{given.model.name}-borders.json", given.share)
+    elif given.regions:
+        region_fidelity.run(given.model, chips, given.work, given.out, given.regions)
+    else:
+        amounts = model_quality.Amounts(inception=given.inception).scaled(given.share)
+        model_quality.run(given.model, chips, given.work, given.out, amounts)
     return 0
+
+
+def _metrics(given: argparse.Namespace) -> int:
+    from model_backend.evaluation import picture_report
+
+    return run_command(given, picture_report.inspect, picture_report.tables)

@@ -24,7 +24,8 @@ from model_backend.engine.editing.composite import Join, cast, continued
 from model_backend.engine.editing.edit import Canvas, Edit
 from model_backend.engine.progress import Quiet
 from model_backend.engine.scene import Request
-from model_backend.evaluation import metrics
+from model_backend.evaluation.metrics.lines import Lines, line_profile, seam_ratio, tone_step_ratio
+from model_backend.evaluation.metrics.outlines import border_ratio, colour_step
 from model_backend.models.card import read_card
 from model_backend.models.loader import Model, load
 from model_backend.schemas import Box
@@ -169,10 +170,10 @@ def edited(model: Model, cases: Sequence[Case]) -> Figures:
     after, before, steps, land = [], [], [], []
     for case in cases:
         new = repaint(model, case)
-        after.append(metrics.border(new, case.paint).ratio)
-        before.append(metrics.border(case.picture, case.paint).ratio)
-        steps.append(float(np.abs(metrics.step(new, case.paint)).max() / 255))
-        land.append(float(np.abs(metrics.step(case.picture, case.paint)).max() / 255))
+        after.append(border_ratio(new, case.paint).ratio)
+        before.append(border_ratio(case.picture, case.paint).ratio)
+        steps.append(float(np.abs(colour_step(new, case.paint)).max() / 255))
+        land.append(float(np.abs(colour_step(case.picture, case.paint)).max() / 255))
     return {
         "masks": len(cases),
         "border ratio, mean": float(np.nanmean(after)),
@@ -200,7 +201,7 @@ def continued_land(pairs: Sequence[tuple[Case, RgbImage]]) -> Figures:
         for case, new in pairs:
             at = int(np.flatnonzero(case.paint[0])[0])
             for picture, line, rest in ((new, "here", "others"), (case.picture, "before", "its others")):
-                profile = metrics.profiles(picture, "cols", width)
+                profile = line_profile(picture, "cols", width)
                 apart = np.abs(np.arange(len(profile)) - at) >= (width or 4)
                 sums[line].append(float(profile[at]))
                 sums[rest].append(float(np.nanmean(profile[apart])))
@@ -215,9 +216,9 @@ def continued_land(pairs: Sequence[tuple[Case, RgbImage]]) -> Figures:
 
 def _rank(picture: RgbImage, at: int, width: int | None) -> float:
     """Return the z of one line between columns among all of a picture."""
-    line = metrics.Lines(2 * picture.shape[2], at)
+    line = Lines(2 * picture.shape[2], at)
     found = (
-        metrics.seam(picture, "cols", line) if width is None else metrics.tone(picture, "cols", line, width)
+        seam_ratio(picture, "cols", line) if width is None else tone_step_ratio(picture, "cols", line, width)
     )
     return found.z
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from model_backend.evaluation import metrics
-from model_backend.evaluation.metrics import Axis, Comparison, Lines
+from model_backend.evaluation.metrics.comparison import Z_LIMIT, Comparison
+from model_backend.evaluation.metrics.lines import AXES, Axis, Lines, seam_ratio, tone_step_ratio
+from model_backend.evaluation.metrics.repetition import repetition_peak
 from model_backend.models.card import EngineParameters
 
 TONE_WIDTHS = (16, 64)  # pixels
@@ -45,11 +46,11 @@ class LatticePosition:
             lattices.append(("decode", engine.decode_core * f, engine.decode_fade * f))
         for name, period, ramp in lattices:
             for part, at in {"begin": 0, "middle": ramp // 2, "end": ramp}.items():
-                for axis, origin in zip(metrics.AXES, self.origin, strict=True):
+                for axis, origin in zip(AXES, self.origin, strict=True):
                     if part == "begin" or ramp:
                         yield name, part, axis, Lines(period, (at - origin) % period)
         if self.blocks:
-            for axis in metrics.AXES:
+            for axis in AXES:
                 yield "blocks", "begin", axis, Lines(self.blocks)
 
 
@@ -59,12 +60,14 @@ def look(image: NDArray[Any], place: LatticePosition) -> dict[str, Any]:
     repetition: list[dict[str, Any]] = []
     for name, part, axis, lines in place.lines((image.shape[1], image.shape[2])):
         row = {"lattice": name, "part": part, "axis": axis, **asdict(lines)}
-        found = {"seam": attempt(partial(metrics.seam, image, axis, lines, place.factor))}
+        found = {"seam": attempt(partial(seam_ratio, image, axis, lines, place.factor))}
         for width in TONE_WIDTHS:
-            found[f"tone_{width}"] = attempt(partial(metrics.tone, image, axis, lines, width, place.factor))
+            found[f"tone_{width}"] = attempt(
+                partial(tone_step_ratio, image, axis, lines, width, place.factor)
+            )
         lattices.append(row | found)
         if (name, part) == ("windows", "begin"):
-            repetition.append(row | {"peak": attempt(partial(metrics.repetition, image, axis, lines.period))})
+            repetition.append(row | {"peak": attempt(partial(repetition_peak, image, axis, lines.period))})
     return {"lattices": lattices, "repetition": repetition, "summary": summary(lattices)}
 
 
@@ -76,7 +79,7 @@ def summary(lattices: Sequence[dict[str, Any]]) -> dict[str, Any]:
     done = [row[statistic] for row in lattices for statistic in STATISTICS if "z" in row[statistic]]
     return {
         "comparisons": len(done),
-        "beyond_z": sum(abs(one["z"]) >= metrics.Z_LIMIT for one in done),
+        "beyond_z": sum(abs(one["z"]) >= Z_LIMIT for one in done),
         "outside_band": sum(not one["band"][0] <= one["ratio"] <= one["band"][1] for one in done),
         "largest_z": max((abs(one["z"]) for one in done), default=None),
     }

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,10 @@ from typing import Any
 import numpy as np
 
 from model_backend.arrays import Float64Array
-from model_backend.engine.diffusion.latent_field import Batch
-from model_backend.engine.lattice import Window
-from model_backend.engine.progress import Progress, Quiet
+from model_backend.engine.progress import Quiet
 from model_backend.engine.scene import Request, Scene
-from model_backend.evaluation.metrics import Lines, seam
+from model_backend.evaluation.metrics.lines import Lines, seam_ratio
+from model_backend.evaluation.phase_recorder import PhaseRecorder
 from model_backend.models.card import EngineParameters, read_card
 from model_backend.models.loader import Model, load
 from model_backend.schemas import Box, Sampler
@@ -55,33 +53,6 @@ SETTINGS = (
 )
 
 
-class Witness(Scene):
-    """A scene that keeps what every window became at the end of every phase."""
-
-    def __init__(self, model: Model, request: Request) -> None:
-        super().__init__(model, request)
-        self.ends: dict[int, dict[Window, Any]] = {}
-
-    def _denoise(self, progress: Progress, phase: int, windows: Sequence[Window], latents: Batch) -> Batch:
-        result = super()._denoise(progress, phase, windows, latents)
-        self.ends.setdefault(phase, {}).update(zip(windows, result, strict=True))
-        return result
-
-    def disagreement(self, shared: int) -> list[tuple[float, float]]:
-        """Return for each phase (rms difference of neighbours in ``shared`` latents, noise left there)."""
-        found = []
-        phases = self._trajectory.phases
-        for phase, windows in sorted(self.ends.items()):
-            gaps = [
-                np.square(windows[window][:, :, -shared:] - windows[right][:, :, :shared]).mean()
-                for window in windows
-                if (right := Window(window.row, window.col + 1)) in windows
-            ]
-            left = phases[phase + 1][0].sigma if phase + 1 < len(phases) else 0.0
-            found.append((round(float(np.sqrt(np.mean(gaps))), 2), round(float(left), 2)))
-        return found
-
-
 def _request(model: Model, setting: Setting, prompt: str, level: int, size: int, seed: int = 3) -> Request:
     canvas = Box(col=0, row=0, width=size, height=size)
     request = Request.plain(model.card, prompt, level, seed, canvas)
@@ -105,15 +76,15 @@ def measure(model: Model, setting: Setting, alone: dict[str, Grey], size: int) -
     gaps: list[list[tuple[float, float]]] = []
     for prompt, level in PROMPTS:
         begun = time.process_time()
-        scene = Witness(model, _request(model, setting, prompt, level, size))
+        scene = PhaseRecorder(model, _request(model, setting, prompt, level, size))
         grey = _grey(scene, size)
         spent = time.process_time() - begun
-        gaps.append(scene.disagreement(card.engine.window - setting.stride))
+        gaps.append(scene.disagreement(setting.stride))
         cut = size // window * window
         tiles = grey[:cut, :cut].reshape(cut // window, window, cut // window, window).swapaxes(1, 2)
         rows.append(
             {
-                "seam gradient ratio": seam(
+                "seam gradient ratio": seam_ratio(
                     grey[None], "cols", Lines(setting.stride * card.vae_factor), card.vae_factor
                 ).ratio,
                 "contrast": float(tiles.std((2, 3)).mean() / alone[prompt].std((1, 2)).mean()),

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model_backend.evaluation import metrics
 from model_backend.evaluation.lattice_lines import STATISTICS, TONE_WIDTHS, LatticePosition, look
+from model_backend.evaluation.metrics.contrast import compare_contrast, cut_windows, gradient_energy
 from model_backend.evaluation.reports import circumstances, table
 from model_backend.models.card import CARD_FILE, EngineParameters, ModelCard, read_card
 from model_backend.schemas import Recipe
@@ -41,7 +41,7 @@ def inspect(given: argparse.Namespace) -> dict[str, Any]:
         "size": list(image.shape[1:]),
         "lattice": asdict(place) | {"engine": place.engine.model_dump()},
         "std": float(image.astype(np.float64).std(axis=(1, 2)).mean()),
-        "gradient_energy": metrics.gradient_energy(image),
+        "gradient_energy": gradient_energy(image),
         **look(image, place),
         "contrast": _contrast(image, singles, place) if singles else None,
     }
@@ -114,7 +114,7 @@ def _three(found: dict[str, Any]) -> list[Any]:
 
 def _contrast(image: NDArray[Any], singles: Sequence[NDArray[Any]], place: LatticePosition) -> dict[str, Any]:
     side = place.engine.window * place.factor
-    return asdict(metrics.contrast(image, np.concatenate([metrics.cut(one, side, side) for one in singles])))
+    return asdict(compare_contrast(image, np.concatenate([cut_windows(one, side, side) for one in singles])))
 
 
 def _place(given: argparse.Namespace) -> LatticePosition:

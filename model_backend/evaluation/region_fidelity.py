@@ -94,7 +94,7 @@ class Measure:
     def right(self, cells: Cells, picture: RgbImage, cell: int, name: str) -> float:
         """Return the share of a cell's windows in which the judge sees a class."""
         seen = torch.from_numpy(cells.windows(picture, cell).astype(np.float32) / 127.5 - 1)
-        found = self._judge.name_classes(self._judge.look(seen)[1], self._level)
+        found = self._judge.classes_of(seen, self._level)
         return float(np.mean([one == name for one in found]))
 
     def alone(self, seeds: Sequence[int]) -> dict[str, float]:
@@ -112,7 +112,7 @@ def run(folder: Path, chips: land_cover.ChipsByLevel, work: Path, out: Path, sce
     """Write the figures of ``scenes`` scenes of each kind, and the scenes, to ``out``; return the figures."""
     model = load(folder, read_card(folder))
     train = {level: some.split()[0] for level, some in chips.items()}
-    trained = judge.cached(work / "judge.pt", train, judge.JudgeTraining(2000))
+    trained = judge.load_or_train(work / "judge.pt", train, judge.JudgeOptions(2000))
     figures: dict[str, Any] = {"model": model.card.id, "weights": model.card.revision_or_hash}
     out.mkdir(parents=True, exist_ok=True)
     for level in (min(chips), max(chips)):

@@ -1,25 +1,46 @@
-"""What every report says besides its figures, and how it is written: as JSON and as tables.
+"""How a report is made, printed and written, and what every one says about the machine it was made on.
 
 Knows nothing of what was measured.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from model_backend import __version__
+from model_backend.errors import BackendError
+
+Report = dict[str, Any]
+
+
+def run_command(
+    given: argparse.Namespace,
+    make: Callable[[argparse.Namespace], Report],
+    tables: Callable[[Report], str],
+) -> int:
+    """Make a report, print it, write it to ``given.out``; refusals are sentences. Return an exit code."""
+    try:
+        report = make(given)
+    except (BackendError, OSError, ValueError) as error:
+        print(f"text2earth-backend: {error}", file=sys.stderr)
+        return 1
+    print(tables(report))
+    write(report, given.out)
+    return 0
 
 
 def circumstances() -> dict[str, Any]:
-    """Return date, commit, system, and how busy the machine is: processes that want a CPU, per CPU."""
+    """Tell date, commit, system, and how busy the machine is: processes that want a CPU, per CPU."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
@@ -38,7 +59,7 @@ def load() -> float | None:
     return round(os.getloadavg()[0] / (os.cpu_count() or 1), 2)
 
 
-def write(report: dict[str, Any], path: Path | None) -> None:
+def write(report: Report, path: Path | None) -> None:
     """Write a report as JSON, if it is wanted; what is no number becomes null."""
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +67,7 @@ def write(report: dict[str, Any], path: Path | None) -> None:
 
 
 def table(rows: Sequence[Sequence[object]]) -> str:
-    """Return rows, the first of them the header, in aligned columns: words left, numbers right."""
+    """Set rows, the first of them the header, in aligned columns: words left, numbers right."""
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     right = [any(isinstance(row[i], int | float) for row in rows) for i in range(len(widths))]

@@ -23,9 +23,10 @@ from model_backend.arrays import RgbImage, UInt8Array
 from model_backend.engine.lattice import canvas_box
 from model_backend.engine.progress import Quiet
 from model_backend.engine.scene import Request, Scene
-from model_backend.evaluation import lattice_lines, metrics
+from model_backend.evaluation import lattice_lines
 from model_backend.evaluation.lattice_lines import STATISTICS, LatticePosition
-from model_backend.evaluation.parameter_sweep import Witness
+from model_backend.evaluation.metrics.contrast import compare_contrast, cut_windows
+from model_backend.evaluation.phase_recorder import PhaseRecorder
 from model_backend.evaluation.reports import table
 from model_backend.models.card import read_card
 from model_backend.models.loader import Model, load
@@ -60,7 +61,7 @@ def measure(model: Model, prompt: str, level: int, size: int) -> tuple[RgbImage,
     card = model.card
     whole = Box(col=0, row=0, width=size, height=size)
     canvas = canvas_box(whole, card.engine, card.vae_factor)
-    scene = Witness(model, Request.plain(card, prompt, level, _SEED, canvas))
+    scene = PhaseRecorder(model, Request.plain(card, prompt, level, _SEED, canvas))
     picture = np.zeros((3, size, size), np.uint8)
     for row in range(0, size, _BLOCK):
         for col in range(0, size, _BLOCK):
@@ -79,12 +80,12 @@ def measure(model: Model, prompt: str, level: int, size: int) -> tuple[RgbImage,
         "level": level,
         "size": size,
         "rows": [summary(looked, name) for name in ("windows", "decode", "blocks")],
-        "disagreement (noise left)": scene.disagreement(card.engine.window - card.engine.stride),
+        "disagreement (noise left)": scene.disagreement(card.engine.stride),
         "contrast of the same windows alone": _contrast(picture, alone),
         "contrast of other seeds' windows": _contrast(picture, others),
         "median std within windows (the same alone, other seeds')": [
             round(_median_std(windows), 2)
-            for windows in (metrics.cut(picture, *alone.shape[-2:]), alone, others)
+            for windows in (cut_windows(picture, *alone.shape[-2:]), alone, others)
         ],
         "std of windows' tones": round(_tones(picture, place), 2),
         "lattices": looked,
@@ -152,7 +153,7 @@ def _alone(model: Model, prompt: str, level: int, seed: int, window: Box) -> Rgb
 
 def _contrast(picture: RgbImage, alone: RgbImage) -> dict[str, float]:
     """Return a scene's contrast as multiples of that of pieces of single windows, (n, 3, rows, columns)."""
-    found = metrics.contrast(picture, alone)
+    found = compare_contrast(picture, alone)
     return {
         "within windows": round(found.local, 3),
         "of all": round(found.std, 3),
@@ -171,5 +172,5 @@ def _tones(picture: RgbImage, place: LatticePosition) -> float:
         n * place.factor for n in (place.engine.stride, place.engine.window - place.engine.stride)
     )
     first = [-start % stride for start in place.origin]
-    tiles = metrics.cut(picture[:, first[0] :, first[1] :], stride, stride)[:, :, ramp:, ramp:]
+    tiles = cut_windows(picture[:, first[0] :, first[1] :], stride, stride)[:, :, ramp:, ramp:]
     return float(np.sqrt(tiles.mean((2, 3)).var(0).mean()))

@@ -26,8 +26,8 @@ from model_backend.engine.diffusion.prompt_field import Prompt, PromptField
 from model_backend.engine.diffusion.sampler import Lengths
 from model_backend.engine.lattice import Layout
 from model_backend.engine.scene import Request, Scene
-from model_backend.evaluation import lattice_lines, metrics
-from model_backend.evaluation.metrics import Lines
+from model_backend.evaluation import lattice_lines
+from model_backend.evaluation.metrics.lines import AXES, Lines, seam_ratio
 from model_backend.models.card import EngineParameters, read_card
 from model_backend.raster.files.provenance import Provenance
 from model_backend.schemas import Box
@@ -284,10 +284,10 @@ class TestFusion:
                 for i in range(count)
             ]
         )
-        for axis in metrics.AXES:
-            assert metrics.seam(alone, axis, Lines(side), 8).z > 3
+        for axis in AXES:
+            assert seam_ratio(alone, axis, Lines(side), 8).z > 3
             for offset in (0, 8, 16):
-                assert abs(metrics.seam(scene, axis, Lines(48, offset), 8).z) < 3
+                assert abs(seam_ratio(scene, axis, Lines(48, offset), 8).z) < 3
 
 
 class TestReport:

@@ -8,8 +8,23 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model_backend.evaluation import metrics
-from model_backend.evaluation.metrics import Axis, Lines
+from model_backend.evaluation.metrics.comparison import Z_LIMIT
+from model_backend.evaluation.metrics.contrast import (
+    compare_contrast,
+    cut_windows,
+    disagreement,
+    gradient_energy,
+)
+from model_backend.evaluation.metrics.lines import (
+    Axis,
+    Lines,
+    decoy_period,
+    line_profile,
+    seam_ratio,
+    tone_step_ratio,
+)
+from model_backend.evaluation.metrics.outlines import border_ratio, colour_step
+from model_backend.evaluation.metrics.repetition import repetition_peak
 
 AXES: tuple[Axis, Axis] = ("rows", "cols")
 SCENE = Path(__file__).parents[3] / "resources" / "demo" / "scene.tif"
@@ -41,13 +56,13 @@ class TestSeam:
     @pytest.mark.parametrize("axis", AXES)
     def test_independent_tiles_are_found_where_they_meet_and_only_there(self, axis: Axis) -> None:
         image = tiles(3, 8, 48)
-        there = metrics.seam(image, axis, Lines(48), 4)
+        there = seam_ratio(image, axis, Lines(48), 4)
         assert there.ratio > 2.5
         assert there.z > 4
         assert there.ratio > there.band[1]
         assert not there.passed
-        beside = metrics.seam(image, axis, Lines(48, 20), 4)
-        assert abs(beside.z) < metrics.Z_LIMIT
+        beside = seam_ratio(image, axis, Lines(48, 20), 4)
+        assert abs(beside.z) < Z_LIMIT
 
     @pytest.mark.parametrize("axis", AXES)
     @pytest.mark.parametrize("offset", [0, 7, -5, 48])
@@ -58,16 +73,16 @@ class TestSeam:
         for i, line in enumerate(at):
             raised[line:] += 12 if i % 2 else -12
         image = whole + (raised[:, None] if axis == "rows" else raised)
-        profile = metrics.profiles(whole, axis)
-        found = metrics.seam(image, axis, lines)
+        profile = line_profile(whole, axis)
+        found = seam_ratio(image, axis, lines)
         others = np.delete(profile, [0, *at])
         assert found.ratio == pytest.approx((profile[at].mean() + 144) / others.mean(), rel=0.15)
-        assert found.z > metrics.Z_LIMIT
+        assert found.z > Z_LIMIT
         assert found.count == len(at)
 
     def test_a_whole_picture_passes_as_often_as_it_should(self) -> None:
         results = [
-            metrics.seam(field(seed, 1, 256, 256), axis, Lines(period, offset), 8)
+            seam_ratio(field(seed, 1, 256, 256), axis, Lines(period, offset), 8)
             for seed in range(6)
             for axis in AXES
             for period in (32, 48)
@@ -80,41 +95,39 @@ class TestSeam:
 
     def test_a_comb_of_the_decoder_is_no_seam(self, whole: Image) -> None:
         combed = whole + 25 * (np.arange(whole.shape[2]) // 8 % 2)
-        assert metrics.seam(combed, "cols", Lines(48), 1).z > metrics.Z_LIMIT
-        assert abs(metrics.seam(combed, "cols", Lines(48), 8).z) < metrics.Z_LIMIT
+        assert seam_ratio(combed, "cols", Lines(48), 1).z > Z_LIMIT
+        assert abs(seam_ratio(combed, "cols", Lines(48), 8).z) < Z_LIMIT
 
     def test_real_land_without_seams(self) -> None:
         from PIL import Image as Pillow
 
         image = np.asarray(Pillow.open(SCENE))[..., :3].transpose(2, 0, 1)
         results = [
-            metrics.seam(image, axis, Lines(48, offset), 4) for axis in AXES for offset in range(0, 48, 4)
+            seam_ratio(image, axis, Lines(48, offset), 4) for axis in AXES for offset in range(0, 48, 4)
         ]
-        assert np.mean([abs(one.z) < metrics.Z_LIMIT for one in results]) > 0.9
+        assert np.mean([abs(one.z) < Z_LIMIT for one in results]) > 0.9
         assert np.median([one.ratio for one in results]) == pytest.approx(1, abs=0.15)
 
     def test_the_comb_that_resampling_left_in_real_land(self) -> None:
         from PIL import Image as Pillow
 
         image = np.asarray(Pillow.open(SCENE))[..., :3].transpose(2, 0, 1)
-        found = {offset: metrics.seam(image, "rows", Lines(24, offset)) for offset in range(24)}
-        assert [offset for offset, one in found.items() if one.z > metrics.Z_LIMIT] == [18]
+        found = {offset: seam_ratio(image, "rows", Lines(24, offset)) for offset in range(24)}
+        assert [offset for offset, one in found.items() if one.z > Z_LIMIT] == [18]
         assert found[18].ratio > 1.5
 
     def test_a_single_real_edge_does_not_make_a_seam(self, whole: Image) -> None:
         road = whole.copy()
         road[:, :, 96:] += 200  # on one of nine lines
-        assert metrics.seam(road, "cols", Lines(48), 8).z < metrics.Z_LIMIT
+        assert seam_ratio(road, "cols", Lines(48), 8).z < Z_LIMIT
 
     def test_flat_pictures_and_short_ones(self) -> None:
         flat = np.full((3, 64, 64), 7, np.uint8)
-        assert (
-            metrics.seam(flat, "cols", Lines(16)).z != metrics.seam(flat, "cols", Lines(16)).z
-        )  # NaN: 0 / 0
+        assert seam_ratio(flat, "cols", Lines(16)).z != seam_ratio(flat, "cols", Lines(16)).z  # NaN: 0 / 0
         with pytest.raises(ValueError, match="too short"):
-            metrics.seam(flat, "cols", Lines(100))
+            seam_ratio(flat, "cols", Lines(100))
         with pytest.raises(ValueError, match="too short"):
-            metrics.tone(flat, "rows", Lines(16), 64)
+            tone_step_ratio(flat, "rows", Lines(16), 64)
 
 
 class TestTone:
@@ -127,15 +140,15 @@ class TestTone:
         smooth = np.apply_along_axis(lambda row: np.convolve(row, ramp, "same"), 2, steps)
         smooth[..., :4], smooth[..., -4:] = steps[..., :4], steps[..., -4:]
         for axis, planted in (("cols", image + smooth), ("rows", (image + smooth).swapaxes(1, 2))):
-            found = metrics.tone(planted, axis, Lines(128), width)  # type: ignore[arg-type]
+            found = tone_step_ratio(planted, axis, Lines(128), width)  # type: ignore[arg-type]
             assert found.ratio > 1.3
             assert found.ratio > found.band[1]
-        assert metrics.tone(image, "cols", Lines(128), width).ratio == pytest.approx(1, abs=0.35)
+        assert tone_step_ratio(image, "cols", Lines(128), width).ratio == pytest.approx(1, abs=0.35)
 
     def test_value_by_hand(self) -> None:
         image = np.zeros((1, 4, 24))
         image[..., 12:] = 10
-        profile = metrics.profiles(image, "cols", width=4)
+        profile = line_profile(image, "cols", width=4)
         assert profile[12] == 10
         assert profile[10] == 5
         assert profile[4] == 0
@@ -147,45 +160,45 @@ class TestContrast:
     def test_averaging_windows_washes_out_and_shows(self) -> None:
         singles = np.stack([field(seed, 3, 64, 64) for seed in range(16)])
         scene = np.concatenate([np.concatenate(list(singles[i : i + 4]), 2) for i in range(0, 16, 4)], 1)
-        same = metrics.contrast(scene, singles)
+        same = compare_contrast(scene, singles)
         assert same.std == pytest.approx(1)
         assert same.local == pytest.approx(1)
         assert same.gradient == pytest.approx(1)
         assert all(power == pytest.approx(1) for _, power in same.spectrum)
         averaged = 128 + (scene - 128 + scene[:, ::-1] - 128) / 2
-        washed = metrics.contrast(averaged, singles)
+        washed = compare_contrast(averaged, singles)
         assert washed.std == pytest.approx(2**-0.5, abs=0.06)
         assert washed.gradient == pytest.approx(0.5, abs=0.06)
 
     def test_a_blur_shows_in_the_high_octaves_only(self, whole: Image) -> None:
-        singles = metrics.cut(whole, 80, 80)
+        singles = cut_windows(whole, 80, 80)
         blurred = (whole + np.roll(whole, 1, 1) + np.roll(whole, 1, 2) + np.roll(whole, 1, (1, 2))) / 4
-        (top, high), *_, (_, low) = metrics.contrast(blurred, singles).spectrum
+        (top, high), *_, (_, low) = compare_contrast(blurred, singles).spectrum
         assert top == 0.5
         assert high < 0.5
         assert low == pytest.approx(1, abs=0.05)
 
     def test_windows_are_cut_from_the_corner(self) -> None:
         image = np.arange(2 * 5 * 7).reshape(2, 5, 7)
-        windows = metrics.cut(image, 2, 3)
+        windows = cut_windows(image, 2, 3)
         assert windows.shape == (4, 2, 2, 3)
         assert np.array_equal(windows[3], image[:, 2:4, 3:6])
         with pytest.raises(ValueError, match="holds no window"):
-            metrics.cut(image, 6, 3)
+            cut_windows(image, 6, 3)
 
 
 class TestDisagreement:
     def test_windows_of_one_field_agree_and_strangers_do_not(self) -> None:
         latents = np.random.default_rng(0).standard_normal((4, 56, 56))
         first, second = latents[:, :32, :32], latents[:, 24:, 24:]
-        assert metrics.disagreement(first, second, (24, 24)) == 0
-        assert metrics.disagreement(first, second, (0, 8)) == pytest.approx(2**0.5, abs=0.05)
-        assert metrics.disagreement(first, second + 0.25, (24, 24)) == pytest.approx(0.25)
+        assert disagreement(first, second, (24, 24)) == 0
+        assert disagreement(first, second, (0, 8)) == pytest.approx(2**0.5, abs=0.05)
+        assert disagreement(first, second + 0.25, (24, 24)) == pytest.approx(0.25)
 
     def test_windows_that_do_not_touch(self) -> None:
         window = np.zeros((4, 8, 8))
         with pytest.raises(ValueError, match="do not overlap"):
-            metrics.disagreement(window, window, (0, 8))
+            disagreement(window, window, (0, 8))
 
 
 class TestRepetition:
@@ -195,12 +208,12 @@ class TestRepetition:
         for row in range(10, 390, 48):
             for col in range(10, 470, 48):
                 image[:, row : row + 6, col : col + 6] += 120
-        assert metrics.repetition(image, axis, 48).z > 2 * metrics.Z_LIMIT
-        assert abs(metrics.repetition(whole, axis, 48).z) < metrics.Z_LIMIT
+        assert repetition_peak(image, axis, 48).z > 2 * Z_LIMIT
+        assert abs(repetition_peak(whole, axis, 48).z) < Z_LIMIT
 
     def test_too_short(self) -> None:
         with pytest.raises(ValueError, match="too short"):
-            metrics.repetition(np.zeros((1, 60, 60)), "cols", 48)
+            repetition_peak(np.zeros((1, 60, 60)), "cols", 48)
 
 
 class TestBorder:
@@ -212,15 +225,15 @@ class TestBorder:
 
     def test_a_patch_of_another_tone_shows_at_its_border(self, whole: Image) -> None:
         mask = self.mask()
-        nothing = metrics.border(whole, mask, seed=1)
+        nothing = border_ratio(whole, mask, seed=1)
         assert nothing.ratio == pytest.approx(1, abs=0.2)
         assert nothing.passed
         assert nothing.count == 2 * (160 + 180)
         patched = np.where(mask, whole + 15, whole)
-        found = metrics.border(patched, mask, seed=1)
-        energy = metrics.gradient_energy(whole)
+        found = border_ratio(patched, mask, seed=1)
+        energy = gradient_energy(whole)
         assert found.ratio == pytest.approx(1 + 15**2 / energy, rel=0.25)
-        assert found.z > metrics.Z_LIMIT
+        assert found.z > Z_LIMIT
 
     def test_a_smooth_membrane_does_not(self, whole: Image) -> None:
         mask = self.mask()
@@ -232,21 +245,21 @@ class TestBorder:
             weight = np.apply_along_axis(
                 lambda line: np.convolve(line, np.ones(13) / 13, "same"), axis, weight
             )
-        assert metrics.border(whole + 15 * weight, mask).ratio == pytest.approx(1, abs=0.2)
+        assert border_ratio(whole + 15 * weight, mask).ratio == pytest.approx(1, abs=0.2)
 
     def test_no_outline(self, whole: Image) -> None:
         with pytest.raises(ValueError, match="no outline"):
-            metrics.border(whole, np.ones((400, 480), np.bool_))
+            border_ratio(whole, np.ones((400, 480), np.bool_))
 
 
 def test_decoys_are_primes_beside_the_period() -> None:
-    assert [metrics.decoy_period(period) for period in (192, 211, 48, 2)] == [193, 223, 47, 3]
+    assert [decoy_period(period) for period in (192, 211, 48, 2)] == [193, 223, 47, 3]
 
 
 def test_a_step_is_told_per_band_and_with_its_sign() -> None:
     mask = np.zeros((20, 30), np.bool_)
     mask[5:12, 8:20] = True
     image = np.stack([np.where(mask, 13.0, 10.0), np.where(mask, 1.0, 5.0)])
-    assert metrics.step(image, mask).tolist() == [3.0, -4.0]
+    assert colour_step(image, mask).tolist() == [3.0, -4.0]
     with pytest.raises(ValueError, match="no outline"):
-        metrics.step(image, np.ones_like(mask))
+        colour_step(image, np.ones_like(mask))

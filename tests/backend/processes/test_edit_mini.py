@@ -9,7 +9,7 @@ import pytest
 import rasterio
 from numpy.typing import NDArray
 
-from model_backend.evaluation import metrics
+from model_backend.evaluation.metrics.outlines import border_ratio, colour_step
 from model_backend.models.card import read_card
 from model_backend.models.loader import Model, load
 from tests.support.editing import Editor, differences, polygon
@@ -72,9 +72,9 @@ def test_borders_do_not_show(model: Model, tmp_path: Path) -> None:
         out = editor.run(SCENE, mask, crs, **inputs)
         assert not differences(SCENE, out)[:, ~editor.mask].any()
         new = visible(out)
-        after.append(metrics.border(new, editor.mask).ratio)
-        before.append(metrics.border(old, editor.mask).ratio)
-        steps.append(np.abs(metrics.step(new, editor.mask)).max() / 255)
+        after.append(border_ratio(new, editor.mask).ratio)
+        before.append(border_ratio(old, editor.mask).ratio)
+        steps.append(np.abs(colour_step(new, editor.mask)).max() / 255)
     assert max(steps) <= 0.02
     assert np.mean(after) <= 1.3
     # A road along the outline has an edge there that stays. On water, a tenth of other outlines' edge and

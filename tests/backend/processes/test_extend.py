@@ -16,7 +16,7 @@ from rasterio.control import GroundControlPoint
 
 from model_backend.engine.editing.composite import continued
 from model_backend.errors import InvalidInput, TooLarge
-from model_backend.evaluation import metrics
+from model_backend.evaluation.metrics.lines import Lines, seam_ratio, tone_step_ratio
 from model_backend.models.card import read_card
 from model_backend.models.loader import load
 from tests.support.backend_process import Server, execute, finished, submit
@@ -274,8 +274,8 @@ def test_the_old_border_does_not_show(tmp_path: Path) -> None:
     with rasterio.open(SCENE) as old, rasterio.open(out) as new:
         before, after = old.read().astype(np.float64), new.read().astype(np.float64)
     assert (after[:, :, : before.shape[2]] == before).all()
-    line = metrics.Lines(2 * after.shape[2], before.shape[2])
-    for found in (metrics.seam(after[:3], "cols", line), metrics.tone(after[:3], "cols", line, 16)):
+    line = Lines(2 * after.shape[2], before.shape[2])
+    for found in (seam_ratio(after[:3], "cols", line), tone_step_ratio(after[:3], "cols", line, 16)):
         assert found.band[0] < found.ratio < min(1.6, found.band[1])
     near, beside = after[:3, :, 448:480].mean((1, 2)), after[:3, :, 416:448].mean((1, 2))
     assert np.abs(near - beside).max() < 0.06 * 255

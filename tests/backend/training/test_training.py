@@ -14,7 +14,14 @@ from diffusers import AutoencoderTiny
 from PIL import Image
 from transformers import CLIPTokenizer
 
-from model_backend.evaluation import image_sets, judge, model_quality, parameter_sweep, scene_seams
+from model_backend.evaluation import judge, model_quality, parameter_sweep, scene_seams
+from model_backend.evaluation.chip_images import central_windows
+from model_backend.evaluation.metrics.image_sets import (
+    frechet_distance,
+    nearest_distances,
+    outline_gradient,
+    shrunken_windows,
+)
 from model_backend.models.card import read_card
 from model_backend.training import export, sampling, tokenizer
 from model_backend.training.data_sets import captions, land_cover, masks
@@ -322,20 +329,20 @@ def test_export_is_a_model_folder_that_the_card_describes(chips, trained, tmp_pa
 def test_frechet_distance_of_gaussians():
     rng = torch.Generator().manual_seed(0)
     some = torch.randn(4000, 4, generator=rng)
-    assert image_sets.frechet(some, some) == pytest.approx(0, abs=1e-6)
-    assert image_sets.frechet(some, some + 2) == pytest.approx(16, rel=1e-3)
-    assert image_sets.frechet(some, 3 * some) == pytest.approx(4 * 4, rel=0.05)
+    assert frechet_distance(some, some) == pytest.approx(0, abs=1e-6)
+    assert frechet_distance(some, some + 2) == pytest.approx(16, rel=1e-3)
+    assert frechet_distance(some, 3 * some) == pytest.approx(4 * 4, rel=0.05)
 
 
 def test_a_turned_copy_of_a_training_window_is_found():
     pixels = np.random.default_rng(0).integers(0, 255, (3, 80, 80, 3), dtype=np.uint8)
-    library = image_sets.windows_of(pixels, 8)
+    library = shrunken_windows(pixels, 8)
     assert len(library) == 3 * 9
     copy = land_cover.turn(pixels[1, 8:72, 16:80], 5).transpose(2, 0, 1)[None]
-    found = image_sets.nearest(to_tensor(copy, torch.device("cpu")), library)
+    found = nearest_distances(to_tensor(copy, torch.device("cpu")), library)
     assert found[0] == pytest.approx(0, abs=0.1)
     other = torch.rand(1, 3, 64, 64) * 2 - 1
-    assert image_sets.nearest(other, library)[0] > 1
+    assert nearest_distances(other, library)[0] > 1
 
 
 def test_outline_gradient_sees_a_seam():
@@ -343,8 +350,8 @@ def test_outline_gradient_sees_a_seam():
     mask = np.zeros((64, 64), np.uint8)
     mask[16:48, 16:48] = 1
     image[mask == 1] = 40
-    assert image_sets.outline_gradient(image, mask) == 40
-    assert image_sets.outline_gradient(image, np.roll(mask, 5, 1)) < 20
+    assert outline_gradient(image, mask) == 40
+    assert outline_gradient(image, np.roll(mask, 5, 1)) < 20
 
 
 def test_an_evaluation_writes_every_figure_beside_its_ceiling(chips, trained, tmp_path):
@@ -395,7 +402,7 @@ def test_every_lattice_of_a_scene_is_looked_at(chips, trained, tmp_path, monkeyp
 
 
 def test_the_judge_learns_to_tell_colours(chips):
-    trained = judge.train(chips, judge.labels_of(chips), judge.JudgeTraining(40, batch=24))
-    held = model_quality._real(chips[14])
-    seen = trained.name_classes(trained.look(held.pixels)[1], 14)
+    trained = judge.train(chips, judge.labels_of(chips), judge.JudgeOptions(40, batch=24))
+    held = central_windows(chips[14])
+    seen = trained.classes_of(held.pixels, 14)
     assert np.mean([a == b for a, b in zip(seen, held.names, strict=True)]) > 0.6

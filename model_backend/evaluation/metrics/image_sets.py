@@ -1,7 +1,4 @@
-"""Numbers about sets of images: Fréchet distance, diversity, nearest neighbours, seams of an inpainting.
-
-Knows arrays only.
-"""
+"""Sets of images: Fréchet distance, diversity, nearest neighbours in training data, inpainted outlines."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from torch import Tensor
 from model_backend.arrays import Float64Array, UInt8Array
 
 
-def frechet(ours: Tensor, theirs: Tensor) -> float:
+def frechet_distance(ours: Tensor, theirs: Tensor) -> float:
     """Return the Fréchet distance of two sets of features (n, d), (m, d) as Gaussians (Heusel et al. 2017).
 
     The trace of the square root of the product of covariances is the sum of the roots of its eigenvalues.
@@ -25,7 +22,7 @@ def frechet(ours: Tensor, theirs: Tensor) -> float:
     return float(gap + np.trace(cov_a) + np.trace(cov_b) - 2 * roots)
 
 
-def spread(features: Tensor, names: list[str]) -> float:
+def diversity(features: Tensor, names: list[str]) -> float:
     """Return the mean distance between features (n, d) of two images of the same class."""
     distances = []
     for name in set(names):
@@ -45,7 +42,7 @@ def turned(images: Tensor) -> list[Tensor]:
     return turns + [some.flip(3) for some in turns]
 
 
-def nearest(images: Tensor, library: Tensor) -> Float64Array:
+def nearest_distances(images: Tensor, library: Tensor) -> Float64Array:
     """Return for each image (n, 3, 64, 64) the rms distance in DN to the nearest vector of ``library``.
 
     ``library`` (m, 192) holds shrunken training windows; all 8 turns of an image are tried.
@@ -58,7 +55,7 @@ def nearest(images: Tensor, library: Tensor) -> Float64Array:
     return result
 
 
-def windows_of(pixels: UInt8Array, step: int) -> Tensor:
+def shrunken_windows(pixels: UInt8Array, step: int) -> Tensor:
     """Return all windows on a grid of ``step`` pixels of chips (n, s, s, 3), shrunken: (m, 192)."""
     size = pixels.shape[1]
     offsets = range(0, size - 63, step)
