@@ -16,8 +16,10 @@ from typing import Any
 import torch
 
 from model_backend.benchmark import random_weights, stock
-from model_backend.benchmark.speed import PROMPT, Rivals, Settings, Writer, measure
-from model_backend.benchmark.stock import Ask, Stock
+from model_backend.benchmark.rounds import Settings
+from model_backend.benchmark.speed import PROMPT, Writer, measure
+from model_backend.benchmark.stock import StockPipeline, WindowRequest
+from model_backend.benchmark.stock_scenes import StockPipelines
 from model_backend.evaluation.reports import circumstances, load, table
 from model_backend.models import loader, profile
 from model_backend.models.card import ModelCard, read_card
@@ -45,8 +47,8 @@ def benchmark(given: argparse.Namespace) -> dict[str, Any]:
     opened = _open(given)
     model = opened.model
     settings = _settings(given, model.card)
-    rivals = None if given.alone else partial(_rivals, opened, settings, bool(given.random_weights))
-    figures = measure(model, settings, rivals, _writer(model.card))
+    load_stock = None if given.alone else partial(_stock, opened, settings, bool(given.random_weights))
+    figures = measure(model, settings, load_stock, _writer(model.card))
     about_model = {
         "id": model.card.id,
         "pipeline": model.card.pipeline,
@@ -175,12 +177,14 @@ def _writer(card: ModelCard) -> Writer | None:
     return partial(write, card)
 
 
-def _rivals(opened: Opened, settings: Settings, random: bool) -> Rivals:
+def _stock(opened: Opened, settings: Settings, random: bool) -> StockPipelines:
     model, pipeline = opened.model, opened.pipeline()
-    ask = Ask(PROMPT, max(model.card.levels or (0,)), settings.guidance)
-    first = Stock(pipeline, model.card, model.device, ask)
+    request = WindowRequest(PROMPT, max(model.card.levels or (0,)), settings.guidance)
+    first = StockPipeline(pipeline, model.card, model.device, request)
     if first.inpaints:
-        return Rivals(first, first)
+        return StockPipelines(first, first)
     if random:
-        return Rivals(first, Stock(stock.widened(pipeline), model.card, model.device, ask))
-    return Rivals(first, None)
+        return StockPipelines(
+            first, StockPipeline(stock.widened(pipeline), model.card, model.device, request)
+        )
+    return StockPipelines(first, None)

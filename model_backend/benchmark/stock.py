@@ -34,7 +34,7 @@ OVERLAP = 0.28  # share of a window that outpainting sees
 
 
 @dataclass(frozen=True)
-class Ask:
+class WindowRequest:
     """What a window is asked for."""
 
     prompt: str
@@ -42,15 +42,15 @@ class Ask:
     guidance: float
 
 
-class Stock:
+class StockPipeline:
     """The stock pipeline of one model, asked for windows of its native size."""
 
-    def __init__(self, pipeline: Any, card: ModelCard, device: torch.device, ask: Ask) -> None:
+    def __init__(self, pipeline: Any, card: ModelCard, device: torch.device, request: WindowRequest) -> None:
         self.pipeline = pipeline.to(device)
         self.pipeline.set_progress_bar_config(disable=True)
         self.inpaints = pipeline.unet.config.in_channels > card.latent_channels
         self.side = card.engine.window * card.vae_factor
-        self._card, self._ask = card, ask
+        self._card, self._request = card, request
         if pipeline.unet.class_embedding is not None:
             pipeline.unet.register_forward_pre_hook(self._give_level, with_kwargs=True)
 
@@ -99,11 +99,11 @@ class Stock:
             mask = Image.fromarray(unknown.astype(np.uint8) * 255)
             inputs = {"image": Image.fromarray(known), "mask_image": mask, "strength": 1.0}
         made = self.pipeline(
-            prompt=self._ask.prompt,
+            prompt=self._request.prompt,
             height=self.side,
             width=self.side,
             num_inference_steps=steps,
-            guidance_scale=self._ask.guidance,
+            guidance_scale=self._request.guidance,
             generator=torch.Generator().manual_seed(0),
             **inputs,
         ).images[0]
@@ -114,7 +114,7 @@ class Stock:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Label the unconditional half 0 and the other one with the level, as the authors' pipeline does."""
         x = arguments[0]
-        halves = [NO_LEVEL, self._ask.level] if self._ask.guidance > 1 else [self._ask.level]
+        halves = [NO_LEVEL, self._request.level] if self._request.guidance > 1 else [self._request.level]
         levels = torch.tensor(halves, dtype=torch.float32, device=x.device)
         return arguments, named | {"class_labels": levels.repeat_interleave(len(x) // len(halves))}
 

@@ -20,11 +20,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from model_backend.__main__ import main
 from model_backend.benchmark import random_weights, stock
 from model_backend.benchmark.meter import Memory, Meter, matmul_peak, timed
-from model_backend.benchmark.speed import Nobody
-from model_backend.benchmark.stock import Ask, Stock
+from model_backend.benchmark.stock import StockPipeline, WindowRequest
 from model_backend.engine.diffusion.prompt_field import Prompt, PromptField
 from model_backend.engine.diffusion.sampler import Lengths
 from model_backend.engine.lattice import Layout
+from model_backend.engine.progress import Quiet
 from model_backend.engine.scene import Request, Scene
 from model_backend.evaluation import lattice_lines
 from model_backend.evaluation.metrics.lines import AXES, Lines, seam_ratio
@@ -181,7 +181,7 @@ class TestStock:
     def test_outpainting_keeps_what_it_made_and_leaves_no_gap(self, inpainting: Path) -> None:
         card = read_card(inpainting)
         pipeline = stock.from_folder(inpainting, card, torch.float32)
-        one = Stock(pipeline, card, CPU, Ask("a lake", 17, 4.0))
+        one = StockPipeline(pipeline, card, CPU, WindowRequest("a lake", 17, 4.0))
         size = 110
         scenes = [scene.copy() for scene in one.outpaint("euler", 1, size)]
         assert len(scenes) == one.windows_needed(size, outpainting=True) == 4
@@ -196,7 +196,7 @@ class TestStock:
         card = read_card(tiny)
         pipeline = stock.from_folder(tiny, card, torch.float32)
         seen: list[Any] = []
-        one = Stock(pipeline, card, CPU, Ask("a lake", 17, 4.0))
+        one = StockPipeline(pipeline, card, CPU, WindowRequest("a lake", 17, 4.0))
         pipeline.unet.register_forward_pre_hook(
             lambda _unet, _args, named: seen.append(named["class_labels"].tolist()), with_kwargs=True
         )
@@ -272,7 +272,7 @@ class TestFusion:
 
         def pixels(box: Box, seed: int) -> NDArray[np.uint8]:
             request = Request(seed, 17, 0, "a lake", "", "dpm++2m", 8, 4.0, box)
-            return Scene(model, request).pixels(box, Nobody())
+            return Scene(model, request).pixels(box, Quiet())
 
         scene = pixels(whole, 1)
         alone = np.block(
