@@ -126,18 +126,13 @@ def dismiss(backend: Backend, owner: str, job: str) -> Job:
 def _submission(
     backend: Backend, owner: str, execution: Execution, inputs: Value, key: str | None
 ) -> Submission:
-    work = execution.process.workload(inputs, _plan_context(backend, owner))
     return Submission(
         owner=owner,
         process=execution.process.id,
         digest=execution.digest,
         inputs=inputs.model_dump(mode="json"),
         requested=execution.requested,
-        totals=work.blocks,
-        variants=work.variants,
-        layout=work.join_seconds,
-        plan=work.plan,
-        rate=work.unit_seconds,
+        work=execution.process.workload(inputs, _plan_context(backend, owner)),
         key=key,
     )
 

@@ -54,8 +54,7 @@ class Queue:
 
         Raises TooManyJobs, StorageFull (what all unfinished jobs may still write counts) or Conflict.
         """
-        now = time.time()
-        job = str(uuid.uuid4())
+        now, job, work = time.time(), str(uuid.uuid4()), s.work
         with self._database.transaction() as db:
             known = self.replay(s.owner, s.key, s.digest)
             if known is not None:  # a resend overtook us
@@ -68,30 +67,31 @@ class Queue:
             if mine >= max_jobs:
                 detail = f"You have {mine} unfinished jobs, as many as allowed; wait for one or dismiss one."
                 raise TooManyJobs(detail, retry_after=10)
-            if s.bytes and reserved + s.bytes > free:
+            if work.disk and reserved + work.disk > free:
+                left = max(0, free - reserved)
                 raise StorageFull(
-                    f"The job needs {s.bytes / 1e6:,.0f} MB of disk; {max(0, free - reserved) / 1e6:,.0f} MB"
-                    " are free and not reserved by other jobs. Ask for a smaller extent or a coarser GSD."
+                    f"The job needs {work.disk / 1e6:,.0f} MB of disk; {left / 1e6:,.0f} MB are free"
+                    " and not reserved by other jobs. Ask for a smaller extent or a coarser GSD."
                 )
             db.execute(
                 "INSERT INTO job (id, owner, process, inputs, plan, wish, bytes, digest, key, created,"
                 " updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job, s.owner, s.process, json.dumps(s.inputs),
-                    s.plan.model_dump_json() if s.plan else None, json.dumps(asdict(s.requested)),
-                    s.bytes, s.digest, s.key, now, now,
+                    work.plan.model_dump_json() if work.plan else None, json.dumps(asdict(s.requested)),
+                    work.disk, s.digest, s.key, now, now,
                 ),
             )  # fmt: skip
             steps: list[tuple[int | None, int, float | None]] = [
-                (part, max(1, total), s.rate) for part, total in enumerate(s.totals)
+                (part, max(1, units), work.unit_seconds) for part, units in enumerate(work.blocks)
             ]
-            if s.layout is not None:
-                steps.append((None, 1, s.layout))
+            if work.join_seconds is not None:
+                steps.append((None, 1, work.join_seconds))
             db.executemany(
                 "INSERT INTO block (job, number, variant, part, total, rate) VALUES (?, ?, ?, ?, ?, ?)",
                 [
                     (job, variant * len(steps) + place, variant, *step)
-                    for variant in range(s.variants)
+                    for variant in range(work.variants)
                     for place, step in enumerate(steps)
                 ],
             )

@@ -1,7 +1,7 @@
 """The values that the job store takes and gives.
 
-Knows nothing of HTTP, processes or models. Times are UNIX seconds, durations seconds; ``done`` and ``total``
-count UNet evaluations as planned, or steps of what makes no scene.
+Knows nothing of HTTP or models, and of processes the work that they ask for. Times are UNIX seconds,
+durations seconds; ``done`` and ``total`` count units of work as planned.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from model_backend.processes.base import Workload
 from model_backend.schemas import Plan
 
 Status = Literal["accepted", "running", "successful", "failed", "dismissed"]
@@ -27,27 +28,15 @@ class RequestedOutputs:
 
 @dataclass(frozen=True)
 class Submission:
-    """A checked request, ready to be queued: per variant one block per entry of ``totals``.
-
-    With ``layout``, the seconds that it takes, a step follows that joins the blocks of the variant.
-    """
+    """A checked request, ready to be queued."""
 
     owner: str
     process: str
     digest: str
     inputs: dict[str, Any]
     requested: RequestedOutputs
-    totals: tuple[int, ...]  # evaluations of each block of a variant
-    variants: int = 1
-    layout: float | None = None
-    plan: Plan | None = None
-    rate: float | None = None  # expected seconds per evaluation
+    work: Workload
     key: str | None = None
-
-    @property
-    def bytes(self) -> int:
-        """Return the disk to reserve."""
-        return self.plan.bytes if self.plan else 0
 
 
 @dataclass(frozen=True)

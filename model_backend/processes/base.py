@@ -69,6 +69,7 @@ class Workload:
     variants: int = 1
     join_seconds: float | None = None  # of the step that joins a variant's blocks; None: there is none
     unit_seconds: float | None = None  # expected; None: not measured yet
+    disk: int = 0  # bytes to reserve, of all variants
     plan: Plan | None = None
 
 

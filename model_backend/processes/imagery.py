@@ -56,6 +56,7 @@ class ImageryProcess(Process[I]):
             variants=plan.variants,
             join_seconds=self.join_seconds(plan),
             unit_seconds=context.unit_seconds(plan.recipe.model),
+            disk=plan.bytes,
             plan=plan,
         )
 

@@ -24,14 +24,4 @@ def submission(settings: Settings, process_id: str, sent: Mapping[str, Any]) -> 
         Registry(settings), settings, lambda model: None, partial(Uploads(settings).raster, OWNER)
     )
     work = process.workload(inputs, context)
-    return Submission(
-        OWNER,
-        process_id,
-        "d",
-        inputs.model_dump(mode="json"),
-        RequestedOutputs(),
-        work.blocks,
-        work.variants,
-        work.join_seconds,
-        work.plan,
-    )
+    return Submission(OWNER, process_id, "d", inputs.model_dump(mode="json"), RequestedOutputs(), work)

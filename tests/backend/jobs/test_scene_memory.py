@@ -81,7 +81,7 @@ while last := worker._store.claims.take("w", 60, 3, last):
     claims += 1
 done = worker._store.queue.job("ada", job.id)
 print(json.dumps({
-    "status": done.status, "message": done.message, "claims": claims, "reserved": queued.bytes,
+    "status": done.status, "message": done.message, "claims": claims, "reserved": queued.work.disk,
     "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
 }))
 """

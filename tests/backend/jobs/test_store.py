@@ -18,6 +18,7 @@ from model_backend.jobs.database import MIGRATIONS
 from model_backend.jobs.files import Files
 from model_backend.jobs.rows import Filter, Job, RequestedOutputs, Result, Submission
 from model_backend.jobs.store import JobStore
+from model_backend.processes.base import Workload
 
 LEASE = 30.0
 PLENTY = 10**12
@@ -30,16 +31,18 @@ def store(tmp_path: Path) -> Iterator[JobStore]:
     one.close()
 
 
-def put(store: JobStore, owner: str = "ada", blocks: tuple[int, ...] = (10,), **more: object) -> Job:
-    fields = {
-        "process": "echo",
-        "digest": "d",
-        "inputs": {},
-        "requested": RequestedOutputs(),
-        "rate": 2.0,
-        **more,
-    }
-    return store.queue.submit(Submission(owner=owner, totals=blocks, **fields), max_jobs=100, free=PLENTY)
+def put(
+    store: JobStore,
+    owner: str = "ada",
+    blocks: tuple[int, ...] = (10,),
+    unit_seconds: float | None = 2.0,
+    variants: int = 1,
+    join_seconds: float | None = None,
+    **more: object,
+) -> Job:
+    fields = {"process": "echo", "digest": "d", "inputs": {}, "requested": RequestedOutputs(), **more}
+    work = Workload(blocks, variants, join_seconds, unit_seconds)
+    return store.queue.submit(Submission(owner=owner, work=work, **fields), max_jobs=100, free=PLENTY)
 
 
 def test_a_job_goes_from_accepted_to_successful(store: JobStore) -> None:
@@ -186,7 +189,7 @@ def test_an_owner_has_so_many_unfinished_jobs(store: JobStore) -> None:
             "digest": "d",
             "inputs": {},
             "requested": RequestedOutputs(),
-            "totals": (1,),
+            "work": Workload((1,)),
         }
         return store.queue.submit(Submission(owner=owner, **fields), max_jobs=2, free=PLENTY)
 
@@ -207,13 +210,13 @@ def test_position_and_eta_count_what_is_ahead(store: JobStore) -> None:
     first = store.queue.job("ada", first.id)
     assert store.queue.position(first) == (0, 2.0)
     assert store.queue.position(second) == (1, 42.0)
-    unknown = put(store, rate=None)
+    unknown = put(store, unit_seconds=None)
     assert store.queue.position(unknown) == (3, None)
 
 
 def test_a_scene_is_joined_when_its_blocks_are_there(store: JobStore) -> None:
     """Blocks and joining steps of two variants; a block that is made again holds its joining step up."""
-    job = put(store, blocks=(4, 4), variants=2, layout=1.5)
+    job = put(store, blocks=(4, 4), variants=2, join_seconds=1.5)
     order = []
     while claim := store.claims.take("w", LEASE, 3):
         order.append((claim.variant, claim.part))
@@ -250,7 +253,7 @@ def test_which_block_a_worker_takes() -> None:
 
 
 def test_a_variant_is_made_on_one_profile(store: JobStore) -> None:
-    put(store, blocks=(1, 1, 1), layout=1.0)
+    put(store, blocks=(1, 1, 1), join_seconds=1.0)
     first = store.claims.take("one", LEASE, 3)
     assert first is not None
     store.claims.begin(first, "p")
@@ -272,7 +275,7 @@ def test_a_variant_is_made_on_one_profile(store: JobStore) -> None:
 
 def test_a_worker_that_comes_back_late_spoils_nothing(store: JobStore) -> None:
     """Its lease ran out, nobody took its block, but the scene was begun on another profile since."""
-    put(store, blocks=(1, 1), layout=1.0)
+    put(store, blocks=(1, 1), join_seconds=1.0)
     late = store.claims.take("late", -1.0, 9)
     assert late is not None
     store.claims.begin(late, "p")
@@ -288,7 +291,7 @@ def test_a_worker_that_comes_back_late_spoils_nothing(store: JobStore) -> None:
 
 
 def test_waiting_blocks_take_as_long_as_measured_ones_and_workers_share_them(store: JobStore) -> None:
-    job = put(store, blocks=(10, 10, 10), rate=None, layout=3.0)
+    job = put(store, blocks=(10, 10, 10), unit_seconds=None, join_seconds=3.0)
     assert store.queue.position(job) == (1, None)
     claim = store.claims.take("w", LEASE, 3)
     assert claim is not None

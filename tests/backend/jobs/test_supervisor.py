@@ -20,6 +20,7 @@ from model_backend.jobs.store import JobStore
 from model_backend.jobs.supervisor import Supervisor
 from model_backend.jobs.uploads import Uploads
 from model_backend.jobs.worker import POLL
+from model_backend.processes.base import Workload
 from model_backend.settings import Settings
 from tests.backend.conftest import NO_MODEL
 from tests.support.backend_process import PATIENCE, Server, finished, submit, until
@@ -78,7 +79,7 @@ def supervise(settings: Settings, store: JobStore) -> Supervisor:
 
 def put(store: JobStore, pause: int) -> str:
     requested, inputs = RequestedOutputs(), {"message": "", "pause": pause}
-    submission = Submission("ada", "echo", "d", inputs, requested, totals=(10 * pause + 1,))
+    submission = Submission("ada", "echo", "d", inputs, requested, Workload((10 * pause + 1,)))
     return store.queue.submit(submission, max_jobs=10, free=10**12).id
 
 

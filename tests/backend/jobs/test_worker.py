@@ -20,6 +20,7 @@ from model_backend.jobs.rows import RequestedOutputs, Submission
 from model_backend.jobs.store import JobStore
 from model_backend.jobs.worker import BlockReporter
 from model_backend.models.registry import Registry
+from model_backend.processes.base import Workload
 from model_backend.settings import Settings
 from tests.backend.conftest import NO_MODEL
 from tests.support.backend_process import Server, execute, finished, status_in, submit, until
@@ -149,7 +150,7 @@ def test_models_beyond_the_memory_budget_are_forgotten(tiny: Path, tmp_path: Pat
 def test_previews_are_small_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model_backend.jobs.worker.PREVIEW_SECONDS", 3600.0)
     store, files = JobStore.open(tmp_path), Files(tmp_path)
-    submission = Submission("ada", "echo", "d", {}, RequestedOutputs(), totals=(10,))
+    submission = Submission("ada", "echo", "d", {}, RequestedOutputs(), Workload((10,)))
     job = store.queue.submit(submission, max_jobs=1, free=10**12).id
     claim = store.claims.take("w", 30, 3)
     assert claim is not None
@@ -179,10 +180,8 @@ def test_the_first_moments_do_not_overrule_an_estimate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = JobStore.open(tmp_path)
-    totals = (10, 10)
-    job = store.queue.submit(
-        Submission("ada", "echo", "d", {}, RequestedOutputs(), totals, rate=6.0), max_jobs=1, free=1
-    )
+    work = Workload((10, 10), unit_seconds=6.0)
+    job = store.queue.submit(Submission("ada", "echo", "d", {}, RequestedOutputs(), work), max_jobs=1, free=1)
     claim = store.claims.take("w", 30, 3)
     assert claim is not None
     reporter = BlockReporter(store, claim, 30, tmp_path / "preview.jpg")
