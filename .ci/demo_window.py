@@ -31,7 +31,7 @@ def show() -> None:
 
     result = layers.add_result(os.environ["DEMO_RESULT"], project)
     iface.setActiveLayer(result)
-    plugins["text2earth_qgis"].show_dock()
+    plugins["text2earth_qgis"].window.show_dock()
     canvas = iface.mapCanvas()
     view = result.extent()
     view.scale(2.2)

@@ -7,49 +7,23 @@ import re
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
-from qgis.PyQt.QtCore import QElapsedTimer, QEvent, QEventLoop, QTimer
-from qgis.PyQt.QtWidgets import QApplication
+from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.utils import iface as the_iface
 from qgis.utils import plugins
 
-ROOT = Path(__file__).resolve().parents[2]
-PYTHON = ROOT / ".venv" / "backend" / "bin" / "python"
-SCENE = ROOT / "resources" / "demo" / "scene.tif"
-SCREENS = ROOT / "build" / "screens"
+from tests.support.dock import TINY_INPAINT
+from tests.support.qgis_window import PATIENCE, PYTHON, ROOT, SCENE, settle, until
+
 BUILD = """
 import sys
 from tests.support.tiny_models import build_tiny
 build_tiny(sys.argv[1]), build_tiny(sys.argv[2], "inpaint")
 """
-PATIENCE = 200.0  # seconds: so long takes only what will never happen, on any machine
-USUAL = 300_000  # numbers that are squared and added up in 10 ms
 FOREIGN = ("PYTHON", "QT_", "QGIS", "GDAL_", "PROJ_", "LD_LIBRARY", "LD_PRELOAD")
-
-
-def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
-    """Serve events until ``condition`` holds."""
-    clock = QElapsedTimer()
-    clock.start()
-    tick = QTimer()
-    tick.start(10)
-    loop = QEventLoop()
-    while not condition():
-        if clock.hasExpired(int(seconds * 1000)):
-            raise AssertionError(f"not within {seconds} s")
-        loop.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
-
-
-def settle() -> None:
-    """Serve all events that are due, deferred deletions included."""
-    for _ in range(3):
-        QApplication.processEvents()
-        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 class Backend:
@@ -111,8 +85,9 @@ def iface():
 
 
 @pytest.fixture
-def plugin(iface):
-    return plugins["text2earth_qgis"]
+def window(iface):
+    """The plugin's share of the window."""
+    return plugins["text2earth_qgis"].window
 
 
 @pytest.fixture
@@ -138,14 +113,14 @@ def scene(iface) -> Iterator[QgsRasterLayer]:
 
 
 @pytest.fixture
-def dock(plugin, scene, backend, tmp_path):
+def dock(window, scene, backend, tmp_path):
     """The dock, open, its form empty, talking to the backend; what runs at the end is cancelled."""
     from text2earth_qgis.core import settings
 
     settings.save(settings.Settings(url=backend.url, folder=str(tmp_path), poll_seconds=0.1))
-    plugin.settings_changed()
-    plugin.show_dock()
-    dock = plugin.dock
+    window.settings_changed()
+    window.show_dock()
+    dock = window.dock
     clear(dock)
     until(lambda: dock.connection.state.ready)
     yield dock
@@ -166,64 +141,12 @@ def clear(dock) -> None:
         dock.runner.forget(row.run.key)
 
 
-def box(layer: QgsRasterLayer, share: float) -> QgsRectangle:
-    """Return the middle of a layer."""
-    middle = QgsRectangle(layer.extent())
-    middle.scale(share)
-    return middle
-
-
-def grab(name: str, widget=None) -> Path:
-    """Write what a widget (the whole window) looks like to build/screens."""
-    settle()
-    SCREENS.mkdir(parents=True, exist_ok=True)
-    path = SCREENS / f"{name}.png"
-    assert (widget or the_iface.mainWindow()).grab().save(str(path))
-    return path
-
-
-class Slots:
-    """Measures every stay in the plugin's code: from where Qt or a test enters it until it is left again.
-
-    ``longest`` is in seconds of processor time of the main thread: on a busy machine the clock on the wall
-    measures the other processes. ``allowed`` is 50 ms, and more on a processor that is slower than usual.
-    """
-
-    def __init__(self) -> None:
-        self.longest, self.where, self.count = 0.0, "", 0
-        self._frame: object = None
-        self._began = 0.0
-
-    @property
-    def allowed(self) -> float:
-        """Return how long a stay may be, by how long this processor takes for what usually takes 10 ms."""
-        took = []
-        for _ in range(5):
-            began = time.thread_time()
-            sum(number * number for number in range(USUAL))
-            took.append(time.thread_time() - began)
-        return 0.050 * max(1.0, min(took) / 0.010)
-
-    def __enter__(self) -> Slots:
-        sys.setprofile(self._watch)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.setprofile(None)
-
-    def _watch(self, frame, event: str, _argument: object) -> None:
-        if (
-            event == "call"
-            and self._frame is None
-            and f"{os.sep}text2earth_qgis{os.sep}" in frame.f_code.co_filename
-        ):
-            self._frame, self._began = frame, time.thread_time()
-        elif event == "return" and frame is self._frame:
-            self._frame = None
-            self.count += 1
-            spent = time.thread_time() - self._began
-            if spent > self.longest:
-                self.longest, self.where = (
-                    spent,
-                    f"{Path(frame.f_code.co_filename).name}:{frame.f_code.co_name}",
-                )
+@pytest.fixture
+def form(dock, scene):
+    """The form of the edit mode, open, its raster chosen, with a model that is quick."""
+    dock.turn_to(dock.edit)
+    form = dock.edit.form
+    form.source.setLayer(scene)
+    form.model.model.setCurrentIndex(form.model.model.findData(TINY_INPAINT))
+    form.model.steps.setValue(2)
+    return form

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Slots, grab, settle, until
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
@@ -16,7 +15,9 @@ from qgis.PyQt.QtCore import QEvent, QPoint, QPointF, Qt
 from qgis.PyQt.QtGui import QMouseEvent, QWheelEvent
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication
-from test_edit_mode import polygons, square
+
+from tests.support.dock import polygons, square
+from tests.support.qgis_window import MainThreadMeter, grab, settle, until
 
 LEFT, RIGHT, NONE = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.MouseButton.NoButton
 PLAIN, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
@@ -217,16 +218,16 @@ def test_rotated_and_reprojected(form, canvas, crs, rotation):
 def test_long_strokes_stay_light(form, canvas):
     """A scribble of 4,000 moves: few corners, and no stay in our code that is felt."""
     places = [QPoint(150 + 40 * (n % 10), 200 + 22 * (n // 10) + 8 * (n % 2)) for n in range(100)]
-    with Slots() as slots:
+    with MainThreadMeter() as meter:
         drag(canvas, *places, steps=40)
         drag(canvas, *[place + QPoint(11, 7) for place in places], steps=40)
         drag(canvas, *places[::-1], keys=SHIFT, steps=40)
     corners = sum(
         sum(1 for _ in feature.geometry().vertices()) for feature in form.mask.layer().getFeatures()
     )
-    print(f"{corners} corners; longest of {slots.count:,} stays {slots.longest * 1000:.1f} ms, {slots.where}")
+    print(f"{corners} corners; longest of {meter.count:,} stays {meter.longest * 1000:.1f} ms, {meter.where}")
     assert corners < 3000
-    assert slots.longest < slots.allowed
+    assert meter.longest < meter.allowed
 
 
 def test_a_layer_of_the_user_is_not_painted_on(dock, form, scene, canvas):

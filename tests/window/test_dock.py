@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from conftest import box, grab, settle, until
 from qgis.core import QgsCoordinateReferenceSystem, QgsPointXY, QgsProject, QgsRasterLayer, QgsRectangle
 from qgis.gui import QgsMapToolPan
-from qgis.PyQt.QtCore import QEvent, QPoint, QPointF, Qt
-from qgis.PyQt.QtGui import QFontMetrics, QMouseEvent
+from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QAbstractButton, QApplication, QLabel
 
-PROMPT = "a lake with reed beds, surrounded by meadows and birches, a road from north to south"
+from tests.support.dock import PROMPT, ask, drag, texts_fit
+from tests.support.qgis_window import box, grab, settle, until
+
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 PLAIN = Qt.KeyboardModifier.NoModifier
 
@@ -19,27 +18,6 @@ PLAIN = Qt.KeyboardModifier.NoModifier
 @pytest.fixture
 def canvas(iface):
     return iface.mapCanvas()
-
-
-def ask(dock, scene, gsd=4.0, share=0.5):
-    """Fill in the form and wait for the plan."""
-    dock.request.prompt.setPlainText(PROMPT)
-    dock.request.gsd.set_value(gsd)
-    dock.request.extent.take(box(scene, share))
-    until(lambda: dock.planned is not None)
-
-
-def drag(viewport, a, b):
-    """Press, move and release as a user would; QTest's moves carry no position offscreen."""
-    QTest.mousePress(viewport, LEFT, PLAIN, a)
-    for part in range(1, 5):
-        at = a + (b - a) * part / 4
-        spot = QPointF(at), QPointF(viewport.mapToGlobal(at))
-        QApplication.sendEvent(
-            viewport, QMouseEvent(QEvent.Type.MouseMove, *spot, Qt.MouseButton.NoButton, LEFT, PLAIN)
-        )
-    label = next(w for w in viewport.parent().findChildren(QLabel) if w.isVisible()).text()
-    return label
 
 
 def test_an_empty_form_says_what_to_do(dock):
@@ -112,13 +90,13 @@ def test_warnings_are_shown(dock, scene):
     grab("warning")
 
 
-def test_no_backend(dock, plugin, scene):
+def test_no_backend(dock, window, scene):
     from text2earth_qgis.core import settings
 
     before = settings.load()
     ask(dock, scene)
     settings.save(settings.Settings(url="http://127.0.0.1:9"))
-    plugin.settings_changed()
+    window.settings_changed()
     until(lambda: dock.connection.state.trouble)
     assert "No backend answers at http://127.0.0.1:9" in dock.notice.text()
     assert "text2earth-backend serve" in dock.notice.text()
@@ -126,7 +104,7 @@ def test_no_backend(dock, plugin, scene):
     assert not dock.run_button.isEnabled()
     grab("no-backend")
     settings.save(before)
-    plugin.settings_changed()
+    window.settings_changed()
     until(lambda: dock.planned is not None)
     assert dock.notice.isHidden()
     assert dock.run_button.isEnabled()
@@ -264,17 +242,3 @@ def test_nothing_is_cut_off(dock, scene, iface, width):
     grab(f"width-{width}")
     texts_fit(dock)
     dock.request.unfold(False)
-
-
-def texts_fit(dock):
-    """Check that no text that is seen in the dock is cut off."""
-    inside = dock.widget().rect()
-    for widget in dock.findChildren((QLabel, QAbstractButton)):
-        if not widget.isVisible() or not widget.text() or "…" in widget.text():
-            continue
-        corner = widget.mapTo(dock.widget(), QPoint(0, 0))
-        assert corner.x() >= 0
-        assert corner.x() + widget.width() <= inside.width(), widget.text()
-        wraps = isinstance(widget, QLabel) and widget.wordWrap()
-        longest = max(widget.text().split(), key=len) if wraps else widget.text()
-        assert QFontMetrics(widget.font()).horizontalAdvance(longest) <= widget.width() + 1, widget.text()

@@ -6,68 +6,30 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Slots, grab, settle, until
 from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsFeature,
-    QgsGeometry,
     QgsProject,
     QgsRasterLayer,
-    QgsRectangle,
-    QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import Qt
-from test_dock import texts_fit
-from test_run import bar, state, status
 
-LAKE = "a lake"
+from tests.support.dock import (
+    LAKE,
+    TINY_INPAINT,
+    bar,
+    fill_edit,
+    polygons,
+    press_run,
+    square,
+    state,
+    status,
+    texts_fit,
+)
+from tests.support.qgis_window import MainThreadMeter, grab, settle, until
+
 TIP = Qt.ItemDataRole.ToolTipRole
-TINY = "tiny-inpaint"
-
-
-@pytest.fixture
-def form(dock, scene):
-    """The form of the edit mode, open, its raster chosen, with a model that is quick."""
-    dock.turn_to(dock.edit)
-    form = dock.edit.form
-    form.source.setLayer(scene)
-    form.model.model.setCurrentIndex(form.model.model.findData(TINY))
-    form.model.steps.setValue(2)
-    return form
-
-
-def square(layer, col, row, side):
-    """Return a square of pixels of a raster."""
-    pixel, extent = layer.rasterUnitsPerPixelX(), layer.extent()
-    x, y = extent.xMinimum() + col * pixel, extent.yMaximum() - row * pixel
-    return QgsGeometry.fromRect(QgsRectangle(x, y - side * pixel, x + side * pixel, y))
-
-
-def polygons(shapes, crs, name="lots"):
-    """Add a polygon layer of the user's own."""
-    layer = QgsVectorLayer(f"Polygon?crs={crs.authid()}", name, "memory")
-    for shape in shapes:
-        feature = QgsFeature()
-        feature.setGeometry(shape)
-        layer.dataProvider().addFeatures([feature])
-    layer.updateExtents()
-    QgsProject.instance().addMapLayer(layer)
-    return layer
-
-
-def fill(dock, form, scene, side=64, corner=(200, 150)):
-    """Fill in all that is needed, and wait for the look at it."""
-    mask = polygons([square(scene, *corner, side)], scene.crs())
-    form.mask.choose(mask)
-    form.prompt.setPlainText(LAKE)
-    until(lambda: dock.edit.sight is not None)
-    return mask
-
-
-def run(dock):
-    dock.run_button.click()
-    return dock.runs.model.rows[0].run.key
 
 
 def pixels(path):
@@ -104,7 +66,7 @@ def test_the_modes_show_their_own_fields(dock, scene):
     assert dock.request.prompt.text() == "houses"
 
 
-def test_the_mode_and_its_fields_are_remembered(dock, form, iface, plugin):
+def test_the_mode_and_its_fields_are_remembered(dock, form):
     from qgis import utils
 
     form.prompt.setPlainText(LAKE)
@@ -114,7 +76,7 @@ def test_the_mode_and_its_fields_are_remembered(dock, form, iface, plugin):
     utils.unloadPlugin("text2earth_qgis")
     assert utils.loadPlugin("text2earth_qgis")
     assert utils.startPlugin("text2earth_qgis")
-    again = utils.plugins["text2earth_qgis"].dock
+    again = utils.plugins["text2earth_qgis"].window.dock
     again.setUserVisible(True)
     found = again.edit.form
     assert again.mode is again.edit
@@ -168,7 +130,7 @@ def test_each_missing_thing_is_a_sentence(dock, form, scene):
 
 @pytest.mark.parametrize("width", [300, 420])
 def test_nothing_is_cut_off(dock, form, scene, iface, width):
-    fill(dock, form, scene)
+    fill_edit(dock, form, scene)
     form.unfold(True)
     form.bands.which.setCurrentIndex(1)
     iface.mainWindow().resizeDocks([dock], [width], Qt.Orientation.Horizontal)
@@ -182,7 +144,7 @@ def test_nothing_is_cut_off(dock, form, scene, iface, width):
 
 def test_models_that_cannot_edit_are_not_offered(dock, form):
     ids = [form.model.model.itemData(n) for n in range(form.model.model.count())]
-    assert TINY in ids
+    assert TINY_INPAINT in ids
     assert "tiny" not in ids
     models = list(dock.connection.state.models)
     form.model.set_models([card for card in models if card["pipeline"] != "inpaint"])
@@ -191,7 +153,7 @@ def test_models_that_cannot_edit_are_not_offered(dock, form):
 
 
 def test_what_would_be_used_is_said_before(dock, form, scene):
-    fill(dock, form, scene)
+    fill_edit(dock, form, scene)
     text = dock.plan.text()
     assert f"{scene.width():,} × {scene.height():,} px" in text
     assert "192 × 192 px around the mask are used" in text
@@ -209,13 +171,13 @@ def test_from_run_to_the_whole_result(dock, form, scene, iface, tmp_path, backen
     renderer.setRedBand(4)
     scene.setRenderer(renderer)
     before = Path(scene.source()).read_bytes()
-    mask = fill(dock, form, scene)
-    with Slots() as slots:
-        key = run(dock)
+    mask = fill_edit(dock, form, scene)
+    with MainThreadMeter() as meter:
+        key = press_run(dock)
         until(lambda: state(dock, key) == "fetched")
         until(lambda: len(QgsProject.instance().mapLayers()) == 3)
-    print(f"longest of {slots.count:,} stays {slots.longest * 1000:.1f} ms of CPU, in {slots.where}")
-    assert slots.longest < slots.allowed
+    print(f"longest of {meter.count:,} stays {meter.longest * 1000:.1f} ms of CPU, in {meter.where}")
+    assert meter.longest < meter.allowed
     done = dock.runs.row(key).run
     assert Path(done.target).parent == tmp_path
     assert Path(scene.source()).read_bytes() == before
@@ -235,8 +197,8 @@ def test_from_run_to_the_whole_result(dock, form, scene, iface, tmp_path, backen
 
 def test_progress_preview_and_cancel(dock, form, scene, backend, iface):
     form.model.steps.setValue(200)
-    fill(dock, form, scene, side=370, corner=(10, 5))
-    key = run(dock)
+    fill_edit(dock, form, scene, side=370, corner=(10, 5))
+    key = press_run(dock)
     assert dock.runs.card(key).phase() == "Sending"
     until(lambda: state(dock, key) == "running")
     until(lambda: dock.previews.items())
@@ -255,21 +217,21 @@ def test_progress_preview_and_cancel(dock, form, scene, backend, iface):
 
 def test_a_refusal_of_the_backend_is_told_and_listed(dock, form, scene, iface):
     form.feather.setValue(100_000.0)
-    fill(dock, form, scene)
-    key = run(dock)
+    fill_edit(dock, form, scene)
+    key = press_run(dock)
     until(lambda: state(dock, key) == "failed")
     assert "feather" in dock.runs.row(key).run.message
     assert "feather" in bar(iface)[0]
 
 
 def test_an_edit_again_has_the_same_mask_and_settings(dock, form, scene):
-    mask = fill(dock, form, scene, side=40)
+    mask = fill_edit(dock, form, scene, side=40)
     form.grow.setValue(5.0)
     form.strength.setValue(0.8)
     form.negative.setPlainText("boats")
     form.seed.set_value(5)
-    until(lambda: dock.edit.sight is not None)
-    key = run(dock)
+    until(lambda: dock.edit.found is not None)
+    key = press_run(dock)
     until(lambda: state(dock, key) == "fetched")
     dock.turn_to(dock.generate)
     form.recall({})
@@ -280,14 +242,14 @@ def test_an_edit_again_has_the_same_mask_and_settings(dock, form, scene):
     assert (form.layer(), form.mask.layer()) == (scene, mask)
     assert (form.prompt.text(), form.negative.text()) == (LAKE, "boats")
     assert (form.grow.value(), form.strength.value(), form.seed.value()) == (5.0, 0.8, None)
-    assert (form.model.model.currentData(), form.model.steps.value()) == (TINY, 2)
+    assert (form.model.model.currentData(), form.model.steps.value()) == (TINY_INPAINT, 2)
     QgsProject.instance().removeMapLayer(mask.id())
     dock.runs.buttons["use_again"].click()
     again = form.mask.layer()
     assert is_scratch(again)
     shape = next(again.getFeatures()).geometry()
     assert shape.symDifference(square(scene, 200, 150, 40)).area() < 1e-3
-    until(lambda: dock.edit.sight is not None)
+    until(lambda: dock.edit.found is not None)
 
 
 def is_scratch(layer):
@@ -298,7 +260,7 @@ def is_scratch(layer):
 
 @pytest.mark.parametrize("spoilt", [False, True], ids=["as it was", "changed"])
 def test_an_edit_that_outlived_qgis_is_put_together(
-    dock, form, scene, plugin, backend, iface, tmp_path, spoilt
+    dock, form, scene, window, backend, iface, tmp_path, spoilt
 ):
     """What a start of QGIS finds: a job that went on, sent from this project by a QGIS that is gone."""
     from text2earth_qgis.core import settings
@@ -312,10 +274,10 @@ def test_an_edit_that_outlived_qgis_is_put_together(
     source = QgsRasterLayer(str(path), "aerial")
     QgsProject.instance().addMapLayer(source)
     assert QgsProject.instance().write(str(tmp_path / "p.qgz"))
-    fill(dock, form, scene)
+    fill_edit(dock, form, scene)
     form.source.setLayer(source)
     access = settings.access(settings.load())
-    order = replace(form.order(), target=tmp_path / "out.tif")
+    order = replace(form.request(), target=tmp_path / "out.tif")
     ready = edit_preparation.prepare(access, order, Listener(lambda _s: None, lambda _t: None, lambda: False))
     left = Run(
         access.url, ready.inputs.to_json(), str(order.target), project=order.project,
@@ -327,7 +289,7 @@ def test_an_edit_that_outlived_qgis_is_put_together(
     if spoilt:
         with path.open("ab") as file:
             file.write(b"0")
-    plugin._runner.take_up()
+    window.runner.take_up()
     until(lambda: dock.runs.row(left.key) and state(dock, left.key) == "fetched")
     until(lambda: len(QgsProject.instance().mapLayers()) == 4)
     done = dock.runs.row(left.key).run
@@ -341,7 +303,7 @@ def test_an_edit_that_outlived_qgis_is_put_together(
     until(lambda: not list((backend.folder / "data" / "uploads").glob("*/*")))
 
 
-def test_what_the_toolbox_waits_for_is_left_to_it(dock, scene, plugin, tmp_path):
+def test_what_the_toolbox_waits_for_is_left_to_it(dock, scene, window, tmp_path):
     from qgis.core import (
         QgsApplication,
         QgsProcessingAlgRunnerTask,
@@ -351,7 +313,7 @@ def test_what_the_toolbox_waits_for_is_left_to_it(dock, scene, plugin, tmp_path)
 
     mask = polygons([square(scene, 200, 150, 150)], scene.crs())
     algorithm = QgsApplication.processingRegistry().createAlgorithmById("text2earth:edit")
-    asked = {"INPUT": scene.id(), "MASK": mask.id(), "PROMPT": LAKE, "MODEL": TINY, "STEPS": 200}
+    asked = {"INPUT": scene.id(), "MASK": mask.id(), "PROMPT": LAKE, "MODEL": TINY_INPAINT, "STEPS": 200}
     context, feedback, ends = QgsProcessingContext(), QgsProcessingFeedback(), []
     context.setProject(QgsProject.instance())
     task = QgsProcessingAlgRunnerTask(
@@ -360,7 +322,7 @@ def test_what_the_toolbox_waits_for_is_left_to_it(dock, scene, plugin, tmp_path)
     task.executed.connect(lambda good, results: ends.append(good))
     QgsApplication.taskManager().addTask(task)
     until(lambda: [run for run in dock.runner.runs() if run.job])
-    plugin.settings_changed()
+    window.settings_changed()
     assert dock.runner.under_way() == []
     task.cancel()
     until(lambda: ends)

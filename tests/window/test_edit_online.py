@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import SCENE, Slots, grab, settle, until
 from osgeo import gdal
 from qgis.core import (
     QgsLayerMetadata,
@@ -21,10 +20,9 @@ from qgis.core import (
     QgsSettings,
 )
 from qgis.PyQt.QtWidgets import QMessageBox
-from test_dock import texts_fit
-from test_edit_mode import LAKE, form, polygons, run, square  # noqa: F401 (form is a fixture)
-from test_run import bar, state
 
+from tests.support.dock import LAKE, bar, polygons, press_run, square, state, texts_fit
+from tests.support.qgis_window import SCENE, MainThreadMeter, grab, settle, until
 from tests.support.web_server import Reply, Web
 
 WORLD = 20037508.342789244
@@ -65,7 +63,7 @@ def web(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def tiles(web, form):  # noqa: F811
+def tiles(web, form):
     """The online layer, chosen in the form; the map does not draw it."""
     layer = QgsRasterLayer(f"type=xyz&url={web.url}/{{z}}/{{x}}/{{y}}.png&zmax=18&zmin=0", "tiles", "wms")
     metadata = QgsLayerMetadata()
@@ -76,7 +74,7 @@ def tiles(web, form):  # noqa: F811
     return layer
 
 
-def fill(dock, form, scene, side=40, at=(300, 300)):  # noqa: F811
+def fill(dock, form, scene, side=40, at=(300, 300)):
     """Fill in all that is needed."""
     mask = polygons([square(scene, *at, side)], scene.crs())
     form.mask.choose(mask)
@@ -99,14 +97,14 @@ def folders():
     return list(Path(tempfile.gettempdir()).iterdir())
 
 
-def test_from_the_question_to_the_layer_above(dock, form, tiles, scene, web, iface, tmp_path):  # noqa: F811
+def test_from_the_question_to_the_layer_above(dock, form, tiles, scene, web, iface, tmp_path):
     from text2earth_qgis.core import settings
 
     group = QgsProject.instance().layerTreeRoot().insertGroup(0, "web maps")
     group.addLayer(tiles).setItemVisibilityChecked(False)
     host = urlsplit(web.url).netloc
     mask = fill(dock, form, scene)
-    until(lambda: dock.edit.sight is not None)
+    until(lambda: dock.edit.found is not None)
     text = dock.plan.text()
     assert re.search(
         rf"\d+ tiles of 'tiles' from {host} are fetched. Attribution: \(c\) the tile makers", text
@@ -128,13 +126,13 @@ def test_from_the_question_to_the_layer_above(dock, form, tiles, scene, web, ifa
     assert not settings.sends_imagery_of(host)
 
     dock.run_button.click()
-    with Slots() as slots:
+    with MainThreadMeter() as meter:
         answer(question(dock), "Send it")
         key = dock.runs.model.rows[0].run.key
         until(lambda: state(dock, key) == "fetched")
         until(lambda: len(group.children()) == 2)
-    print(f"longest of {slots.count:,} stays {slots.longest * 1000:.1f} ms of CPU, in {slots.where}")
-    assert slots.longest < slots.allowed
+    print(f"longest of {meter.count:,} stays {meter.longest * 1000:.1f} ms of CPU, in {meter.where}")
+    assert meter.longest < meter.allowed
     assert settings.sends_imagery_of(host)
     assert folders() == []
     done = dock.runs.row(key).run
@@ -159,15 +157,15 @@ def test_from_the_question_to_the_layer_above(dock, form, tiles, scene, web, ifa
     dock.runs.buttons["use_again"].click()
     assert (form.layer(), form.mask.layer(), form.prompt.text()) == (tiles, mask, LAKE)
     assert form.result.currentData() == "whole"  # what suits other rasters
-    until(lambda: dock.edit.sight is not None)
-    again = run(dock)
+    until(lambda: dock.edit.found is not None)
+    again = press_run(dock)
     assert question(dock) is None
     until(lambda: state(dock, again) == "fetched")
     size = gdal.Open(dock.runs.row(again).run.target).GetGeoTransform()[1]
     assert size == pytest.approx(2 * ZOOM)
 
 
-def test_too_many_and_missing_tiles_stop_it(dock, form, tiles, scene, web, iface, backend):  # noqa: F811
+def test_too_many_and_missing_tiles_stop_it(dock, form, tiles, scene, web, iface, backend):
     from text2earth_qgis.core import settings
 
     settings.send_imagery_of(urlsplit(web.url).netloc)
@@ -177,8 +175,8 @@ def test_too_many_and_missing_tiles_stop_it(dock, form, tiles, scene, web, iface
     assert not dock.run_button.isEnabled()
     assert web.requests == []
     fill(dock, form, scene, 40, (0, 0))
-    until(lambda: dock.edit.sight is not None)
-    key = run(dock)
+    until(lambda: dock.edit.found is not None)
+    key = press_run(dock)
     until(lambda: state(dock, key) == "failed")
     assert re.search(r"\d of \d+ tiles of 'tiles' at 0.\d+ m are missing", dock.runs.row(key).run.message)
     assert "are missing" in bar(iface)[0]
@@ -186,14 +184,14 @@ def test_too_many_and_missing_tiles_stop_it(dock, form, tiles, scene, web, iface
     assert not list((backend.folder / "data" / "uploads").glob("*/*"))
 
 
-def test_a_slow_server_can_be_left(dock, form, tiles, scene, web):  # noqa: F811
+def test_a_slow_server_can_be_left(dock, form, tiles, scene, web):
     from text2earth_qgis.core import settings
 
     settings.send_imagery_of(urlsplit(web.url).netloc)
     web.answer = lambda _request: Reply(hold=True)
     fill(dock, form, scene)
-    until(lambda: dock.edit.sight is not None)
-    key = run(dock)
+    until(lambda: dock.edit.found is not None)
+    key = press_run(dock)
     until(lambda: web.requests)
     until(lambda: "tiles of 'tiles'" in dock.runs.card(key).phase())
     grab("edit-online-fetching")
@@ -203,7 +201,7 @@ def test_a_slow_server_can_be_left(dock, form, tiles, scene, web):  # noqa: F811
 
 
 def test_an_edit_that_outlived_qgis_is_fetched(
-    dock, form, tiles, scene, web, plugin, tmp_path  # noqa: F811
+    dock, form, tiles, scene, web, window, tmp_path
 ):  # fmt: skip
     """What a start of QGIS finds: what was fetched of the layer is gone, the part that was edited is not."""
     from text2earth_qgis.core import settings
@@ -215,7 +213,7 @@ def test_an_edit_that_outlived_qgis_is_fetched(
     assert QgsProject.instance().write(str(tmp_path / "p.qgz"))
     fill(dock, form, scene)
     access = settings.access(settings.load())
-    order = replace(form.order(), target=tmp_path / "out.tif")
+    order = replace(form.request(), target=tmp_path / "out.tif")
     sent = []
     send = partial(online_fetch.prepare, form.imagery(), None, access, order)
     BackgroundTask("sending", send, lambda *made: sent.append(made)).start()
@@ -231,7 +229,7 @@ def test_an_edit_that_outlived_qgis_is_fetched(
     history.put(replace(left, job=job.job, state=job.status))
     QgsProject.instance().layerTreeRoot().addLayer(tiles).setItemVisibilityChecked(False)
     web.answer = lambda _request: Reply(503)
-    plugin._runner.take_up()
+    window.runner.take_up()
     until(lambda: dock.runs.row(left.key) and state(dock, left.key) == "fetched")
     done = dock.runs.row(left.key).run
     assert (done.target, done.message) == (str(order.target), "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import Slots, grab, settle, until
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsFeature,
@@ -13,7 +12,9 @@ from qgis.core import (
     QgsProject,
     QgsRectangle,
 )
-from test_edit_mode import form, polygons, square  # noqa: F401 (a fixture)
+
+from tests.support.dock import polygons, square
+from tests.support.qgis_window import MainThreadMeter, grab, settle, until
 
 WHOLE = 130  # alpha
 
@@ -30,7 +31,7 @@ def drawn(preview, condition=lambda: True):
     until(lambda: not preview.picture().isNull() and preview._work is None and condition())
 
 
-def test_it_grows_and_fades_in(dock, form, scene, iface):  # noqa: F811
+def test_it_grows_and_fades_in(dock, form, scene, iface):
     preview = dock.edit.preview
     form.mask.choose(polygons([square(scene, 200, 150, 60)], scene.crs()))
     form.feather.setValue(0.0)
@@ -52,7 +53,7 @@ def test_it_grows_and_fades_in(dock, form, scene, iface):  # noqa: F811
     grab("edit-tint")
 
 
-def test_it_ends_with_the_raster_and_with_the_mode(dock, form, scene):  # noqa: F811
+def test_it_ends_with_the_raster_and_with_the_mode(dock, form, scene):
     preview = dock.edit.preview
     form.mask.choose(polygons([square(scene, -40, 100, 80)], scene.crs()))
     drawn(preview, lambda: alpha(preview, scene, 2, 140) > 0)
@@ -71,7 +72,7 @@ def test_it_ends_with_the_raster_and_with_the_mode(dock, form, scene):  # noqa: 
 
 
 @pytest.mark.parametrize(("crs", "rotation"), [("EPSG:26914", 30), ("EPSG:4269", 0), ("EPSG:4269", 30)])
-def test_it_lies_on_the_mask(dock, form, scene, iface, crs, rotation):  # noqa: F811
+def test_it_lies_on_the_mask(dock, form, scene, iface, crs, rotation):
     """Compared on the screen with the layer's own picture of itself."""
     canvas, preview = iface.mapCanvas(), dock.edit.preview
     layer = polygons([square(scene, 150, 120, 120)], scene.crs())
@@ -103,7 +104,7 @@ def test_it_lies_on_the_mask(dock, form, scene, iface, crs, rotation):  # noqa: 
     assert good > 0.997 * len(spots)
 
 
-def test_many_polygons_never_stop_the_window(dock, form, scene, iface):  # noqa: F811
+def test_many_polygons_never_stop_the_window(dock, form, scene, iface):
     random = np.random.default_rng(3)
     shapes = [square(scene, *random.uniform(0, 350, 2), 8).buffer(20, 30) for _ in range(3000)]
     layer = polygons(shapes[:1], scene.crs())
@@ -114,7 +115,7 @@ def test_many_polygons_never_stop_the_window(dock, form, scene, iface):  # noqa:
         features.append(feature)
     layer.dataProvider().addFeatures(features)
     preview = dock.edit.preview
-    with Slots() as slots:
+    with MainThreadMeter() as meter:
         form.mask.choose(layer)
         drawn(preview)
         for share in (0.8, 0.5, 0.3):
@@ -123,12 +124,12 @@ def test_many_polygons_never_stop_the_window(dock, form, scene, iface):  # noqa:
             iface.mapCanvas().setExtent(box)
             settle()
         until(lambda: not preview._pause.isActive() and preview._work is None)
-    print(f"longest of {slots.count:,} stays {slots.longest * 1000:.1f} ms of CPU, in {slots.where}")
-    assert slots.longest < slots.allowed
+    print(f"longest of {meter.count:,} stays {meter.longest * 1000:.1f} ms of CPU, in {meter.where}")
+    assert meter.longest < meter.allowed
 
 
 def test_a_thin_mask_is_whole_along_its_middle():
-    from text2earth_qgis.gui.canvas.mask_preview import weight
+    from text2earth_qgis.gui.canvas.edit_picture import weight
 
     inside = np.zeros((60, 80), bool)
     inside[20:29, 10:70] = True

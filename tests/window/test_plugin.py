@@ -6,13 +6,14 @@ import gc
 import importlib
 import subprocess
 
-from conftest import PATIENCE, PYTHON, ROOT, grab, settle, until
 from qgis import utils
 from qgis.core import QgsApplication, QgsMapLayer, QgsProject, QgsSettings
 from qgis.gui import QgsMapCanvasItem, QgsMapTool, QgsOptionsWidgetFactory
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, QSortFilterProxyModel, Qt, QTimer
 from qgis.PyQt.QtWidgets import QApplication, QDialog, QDockWidget, QToolBar, QTreeView, QWidget
+
+from tests.support.qgis_window import PATIENCE, PYTHON, ROOT, grab, settle, until
 
 NAME = "text2earth_qgis"
 
@@ -45,13 +46,13 @@ def census(iface) -> dict[str, int]:
     for _ in range(3):
         settle()
         gc.collect()
-    window = iface.mainWindow()
+    main = iface.mainWindow()
     return {
         "providers": len(QgsApplication.processingRegistry().providers()),
-        "docks": len(window.findChildren(QDockWidget)),
-        "toolbars": len(window.findChildren(QToolBar)),
+        "docks": len(main.findChildren(QDockWidget)),
+        "toolbars": len(main.findChildren(QToolBar)),
         "raster menu": len(iface.rasterMenu().actions()),
-        "window actions": len(window.findChildren(QObject)) - len(window.findChildren(QWidget)),
+        "window actions": len(main.findChildren(QObject)) - len(main.findChildren(QWidget)),
         "canvas items": len(iface.mapCanvas().scene().items()),
         "widgets": len(QApplication.allWidgets()),
         "receivers of the canvas": iface.mapCanvas().receivers(iface.mapCanvas().mapToolSet),
@@ -71,7 +72,7 @@ def test_three_times_loaded_and_unloaded_leaves_nothing(iface, scene):
     def on() -> dict[str, int]:
         assert utils.loadPlugin(NAME)
         assert utils.startPlugin(NAME)
-        utils.plugins[NAME].show_dock()
+        utils.plugins[NAME].window.show_dock()
         settle()
         return census(iface)
 
@@ -88,24 +89,24 @@ def test_three_times_loaded_and_unloaded_leaves_nothing(iface, scene):
     assert pages(iface) == 1
 
 
-def test_the_menu_and_the_toolbar_open_the_dock(iface, plugin, scene):
+def test_the_menu_and_the_toolbar_open_the_dock(iface, window, scene):
     menu = next(a.menu() for a in iface.rasterMenu().actions() if a.menu() and "Text2Earth" in a.text())
     toggle, options = menu.actions()
     assert toggle.isCheckable()
     bar = iface.mainWindow().findChild(QToolBar, "Text2EarthToolBar")
     assert bar.actions() == [toggle]
-    plugin.dock.setUserVisible(False)
+    window.dock.setUserVisible(False)
     settle()
     assert not toggle.isChecked()
     toggle.trigger()
     settle()
-    assert plugin.dock.isVisible()
+    assert window.dock.isVisible()
     assert toggle.isChecked()
-    assert plugin.dock.objectName()
+    assert window.dock.objectName()
     assert not any(a.icon().isNull() for a in (toggle, options))
 
 
-def test_the_options_page_tests_and_stores(iface, plugin, backend, tmp_path):
+def test_the_options_page_tests_and_stores(iface, window, backend, tmp_path):
     page_module = importlib.import_module("text2earth_qgis.gui.options_page")
     QgsSettings().setValue("text2earth/url", "http://127.0.0.1:9")
     seen = {}
@@ -127,17 +128,17 @@ def test_the_options_page_tests_and_stores(iface, plugin, backend, tmp_path):
         dialog.accept()
 
     QTimer.singleShot(0, fill)
-    plugin.show_options()
+    window.show_options()
     assert seen["shown"] == "http://127.0.0.1:9"
     assert "No backend answers at http://127.0.0.1:9" in seen["trouble"]
     assert "Connected to this computer" in seen["good"]
     assert "Tiny random model" in seen["good"]
     assert QgsSettings().value("text2earth/url") == backend.url
     assert QgsSettings().value("text2earth/folder") == str(tmp_path)
-    until(lambda: plugin.dock.connection.state.ready)
+    until(lambda: window.dock.connection.state.ready)
 
 
-def test_a_backend_is_started_from_the_dock_and_ends_with_the_plugin(iface, plugin, scene, backend, tmp_path):
+def test_a_backend_is_started_from_the_dock_and_ends_with_the_plugin(iface, window, scene, backend, tmp_path):
     import socket
 
     from text2earth_qgis.core import settings
@@ -153,17 +154,17 @@ def test_a_backend_is_started_from_the_dock_and_ends_with_the_plugin(iface, plug
     )
     launcher.chmod(0o755)
     settings.save(settings.Settings(url=f"http://127.0.0.1:{port}", python=str(launcher)))
-    plugin.settings_changed()
-    plugin.show_dock()
-    until(lambda: plugin.dock.connection.state.trouble)
-    assert "Start it" in plugin.dock.notice.actions()
-    plugin.dock.notice.actions()["Start it"].click()
-    until(lambda: plugin.dock.connection.state.ready)
-    assert plugin.dock.notice.isHidden()
-    plugin.backend.stop()
-    until(lambda: "has ended" in plugin.dock.notice.text())
+    window.settings_changed()
+    window.show_dock()
+    until(lambda: window.dock.connection.state.trouble)
+    assert "Start it" in window.dock.notice.actions()
+    window.dock.notice.actions()["Start it"].click()
+    until(lambda: window.dock.connection.state.ready)
+    assert window.dock.notice.isHidden()
+    window.backend.stop()
+    until(lambda: "has ended" in window.dock.notice.text())
     settings.save(settings.Settings(url=backend.url))
-    plugin.settings_changed()
+    window.settings_changed()
 
 
 def test_qgis_process_needs_no_window(tmp_path):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import Slots, box, grab, settle, until
 from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
-from test_run import state
 
+from tests.support.dock import state
+from tests.support.qgis_window import MainThreadMeter, box, grab, settle, until
 from text2earth_qgis.core.layers import recipe_of
 
 
@@ -61,13 +61,13 @@ def test_regions_from_a_layer(dock, form, scene, tmp_path):
     settle()
     grab("regions-none", dock)
     assert form.regions.form.isHidden()
-    with Slots() as slots:
+    with MainThreadMeter() as meter:
         form.regions.areas.choose(layer)
         assert not form.regions.form.isHidden()
         assert form.regions.fields["prompt"].currentField() == "prompt"
         assert not dock.run_button.isEnabled()
         assert planned(dock) == ["a lake", "a forest", "a lake", "a residential area"]
-    assert slots.longest < slots.allowed, slots.where
+    assert meter.longest < meter.allowed, meter.where
     assert form.regions.said.text() == "4 polygons: a lake, a forest, a residential area"
     assert form._folds["regions"].title() == "Regions: 4 polygons"
     assert dock.run_button.isEnabled()

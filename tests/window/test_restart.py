@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 import requests
-from conftest import ROOT, SCREENS
 
+from tests.support.qgis_window import ROOT, SCREENS
 from text2earth_qgis.core.runs.history import History
 
 SESSIONS = Path(__file__).parent / "sessions"

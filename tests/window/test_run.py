@@ -6,48 +6,16 @@ import time
 from pathlib import Path
 
 import pytest
-import requests
-from conftest import Slots, box, grab, settle, until
 from osgeo import gdal
 from qgis.core import QgsProject, QgsRectangle
 from qgis.PyQt.QtCore import QTimer
-from qgis.PyQt.QtWidgets import QLabel, QPushButton
-from test_dock import PROMPT, ask
 
+from tests.support.dock import PROMPT, ask, bar, running, start, state, status
+from tests.support.qgis_window import MainThreadMeter, box, grab, until
 from text2earth_qgis.core.wire.schemas import Extent
 from text2earth_qgis.gui.panels.advanced import CONTINUED
 
 LONG = {"gsd": 1.0, "steps": 200}  # minutes
-
-
-def start(dock, scene, gsd=4.0, steps=0, share=0.5):
-    """Fill in the form, press Run, and return the key of the run."""
-    dock.request.advanced.steps.setValue(steps)
-    ask(dock, scene, gsd, share)
-    dock.run_button.click()
-    return dock.runs.model.rows[0].run.key
-
-
-def state(dock, key):
-    return dock.runs.row(key).run.state
-
-
-def running(dock, key):
-    """Wait until the backend is at it; for those that take minutes."""
-    until(lambda: state(dock, key) == "running")
-
-
-def status(backend, run):
-    return requests.get(f"{backend.url}/jobs/{run.job}", timeout=60)
-
-
-def bar(iface):
-    """Return the texts and the buttons of the message bar."""
-    settle()
-    labels = [w.text() for item in iface.messageBar().items() for w in item.findChildren(QLabel)]
-    texts = [item.text() for item in iface.messageBar().items()]
-    buttons = [b for item in iface.messageBar().items() for b in item.findChildren(QPushButton)]
-    return " ".join(labels + texts), buttons
 
 
 def test_from_run_to_layer(dock, scene, iface, tmp_path):
@@ -151,7 +119,7 @@ def test_the_window_stays_alive_while_jobs_wait(dock, scene, iface):
 
     beat = QTimer()
     beat.timeout.connect(tick)
-    with Slots() as slots:
+    with MainThreadMeter() as meter:
         keys = [start(dock, scene, **LONG | {"gsd": 0.5}) for _ in range(4)]
         running(dock, keys[0])
         last[0] = time.perf_counter()
@@ -171,9 +139,9 @@ def test_the_window_stays_alive_while_jobs_wait(dock, scene, iface):
         until(lambda: len(QgsProject.instance().mapLayers()) == 2)
     print(
         f"canvas refresh at most {max(refreshes):.2f} s; event loop: longest gap {max(gaps) * 1000:.0f} ms; "
-        f"plugin: longest of {slots.count:,} stays {slots.longest * 1000:.1f} ms of CPU, in {slots.where}"
+        f"plugin: longest of {meter.count:,} stays {meter.longest * 1000:.1f} ms of CPU, in {meter.where}"
     )
-    assert slots.longest < slots.allowed
+    assert meter.longest < meter.allowed
 
 
 def test_another_project_gets_an_offer(dock, scene, iface):
@@ -199,7 +167,7 @@ def scene_crs():
     return QgsCoordinateReferenceSystem("EPSG:26914")
 
 
-def test_a_saved_project_keeps_its_results_beside_it(dock, scene, backend, plugin, tmp_path):
+def test_a_saved_project_keeps_its_results_beside_it(dock, scene, backend, tmp_path):
     from text2earth_qgis.core import settings
 
     settings.save(settings.Settings(url=backend.url, poll_seconds=0.1))

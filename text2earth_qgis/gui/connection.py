@@ -72,7 +72,7 @@ class Connection(QObject):
         self.client.run(calls.healthz(), self._healthy, self._failed)
 
     def lost(self, error: PluginError) -> None:
-        """Take note that somebody else's request found no backend."""
+        """Note that a request of somebody else found no backend."""
         self._failed(error)
 
     def close(self) -> None:

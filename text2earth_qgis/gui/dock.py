@@ -169,7 +169,7 @@ class Dock(QgsDockWidget):
         self.tabs.currentChanged.connect(lambda _index: self._turn())
         self.run_button.clicked.connect(lambda _checked=False: self.run())
         self.connection.changed.connect(self._show_connection)
-        self.runner.changed.connect(self._show_standing)
+        self.runner.changed.connect(self._show_progress)
         self.runner.settled.connect(self._show_settled)
         self.runner.finished.connect(self._add)
         self.runner.failed.connect(self._complain)
@@ -235,7 +235,7 @@ class Dock(QgsDockWidget):
         self._by_hand = True
 
     def _edited(self) -> None:
-        """Ask what the request comes to now."""
+        """Check the request that the form shows now."""
         self._dividing.start()
         self.mode.ask()
         self._enable()
@@ -262,11 +262,11 @@ class Dock(QgsDockWidget):
         self._show_connection()
 
     def show_starting(self) -> None:
-        """Say that a backend is being started; what becomes of it, the connection tells."""
+        """Show that a backend is being started, until the connection finds it."""
         self.notice.tell("Starting a backend on this computer…", "queued")
 
     def show_ended(self, sentence: str) -> None:
-        """Say that the backend that was started here has ended."""
+        """Show why the backend that was started here has ended."""
         self.notice.tell(
             sentence, "warning", {"Options": self.options_wanted.emit, "Start it": self.backend_wanted.emit}
         )
@@ -279,9 +279,9 @@ class Dock(QgsDockWidget):
             trouble += f"\nIn a terminal: {TERMINAL}"
         self.notice.tell(trouble, "warning", actions)
 
-    def _show_standing(self, standing: RunStatus) -> None:
-        self.runs.put(Row(standing.run, standing))
-        self.previews.follow(standing)
+    def _show_progress(self, progress: RunStatus) -> None:
+        self.runs.put(Row(progress.run, progress))
+        self.previews.follow(progress)
 
     def _show_settled(self, run: Run) -> None:
         self.previews.drop(run.key)

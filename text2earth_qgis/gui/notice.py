@@ -36,7 +36,7 @@ class Notice(QFrame):
         self.hide()
 
     def text(self) -> str:
-        """Return what is being told."""
+        """Return the text of the message."""
         return self._text.text()
 
     def actions(self) -> dict[str, QPushButton]:

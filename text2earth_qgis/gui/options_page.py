@@ -35,7 +35,7 @@ PAGE = "text2earth_options"
 
 
 def report(state: State, seconds: float) -> str:
-    """Return what a connection test found, as sentences."""
+    """Put the outcome of a connection test into sentences."""
     if state.trouble:
         return state.trouble
     health = state.health
@@ -106,7 +106,7 @@ class OptionsPage(QgsOptionsPageWidget):
         layout.addStretch(1)
 
     def _show_environment(self) -> None:
-        """Say so where an environment variable has the last word on the address."""
+        """Show where an environment variable has the last word on the address."""
         forced = os.environ.get("TEXT2EARTH_BACKEND_URL")
         if forced:
             self.url.setPlaceholderText(forced)
@@ -139,7 +139,7 @@ class OptionsPage(QgsOptionsPageWidget):
         return box
 
     def values(self) -> settings.Settings:
-        """Return what the page shows."""
+        """Return the settings that the page shows."""
         stored = settings.load()
         return settings.Settings(
             url=(self.url.text().strip() or settings.Settings.url) if self.url.isEnabled() else stored.url,
@@ -182,17 +182,19 @@ class OptionsPage(QgsOptionsPageWidget):
             self._test = None
 
 
-class _Heard(QObject):
+class _Signals(QObject):
+    """What the factory tells; it is no QObject itself."""
+
     applied = pyqtSignal()
 
 
 class OptionsFactory(QgsOptionsWidgetFactory):
-    """Makes the page each time the dialog opens; ``heard.applied`` tells that settings were stored."""
+    """Makes the page each time the dialog opens; ``signals.applied`` tells that settings were stored."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setTitle(TITLE)
-        self.heard = _Heard()
+        self.signals = _Signals()
         if hasattr(self, "setKey"):  # not in QGIS 3.22
             self.setKey("text2earth")
 
@@ -203,5 +205,5 @@ class OptionsFactory(QgsOptionsWidgetFactory):
     def createWidget(self, parent: Optional[QWidget] = None) -> OptionsPage:
         """Return a new page."""
         page = OptionsPage(parent)
-        page.applied.connect(self.heard.applied)
+        page.applied.connect(self.signals.applied)
         return page

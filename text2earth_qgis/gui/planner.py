@@ -1,4 +1,4 @@
-"""Asks the backend what a request comes to while the user edits it.
+"""Asks the backend for its plan of a request while the user edits it.
 
 One question at a time: an edit takes back the question before, and waits a moment for the next edit. Knows
 the process ``plan`` and no widget.
@@ -6,7 +6,7 @@ the process ``plan`` and no widget.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Optional
 
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
@@ -18,6 +18,15 @@ from text2earth_qgis.core.wire.schemas import GenerateInputs, Plan
 
 PAUSE_MS = 350
 OTHER_CANVAS: dict[object, str] = {"extent": "ground", "ground": "extent"}
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A request to be planned, where, and whether its price on the other canvas is asked too."""
+
+    client: AsyncClient
+    inputs: GenerateInputs
+    with_price: bool
 
 
 class Planner(QObject):
@@ -36,10 +45,8 @@ class Planner(QObject):
 
     def __init__(self, parent: Optional[QObject] = None) -> None:
         super().__init__(parent)
-        self._client: Optional[AsyncClient] = None
-        self._inputs: Optional[GenerateInputs] = None
+        self._question: Optional[_Question] = None  # the latest
         self._pending: Optional[Pending] = None
-        self._with_price = False
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(PAUSE_MS)
@@ -48,7 +55,7 @@ class Planner(QObject):
     def plan(self, client: AsyncClient, inputs: GenerateInputs, with_price: bool) -> None:
         """Plan these inputs a moment from now; ``with_price`` also on the other canvas."""
         self.stop()
-        self._client, self._inputs, self._with_price = client, inputs, with_price
+        self._question = _Question(client, inputs, with_price)
         self._pause.start()
 
     def stop(self) -> None:
@@ -59,23 +66,24 @@ class Planner(QObject):
             self._pending = None
 
     def _ask(self) -> None:
-        if self._client is not None and self._inputs is not None:
-            self._pending = self._client.run(
-                calls.plan("generate", self._inputs), self._answered, self._failed
+        question = self._question
+        if question is not None:
+            self._pending = question.client.run(
+                calls.plan("generate", question.inputs),
+                lambda plan: self._answered(question, plan),
+                self._failed,
             )
 
-    def _answered(self, plan: Plan) -> None:
+    def _answered(self, question: _Question, plan: Plan) -> None:
         self._pending = None
-        asked = (self._client, self._inputs)
         self.planned.emit(plan)
-        if asked != (self._client, self._inputs) or self._client is None or self._inputs is None:
-            return  # who heard of the plan has asked for another one
-        canvas = self._inputs.canvas
-        if self._with_price and canvas in OTHER_CANVAS:
-            other = calls.plan("generate", replace(self._inputs, canvas=OTHER_CANVAS[canvas]))
-            self._pending = self._client.run(
-                other, lambda found: self._compare(canvas, plan, found), self._without_price
-            )
+        canvas = question.inputs.canvas
+        if question is not self._question or not question.with_price or canvas not in OTHER_CANVAS:
+            return  # or a slot of the signal asked for another plan
+        other = calls.plan("generate", replace(question.inputs, canvas=OTHER_CANVAS[canvas]))
+        self._pending = question.client.run(
+            other, lambda found: self._compare(canvas, plan, found), self._without_price
+        )
 
     def _compare(self, canvas: object, plan: Plan, other: Plan) -> None:
         self._pending = None

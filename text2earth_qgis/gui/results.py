@@ -38,7 +38,7 @@ class Results(QObject):
         QTimer.singleShot(0, lambda: self._announce(run) if self._add(run) else None)
 
     def offer(self, run: Run) -> None:
-        """Say that a result of another project is there, and let the user add it here."""
+        """Offer to add a result of another project to this one."""
         home = f"“{Path(run.project).stem}”" if run.project else "an unsaved project"
         self._tell(
             f"{_title(run)} of {home} is finished. {run.message}".strip(),
@@ -76,7 +76,7 @@ class Results(QObject):
         self._canvas.refresh()
 
     def complain(self, sentence: str) -> None:
-        """Tell of a failure; it stays until it is closed."""
+        """Show a failure until the user closes it."""
         self._tell(sentence, Qgis.MessageLevel.Warning)
 
     def _add(self, run: Run) -> Optional[QgsMapLayer]:

@@ -76,20 +76,20 @@ class Runner(QObject):
         self._watch(run)
         return run
 
-    def edit(self, order: EditRequest, send: Send = prepare) -> Run:
+    def edit(self, request: EditRequest, send: Send = prepare) -> Run:
         """Send an edit, whose result gets a name here; raises ``PluginError`` if there is no place for it.
 
         ``send`` does that, in a worker.
         """
         chosen = settings.load()
         access = settings.access(chosen)
-        wishes = {**order.options, "record_prompt": chosen.record_prompt}
-        run = Run(access.url, wishes, "", project=order.project, process="edit", state="preparing")
-        target = self._target(run, chosen, ".vrt" if order.result == "vrt" else ".tif")
-        order = replace(order, options=wishes, target=target)
+        options = {**request.options, "record_prompt": chosen.record_prompt}
+        run = Run(access.url, options, "", project=request.project, process="edit", state="preparing")
+        target = self._target(run, chosen, ".vrt" if request.result == "vrt" else ".tif")
+        request = replace(request, options=options, target=target)
         run = replace(run, target=str(target))
         self._homes[run.key] = self._generation
-        self._watch(run, _sending(access, order, send))
+        self._watch(run, _sending(access, request, send))
         return run
 
     def take_up(self) -> None:
@@ -168,10 +168,10 @@ class Runner(QObject):
         self.changed.emit(RunStatus(run, "Sending" if sending else "Asking where it stands"))
         watcher.start()
 
-    def _changed(self, standing: RunStatus) -> None:
-        if standing.status is not None and standing.status.seed is not None:
-            self._seeds[standing.run.key] = standing.status.seed
-        self.changed.emit(standing)
+    def _changed(self, progress: RunStatus) -> None:
+        if progress.status is not None and progress.status.seed is not None:
+            self._seeds[progress.run.key] = progress.status.seed
+        self.changed.emit(progress)
 
     def _settle(self, run: Run) -> None:
         watcher = self._watchers.pop(run.key, None)
@@ -196,7 +196,7 @@ class Runner(QObject):
         self.failed.emit(run, sentence)
 
     def _delete(self, call: calls.Call[bool]) -> None:
-        """Tell the backend that something is not needed any more; it finds that out itself in time."""
+        """Delete something on the backend that is not needed any more; if that fails, it expires there."""
         client = AsyncClient(settings.access(settings.load()), self)
         client.run(call, lambda _there: None, lambda _error: None)
         self._deletions.append(client)
@@ -209,11 +209,11 @@ class Runner(QObject):
         return urlsplit(run.server)[:2] == urlsplit(settings.access(settings.load()).url)[:2]
 
 
-def _sending(access: Access, order: EditRequest, send: Send) -> Prepare:
-    """Return what sends an edit, in a worker."""
+def _sending(access: Access, request: EditRequest, send: Send) -> Prepare:
+    """Return the function that sends an edit, in a worker."""
 
     def work(listener: Listener) -> tuple[Json, Json]:
-        ready = send(access, order, listener)
+        ready = send(access, request, listener)
         return ready.inputs.to_json(), ready.assembly.to_json()
 
     return work

@@ -72,7 +72,7 @@ def edit(dock) -> None:
     dock.edit.brush.leave()
     form.prompt.setPlainText("a lake with reed beds")
     form.feather.setValue(60.0)
-    until(lambda: dock.edit.sight is not None)
+    until(lambda: dock.edit.found is not None)
     until(lambda: not dock.edit.preview.picture().isNull())
     grab("edit-planned")
     dock.run_button.click()

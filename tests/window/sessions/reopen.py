@@ -14,7 +14,7 @@ from story import PROMPT, tell, until
 def work() -> None:
     iface.newProject(False)
     iface.mainWindow().resize(1400, 900)
-    dock = plugins["text2earth_qgis"].dock
+    dock = plugins["text2earth_qgis"].window.dock
     assert dock.isVisible(), "the dock was open and is not"
     assert dock.request.prompt.text() == PROMPT, "the prompt is forgotten"
     (row,) = dock.runs.model.rows

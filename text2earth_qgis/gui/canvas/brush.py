@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Optional
 
 from qgis.core import QgsGeometry, QgsPointXY, QgsProject, QgsRectangle
-from qgis.gui import QgsMapCanvas, QgsMapCanvasItem, QgsMapMouseEvent, QgsMapTool
-from qgis.PyQt import sip
+from qgis.gui import QgsMapCanvas, QgsMapCanvasItem, QgsMapMouseEvent
 from qgis.PyQt.QtCore import QPointF, QRectF, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeyEvent, QKeySequence, QPainter, QPainterPath, QPen, QWheelEvent
 
 from text2earth_qgis.gui import ground
+from text2earth_qgis.gui.canvas.map_tool import BorrowingTool
 
 PIXELS, METRES = "px", "m"
 LIMITS = {PIXELS: (2.0, 500.0), METRES: (0.1, 1_000_000.0)}
@@ -26,7 +26,7 @@ PAINT, ERASE = QColor(201, 138, 31, 110), QColor(200, 60, 60, 110)
 HALO = QColor(255, 255, 255, 170)
 
 
-class Brush(QgsMapTool):
+class Brush(BorrowingTool):
     """Paints strokes. ``size`` is the diameter, in screen pixels or in metres on the ground."""
 
     stroked = pyqtSignal(object, bool)  # QgsGeometry in the CRS of the canvas, whether it takes away
@@ -36,29 +36,11 @@ class Brush(QgsMapTool):
 
     def __init__(self, canvas: QgsMapCanvas, project: QgsProject) -> None:
         super().__init__(canvas)
-        self._canvas, self._project = canvas, project
+        self._project = project
         self.size, self.unit = 30.0, PIXELS
-        self._before: Optional[QgsMapTool] = None
         self._item: Optional[_Trace] = None
         self._path: list[QgsPointXY] = []
         self._erase = False
-        self.setCursor(Qt.CursorShape.CrossCursor)
-
-    def begin(self) -> None:
-        """Take the canvas, remembering whose it was."""
-        if self._canvas.mapTool() is not self:
-            self._before = self._canvas.mapTool()
-        self._canvas.setMapTool(self)
-        self._canvas.setFocus()
-
-    def leave(self) -> None:
-        """Give the canvas back."""
-        if self._canvas.mapTool() is not self:
-            return
-        if self._before is not None and not sip.isdeleted(self._before):
-            self._canvas.setMapTool(self._before)
-        else:
-            self._canvas.unsetMapTool(self)
 
     def set_size(self, size: float, unit: str) -> None:
         """Paint so wide from now on."""

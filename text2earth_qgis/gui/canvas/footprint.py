@@ -32,7 +32,7 @@ class Footprint:
         self._band.show()
 
     def geometry(self) -> QgsGeometry:
-        """Return what is outlined, in the CRS of the canvas."""
+        """Return the outline, in the CRS of the canvas."""
         return self._band.asGeometry()
 
     def hide(self) -> None:

@@ -1,4 +1,4 @@
-"""What jobs look like so far, painted in place on the canvas.
+"""Unfinished pictures of jobs, painted in place on the canvas.
 
 Fetches the preview that a status links to, one at a time for each job, and shows it in a ``PreviewItem``.
 Knows no widget of the dock.
@@ -34,9 +34,9 @@ class Previews(QObject):
         self._items: dict[str, PreviewItem] = {}
         self._asked: set[str] = set()
 
-    def follow(self, standing: RunStatus) -> None:
+    def follow(self, progress: RunStatus) -> None:
         """Show the latest preview of a job, if it has one."""
-        key, status = standing.run.key, standing.status
+        key, status = progress.run.key, progress.status
         link = status.link("preview") if status is not None and status.status == "running" else None
         if link is None or not link.outline or key in self._asked:
             return
@@ -61,7 +61,7 @@ class Previews(QObject):
         self._asked.clear()
 
     def items(self) -> list[PreviewItem]:
-        """Return what is painted now."""
+        """Return the previews on the canvas."""
         return list(self._items.values())
 
     def _show(self, key: str, link: Link, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Editing a raster inside a mask: the form, a look at what would be sent, and what is on the map."""
+"""The tab that edits a raster inside a mask: form, check of raster and mask, tint and brush on the map."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from text2earth_qgis.gui.canvas.brush import Brush
 from text2earth_qgis.gui.canvas.mask_preview import MaskPreview
 from text2earth_qgis.gui.canvas.scratch_mask import add_mask, is_mask, paint, restore_mask
 from text2earth_qgis.gui.connection import Connection
-from text2earth_qgis.gui.debounce import Latest, Look
+from text2earth_qgis.gui.debounce import Debounced, Question
 from text2earth_qgis.gui.modes.mode import Mode
 from text2earth_qgis.gui.panels.edit import EditPanel
 from text2earth_qgis.gui.panels.plan import PlanPanel
@@ -50,11 +50,11 @@ class EditMode(Mode):
         self.form = EditPanel(project)
         super().__init__(self.form, plan, connection, parent)
         self._canvas, self._project = canvas, project
-        self.sight: Optional[EditPreview] = None
-        self.preview = MaskPreview(canvas, project, self)
-        self.looks = Latest("looking at the mask", PAUSE_MS, self)
-        self.looks.found.connect(self._seen)
-        self.looks.refused.connect(self._refused)
+        self.found: Optional[EditPreview] = None
+        self.preview = MaskPreview(canvas, project, self.form.area, self)
+        self.reading = Debounced("looking at the mask", PAUSE_MS, self)
+        self.reading.found.connect(self._show_found)
+        self.reading.refused.connect(self._refused)
         self.form.changed.connect(self.changed)
         self.form.changed.connect(self._tint)
         self.form.submitted.connect(self.submitted)
@@ -81,32 +81,32 @@ class EditMode(Mode):
         self._tint()
 
     def missing(self) -> str:
-        """Return what the user still has to give."""
+        """Name what the form still lacks."""
         return self.form.missing()
 
     def ask(self) -> None:
         """Look at raster and mask, on this computer."""
-        self.sight, self.refused = None, False
+        self.found, self.refused = None, False
         missing, ready = self.missing(), self.connection.state.ready
         if missing or not ready:
-            self.looks.stop()
+            self.reading.stop()
             self.plan.show_hint(missing) if ready else self.plan.clear()
         else:
             self.plan.wait()
-            self.looks.want(self._look)
+            self.reading.ask(self._question)
 
     def run(self, runner: Runner) -> None:
         """Send raster and mask, and start the job; raises ``PluginError``.
 
         Before imagery of an online layer is sent for the first time, it is asked whether it may.
         """
-        order, imagery = self.form.order(), self.form.imagery()
+        request, imagery = self.form.request(), self.form.imagery()
         if imagery is None:
-            runner.edit(order)
+            runner.edit(request)
         elif not settings.sends_imagery_of(imagery.host):
             self._ask_to_send(imagery)
         else:
-            runner.edit(order, partial(online_fetch.prepare, imagery, self.form.gsd_wish()))
+            runner.edit(request, partial(online_fetch.prepare, imagery, self.form.chosen_gsd()))
 
     def use_again(self, run: Run) -> None:
         """Show raster, mask and settings of an earlier run; the seed is left open, for another picture."""
@@ -127,16 +127,16 @@ class EditMode(Mode):
         return self.form.memory()
 
     def recall(self, memory: Json) -> None:
-        """Show what ``memory`` returned."""
+        """Show the settings that ``memory`` returned."""
         self.form.recall(memory)
 
     def stop(self) -> None:
         """Look at nothing any more."""
-        self.looks.stop()
+        self.reading.stop()
 
     def close(self) -> None:
         """Undo what was done outside the dock."""
-        self.looks.stop()
+        self.reading.stop()
         self.brush.leave()
         self.brush.deleteLater()
         self.preview.close()
@@ -154,14 +154,14 @@ class EditMode(Mode):
         """Take the tint off the map, until something changes: there is a result to be seen."""
         self.preview.hide()
 
-    def _look(self) -> Look:
-        """Return what looks over the edit that the form says now."""
-        order, imagery, gsd = self.form.order(), self.form.imagery(), self.form.gsd_wish()
+    def _question(self) -> Question:
+        """Prepare to read raster and mask."""
+        request, imagery, gsd = self.form.request(), self.form.imagery(), self.form.chosen_gsd()
         if imagery is None:
             window = int(self.form.model.card().get("window") or WINDOW)
-            return lambda listener: edit_request.preview_edit(order, window, listener.stop)
-        cards = edit_request.edit_models(self.connection.state.models, order.options["model"])
-        return lambda listener: online_fetch.preview_edit(imagery, order, gsd, cards, listener)
+            return lambda listener: edit_request.preview_edit(request, window, listener.stop)
+        cards = edit_request.edit_models(self.connection.state.models, request.options["model"])
+        return lambda listener: online_fetch.preview_edit(imagery, request, gsd, cards, listener)
 
     def _ask_to_send(self, imagery: online.OnlineLayer) -> None:
         """Ask whether imagery of a host may be sent to the backend; if so, remember it and run."""
@@ -193,7 +193,7 @@ class EditMode(Mode):
     def _tint(self) -> None:
         """Show on the map what the edit will cover, while the form is seen."""
         if self.shown:
-            self.preview.show(self.form.tint)
+            self.preview.show()
         else:
             self.preview.hide()
 
@@ -228,9 +228,9 @@ class EditMode(Mode):
         if not is_mask(self.form.mask.layer()):
             self.brush.leave()
 
-    def _seen(self, sight: EditPreview) -> None:
-        self.sight = sight
-        self.plan.show_sight(sight, self.connection.state.url)
+    def _show_found(self, found: EditPreview) -> None:
+        self.found = found
+        self.plan.show_edit(found, self.connection.state.url)
         self.answered.emit()
 
     def _refused(self, error: PluginError) -> None:

@@ -1,4 +1,4 @@
-"""Making imagery of an extent: the form, the backend's plan, and the outline of it on the map."""
+"""The tab that makes imagery of an extent: form, the backend's plan, outline on the map."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.wire.schemas import GenerateInputs, Json, Plan, Polygons
 from text2earth_qgis.gui.canvas.footprint import Footprint
 from text2earth_qgis.gui.connection import Connection
-from text2earth_qgis.gui.debounce import Latest, Look
+from text2earth_qgis.gui.debounce import Debounced, Question
 from text2earth_qgis.gui.modes.mode import Mode
 from text2earth_qgis.gui.panels.plan import PlanPanel, price
 from text2earth_qgis.gui.panels.request import RequestPanel
@@ -46,9 +46,9 @@ class GenerateMode(Mode):
         self.planned: Optional[Plan] = None
         self.regions: Optional[Polygons] = None  # as read from the chosen layer
         self._read_for: object = None  # what they were read for
-        self.looks = Latest("reading the regions", PAUSE_MS, self)
-        self.looks.found.connect(self._read)
-        self.looks.refused.connect(self._refused)
+        self.reading = Debounced("reading the regions", PAUSE_MS, self)
+        self.reading.found.connect(self._show_regions)
+        self.reading.refused.connect(self._refused)
         self.planner = Planner(self)
         self.footprint = Footprint(canvas)
         self.request.changed.connect(self.changed)
@@ -63,7 +63,7 @@ class GenerateMode(Mode):
         connection.changed.connect(self._follow_models)
 
     def missing(self) -> str:
-        """Return what the user still has to give."""
+        """Name what the form still lacks."""
         return self.request.missing()
 
     def show(self, shown: bool) -> None:
@@ -91,7 +91,7 @@ class GenerateMode(Mode):
             self._plan()
         else:
             self.regions, self._read_for = None, self.request.region_choice()
-            self.looks.want(self._look)
+            self.reading.ask(self._question)
 
     def reason(self) -> str:
         """Return why this cannot be run."""
@@ -125,12 +125,12 @@ class GenerateMode(Mode):
         return self.request.memory()
 
     def recall(self, memory: Json) -> None:
-        """Show what ``memory`` returned."""
+        """Show the settings that ``memory`` returned."""
         self.request.recall(memory)
 
     def stop(self) -> None:
         """Ask nothing any more."""
-        self.looks.stop()
+        self.reading.stop()
         self.planner.stop()
 
     def close(self) -> None:
@@ -145,20 +145,20 @@ class GenerateMode(Mode):
         return self.request.regions.areas.layer() is not None
 
     def _inputs(self) -> Optional[GenerateInputs]:
-        """Return what is asked for, with its regions."""
+        """Return the request, with its regions."""
         inputs = self.request.inputs()
         found = self.regions if self._reads() else self.request.regions.kept()
         return inputs if inputs is None else replace(inputs, regions=found)
 
-    def _look(self) -> Optional[Look]:
-        """Return what reads the regions that the form says now."""
+    def _question(self) -> Optional[Question]:
+        """Prepare to read the regions of the layer that the form names."""
         wanted = self.request.wanted_regions()
         if wanted is None:
             return None
         layer, near = wanted
         return lambda listener: region_features.read_regions(layer, near, listener.stop)
 
-    def _read(self, found: Polygons) -> None:
+    def _show_regions(self, found: Polygons) -> None:
         self.regions = found
         self.request.regions.show_found(found)
         self._plan()

@@ -1,4 +1,4 @@
-"""What the dock can ask for: a form, and what is found out about it before it is run.
+"""One tab of the dock: a form, and a check of the request before it is run.
 
 The base of ``GenerateMode`` and ``EditMode``. The dock shows one of them, asks it whenever something changes,
 and lets the user run it; it knows nothing of what is asked for.
@@ -39,7 +39,7 @@ class Mode(QObject):
         self.refused = False
 
     def missing(self) -> str:
-        """Return what the user still has to give, as a sentence; empty if nothing."""
+        """Name what the form still lacks, as a sentence; empty if nothing."""
         raise NotImplementedError
 
     def reason(self) -> str:
@@ -47,11 +47,11 @@ class Mode(QObject):
         return self.missing() or (REFUSED if self.refused else "")
 
     def show(self, shown: bool) -> None:
-        """Take note whether the user sees this form; what it has on the map goes with it."""
+        """Show or hide what this form has on the map."""
         self.shown = shown
 
     def ask(self) -> None:
-        """Find out what the request comes to, without waiting."""
+        """Check the request, without waiting for the answer."""
         raise NotImplementedError
 
     def run(self, runner: Runner) -> None:
@@ -63,15 +63,15 @@ class Mode(QObject):
         raise NotImplementedError
 
     def memory(self) -> Json:
-        """Return what is worth remembering for the next session."""
+        """Return the settings to keep for the next session."""
         raise NotImplementedError
 
     def recall(self, memory: Json) -> None:
-        """Show what ``memory`` returned."""
+        """Show the settings that ``memory`` returned."""
         raise NotImplementedError
 
     def stop(self) -> None:
-        """Ask nothing any more: the user looks at something else."""
+        """Ask nothing any more: another tab is shown."""
         raise NotImplementedError
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ Every one can be left to the model or the backend. Knows nothing of what the set
 
 from __future__ import annotations
 
-from typing import Optional, Union
+from typing import Optional
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsMapLayer, QgsMapLayerProxyModel
 from qgis.gui import QgsMapLayerComboBox, QgsProjectionSelectionWidget
@@ -15,7 +15,7 @@ from qgis.PyQt.QtWidgets import QLabel, QSizePolicy, QWidget
 from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery.rasters import align_to, crs_text
-from text2earth_qgis.core.wire.schemas import Align, Box, EditInputs, GenerateInputs, Joins, Json
+from text2earth_qgis.core.wire.schemas import Align, Box, GenerateInputs, Joins, Json
 from text2earth_qgis.gui.panels.model import AUTOMATIC, ModelPanel, narrow_combo
 
 EARLIER = "As in the earlier run"
@@ -72,7 +72,7 @@ class AdvancedPanel(ModelPanel):
         return list(self.card().get("levels") or [])
 
     def automatic_gsd(self) -> str:
-        """Return what an automatic GSD comes to, in words."""
+        """Name the source of an automatic GSD."""
         if self.canvas.currentText() == CONTINUED:
             return "As the scene"
         return "As the layer" if self._align else AUTOMATIC
@@ -89,13 +89,9 @@ class AdvancedPanel(ModelPanel):
             "align": self._align,
         }
 
-    def set_values(self, inputs: Union[GenerateInputs, EditInputs]) -> None:
-        """Show the settings of an earlier run."""
-        super().set_values(inputs)
-        if isinstance(inputs, GenerateInputs):
-            self._show_scene(inputs)
-
-    def _show_scene(self, inputs: GenerateInputs) -> None:
+    def set_inputs(self, inputs: GenerateInputs) -> None:
+        """Show the settings of an earlier run, those of the picture's place too."""
+        self.set_values(inputs)
         self._joins = inputs.joins
         self.canvas.removeItem(2)
         if inputs.joins is not None:
@@ -106,12 +102,12 @@ class AdvancedPanel(ModelPanel):
         self._show_align(inputs.align)
 
     def memory(self) -> Json:
-        """Return what is worth remembering for the next session: what does not depend on the project."""
+        """Return the settings to keep for the next session: those that do not depend on the project."""
         kept = {name: value for name, value in self.values().items() if name not in ("crs", "align", "joins")}
         return {**kept, "canvas": kept["canvas"] if isinstance(kept["canvas"], str) else "extent"}
 
     def show_price(self, text: str) -> None:
-        """Say what the canvases cost."""
+        """Show a sentence on the cost of the canvases."""
         self.price.setText(text)
         self.price.setVisible(bool(text))
 

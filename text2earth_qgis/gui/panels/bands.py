@@ -84,7 +84,7 @@ class BandsPanel(QWidget):
         return next((key for key, title in STRETCHES.items() if title == text), text)
 
     def missing(self) -> str:
-        """Return what cannot be as it is, as a sentence."""
+        """Name what is wrong with the choices, as a sentence; empty if nothing."""
         bands = self.bands()
         if bands and len(set(bands)) not in (1, 3):
             return "Choose three different bands for red, green and blue, or one band three times."

@@ -63,15 +63,15 @@ class BrushBar(QWidget):
         self.size.setValue(size)
 
     def tell(self) -> None:
-        """Tell the size."""
+        """Emit the size as it is."""
         self.sized.emit(self.size.value(), self.unit.currentData())
 
     def memory(self) -> Json:
-        """Return what is worth remembering."""
+        """Return the settings to keep for the next session."""
         return {"brush": dict(self._sizes), "brush_unit": self.unit.currentData()}
 
     def recall(self, memory: Json) -> None:
-        """Show what ``memory`` returned."""
+        """Show the settings that ``memory`` returned."""
         self._sizes = {unit: float(memory.get("brush", {}).get(unit, USUAL[unit])) for unit in USUAL}
         self.unit.setCurrentIndex(max(0, self.unit.findData(memory.get("brush_unit"))))
         self._show_size()

@@ -20,7 +20,7 @@ from text2earth_qgis.core.imagery import edit_request, online, rasters
 from text2earth_qgis.core.imagery.datasets import RasterFile
 from text2earth_qgis.core.wire.schemas import EditInputs, Json, Upload
 from text2earth_qgis.gui import ground
-from text2earth_qgis.gui.canvas.mask_preview import Wish
+from text2earth_qgis.gui.canvas.edit_picture import EditArea
 from text2earth_qgis.gui.panels.bands import BandsPanel
 from text2earth_qgis.gui.panels.brush_bar import BrushBar
 from text2earth_qgis.gui.panels.fields import PromptEdit, SeedField, fold
@@ -53,7 +53,6 @@ class EditPanel(QWidget):
     def __init__(self, project: QgsProject, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
         self._project = project
-        self._watched: Optional[QgsMapLayer] = None
         self.source = QgsMapLayerComboBox()
         self.source.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
         self.source.setAllowEmptyLayer(True, "No raster yet")
@@ -154,7 +153,7 @@ class EditPanel(QWidget):
         self.source.setLayer(next((one for one in rasters_there if one.providerType() == "gdal"), None))
 
     def missing(self) -> str:
-        """Return what the user still has to give, as a sentence; empty if nothing."""
+        """Name what the form still lacks, as a sentence; empty if nothing."""
         layer = self.layer()
         if layer is None:
             return "Choose the raster layer to edit."
@@ -169,13 +168,13 @@ class EditPanel(QWidget):
             sentence = UNABLE
         return sentence or self.bands.missing()
 
-    def order(self) -> edit_request.EditRequest:
-        """Return what is asked for, without a name for the result. Raises ``PluginError``.
+    def request(self) -> edit_request.EditRequest:
+        """Return the request, without a name for the result. Raises ``PluginError``.
 
         The file of an online layer is still to be made, of ``imagery``; the edited part of it is the result.
         """
-        layer, shapes, mask = self.layer(), self.mask.shapes(), self.mask.layer()
-        if layer is None or shapes is None or mask is None:
+        layer, mask, shapes = self.layer(), self.mask.layer(), self.mask.shapes()
+        if layer is None or mask is None or shapes is None:
             raise PluginError(self.missing())
         fetched = online.is_online(layer)
         return edit_request.EditRequest(
@@ -186,7 +185,7 @@ class EditPanel(QWidget):
             mask=shapes,
             context=self._project.transformContext(),
             target=Path(),
-            options=self.wishes(),
+            options=self.settings(),
             stretch=self.bands.stretch(),
             result="patch" if fetched else self.result.currentData(),
             project=self._project.fileName(),
@@ -198,12 +197,12 @@ class EditPanel(QWidget):
         layer = self.layer()
         return online.online_layer(layer) if layer is not None and online.is_online(layer) else None
 
-    def gsd_wish(self) -> Optional[float]:
+    def chosen_gsd(self) -> Optional[float]:
         """Return metres per pixel of an online layer, None if that is left to the model."""
         return self.gsd.value() or None
 
-    def tint(self) -> Optional[Wish]:
-        """Return what is to be seen on the map of the edit, None as long as raster or mask are missing."""
+    def area(self) -> Optional[EditArea]:
+        """Return the area to tint on the map, None as long as raster or mask are missing."""
         layer, shapes = self.layer(), self.mask.shapes()
         if layer is None or shapes is None or not layer.crs().isValid() or self.mask.missing():
             return None
@@ -211,13 +210,13 @@ class EditPanel(QWidget):
             layer.extent().center(), layer.rasterUnitsPerPixelX(), layer.rasterUnitsPerPixelY()
         )
         size = ground.size(pixel, layer.crs(), self._project.transformContext())
+        finest = min(size) if size else 0.0
         if online.is_online(layer):  # it has no pixels of its own
-            size = (self.gsd_wish() or online.finest_gsd([self.model.card()]),) * 2
-        usual = FEATHER * min(size) if size else 0.0
-        feather = self.feather.value() if self.feather.value() >= 0 else usual
-        return Wish(shapes, self.grow.value(), feather, layer.extent(), layer.crs())
+            finest = self.chosen_gsd() or online.finest_gsd([self.model.card()])
+        feather = self.feather.value() if self.feather.value() >= 0 else FEATHER * finest
+        return EditArea(shapes, self.grow.value(), feather, layer.extent(), layer.crs())
 
-    def wishes(self) -> Json:
+    def settings(self) -> Json:
         """Return the members of ``EditInputs`` besides source, mask and stretch."""
         return {
             "prompt": self.prompt.text(),
@@ -244,13 +243,13 @@ class EditPanel(QWidget):
         self.model.set_values(inputs)
 
     def memory(self) -> Json:
-        """Return what is worth remembering for the next session: what does not depend on the project."""
-        kept = {name: value for name, value in self.wishes().items() if name != "bands"}
+        """Return the settings to keep for the next session: those that do not depend on the project."""
+        kept = {name: value for name, value in self.settings().items() if name != "bands"}
         own = {"result": self.result.currentData(), "gsd": self.gsd.value()}
         return {**kept, **self.brush.memory(), **own}
 
     def recall(self, memory: Json) -> None:
-        """Show what ``memory`` returned."""
+        """Show the settings that ``memory`` returned."""
         known = {item.name for item in fields(EditInputs)}
         kept = {name: value for name, value in memory.items() if name in known and value is not None}
         none = Upload("")
@@ -264,7 +263,7 @@ class EditPanel(QWidget):
         self._folds["more"].setCollapsed(not opened)
 
     def close_layers(self) -> None:
-        """Hear of no layer any more."""
+        """Follow no layer any more."""
         self.mask.close()
 
     def _follow(self, _layer: Optional[QgsMapLayer]) -> None:

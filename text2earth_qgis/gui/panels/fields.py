@@ -45,7 +45,7 @@ class PromptEdit(QPlainTextEdit):
         self.setMaximumHeight(height)
 
     def text(self) -> str:
-        """Return what is typed, without white space around it."""
+        """Return the typed text, without white space around it."""
         return self.toPlainText().strip()
 
     def sizeHint(self) -> QSize:
@@ -54,8 +54,8 @@ class PromptEdit(QPlainTextEdit):
 
     def keyPressEvent(self, event: Optional[QKeyEvent]) -> None:
         """Ask to run on Ctrl+Enter."""
-        control = event is not None and bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
-        if event is not None and control and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        enter = event is not None and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        if event is not None and enter and event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             self.submitted.emit()
         else:
             super().keyPressEvent(event)
@@ -146,7 +146,7 @@ class GsdField(QWidget):
             )
 
     def set_automatic(self, meaning: str) -> None:
-        """Say what automatic comes to."""
+        """Show ``meaning`` where no number is chosen."""
         self.spin.setSpecialValueText(meaning)
         self.spin.setClearValue(0.0, self.spin.specialValueText())
 

@@ -34,7 +34,7 @@ class MaskField(PolygonField):
         self.row.addWidget(self.new_button)
 
     def missing(self) -> str:
-        """Return what the user still has to give, as a sentence; empty if nothing."""
+        """Name what the form still lacks, as a sentence; empty if nothing."""
         layer = self.layer()
         if layer is None:
             return "Choose a polygon layer as mask, or make a new mask and paint on the map what may change."

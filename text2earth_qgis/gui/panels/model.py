@@ -98,7 +98,7 @@ class ModelPanel(QWidget):
         self.guidance.setValue(inputs.guidance or self.guidance.minimum())
 
     def memory(self) -> Json:
-        """Return what is worth remembering for the next session."""
+        """Return the settings to keep for the next session."""
         return self.values()
 
     def _usual(self) -> Json:

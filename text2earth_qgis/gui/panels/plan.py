@@ -18,7 +18,7 @@ from text2earth_qgis.gui.icons import icon
 
 
 def plan_lines(plan: Plan) -> tuple[str, str, str]:
-    """Return what the layer will be, in which CRS, and what it takes."""
+    """Describe the layer that would be made: its size, its CRS, the work it takes."""
     work = [words.count(plan.windows, "window")]
     if plan.level is not None:
         work.insert(0, f"level {plan.level}")
@@ -31,25 +31,25 @@ def plan_lines(plan: Plan) -> tuple[str, str, str]:
     )
 
 
-def sight_lines(sight: EditPreview) -> tuple[str, str]:
-    """Return what raster is edited, and how much of it is sent, or fetched from where."""
-    raster, cut = sight.raster, sight.crop
+def edit_lines(edit: EditPreview) -> tuple[str, str]:
+    """Describe the raster that is edited, and the part of it that is sent or fetched."""
+    raster, cut = edit.raster, edit.crop
     return (
-        f"{raster.width:,} × {raster.height:,} px · {words.gsd(*sight.pixel)} per pixel",
-        sight.origin
-        or f"{cut.width:,} × {cut.height:,} px around the mask are used ({words.size(sight.bytes)})",
+        f"{raster.width:,} × {raster.height:,} px · {words.gsd(*edit.pixel)} per pixel",
+        edit.origin
+        or f"{cut.width:,} × {cut.height:,} px around the mask are used ({words.size(edit.bytes)})",
     )
 
 
 def destination(url: str, sent: str) -> str:
-    """Return where the request goes, as a sentence."""
+    """Name the host that the request goes to, as a sentence."""
     if words.is_local(url):
         return f"Runs on this computer ({urlsplit(url).netloc}): nothing leaves it."
     return f"Runs on {urlsplit(url).netloc}: {sent} are sent there."
 
 
 def price(extent: Plan, ground: Plan) -> str:
-    """Return what the ground canvas costs against the extent's own, as a sentence."""
+    """Compare the work of the ground canvas with that of the extent alone, as a sentence."""
     factor = ground.evaluations / max(1, extent.evaluations)
     if extent.seconds is None or ground.seconds is None:
         return f"The ground takes {words.significant(factor, 2)} times the work of this extent alone."
@@ -88,11 +88,11 @@ class PlanPanel(QWidget):
         self._tell(plan.warnings, "warning")
         self.setEnabled(True)
 
-    def show_sight(self, sight: EditPreview, url: str) -> None:
-        """Show what an edit would send to the backend at ``url``."""
+    def show_edit(self, edit: EditPreview, url: str) -> None:
+        """Show the part of a raster that an edit would send to the backend at ``url``."""
         self.clear()
         sent = "prompt, mask and these pixels"
-        for label, text in zip(self._lines, (*sight_lines(sight), destination(url, sent))):
+        for label, text in zip(self._lines, (*edit_lines(edit), destination(url, sent))):
             label.setText(text)
             label.show()
         self.setEnabled(True)
@@ -104,7 +104,7 @@ class PlanPanel(QWidget):
         self.setEnabled(True)
 
     def show_hint(self, sentence: str) -> None:
-        """Show what is still to be done."""
+        """Name the next thing to do."""
         self.clear()
         self._tell([sentence], "info")
         self.setEnabled(True)

@@ -63,7 +63,7 @@ class PolygonField(QWidget):
             self.layers.setLayer(layer)
 
     def close(self) -> None:
-        """Hear of no layer any more."""
+        """Follow no layer any more."""
         self._watch(None)
 
     def _follow(self, _index: int) -> None:

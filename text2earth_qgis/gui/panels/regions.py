@@ -83,7 +83,7 @@ class RegionsPanel(QWidget):
         return self._kept if self.areas.layers.currentText() == EARLIER else None
 
     def missing(self) -> str:
-        """Return what the user still has to give, as a sentence; empty if nothing."""
+        """Name what the form still lacks, as a sentence; empty if nothing."""
         layer = self.areas.layer()
         if layer is None:
             return ""
@@ -95,7 +95,7 @@ class RegionsPanel(QWidget):
         return ""
 
     def show_found(self, found: Optional[Polygons]) -> None:
-        """Say what is sent; None: nothing, or nothing yet."""
+        """Show the number and the prompts of the regions that are sent; None shows nothing."""
         count = words.count(len(found.geojson["features"]), "polygon") if found else ""
         prompts = words.first_line(", ".join(region_features.prompts(found)), 120) if found else ""
         self.said.setText(f"{count}: {prompts}" if prompts else count)
@@ -122,7 +122,7 @@ class RegionsPanel(QWidget):
         self._names = {**USUAL, **{name: str(memory[name]) for name in USUAL if name in memory}}
 
     def close_layers(self) -> None:
-        """Hear of no layer any more."""
+        """Follow no layer any more."""
         self.areas.close()
 
     def _chosen_names(self) -> dict[str, str]:

@@ -99,7 +99,7 @@ class ExtentField(QWidget):
         self._widget.clear()
 
     def set_gsd(self, gsd: Optional[float]) -> None:
-        """Say sizes in pixels of ``gsd`` ground metres too."""
+        """Show sizes in pixels of ``gsd`` ground metres too."""
         self._gsd = gsd
 
     def describe(self, box: QgsRectangle) -> str:
@@ -193,7 +193,7 @@ class RequestPanel(QWidget):
         self.gsd.changed.connect(self._follow_gsd)
 
     def missing(self) -> str:
-        """Return what the user still has to give, as a sentence; empty if nothing."""
+        """Name what the form still lacks, as a sentence; empty if nothing."""
         if not self.extent.box()[1].isValid():
             return "This project has no CRS. Choose one, so that the map has a place on Earth."
         if not self.prompt.text():
@@ -203,7 +203,7 @@ class RequestPanel(QWidget):
         return self.regions.missing() or self.advanced.refusal
 
     def inputs(self) -> Optional[GenerateInputs]:
-        """Return what is asked for, None as long as something is missing."""
+        """Return the request, None as long as something is missing."""
         extent = self.extent.value()
         if extent is None or self.missing():
             return None
@@ -219,7 +219,7 @@ class RequestPanel(QWidget):
         return replace(inputs, **self.advanced.values())
 
     def region_choice(self) -> object:
-        """Return what the regions of the layer depend on, to be compared."""
+        """Return everything that the regions to be read depend on, to be compared."""
         return self.regions.revision, self.extent.value(), self.advanced.canvas.currentData()
 
     def wanted_regions(
@@ -250,10 +250,10 @@ class RequestPanel(QWidget):
         self._folds["regions"].setCollapsed(inputs.regions is None)
         self.gsd.set_value(inputs.gsd)
         self.seed.set_value(inputs.seed)
-        self.advanced.set_values(inputs)
+        self.advanced.set_inputs(inputs)
 
     def memory(self) -> Json:
-        """Return what is worth remembering for the next session: all but extent and CRS."""
+        """Return the settings to keep for the next session: all but extent and CRS."""
         return {
             "prompt": self.prompt.text(),
             "negative_prompt": self.negative.text(),
@@ -264,7 +264,7 @@ class RequestPanel(QWidget):
         }
 
     def recall(self, memory: Json) -> None:
-        """Show what ``memory`` returned."""
+        """Show the settings that ``memory`` returned."""
         self.regions.recall(memory.get("region_fields") or {})
         nowhere = Extent([0.0, 0.0, 0.0, 0.0])
         known = {item.name for item in fields(GenerateInputs)}

@@ -32,7 +32,7 @@ class Row:
     """One line of the list: the stored run, and where it stands if it is under way."""
 
     run: Run
-    standing: Optional[RunStatus] = None
+    progress: Optional[RunStatus] = None
 
     @property
     def title(self) -> str:
@@ -42,26 +42,26 @@ class Row:
     @property
     def seed(self) -> Optional[int]:
         """Return the seed, as soon as it is known."""
-        status = self.standing.status if self.standing else None
+        status = self.progress.status if self.progress else None
         return self.run.recipe.get("seed", status.seed if status else None)
 
 
-def progress_text(standing: RunStatus) -> str:
-    """Return what is happening to a run under way, as a phrase."""
-    status = standing.status
+def progress_text(progress: RunStatus) -> str:
+    """Describe how far a run under way is, as a phrase."""
+    status = progress.status
     if status is None or status.finished:
-        return standing.text
+        return progress.text
     if status.status == "accepted":
         place = status.queue_position
         if not place:
             return "Waiting"
         return "Next in the queue" if place == 1 else f"{words.ordinal(place)} in the queue"
-    text = standing.text.strip().rstrip(".")
+    text = progress.text.strip().rstrip(".")
     return f"{text} · {words.duration(status.eta)} left" if status.eta else text
 
 
 def detail(run: Run) -> str:
-    """Return what there is to say of a run that is not under way."""
+    """Describe a run that is over, or waits to be fetched, in one line."""
     when = words.moment(datetime.fromisoformat(run.created))
     if run.state == "failed" or (run.open and run.message):
         return f"{when} · {run.message or 'failed'}"
@@ -175,7 +175,7 @@ class RunDelegate(QStyledItemDelegate):
         style = option.widget.style() if option.widget else QApplication.style()
         style.drawPrimitive(QStyle.PrimitiveElement.PE_PanelItemViewItem, option, painter, option.widget)
         row = index.data(Qt.ItemDataRole.UserRole)
-        if row.standing is not None:
+        if row.progress is not None:
             return
         selected = bool(option.state & QStyle.StateFlag.State_Selected)
         role = QPalette.ColorRole.HighlightedText if selected else QPalette.ColorRole.Text

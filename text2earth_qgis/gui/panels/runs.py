@@ -37,9 +37,9 @@ class JobCard(QWidget):
 
     cancelled = pyqtSignal()
 
-    def __init__(self, parent: Optional[QWidget] = None) -> None:
+    def __init__(self, row: Row, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
-        self._row: Optional[Row] = None
+        self._row = row
         self._symbol = QLabel()
         self._title = QLabel()
         self._phase = QLabel()
@@ -61,6 +61,7 @@ class JobCard(QWidget):
         layout.addWidget(self.cancel, 0, 2)
         layout.addWidget(self._bar, 1, 1, 1, 2)
         layout.addWidget(self._phase, 2, 1, 1, 2)
+        self.show_row(row)
 
     def show_row(self, row: Row) -> None:
         """Show where the run stands."""
@@ -69,12 +70,12 @@ class JobCard(QWidget):
         self._symbol.setPixmap(icon(SYMBOLS[row.run.state]).pixmap(size, size))
         self.cancel.setEnabled(row.run.state != "dismissing")
         self._bar.setRange(0, 1000)
-        self._bar.setValue(round(10 * (row.standing.percent or 0)) if row.standing else 0)
+        self._bar.setValue(round(10 * (row.progress.percent or 0)) if row.progress else 0)
         self._fit()
 
     def phase(self) -> str:
-        """Return what is said to be happening."""
-        return progress_text(self._row.standing) if self._row and self._row.standing else ""
+        """Return the phrase that says how far the run is."""
+        return progress_text(self._row.progress) if self._row.progress else ""
 
     def progress(self) -> float:
         """Return the share of the bar that is filled."""
@@ -86,8 +87,6 @@ class JobCard(QWidget):
         self._fit()
 
     def _fit(self) -> None:
-        if self._row is None:
-            return
         for label, text in ((self._title, self._row.title), (self._phase, self.phase())):
             label.setText(label.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, label.width()))
         self.setToolTip(tooltip(self._row.run))
@@ -113,7 +112,7 @@ class _View(QListView):
 
 
 def can_continue(row: Row) -> bool:
-    """Say whether another scene can go on where that of a run ends."""
+    """Whether a new scene can continue that of a run."""
     return row.run.state == "fetched" and row.run.process == "generate" and "frame" in row.run.recipe
 
 
@@ -170,14 +169,14 @@ class RunsPanel(QWidget):
         """Show these runs, newest first."""
         self.model.reset(rows)
         for row in rows:
-            if row.standing is not None:
-                self._dress(row)
+            if row.progress is not None:
+                self._set_card(row)
         self._enable()
 
     def put(self, row: Row) -> None:
         """Show a new or changed run."""
         self.model.put(row)
-        self._dress(row)
+        self._set_card(row)
         self._enable()
 
     def remove(self, key: str) -> None:
@@ -186,7 +185,7 @@ class RunsPanel(QWidget):
         self._enable()
 
     def row(self, key: str) -> Optional[Row]:
-        """Return what is shown of a run."""
+        """Return the row of a run."""
         place = self.model.find(key)
         return self.model.rows[place] if place >= 0 else None
 
@@ -203,29 +202,32 @@ class RunsPanel(QWidget):
         """Select a run."""
         self.view.setCurrentIndex(self.model.index(self.model.find(key)))
 
-    def _dress(self, row: Row) -> None:
+    def _set_card(self, row: Row) -> None:
         """Give a run under way its widget, take it away afterwards."""
         index = self.model.index(self.model.find(row.run.key))
         card = self.view.indexWidget(index)
-        if row.standing is not None:
+        if row.progress is not None:
             if card is None:
-                card = JobCard()
+                card = JobCard(row)
                 card.cancelled.connect(lambda key=row.run.key: self.cancelled.emit(key))
                 self.view.setIndexWidget(index, card)
                 self.view.scheduleDelayedItemsLayout()
-            card.show_row(row)
+            else:
+                card.show_row(row)
         elif card is not None:
             card.hide()  # it is deleted only in the next turn of the event loop
             self.view.setIndexWidget(index, None)
             self.view.scheduleDelayedItemsLayout()
 
     def _allowed(self, row: Optional[Row]) -> dict[str, bool]:
-        state = row.run.state if row is not None and row.standing is None else ""
+        if row is None:
+            return dict.fromkeys(self.buttons, False)
+        run, over = row.run, row.progress is None
         return {
-            "fetch": row is not None and bool(state) and row.run.open,
-            "show_on_map": state == "fetched" and Path(row.run.target).is_file() if row else False,
-            "use_again": row is not None and row.run.process in AGAIN,
-            "removed": bool(state),
+            "fetch": over and run.open,
+            "show_on_map": over and run.state == "fetched" and Path(run.target).is_file(),
+            "use_again": run.process in AGAIN,
+            "removed": over,
         }
 
     def _enable(self) -> None:

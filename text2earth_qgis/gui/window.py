@@ -1,0 +1,127 @@
+"""The plugin's share of QGIS's window: dock, menu, toolbar and options page, taken back line for line.
+
+The only user of ``iface``. Knows how the parts depend on the settings; what they do, they know.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from qgis.core import Qgis, QgsMessageLog, QgsProject
+from qgis.gui import QgisInterface
+from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtWidgets import QMenu
+
+try:
+    from qgis.PyQt.QtGui import QAction  # Qt 6
+except ImportError:
+    from qgis.PyQt.QtWidgets import QAction
+
+from text2earth_qgis.core import settings
+from text2earth_qgis.core.runs.history import History, Run
+from text2earth_qgis.core.runs.local_backend import LocalBackend
+from text2earth_qgis.gui.connection import Connection
+from text2earth_qgis.gui.dock import Dock, Parts
+from text2earth_qgis.gui.icons import icon
+from text2earth_qgis.gui.options_page import PAGE, OptionsFactory
+from text2earth_qgis.gui.results import Results
+from text2earth_qgis.gui.runner import Runner
+
+NAME = "Text2Earth"  # menu, toolbar, log tag
+
+
+class PluginWindow:
+    """Everything that the plugin adds to the window; ``close`` takes it back."""
+
+    def __init__(self, iface: QgisInterface) -> None:
+        self._iface = iface
+        window = iface.mainWindow()
+        self._factory = OptionsFactory()
+        self._factory.signals.applied.connect(self.settings_changed)
+        iface.registerOptionsWidgetFactory(self._factory)
+        canvas, project = iface.mapCanvas(), QgsProject.instance()
+        self._connection = Connection(settings.access(settings.load()))
+        self.runner = Runner(History(settings.profile_folder() / "history.sqlite"), project)
+        self.runner.failed.connect(self._log_failure)
+        self.backend = LocalBackend()
+        self.backend.listening.connect(lambda _url: self._connection.check())
+        self.backend.ended.connect(self._backend_ended)
+        results = Results(canvas, project, iface.messageBar())
+        self.dock = Dock(Parts(canvas, self._connection, self.runner, results), window)
+        self.dock.allow_start(bool(settings.load().python))
+        self.dock.options_wanted.connect(self.show_options)
+        self.dock.backend_wanted.connect(self._start_backend)
+        self.dock.edit.layer_made.connect(iface.setActiveLayer)
+        iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
+        self.dock.hide()  # QGIS restores its windows after this, and opens the dock if it was open
+        self._toggle = QAction(icon("text2earth"), "Text2Earth panel", window)
+        self._toggle.setObjectName("mActionText2Earth")
+        self._toggle.setToolTip("Make imagery from an extent and a prompt")
+        self._toggle.setCheckable(True)
+        self.dock.setToggleVisibilityAction(self._toggle)
+        self._options = QAction(icon("options"), "Options…", window)
+        self._options.triggered.connect(lambda _checked=False: self.show_options())
+        self._menu = QMenu(NAME, window)  # addPluginToRasterMenu would leave its menu behind
+        self._menu.addActions([self._toggle, self._options])
+        iface.rasterMenu().addMenu(self._menu)
+        self._toolbar = iface.addToolBar(NAME)
+        self._toolbar.setObjectName("Text2EarthToolBar")
+        self._toolbar.addAction(self._toggle)
+        self._start = QTimer()
+        self._start.setSingleShot(True)
+        self._start.timeout.connect(self.runner.take_up)
+        self._start.start(0)  # once QGIS has its window
+
+    def close(self) -> None:
+        """Take everything back, in the opposite order. Jobs go on."""
+        self._start.stop()
+        self._iface.mainWindow().removeToolBar(self._toolbar)
+        self._toolbar.deleteLater()
+        self._iface.rasterMenu().removeAction(self._menu.menuAction())
+        self._menu.deleteLater()
+        self._options.deleteLater()
+        self._toggle.deleteLater()
+        self.dock.shut_down()
+        self._iface.removeDockWidget(self.dock)
+        self.dock.deleteLater()
+        self.backend.stop()
+        self.backend.deleteLater()
+        self.runner.stop()
+        self.runner.deleteLater()
+        self._connection.close()
+        self._connection.deleteLater()
+        self._iface.unregisterOptionsWidgetFactory(self._factory)
+        self._factory.deleteLater()
+
+    def show_dock(self) -> None:
+        """Open the dock."""
+        self.dock.setUserVisible(True)
+
+    def show_options(self) -> None:
+        """Open the page of Settings > Options."""
+        self._iface.showOptionsDialog(self._iface.mainWindow(), PAGE)
+
+    def settings_changed(self) -> None:
+        """Turn to the backend that the settings name now."""
+        chosen = settings.load()
+        self._connection.use(settings.access(chosen))
+        self.dock.allow_start(bool(chosen.python))
+        self.runner.take_up()
+
+    def _start_backend(self) -> None:
+        chosen = settings.load()
+        place = urlsplit(chosen.url)
+        self.dock.show_starting()
+        self.backend.start(
+            chosen.python, "--host", place.hostname or "127.0.0.1", "--port", str(place.port or 80)
+        )
+
+    def _backend_ended(self, sentence: str) -> None:
+        self._log(sentence, Qgis.MessageLevel.Warning)
+        self.dock.show_ended(sentence)
+
+    def _log_failure(self, run: Run, sentence: str) -> None:
+        self._log(f"Job {run.job or '(not accepted)'} on {run.server}: {sentence}", Qgis.MessageLevel.Warning)
+
+    def _log(self, text: str, level: Qgis.MessageLevel) -> None:
+        QgsMessageLog.logMessage(text, NAME, level, notifyUser=False)
