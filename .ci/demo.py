@@ -98,29 +98,14 @@ def scenes(background: Path) -> list[Scene]:
     ]
 
 
-def model_folder(scratch: Path) -> tuple[Path, bool]:
-    """Return the model to demonstrate and whether it is a trained one.
-
-    Without weights a random one is built.
-    """
-    if (MINI / "model_index.json").is_file():
-        return MINI, True
-    from tests.support.tiny_models import build_tiny
-
-    print(
-        "The bundled model is not there: building a tiny random one. ITS PICTURES ARE NOISE; the way is real."
-    )
-    return build_tiny(scratch / "tiny", pipeline="inpaint"), False
-
-
 @contextmanager
-def backend(scratch: Path, model: Path) -> Iterator[dict[str, str]]:
-    """Run a backend on a free port; yield the environment through which the plugin finds it."""
+def backend(scratch: Path) -> Iterator[dict[str, str]]:
+    """Run a backend with the bundled model; yield the environment through which the plugin finds it."""
     data = scratch / "data"
     command = [sys.executable, "-m", "model_backend", "serve", "--port", "0", "--data-dir", str(data)]
     with (DEMO / "backend.log").open("w") as log:
         process = subprocess.Popen(
-            [*command, "--model", str(model)], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
+            [*command, "--model", str(MINI)], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
         )
         try:
             url = ""
@@ -381,9 +366,8 @@ def main() -> None:
     DEMO.mkdir()
     with tempfile.TemporaryDirectory(prefix="text2earth-demo-") as temporary:
         scratch = Path(temporary)
-        model, trained = model_folder(scratch)
         background = basemap()
-        with backend(scratch, model) as environment:
+        with backend(scratch) as environment:
             made = [generate(scene, environment) for scene in scenes(background)]
             contact_sheet(made, DEMO / "contact_sheet.png")
             edited, mask = edit(background, environment)
@@ -395,7 +379,7 @@ def main() -> None:
             grabbed = screenshot(environment, made[0], background)
     for one in (*made, of_regions, edited, extended):
         print(f"{one.path.relative_to(ROOT)}  {describe(one)}")
-    print(f"demo/contact_sheet.png  {'' if trained else 'NOISE: random weights'}")
+    print("demo/contact_sheet.png")
     print(f"demo/edit_sheet.png  {changed} pixels changed, none outside the mask")
     print("demo/regions_sheet.png")
     print("demo/extension_sheet.png  the real part unchanged")

@@ -14,7 +14,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = "text2earth_qgis"
-DATA = ("icons", "styles", "i18n")  # of resources/
 
 
 def stage(folder: Path) -> Path:
@@ -24,9 +23,7 @@ def stage(folder: Path) -> Path:
     shutil.copytree(ROOT / PLUGIN, target, ignore=shutil.ignore_patterns("__pycache__", ".*", "*.pyc"))
     for name in ("metadata.txt", "LICENSE"):
         shutil.copy2(ROOT / name, target)
-    for name in DATA:
-        if (ROOT / "resources" / name).is_dir():
-            shutil.copytree(ROOT / "resources" / name, target / "resources" / name)
+    shutil.copytree(ROOT / "resources" / "icons", target / "resources" / "icons")
     return target
 
 

@@ -18,6 +18,7 @@ from model_backend.jobs.rows import UNFINISHED, Filter, Job
 
 RESULTS = "http://www.opengis.net/def/rel/ogc/1.0/results"
 STATUSES = ("accepted", "running", "successful", "failed", "dismissed")
+_MOST_LISTED = 10_000  # jobs or processes in one answer
 LONGEST_POLL = 10
 
 
@@ -103,11 +104,11 @@ def read_filter(query: Sequence[tuple[str, str]]) -> Filter | None:
     )
 
 
-def read_page(query: Sequence[tuple[str, str]], most: int = 10_000) -> tuple[int, int]:
-    """Return ``limit`` (default 10; more than ``most`` means ``most``) and ``offset``."""
+def read_page(query: Sequence[tuple[str, str]]) -> tuple[int, int]:
+    """Return ``limit`` (default 10; more than 10,000 means that) and ``offset``."""
     given = dict(query)
     limit = _whole("limit", given.get("limit", "10"), 1)
-    return min(limit, most), _whole("offset", given.get("offset", "0"), 0)
+    return min(limit, _MOST_LISTED), _whole("offset", given.get("offset", "0"), 0)
 
 
 def _seconds(name: str, values: dict[str, list[str]]) -> int | None:

@@ -44,10 +44,10 @@ def percent(share: Any) -> float:
     return round(100 * float(share), 1)
 
 
-def write_gallery(path: Path, made: Images, held: Images, each: int = 6) -> None:
+def write_gallery(path: Path, made: Images, held: Images) -> None:
     """Write a picture of generated (left) and real held-out images (right), a row for every class."""
     names = sorted(set(made.names))
-    tile, gap, label = 64, 3, 130
+    each, tile, gap, label = 6, 64, 3, 130
     canvas = Image.new("RGB", (label + (2 * each * (tile + gap)) + 24, len(names) * (tile + gap)), "white")
     pen = ImageDraw.Draw(canvas)
     for row, name in enumerate(names):

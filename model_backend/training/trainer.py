@@ -35,12 +35,11 @@ class Budget:
             return min(1.0, self.step / self.steps)
         return min(1.0, self.seconds / (60 * (self.minutes or 1.0)))
 
-    def rate(self, warmup: int = 200, fall: float = 0.35, floor: float = 0.03) -> float:
-        """Return the learning-rate factor: linear warm-up, plateau, cosine over the last ``fall``."""
-        end = max(0.0, (self.progress() - (1 - fall)) / fall)
-        return min(1.0, (self.step + 1) / warmup) * (
-            floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * end))
-        )
+    def rate(self, warmup: int = 200) -> float:
+        """Return the learning-rate factor: linear warm-up, plateau, cosine over the last 35 % down to 3 %."""
+        end = max(0.0, (self.progress() - 0.65) / 0.35)
+        fall = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * end))
+        return min(1.0, (self.step + 1) / warmup) * fall
 
 
 class MovingAverage:

@@ -14,20 +14,19 @@ from model_backend.evaluation.metrics.comparison import BAND, Comparison, ratio
 _OUTLINES = 400  # random outlines that a border is compared with
 
 
-def border_ratio(image: NDArray[Any], mask: BoolArray, factor: int = 1, seed: int = 0) -> Comparison:
+def border_ratio(image: NDArray[Any], mask: BoolArray) -> Comparison:
     """Return the border gradient ratio: mean squared difference across a mask's outline / random outlines.
 
-    ``mask`` is (rows, columns). Random outlines are the same one moved by whole multiples of ``factor``
-    pixels, round the edges of the picture, and turned by half turns; ``seed`` chooses them. Where the
-    masked part was generated, 1 means that its border cannot be told from other places. Raises ValueError if
-    the mask has no outline.
+    ``mask`` is (rows, columns). Random outlines are the same one moved by whole pixels, round the edges of
+    the picture, and turned by half turns, always the same way. Where the masked part was generated, 1 means
+    that its border cannot be told from other places. Raises ValueError if the mask has no outline.
     """
     values = image.astype(np.float64)
     sums, counts = np.zeros(_OUTLINES + 1), np.zeros(_OUTLINES + 1)
     for axis in (0, 1):
         energy = np.square(np.diff(values, axis=axis + 1)).mean(0)
         along = np.argwhere(np.diff(mask, axis=axis))
-        for i, (step, turn) in enumerate(_moves(mask.shape, factor, seed)):
+        for i, (step, turn) in enumerate(_moves(mask.shape)):
             place = (turn * along + step) % mask.shape
             place = place[place[:, axis] < energy.shape[axis]]
             sums[i] += energy[place[:, 0], place[:, 1]].sum()
@@ -61,10 +60,10 @@ def colour_step(image: NDArray[Any], mask: BoolArray) -> Float64Array:
     return np.asarray(inside - outside)
 
 
-def _moves(shape: tuple[int, ...], factor: int, seed: int) -> Iterator[tuple[NDArray[np.intp], int]]:
+def _moves(shape: tuple[int, ...]) -> Iterator[tuple[NDArray[np.intp], int]]:
     """Yield how to move an outline: not at all first, then at random; with +1 or -1 to turn it."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     yield np.zeros(2, np.intp), 1
     for _ in range(_OUTLINES):
-        step = [random.integers(-(-length // factor)) * factor for length in shape]
+        step = [random.integers(length) for length in shape]
         yield np.array(step, np.intp), int(random.choice([-1, 1]))

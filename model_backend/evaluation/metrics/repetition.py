@@ -11,20 +11,22 @@ from model_backend.arrays import Float64Array
 from model_backend.evaluation.metrics.comparison import BAND, Comparison, ratio
 from model_backend.evaluation.metrics.lines import Axis, across
 
+_REACH = 8  # cells from a peak to the lags that it is compared with
 
-def repetition_peak(image: NDArray[Any], axis: Axis, period: int, reach: int = 8) -> Comparison:
+
+def repetition_peak(image: NDArray[Any], axis: Axis, period: int) -> Comparison:
     """Return how much more alike a picture is to itself at the lattice's lags than at others.
 
     The autocorrelation of the luminance (mean of the bands), by Wiener and Khinchin's theorem; a peak is its
-    height over the lags ``reach`` before and behind. ``ratio`` is 1 + the mean peak at the multiples of
+    height over the lags 8 cells before and behind. ``ratio`` is 1 + the mean peak at the multiples of
     ``period`` up to half the axis, z against the peaks at all other lags, which make up the band. Raises
-    ValueError if the axis is shorter than two periods and the reach.
+    ValueError if the axis is shorter than two periods and that reach.
     """
     correlation = _autocorrelation(across(image, axis).mean(0))
-    lags = np.arange(max(reach, period // 2), len(correlation) // 2 - reach + 1)
-    peaks = correlation[lags] - (correlation[lags - reach] + correlation[lags + reach]) / 2
+    lags = np.arange(max(_REACH, period // 2), len(correlation) // 2 - _REACH + 1)
+    peaks = correlation[lags] - (correlation[lags - _REACH] + correlation[lags + _REACH]) / 2
     on = lags % period == 0
-    off = peaks[np.minimum(lags % period, -lags % period) > reach]
+    off = peaks[np.minimum(lags % period, -lags % period) > _REACH]
     if not on.any() or len(off) < 2:
         raise ValueError(f"an axis of {len(correlation)} cells is too short for lags of {period}")
     low, high = np.percentile(off, BAND)

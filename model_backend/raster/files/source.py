@@ -91,9 +91,9 @@ class Source:
 
 
 @contextmanager
-def sealed(path: Path, mode: str = "r") -> Iterator[Any]:
+def sealed(path: Path) -> Iterator[Any]:
     """Open one of our own GeoTIFFs, with the GTiff driver alone and nothing around the file."""
-    with rasterio.Env(**SEALED), rasterio.open(path, mode, driver="GTiff") as dataset:
+    with rasterio.Env(**SEALED), rasterio.open(path, driver="GTiff") as dataset:
         yield dataset
 
 

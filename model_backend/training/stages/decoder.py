@@ -50,17 +50,17 @@ class Options:
     save_seconds: float = 120.0
 
 
-def build_critic(width: int = 32) -> nn.Sequential:
+def build_critic() -> nn.Sequential:
     """Return an untrained critic of images (b, 3, h, w): a number per patch of 26 px, above 0 for real."""
     norm = nn.utils.parametrizations.spectral_norm
     return nn.Sequential(
-        norm(nn.Conv2d(3, width, 4, 2, 1)),
+        norm(nn.Conv2d(3, 32, 4, 2, 1)),
         nn.LeakyReLU(0.2),
-        norm(nn.Conv2d(width, 2 * width, 4, 2, 1)),
+        norm(nn.Conv2d(32, 64, 4, 2, 1)),
         nn.LeakyReLU(0.2),
-        norm(nn.Conv2d(2 * width, 3 * width, 3, 1, 1)),
+        norm(nn.Conv2d(64, 96, 3, 1, 1)),
         nn.LeakyReLU(0.2),
-        norm(nn.Conv2d(3 * width, 1, 3, 1, 1)),
+        norm(nn.Conv2d(96, 1, 3, 1, 1)),
     )
 
 

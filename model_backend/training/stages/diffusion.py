@@ -29,7 +29,8 @@ from model_backend.training.progress import Interval, ProgressLog, train_until_s
 from model_backend.training.stages import autoencoder
 from model_backend.training.trainer import Budget, Trainer, autocast, training_device
 
-_GAMMA = 5.0
+_TEXT_WIDTH = 128
+_GAMMA = 5.0  # of min-SNR weights
 _EDGE, _EDGE_WEIGHT = 4, 3.0  # latents, that lie in overlaps
 
 
@@ -59,16 +60,16 @@ def scheduler() -> DDIMScheduler:
     )
 
 
-def build_text(words: CLIPTokenizer, width: int = 128) -> CLIPTextModel:
+def build_text(words: CLIPTokenizer) -> CLIPTextModel:
     """Return an untrained text encoder for a tokenizer."""
     config = CLIPTextConfig(
         vocab_size=len(words),
-        hidden_size=width,
-        intermediate_size=4 * width,
+        hidden_size=_TEXT_WIDTH,
+        intermediate_size=4 * _TEXT_WIDTH,
         num_hidden_layers=2,
         num_attention_heads=4,
         max_position_embeddings=tokenizer.LENGTH,
-        projection_dim=width,
+        projection_dim=_TEXT_WIDTH,
         bos_token_id=words.bos_token_id,
         eos_token_id=words.eos_token_id,
         pad_token_id=words.pad_token_id,
@@ -77,7 +78,7 @@ def build_text(words: CLIPTokenizer, width: int = 128) -> CLIPTextModel:
     return CLIPTextModel(config)
 
 
-def build_unet(widths: Sequence[int], text_width: int = 128) -> UNet2DConditionModel:
+def build_unet(widths: Sequence[int]) -> UNet2DConditionModel:
     """Return an untrained 9-channel UNet for windows of 16 x 16 latents; text enters at 8 x 8 and below."""
     deeper = len(widths) - 1
     return UNet2DConditionModel(
@@ -88,7 +89,7 @@ def build_unet(widths: Sequence[int], text_width: int = 128) -> UNet2DConditionM
         layers_per_block=1,
         down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * deeper),
         up_block_types=(*("CrossAttnUpBlock2D",) * deeper, "UpBlock2D"),
-        cross_attention_dim=text_width,
+        cross_attention_dim=_TEXT_WIDTH,
         attention_head_dim=tuple(width // 64 for width in widths),
         use_linear_projection=True,
         class_embed_type="timestep",

@@ -30,7 +30,6 @@ from text2earth_qgis.core.wire.schemas import Align, Extent
 
 AUTHORITIES = ("EPSG", "ESRI", "IGNF", "OGC")  # whose codes mean the same on the other side
 DECIMALS = 15  # of a pixel size on the wire
-_WARP = "Warp it to a north-up raster first (Raster > Projections)."
 
 
 def crs_text(crs: QgsCoordinateReferenceSystem) -> str:
