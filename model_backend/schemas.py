@@ -283,6 +283,11 @@ class Recipe(Value):
             members.pop("regions", None)
         return members
 
+    @property
+    def canvas_box(self) -> Box | None:
+        """The canvas in pixels of the frame; None is the ground, which has no end."""
+        return None if self.canvas == "ground" else self.canvas
+
     def variant(self, number: int) -> Recipe:
         """Return the recipe of another variant, counted from 0: the same with a seed of its own."""
         return self.model_copy(update={"seed": self.seed + number})

@@ -30,13 +30,13 @@ from model_backend.benchmark.stock import as_shipped
 from model_backend.benchmark.stock_scenes import StockMethod, StockPipelines, stock_methods
 from model_backend.engine.diffusion.sampler import Lengths, trajectory_of
 from model_backend.engine.lattice import Layout, canvas_box
-from model_backend.engine.progress import Quiet
-from model_backend.engine.scene import Request, Scene
+from model_backend.engine.progress import SilentListener
+from model_backend.engine.scene import Scene
 from model_backend.models.card import ModelCard
 from model_backend.models.loader import Model
-from model_backend.schemas import Box
+from model_backend.schemas import Box, Recipe
 
-Writer = Callable[[Request, Box, RgbImage], None]
+Writer = Callable[[Recipe, RgbImage], None]
 
 PROMPT = "a residential area with houses, roads and trees"
 _WARM_UP_STEPS = 2
@@ -117,34 +117,27 @@ def _rounds(
         for case, runs in scenes.items():
             pixels = runs.add(model.device, partial(_make, model, settings, case))
             if write is not None:
-                asked = _request(model, settings, case.size)
-                runs.writing.append(timed(model.device, partial(write, *asked, pixels)))
+                recipe = _recipe(model, settings, case.size)
+                runs.writing.append(timed(model.device, partial(write, recipe, pixels)))
         with as_shipped():
             for way in ways:
                 way.runs.add(model.device, way.window)
     return scenes
 
 
-def _request(model: Model, settings: Settings, size: int) -> tuple[Request, Box]:
+def _recipe(model: Model, settings: Settings, size: int) -> Recipe:
     card = model.card
     box = Box(col=0, row=0, width=size, height=size)
-    request = Request(
-        seed=1,
-        level=max(card.levels) if card.levels else None,
-        frame_hash=0,
-        prompt=PROMPT,
-        negative_prompt="",
-        sampler=settings.sampler,
-        steps=settings.steps,
-        guidance=settings.guidance,
-        canvas=canvas_box(box, card.engine, card.vae_factor),
-    )
-    return request, box
+    canvas = canvas_box(box, card.engine, card.vae_factor)
+    recipe = card.recipe(PROMPT, max(card.levels) if card.levels else None, 1, canvas)
+    sampling = {"sampler": settings.sampler, "steps": settings.steps, "guidance": settings.guidance}
+    return recipe.model_copy(update={"grid": box, **sampling})
 
 
 def _make(model: Model, settings: Settings, case: Case, meter: Meter) -> RgbImage:
-    request, box = _request(model, settings, case.size)
-    return Scene(cast(Model, _MeteredModel(model, meter, case.cutoff)), request).pixels(box, Quiet())
+    recipe = _recipe(model, settings, case.size)
+    scene = Scene(cast(Model, _MeteredModel(model, meter, case.cutoff)), recipe)
+    return scene.pixels(recipe.grid, SilentListener())
 
 
 def _with(card: ModelCard, cutoff: float) -> ModelCard:
@@ -153,12 +146,12 @@ def _with(card: ModelCard, cutoff: float) -> ModelCard:
 
 def _about(model: Model, settings: Settings, case: Case) -> dict[str, Any]:
     """Return what a scene consists of; windows are those of one phase."""
-    request, box = _request(model, settings, case.size)
-    card, canvas = _with(model.card, case.cutoff), cast(Box, request.canvas)
+    recipe, card = _recipe(model, settings, case.size), _with(model.card, case.cutoff)
+    canvas = cast(Box, recipe.canvas)
     layout = Layout.of(card.engine, card.vae_factor, canvas)
-    phases = trajectory_of(request, model.schedule, card.engine).lengths
+    phases = trajectory_of(recipe, model.schedule, card.engine).lengths
     guided, plain = Lengths(*map(sum, zip(*phases, strict=True)))
-    rows, cols = layout.windows(box, len(phases))[-1]
+    rows, cols = layout.windows(recipe.grid, len(phases))[-1]
     return {
         "size": case.size,
         "guidance_cutoff": case.cutoff,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from model_backend.engine.blocks import Blocks
-from model_backend.engine.diffusion.prompt_field import Prompt, PromptField
+from model_backend.engine.diffusion.prompt_field import PromptField
 from model_backend.engine.diffusion.sampler import trajectory_of
 from model_backend.engine.lattice import Count, Layout
 from model_backend.models.card import ModelCard
@@ -28,17 +28,10 @@ def count_blocks(
     The last batch of a phase is padded in every block, and padding counts: it is computed. A block that is
     made alone (a second worker, or after a death) costs more: also the windows that earlier blocks made.
     """
-    canvas = None if recipe.canvas == "ground" else recipe.canvas
-    layout = Layout.of(card.engine, card.vae_factor, canvas)
+    layout = Layout.of(card.engine, card.vae_factor, recipe.canvas_box)
     lengths = trajectory_of(recipe, schedule, card.engine).lengths
-    prompts = prompts_of(recipe, layout)
+    prompts = PromptField.of(recipe, layout)
     survey = prompts.survey(*layout.windows(recipe.grid, len(lengths))[0])  # later phases need no others
     blocks = Blocks.of(recipe.grid, card.engine, card.vae_factor)
     largest = batch or card.engine.batch
     return [survey.count(windows, lengths, largest) for windows in blocks.fresh(layout, len(lengths))]
-
-
-def prompts_of(recipe: Recipe, layout: Layout) -> PromptField:
-    """Return which prompts of a recipe hold where on a canvas."""
-    base = Prompt(recipe.prompt, recipe.negative_prompt)
-    return PromptField(base, recipe.regions or (), layout, recipe.guidance > 1)

@@ -1,102 +1,32 @@
-"""What an observer of a scene gets to see: counts, and a picture that becomes clearer.
+"""How work on pixels reports on itself: to a listener, who may stop it.
 
-The picture shows what the UNet believes the clean latents to be, through the card's latent-to-RGB matrix: no
-decoding, a pixel per latent. Knows lattices; holds nothing that the scene depends on.
+Knows no model and no lattice, so that whatever makes pixels can report alike.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
+from model_backend.arrays import UInt8Array
 
-from model_backend.arrays import Float32Array, Int64Array, UInt8Array
-from model_backend.engine.diffusion.decode import to_bytes
-from model_backend.engine.diffusion.latent_field import Batch
-from model_backend.engine.lattice import Layout, Window, share
-from model_backend.models.card import ModelCard
-from model_backend.schemas import Box
-
-PREVIEW_SECONDS = 0.5  # at least, between two previews
 PREVIEW_SIDE = 1024  # pixels of a preview, at most
 
 
-class Watch(Protocol):
-    """Who follows a scene. Either method may raise `model_backend.errors.Cancelled` to stop it at once."""
+class ProgressListener(Protocol):
+    """Who follows the making of pixels; both methods may raise `errors.Cancelled` to stop it at once."""
 
     def step(self, done: int, total: int) -> None:
-        """Hear that ``done`` of ``total`` UNet evaluations are over; after every call, and decoded tile."""
+        """Hear that ``done`` of ``total`` steps are over; called often: after every UNet call."""
 
     def preview(self, rgb: UInt8Array) -> None:
         """Take an impression of the whole box asked for, (height, width, 3); called now and then."""
 
 
-class Quiet:
-    """A watch that ignores what it hears."""
+class SilentListener:
+    """A listener that ignores what it hears."""
 
     def step(self, done: int, total: int) -> None:
-        """Ignore a UNet call."""
+        """Ignore a step."""
 
     def preview(self, rgb: UInt8Array) -> None:
         """Ignore a preview."""
-
-
-class Progress:
-    """Progress of one read of one box: counts for ``watch``, and the mosaic behind its previews."""
-
-    def __init__(self, watch: Watch, layout: Layout, card: ModelCard, box: Box) -> None:
-        self._watch, self._layout, self._card = watch, layout, card
-        self._done = self._total = 0
-        self._due = 0.0
-        # One latent per preview pixel, nearest to its centre; the preview covers the box exactly.
-        f = layout.factor
-        rows, cols = layout.place(box)
-        self._rows, self._cols = (_centres(pixels, f) for pixels in (rows, cols))
-        self._hull = _hull(self._rows), _hull(self._cols)
-        self._mosaic = np.zeros((card.latent_channels, *map(len, self._hull)), np.float32)
-
-    def expect(self, evaluations: int) -> None:
-        """Say how many UNet evaluations there will be."""
-        self._total = evaluations
-
-    def called(self, evaluations: int) -> None:
-        """Tell the watch that a UNet call of so many evaluations is over, so that it can stop."""
-        self._done += evaluations
-        self._watch.step(self._done, self._total)
-
-    def stepped(self, windows: Sequence[Window], clean: Batch) -> None:
-        """Take the clean latents that a step implied for its windows, and show them now and then."""
-        for window, latents in zip(windows, clean, strict=True):
-            self._paint(window, latents)
-        if time.monotonic() >= self._due:
-            self._watch.preview(self._picture())
-            self._due = time.monotonic() + PREVIEW_SECONDS
-
-    def decoded(self) -> None:
-        """Tell the watch that a tile was decoded, so that it can still stop."""
-        self._watch.step(self._done, self._total)
-
-    def _paint(self, window: Window, latents: Float32Array) -> None:
-        _, own, there, weight = share(self._layout.rows, self._layout.cols, window, self._hull)
-        under = self._mosaic[:, *there]
-        under += weight * (latents[:, *own] - under)
-
-    def _picture(self) -> UInt8Array:
-        latents = self._mosaic[:, self._rows[:, None] - self._hull[0].start, self._cols - self._hull[1].start]
-        rgb = np.tensordot(np.asarray(self._card.latent_rgb, np.float32), latents, axes=(0, 0))
-        bias = np.asarray(self._card.latent_rgb_bias, np.float32)[:, None, None]
-        return to_bytes(rgb + bias).transpose(1, 2, 0)
-
-
-def _hull(latents: Int64Array) -> range:
-    """Return the run of latents from the first to the last of these."""
-    return range(int(latents[0]), int(latents[-1]) + 1)
-
-
-def _centres(pixels: range, factor: int) -> Int64Array:
-    """Latents under the centres of the preview's pixels, which share out a run of pixels evenly."""
-    count = min(-(-len(pixels) // factor), PREVIEW_SIDE)
-    centre = pixels.start + (np.arange(count) + 0.5) * (len(pixels) / count)
-    return np.floor(centre / factor).astype(np.int64)

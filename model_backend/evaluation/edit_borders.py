@@ -21,9 +21,9 @@ from PIL import Image, ImageDraw
 from model_backend.arrays import BoolArray, RgbImage
 from model_backend.engine.editing.active_windows import canvas_around
 from model_backend.engine.editing.composite import Join, cast, continued
-from model_backend.engine.editing.edit import Canvas, Edit
-from model_backend.engine.progress import Quiet
-from model_backend.engine.scene import Request
+from model_backend.engine.editing.edit import Edit
+from model_backend.engine.makers import EditCanvas
+from model_backend.engine.progress import SilentListener
 from model_backend.evaluation.metrics.lines import Lines, line_profile, seam_ratio, tone_step_ratio
 from model_backend.evaluation.metrics.outlines import border_ratio, colour_step
 from model_backend.models.card import read_card
@@ -68,14 +68,13 @@ def repaint(model: Model, case: Case) -> RgbImage:
     there = np.pad(known[here], pads)
     if case.new_land:
         view = continued(view, there)
-    request = Request.plain(card, case.prompt, case.level, case.seed, canvas)
     work = Edit(
         model,
-        request,
-        Canvas(canvas, view, np.pad(paint[here], pads), there),
+        card.recipe(case.prompt, case.level, case.seed, canvas),
+        EditCanvas(canvas, view, np.pad(paint[here], pads), there),
         _STRENGTH if case.new_land else 1.0,
     )
-    made = work.view(Quiet())[:, :rows, :cols]
+    made = work.view(SilentListener())[:, :rows, :cols]
     join = Join(paint, known, (1.0, 1.0), 0.0 if case.new_land else _FEATHER, case.new_land)
     out = case.picture.copy()
     for band, values in zip(out, made, strict=True):

@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from model_backend.arrays import Float64Array
-from model_backend.engine.progress import Quiet
-from model_backend.engine.scene import Request, Scene
+from model_backend.engine.progress import SilentListener
+from model_backend.engine.scene import Scene
 from model_backend.evaluation.metrics.lines import Lines, seam_ratio
 from model_backend.evaluation.phase_recorder import PhaseRecorder
 from model_backend.models.card import EngineParameters, read_card
 from model_backend.models.loader import Model, load
-from model_backend.schemas import Box, Sampler
+from model_backend.schemas import Box, Recipe, Sampler
 
 PROMPTS = (("a residential area", 17), ("annual crops", 14))
 _ALONE = 6
@@ -53,10 +53,10 @@ SETTINGS = (
 )
 
 
-def _request(model: Model, setting: Setting, prompt: str, level: int, size: int, seed: int = 3) -> Request:
+def _recipe(model: Model, setting: Setting, prompt: str, level: int, size: int, seed: int = 3) -> Recipe:
     canvas = Box(col=0, row=0, width=size, height=size)
-    request = Request.plain(model.card, prompt, level, seed, canvas)
-    return replace(request, sampler=setting.sampler, steps=setting.steps)
+    recipe = model.card.recipe(prompt, level, seed, canvas)
+    return recipe.model_copy(update={"sampler": setting.sampler, "steps": setting.steps})
 
 
 def _use(model: Model, setting: Setting) -> None:
@@ -76,10 +76,10 @@ def measure(model: Model, setting: Setting, alone: dict[str, Grey], size: int) -
     gaps: list[list[tuple[float, float]]] = []
     for prompt, level in PROMPTS:
         begun = time.process_time()
-        scene = PhaseRecorder(model, _request(model, setting, prompt, level, size))
-        grey = _grey(scene, size)
+        recipe, recorder = _recipe(model, setting, prompt, level, size), PhaseRecorder()
+        grey = _grey(Scene(model, recipe, recorder), size)
         spent = time.process_time() - begun
-        gaps.append(scene.disagreement(setting.stride))
+        gaps.append(recorder.disagreement(model, recipe))
         cut = size // window * window
         tiles = grey[:cut, :cut].reshape(cut // window, window, cut // window, window).swapaxes(1, 2)
         rows.append(
@@ -101,7 +101,7 @@ def measure(model: Model, setting: Setting, alone: dict[str, Grey], size: int) -
 
 def _grey(scene: Scene, size: int) -> Grey:
     box = Box(col=0, row=0, width=size, height=size)
-    grey: Grey = scene.pixels(box, Quiet()).astype(np.float64).mean(0)
+    grey: Grey = scene.pixels(box, SilentListener()).astype(np.float64).mean(0)
     return grey
 
 
@@ -110,8 +110,8 @@ def windows_alone(model: Model) -> dict[str, Grey]:
     found = {}
     window = model.card.engine.window * model.card.vae_factor
     for prompt, level in PROMPTS:
-        requests = [_request(model, SETTINGS[0], prompt, level, window, 100 + seed) for seed in range(_ALONE)]
-        found[prompt] = np.stack([_grey(Scene(model, request), window) for request in requests])
+        recipes = [_recipe(model, SETTINGS[0], prompt, level, window, 100 + seed) for seed in range(_ALONE)]
+        found[prompt] = np.stack([_grey(Scene(model, recipe), window) for recipe in recipes])
     return found
 
 

@@ -7,37 +7,35 @@ left at that phase's end and could still heal it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from model_backend.engine.diffusion.latent_field import Batch
-from model_backend.engine.lattice import Window
-from model_backend.engine.progress import Progress
-from model_backend.engine.scene import Request, Scene
+from model_backend.engine.diffusion.sampler import trajectory_of
+from model_backend.engine.lattice import Latents, Window
 from model_backend.evaluation.metrics.contrast import disagreement
 from model_backend.models.loader import Model
+from model_backend.schemas import Recipe
 
 
-class PhaseRecorder(Scene):
-    """A scene that keeps what every window became at the end of every phase."""
+class PhaseRecorder:
+    """Observes a scene: keeps what every window became at the end of every phase."""
 
-    def __init__(self, model: Model, request: Request) -> None:
-        super().__init__(model, request)
-        self.ends: dict[int, dict[Window, Any]] = {}
+    def __init__(self) -> None:
+        self.ends: dict[int, dict[Window, Latents]] = {}
 
-    def _denoise(self, progress: Progress, phase: int, windows: Sequence[Window], latents: Batch) -> Batch:
-        result = super()._denoise(progress, phase, windows, latents)
-        self.ends.setdefault(phase, {}).update(zip(windows, result, strict=True))
-        return result
+    def __call__(self, phase: int, windows: Sequence[Window], latents: Batch) -> None:
+        """Keep the latents of some windows at the end of a phase."""
+        self.ends.setdefault(phase, {}).update(zip(windows, latents, strict=True))
 
-    def disagreement(self, stride: int) -> list[tuple[float, float]]:
-        """Return for each phase (rms difference of windows ``stride`` latents apart in a row, noise left)."""
+    def disagreement(self, model: Model, recipe: Recipe) -> list[tuple[float, float]]:
+        """Return for each phase (rms difference of neighbours in a row where they overlap, noise left)."""
         found = []
-        phases = self._trajectory.phases
+        engine = model.card.engine
+        phases = trajectory_of(recipe, model.schedule, engine).phases
         for phase, windows in sorted(self.ends.items()):
             gaps = [
-                disagreement(windows[window], windows[right], (0, stride))
+                disagreement(windows[window], windows[right], (0, engine.stride))
                 for window in windows
                 if (right := Window(window.row, window.col + 1)) in windows
             ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from PIL import Image
 
 from model_backend.arrays import RgbImage
 from model_backend.engine.lattice import canvas_box
-from model_backend.engine.progress import Quiet
-from model_backend.engine.scene import Request, Scene
+from model_backend.engine.progress import SilentListener
+from model_backend.engine.scene import Scene
 from model_backend.evaluation import judge
 from model_backend.evaluation.judge import Judge
 from model_backend.models.card import read_card
@@ -82,14 +82,14 @@ class Measure:
     def scene(self, cells: Cells, base: str, regions: Sequence[str], seed: int) -> RgbImage:
         """Return a scene of the class ``base`` with a region of every other class named."""
         card = self._model.card
-        lots = tuple(
+        lots = [
             Region(prompt=captions.plain(name), negative_prompt="", rings=[cells.ring(cell)])
             for cell, name in enumerate(regions)
-        )
+        ]
         canvas = canvas_box(cells.box, card.engine, card.vae_factor)
-        request = Request.plain(card, captions.plain(base), self._level, seed, canvas)
-        request = replace(request, regions=lots)
-        return Scene(self._model, request).pixels(cells.box, Quiet())
+        recipe = card.recipe(captions.plain(base), self._level, seed, canvas)
+        recipe = recipe.model_copy(update={"regions": lots})
+        return Scene(self._model, recipe).pixels(cells.box, SilentListener())
 
     def right(self, cells: Cells, picture: RgbImage, cell: int, name: str) -> float:
         """Return the share of a cell's windows in which the judge sees a class."""

@@ -21,8 +21,8 @@ from PIL import Image
 
 from model_backend.arrays import RgbImage, UInt8Array
 from model_backend.engine.lattice import canvas_box
-from model_backend.engine.progress import Quiet
-from model_backend.engine.scene import Request, Scene
+from model_backend.engine.progress import SilentListener
+from model_backend.engine.scene import Scene
 from model_backend.evaluation import lattice_lines
 from model_backend.evaluation.lattice_lines import STATISTICS, LatticePosition
 from model_backend.evaluation.metrics.contrast import compare_contrast, cut_windows
@@ -61,13 +61,14 @@ def measure(model: Model, prompt: str, level: int, size: int) -> tuple[RgbImage,
     card = model.card
     whole = Box(col=0, row=0, width=size, height=size)
     canvas = canvas_box(whole, card.engine, card.vae_factor)
-    scene = PhaseRecorder(model, Request.plain(card, prompt, level, _SEED, canvas))
+    recipe, recorder = card.recipe(prompt, level, _SEED, canvas), PhaseRecorder()
+    scene = Scene(model, recipe, recorder)
     picture = np.zeros((3, size, size), np.uint8)
     for row in range(0, size, _BLOCK):
         for col in range(0, size, _BLOCK):
             height, width = min(_BLOCK, size - row), min(_BLOCK, size - col)
             box = Box(col=col, row=row, width=width, height=height)
-            picture[:, row : row + height, col : col + width] = scene.pixels(box, Quiet())
+            picture[:, row : row + height, col : col + width] = scene.pixels(box, SilentListener())
     place = LatticePosition(card.engine, card.vae_factor, (-canvas.row, -canvas.col), _BLOCK)
     looked = lattice_lines.look(picture, place)["lattices"]
     side = card.engine.window * card.vae_factor
@@ -80,7 +81,7 @@ def measure(model: Model, prompt: str, level: int, size: int) -> tuple[RgbImage,
         "level": level,
         "size": size,
         "rows": [summary(looked, name) for name in ("windows", "decode", "blocks")],
-        "disagreement (noise left)": scene.disagreement(card.engine.stride),
+        "disagreement (noise left)": recorder.disagreement(model, recipe),
         "contrast of the same windows alone": _contrast(picture, alone),
         "contrast of other seeds' windows": _contrast(picture, others),
         "median std within windows (the same alone, other seeds')": [
@@ -147,7 +148,8 @@ def stretched(picture: RgbImage) -> RgbImage:
 
 def _alone(model: Model, prompt: str, level: int, seed: int, window: Box) -> RgbImage:
     """Return a canvas of one window, without its edges."""
-    picture = Scene(model, Request.plain(model.card, prompt, level, seed, window)).pixels(window, Quiet())
+    scene = Scene(model, model.card.recipe(prompt, level, seed, window))
+    picture = scene.pixels(window, SilentListener())
     return picture[:, _EDGE:-_EDGE, _EDGE:-_EDGE]
 
 

@@ -19,7 +19,7 @@ from model_backend.schemas import Box, Recipe
 from model_backend.settings import Settings
 
 if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
-    from model_backend.engine.scene import Request, Scene
+    from model_backend.engine.makers import SceneMaker
     from model_backend.models.loader import Model
 
 
@@ -29,7 +29,7 @@ class ModelCache:
     def __init__(self, settings: Settings, device: str, store: JobStore, registry: Registry) -> None:
         self._settings, self._device, self._store, self._registry = settings, device, store, registry
         self._loaded: OrderedDict[str, tuple[Model, int]] = OrderedDict()
-        self._scene: tuple[Request, Scene] | None = None
+        self._scene: tuple[Recipe, SceneMaker] | None = None
         #: The block that the scene goes on with; earlier ones' latents are partly forgotten.
         self.next_block = 0
 
@@ -55,14 +55,13 @@ class ModelCache:
             return self._loaded[model][0].card
         return self._entry(model, revision).card
 
-    def scene(self, recipe: Recipe) -> Scene:
+    def scene(self, recipe: Recipe) -> SceneMaker:
         """Return the scene of a recipe, with the latents that were kept of it."""
         model = self.get(recipe.model, recipe.revision)
-        from model_backend.engine.scene import Request, Scene
+        from model_backend.engine.scene import Scene
 
-        request = Request.of(recipe)
-        if self._scene is None or self._scene[0] != request:
-            self._scene, self.next_block = (request, Scene(model, request)), 0
+        if self._scene is None or self._scene[0] != recipe:
+            self._scene, self.next_block = (recipe, Scene(model, recipe)), 0
         return self._scene[1]
 
     def keep(self, next_block: int, rest: Box | None) -> None:

@@ -18,12 +18,15 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from model_backend.errors import ModelUnavailable
-from model_backend.schemas import Sampler
+from model_backend.schemas import Box, Frame, Recipe, Sampler
 
 CARD_FILE = "text2earth.json"
 NO_LEVEL = 0  # what the model is given where the level is unknown, and in the unconditional half
 
 Rgb = tuple[float, float, float]
+
+#: The frame of scenes that are only measured or learned from: pixels of 1 m.
+NOWHERE = Frame(crs="EPSG:32632", pixel_size=["1", "1"], anchor=[500_000, 5_200_000])
 
 # Least-squares fit of decoded RGB to the scaled latents of Stable Diffusion's f8 autoencoder, published at
 # discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204 (four latents -> RGB in [-1, 1]).
@@ -134,6 +137,23 @@ class ModelCard(CardValue):
         """``sha256:`` + the digest over all names and checksums of ``files``."""
         listing = "".join(f"{self.files[name].sha256}  {name}\n" for name in sorted(self.files))
         return "sha256:" + hashlib.sha256(listing.encode()).hexdigest()
+
+    def recipe(self, prompt: str, level: int | None, seed: int, canvas: Box) -> Recipe:
+        """Return a recipe by the card's defaults on a frame that is nowhere, as measurements need them."""
+        return Recipe(
+            model=self.id,
+            revision=self.revision_or_hash,
+            prompt=prompt,
+            negative_prompt="",
+            frame=NOWHERE,
+            grid=canvas,
+            canvas=canvas,
+            level=level,
+            seed=seed,
+            steps=self.steps[self.sampler],
+            sampler=self.sampler,
+            guidance=self.guidance,
+        )
 
     def write(self, folder: Path) -> None:
         """Write the card into its model folder."""

@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend.engine import cost
+from model_backend.engine.diffusion.prompt_field import PromptField
 from model_backend.engine.diffusion.sampler import trajectory_of
 from model_backend.engine.editing.active_windows import Active, canvas_around
 from model_backend.engine.lattice import Layout
@@ -157,7 +157,7 @@ class PaintingProcess(ImageryProcess[P]):
         layout = Layout(card.engine, card.vae_factor, prepared.canvas)
         active = Active(layout, prepared.work.mask_on(prepared.paint, prepared.at, prepared.canvas))
         steps = trajectory_of(recipe, entry.schedule, card.engine, self.strength(inputs)).lengths
-        count = active.count(cost.prompts_of(recipe, layout), steps, card.engine.batch)
+        count = active.count(PromptField.of(recipe, layout), steps, card.engine.batch)
         evaluations = count.evaluations * inputs.variants
         check_evaluations(evaluations, self.field, context.limits)
         source = prepared.source

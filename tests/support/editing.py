@@ -12,7 +12,7 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 
-from model_backend.engine.editing.edit import View
+from model_backend.arrays import Float32Array
 from model_backend.jobs.handlers import painting
 from model_backend.models.loader import Model
 from model_backend.processes import edit, extend
@@ -95,7 +95,7 @@ class Quiet:
         pass
 
 
-Paint = Callable[[Prepared], View]
+Paint = Callable[[Prepared], Float32Array]
 
 
 class Editor:

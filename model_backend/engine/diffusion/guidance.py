@@ -1,4 +1,4 @@
-"""Classifier-free guidance (Ho and Salimans 2022), text and level jointly; and a check of what comes of it.
+"""Classifier-free guidance (Ho and Salimans 2022), text and level jointly.
 
 The unconditional half sees the negative prompt and no level (Text2Earth, algorithm 2). A plain step has no
 such half. A window that follows several prompts is evaluated once for each, and once for each
@@ -16,13 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_backend.arrays import Float32Array
 from model_backend.engine.diffusion.prompt_field import Batching, Mixture, Prompt
 from model_backend.engine.diffusion.sampler import Step
-from model_backend.errors import JobFailed
 from model_backend.models.card import NO_LEVEL
 from model_backend.models.loader import Model
-from model_backend.models.profile import Profile
 
 
 class Guidance:
@@ -42,11 +39,11 @@ class Guidance:
         """Whether memory ran short, so that evaluations were made in smaller calls than the profile says."""
         return self._halvings > 0
 
-    def free(self, prompt: int) -> int:
+    def unconditional(self, prompt: int) -> int:
         """Return which embedding the unconditional half of a prompt takes."""
         return self._negatives.index(self.prompts[prompt].negative)
 
-    def told(self, prompt: int) -> int:
+    def conditional(self, prompt: int) -> int:
         """Return which embedding a prompt takes."""
         return len(self._negatives) + prompt
 
@@ -88,17 +85,17 @@ class Guidance:
 
 @dataclass(frozen=True, eq=False)
 class _Row:
-    """The evaluations of a step, padded to whole calls: for which window, told which text and level.
+    """The evaluations of a step, padded to whole calls: of which window, with which text and level.
 
-    ``free`` is for every pair of a window and a prompt the place of its unconditional evaluation in the row,
-    ``told`` are the places of the pairs' own.
+    ``unconditional`` is for every pair of a window and a prompt the place of its unconditional evaluation in
+    the row, ``conditional`` are the places of the pairs' own.
     """
 
     windows: Tensor
     texts: Tensor
     levels: Tensor
-    free: Tensor
-    told: slice
+    unconditional: Tensor
+    conditional: slice
 
 
 class Guided:
@@ -142,25 +139,25 @@ class Guided:
             parts.append(self._guidance.evaluate(x[windows], step.timestep, embeds, levels, seen))
             called(samples)
         outputs = torch.cat(parts)
-        told = outputs[row.told]
+        prediction = outputs[row.conditional]
         if step.guided:
-            free = outputs[row.free]
-            told = free + self._guidance.scale * (told - free)
-        return told if self._weights is None else self._blend(told * self._weights)
+            unconditional = outputs[row.unconditional]
+            prediction = unconditional + self._guidance.scale * (prediction - unconditional)
+        return prediction if self._weights is None else self._blend(prediction * self._weights)
 
     def _row(self, guided: bool) -> _Row:
         """Return the row of all guided steps, or of all plain ones; made once."""
         if guided not in self._rows:
             guidance, where = self._guidance, self._guidance.model.device
-            free = [(window, guidance.free(prompt)) for window, prompt in self._pairs if guided]
-            place = {pair: number for number, pair in enumerate(dict.fromkeys(free))}
-            pairs = [*place, *((window, guidance.told(prompt)) for window, prompt in self._pairs)]
+            halves = [(window, guidance.unconditional(prompt)) for window, prompt in self._pairs if guided]
+            place = {pair: number for number, pair in enumerate(dict.fromkeys(halves))}
+            pairs = [*place, *((window, guidance.conditional(prompt)) for window, prompt in self._pairs)]
             padded = pairs + [pairs[-1]] * (-len(pairs) % self._batching.samples(guided))
             windows, texts = torch.tensor(padded, device=where).T
             levels = torch.full([len(padded)], float(guidance.level))
             levels[: len(place)] = NO_LEVEL
-            halves = torch.tensor([place[pair] for pair in free], dtype=torch.int64, device=where)
-            self._rows[guided] = _Row(windows, texts, levels, halves, slice(len(place), len(pairs)))
+            at = torch.tensor([place[pair] for pair in halves], dtype=torch.int64, device=where)
+            self._rows[guided] = _Row(windows, texts, levels, at, slice(len(place), len(pairs)))
         return self._rows[guided]
 
     def _blend(self, weighted: Tensor) -> Tensor:
@@ -181,14 +178,3 @@ def _weights(pairs: Sequence[tuple[int, int]], mixtures: Sequence[Mixture]) -> T
         held = mixture.weights
         found.append(alone if held is None else held[mixture.prompts.index(prompt)])
     return torch.from_numpy(np.stack(found))[:, None]
-
-
-def finite(latents: Tensor, profile: Profile) -> Float32Array:
-    """Return denoised latents as an array; raises JobFailed if the model overflowed on its way."""
-    result: Float32Array = latents.cpu().numpy()
-    if not np.isfinite(result).all():
-        raise JobFailed(
-            f"The model computed numbers that are not finite, in {profile.dtype} on "
-            f"{profile.device}. Another device or a full-precision copy of the model may help."
-        )
-    return result

@@ -8,7 +8,7 @@ any order, and always with the same bits, because
 
 * a window starts from noise that belongs to its place,
 * whoever denoises a group of windows treats each as if it were alone,
-* a window settles by what its eight neighbours are, and
+* a window takes the tone of what its eight neighbours are, and
 * a blend adds its (at most four) windows in order of their indices.
 
 Windows are computed when something reads them, and kept until told otherwise. Knows lattices; does not know
@@ -45,13 +45,13 @@ class Plane:
     start: Callable[[range, range], Latents]
 
 
-class Field:
+class LatentField:
     """The latents of a canvas after every phase, computed where they are asked for."""
 
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
         self._done: list[dict[Window, Latents]] = [{} for _ in range(plane.phases)]
-        self._settled: dict[Window, Latents] = {}
+        self._matched: dict[Window, Latents] = {}
 
     def missing(self, rows: range, cols: range) -> list[list[Window]]:
         """Return the windows of every phase that a box of final latents still needs, in lattice order."""
@@ -84,9 +84,9 @@ class Field:
         """Return a box of final latents, shape (channels, rows, columns), once they are computed."""
         plane, done = self._plane, self._done[-1]
         near = [Window(row, col) for row in plane.rows.touching(rows) for col in plane.cols.touching(cols)]
-        new = [window for window in near if window not in self._settled]
-        self._settled |= match_tones(plane.rows, plane.cols, done, new)
-        return self._blend(self._settled, rows, cols)
+        new = [window for window in near if window not in self._matched]
+        self._matched |= match_tones(plane.rows, plane.cols, done, new)
+        return self._blend(self._matched, rows, cols)
 
     def keep(self, rows: range, cols: range) -> None:
         """Forget all windows but those that a box of final latents depends on."""
@@ -95,7 +95,7 @@ class Field:
         for i, j, done in zip(needed_rows, needed_cols, self._done, strict=True):
             for window in [window for window in done if window.row not in i or window.col not in j]:
                 del done[window]
-        self._settled = {window: own for window, own in self._settled.items() if window in self._done[-1]}
+        self._matched = {window: own for window, own in self._matched.items() if window in self._done[-1]}
 
     def _begin(self, phase: int, rows: range, cols: range) -> Latents:
         """Return a box of the canvas as it is at the start of a phase."""

@@ -17,15 +17,19 @@ Knows neither windows nor models. Rows and columns are latents of the frame, of 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from dataclasses import dataclass
 from functools import cache
 from statistics import NormalDist
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_backend.arrays import Float32Array
+from model_backend.models.card import NO_LEVEL
+from model_backend.schemas import Recipe
 
 Words = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]
 
@@ -46,6 +50,15 @@ class Noise:
     seed: int
     level: int
     frame_hash: int
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Self:
+        """Return the noise of a recipe; its frame enters as 32 bits of a hash."""
+        frame = json.dumps(
+            recipe.frame.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        )
+        digest = hashlib.sha256(frame.encode()).digest()
+        return cls(recipe.seed, recipe.level or NO_LEVEL, int.from_bytes(digest[:4], "big"))
 
     def normals(self, rows: range, cols: range, stream: int = START) -> Float32Array:
         """Return standard normals of a box of latents, shape (4, rows, columns), float32."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from model_backend.arrays import BoolArray, Float32Array, Int64Array, UInt8Array
 from model_backend.engine.diffusion.outlines import Outline, Points
 from model_backend.engine.diffusion.sampler import Lengths
 from model_backend.engine.lattice import Count, Layout, Window
-from model_backend.schemas import REGION_UNITS, Region
+from model_backend.schemas import REGION_UNITS, Recipe, Region
 
 MOST_PROMPTS = 4  # of a window
 MOST_EVALUATIONS = 6  # of a window, both halves of guidance together
@@ -121,6 +121,12 @@ class PromptField:
         #: The mixture of a window: a function of its box only.
         self.mixture = lru_cache(_KEPT)(self._mixture)
         self._needed = lru_cache(64 * _KEPT)(lambda window: self._costs(self.mixture(window).prompts))
+
+    @classmethod
+    def of(cls, recipe: Recipe, layout: Layout) -> Self:
+        """Lay the prompts of a recipe on a canvas."""
+        base = Prompt(recipe.prompt, recipe.negative_prompt)
+        return cls(base, recipe.regions or (), layout, recipe.guidance > 1)
 
     def batching(self, batch: int) -> Batching:
         """Return how windows share UNet calls, given the windows of a call where there are no regions."""

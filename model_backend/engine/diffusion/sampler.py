@@ -23,14 +23,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from model_backend.arrays import Float64Array
 from model_backend.models.card import EngineParameters
 from model_backend.models.schedule import Prediction, Schedule
-from model_backend.schemas import Sampler
+from model_backend.schemas import Recipe, Sampler
 
 _KARRAS_RHO = 7.0  # Karras et al. 2022 (arXiv 2206.00364), eq. 5
 
@@ -58,19 +58,6 @@ class Lengths(NamedTuple):
     plain: int
 
 
-class Asked(Protocol):
-    """What a request or a recipe says of its sampler; ``guidance`` 1 is none."""
-
-    @property
-    def sampler(self) -> Sampler: ...  # noqa: D102
-
-    @property
-    def steps(self) -> int: ...  # noqa: D102
-
-    @property
-    def guidance(self) -> float: ...  # noqa: D102
-
-
 @dataclass(frozen=True)
 class Trajectory:
     """From noise to clean latents: unit noise is multiplied by ``start``, then the phases follow in order."""
@@ -86,11 +73,11 @@ class Trajectory:
 
 
 def trajectory_of(
-    asked: Asked, schedule: Schedule, params: EngineParameters, strength: float = 1.0
+    recipe: Recipe, schedule: Schedule, params: EngineParameters, strength: float = 1.0
 ) -> Trajectory:
-    """Return the rows that a request or a recipe takes on a model."""
-    cutoff = params.guidance_cutoff if asked.guidance > 1 else math.inf
-    return trajectory(schedule, asked.sampler, asked.steps, params.boundaries, strength, cutoff)
+    """Return the rows that a recipe takes on a model; it is guided where its ``guidance`` is above 1."""
+    cutoff = params.guidance_cutoff if recipe.guidance > 1 else math.inf
+    return trajectory(schedule, recipe.sampler, recipe.steps, params.boundaries, strength, cutoff)
 
 
 def trajectory(

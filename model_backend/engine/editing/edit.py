@@ -10,51 +10,28 @@ of pixels, no CRS and no files.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
 import numpy as np
 import torch
 
-from model_backend.arrays import BoolArray, Float32Array, Int64Array, UInt8Array
-from model_backend.engine.diffusion.guidance import Guidance, finite
-from model_backend.engine.diffusion.latent_field import Batch
-from model_backend.engine.diffusion.leveled_noise import leveled_noise
-from model_backend.engine.diffusion.noise import Noise
-from model_backend.engine.diffusion.sampler import Step, advance, clean, trajectory_of
+from model_backend.arrays import Float32Array, Int64Array, UInt8Array
+from model_backend.engine.diffusion.denoiser import Denoiser
 from model_backend.engine.diffusion.tone_matching import match_tones
+from model_backend.engine.diffusion.window_progress import WindowProgress
 from model_backend.engine.editing.active_windows import Active, slices_of, to_latents
 from model_backend.engine.lattice import Latents, Layout, Window, shares
-from model_backend.engine.progress import PREVIEW_SIDE, Progress, Watch
-from model_backend.engine.scene import Request
-from model_backend.models.card import NO_LEVEL
+from model_backend.engine.makers import EditCanvas
+from model_backend.engine.progress import PREVIEW_SIDE, ProgressListener
 from model_backend.models.loader import Model
 from model_backend.models.profile import Profile
-from model_backend.schemas import Box
-
-View = Float32Array
+from model_backend.schemas import Box, Recipe
 
 
-@dataclass(frozen=True)
-class Canvas:
-    """What is there: ``view`` (3, height, width), 0 black to 1 white, of the pixels of ``box``.
+class _MaskPreview:
+    """Shows a listener a box of the canvas: what is there, and in the mask what is made of it so far."""
 
-    ``paint`` are the pixels to make anew, ``known`` those that have values; both (height, width). The sides
-    of the box are whole latents, at least a window (``active.canvas_around``).
-    """
-
-    box: Box
-    view: View
-    paint: BoolArray
-    known: BoolArray
-
-
-class _Onlooker:
-    """Shows a watch a box of the canvas: what is there, and in the mask what is made of it so far."""
-
-    def __init__(self, watch: Watch, canvas: Canvas, shown: Box) -> None:
-        self.step = watch.step
-        self._watch = watch
+    def __init__(self, listener: ProgressListener, canvas: EditCanvas, shown: Box) -> None:
+        self.step = listener.step
+        self._listener = listener
         self._size = canvas.view.shape[1:]
         self._rows = shown.row - canvas.box.row + _spread(shown.height)
         self._cols = shown.col - canvas.box.col + _spread(shown.width)
@@ -68,7 +45,7 @@ class _Onlooker:
             at * have // of
             for at, have, of in zip((self._rows, self._cols), rgb.shape, self._size, strict=False)
         )
-        self._watch.preview(np.where(self._paint, rgb[np.ix_(rows, cols)], self._around))
+        self._listener.preview(np.where(self._paint, rgb[np.ix_(rows, cols)], self._around))
 
 
 def _spread(side: int) -> Int64Array:
@@ -80,7 +57,7 @@ def _spread(side: int) -> Int64Array:
 class Edit:
     """One edit on a loaded model: ``strength`` 1 begins with noise, less with the source under noise."""
 
-    def __init__(self, model: Model, request: Request, canvas: Canvas, strength: float = 1.0) -> None:
+    def __init__(self, model: Model, recipe: Recipe, canvas: EditCanvas, strength: float = 1.0) -> None:
         """Lay the edit out. Raises ValueError if the model is no inpainting model."""
         card = model.card
         if card.pipeline != "inpaint":
@@ -88,13 +65,8 @@ class Edit:
         self._model, self._canvas, self._strength = model, canvas, strength
         self._layout = Layout(card.engine, card.vae_factor, canvas.box)
         self._active = Active(self._layout, canvas.paint)
-        self._trajectory = trajectory_of(request, model.schedule, card.engine, strength)
-        self._prompts = request.prompts(self._layout)
-        self._guidance = Guidance(model, self._prompts.prompts, request.level, request.guidance)
         batch = self._active.batch(model.profile.batch)
-        self._batching = self._prompts.batching(batch)
-        self._profile = model.profile_for(batch, self._batching.sizes(self._trajectory.lengths))
-        self._noise = Noise(request.seed, request.level or NO_LEVEL, request.frame_hash)
+        self._denoiser = Denoiser(model, recipe, self._layout, batch, strength)
         self._hidden = to_latents(canvas.paint | ~canvas.known, card.vae_factor)
         #: Latents that are denoised freely: around the mask, and where nothing is known that could hold them.
         self._loose = self._active.free | to_latents(~canvas.known, card.vae_factor)
@@ -104,8 +76,7 @@ class Edit:
     @property
     def profile(self) -> Profile:
         """What the bits of this edit are conditional on."""
-        short = self._guidance.approximate
-        return replace(self._profile, approximate=self._profile.approximate or short)
+        return self._denoiser.profile
 
     @property
     def _rows(self) -> range:
@@ -117,36 +88,35 @@ class Edit:
         assert self._layout.cols.bounds is not None
         return self._layout.cols.bounds
 
-    def view(self, watch: Watch, shown: Box | None = None) -> View:
+    def view(self, listener: ProgressListener, shown: Box | None = None) -> Float32Array:
         """Return the canvas, (3, height, width) in 0..1, with the mask painted anew.
 
-        The watch's previews are of ``shown``, a box inside the canvas.
+        The listener's previews are of ``shown``, a box inside the canvas.
         """
-        windows = self._active.windows
-        needs = self._prompts.needs(windows)
-        cost = self._batching.count((needs, steps) for steps in self._trajectory.lengths)
+        windows, phases = self._active.windows, self._denoiser.trajectory.phases
+        preview = _MaskPreview(listener, self._canvas, shown or self._canvas.box)
+        progress = WindowProgress(preview, self._layout, self._model.card, self._canvas.box)
+        progress.expect(self._denoiser.evaluations([windows] * len(phases)))
         done: dict[Window, Latents] = {}
-        onlooker = _Onlooker(watch, self._canvas, shown or self._canvas.box)
-        progress = Progress(onlooker, self._layout, self._model.card, self._canvas.box)
-        progress.expect(cost.evaluations)
-        for phase, steps in enumerate(self._trajectory.phases):
+        for phase in range(len(phases)):
             results: dict[Window, Latents] = {}
-            for first in range(0, len(windows), self._batching.windows):
-                some = windows[first : first + self._batching.windows]
-                self._look_at(some)
-                x = np.stack([self._begin(phase, steps[0], window, done) for window in some])
-                results |= zip(some, self._denoise(steps, some, x, progress), strict=True)
+            for first in range(0, len(windows), self._denoiser.group):
+                some = windows[first : first + self._denoiser.group]
+                latents = np.stack([self._begin(phase, window, done) for window in some])
+                context = np.stack([self._context(window) for window in some])
+                made = self._denoiser.denoise(phase, some, latents, progress, context)
+                results |= zip(some, made, strict=True)
             done = results
         return self._decode(match_tones(self._layout.rows, self._layout.cols, done, windows), progress)
 
-    def _begin(self, phase: int, step: Step, window: Window, done: dict[Window, Latents]) -> Latents:
-        """Return a window's latents at the beginning of a phase, which ``step`` is the first of."""
+    def _begin(self, phase: int, window: Window, done: dict[Window, Latents]) -> Latents:
+        """Return a window's latents at the beginning of a phase; ``done``: at the end of the one before."""
         rows, cols = self._layout.rows.cells(window.row), self._layout.cols.cells(window.col)
-        noise = leveled_noise(self._noise, rows, cols)[: self._model.card.latent_channels]
+        if phase == 0 and self._strength == 1:
+            return self._denoiser.start(rows, cols)
+        step, noise = self._denoiser.trajectory.phases[phase][0], self._denoiser.noise(rows, cols)
         pinned: Latents = np.float32(step.alpha) * self._source(window) + np.float32(step.sigma) * noise
-        if phase == 0:
-            return noise * np.float32(self._trajectory.start) if self._strength == 1 else pinned
-        return self._blend(done, rows, cols, pinned)
+        return pinned if phase == 0 else self._blend(done, rows, cols, pinned)
 
     def _blend(self, done: dict[Window, Latents], rows: range, cols: range, pinned: Latents) -> Latents:
         """Return a box of latents: ``pinned``, and where latents are loose a blend of the windows done."""
@@ -162,31 +132,12 @@ class Edit:
         share = np.where(loose & ~self._active.free[here], total, np.float32(1))
         return np.where(loose, blend / share, pinned)
 
-    @torch.inference_mode()
-    def _denoise(
-        self, steps: Sequence[Step], windows: Sequence[Window], latents: Batch, progress: Progress
-    ) -> Batch:
-        """Take a group of windows through the steps of a phase."""
-        x = torch.from_numpy(latents).to(self._model.device)
-        context = np.stack([self._contexts[window] for window in windows])
-        seen = torch.from_numpy(context).to(self._model.device)
-        mixtures = [self._prompts.mixture(window) for window in windows]
-        guided = self._guidance.over(mixtures, self._batching)
-        before = None
-        for step in steps:
-            output = guided.predict(x, step, seen, progress.called)
-            x0 = clean(x, output, step, self._model.schedule.prediction)
-            progress.stepped(windows, x0.float().cpu().numpy())
-            x, before = advance(x, x0, before, step), x0
-        return finite(x, self._profile)
-
-    def _look_at(self, windows: Sequence[Window]) -> None:
-        """Encode windows, as they are and with what is hidden greyed out, where that was not done yet."""
-        for window in windows:
-            if window not in self._contexts:
-                mask = self._hidden[self._active.place(window)][None].astype(np.float32)
-                self._contexts[window] = np.concatenate([mask, self._latents(window, hide=True)])
-            self._source(window)
+    def _context(self, window: Window) -> Latents:
+        """Return what the UNet sees of a window: the mask, and the known pixels encoded, the rest grey."""
+        if window not in self._contexts:
+            mask = self._hidden[self._active.place(window)][None].astype(np.float32)
+            self._contexts[window] = np.concatenate([mask, self._latents(window, hide=True)])
+        return self._contexts[window]
 
     def _source(self, window: Window) -> Latents:
         """Return the latents of what is there, encoded from exactly the pixels of a window."""
@@ -203,7 +154,7 @@ class Edit:
         latents: Latents = self._model.encode(torch.from_numpy(pixels)[None])[0].cpu().numpy()
         return latents
 
-    def _decode(self, done: dict[Window, Latents], progress: Progress) -> View:
+    def _decode(self, done: dict[Window, Latents], progress: WindowProgress) -> Float32Array:
         """Return the picture: tiles with free latents decoded, the source's view elsewhere."""
         factor = self._layout.factor
         tiles = self._layout.tile_rows, self._layout.tile_cols
@@ -223,11 +174,11 @@ class Edit:
             band += rest * view
         return image
 
-    def _tile(self, done: dict[Window, Latents], rows: range, cols: range) -> View:
+    def _tile(self, done: dict[Window, Latents], rows: range, cols: range) -> Float32Array:
         """Decode a box of latents: what was painted, and the source's own around it."""
         source = np.zeros((self._model.card.latent_channels, len(rows), len(cols)), np.float32)
         for window, own, there, weight in shares(self._layout.rows, self._layout.cols, (rows, cols)):
             source[:, *there] += self._source(window)[:, *own] * weight
         latents = self._blend(done, rows, cols, source)
-        pixels: View = self._model.decode(torch.from_numpy(latents)[None])[0].cpu().numpy()
+        pixels: Float32Array = self._model.decode(torch.from_numpy(latents)[None])[0].cpu().numpy()
         return np.clip(pixels / 2 + 0.5, 0, 1)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_backend.arrays import Float32Array
 from model_backend.engine.editing.composite import Join, cast, continued
+from model_backend.engine.makers import EditCanvas, EditMaker
 from model_backend.jobs import space
 from model_backend.jobs.context import JobContext, Reporter, VariantFiles, learn_rate, loaded, origin
 from model_backend.jobs.rows import Claim, Result
@@ -24,7 +26,6 @@ from model_backend.raster.georeference.grids import overlap
 from model_backend.schemas import Recipe
 
 if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
-    from model_backend.engine.editing.edit import Edit, View
     from model_backend.models.loader import Model
 
 
@@ -57,20 +58,19 @@ def run(process: PaintingProcess[P], claim: Claim, context: JobContext) -> list[
     return files.results(f"{process.result_title} (cloud-optimized GeoTIFF)", recipe, made, bands)
 
 
-def painter(model: Model, recipe: Recipe, prepared: Prepared) -> Edit:
+def painter(model: Model, recipe: Recipe, prepared: Prepared) -> EditMaker:
     """Return the engine's part of an edit: what is there, and what is to be made of it."""
     assert recipe.edit is not None
-    from model_backend.engine.editing.edit import Canvas, Edit
-    from model_backend.engine.scene import Request
+    from model_backend.engine.editing.edit import Edit
 
     view, known = prepared.work.read_view(prepared.canvas, prepared.stretch)
     if prepared.new_land:  # under the noise it begins with lies the tone of the land around
         view = continued(view, known)
     paint = prepared.work.mask_on(prepared.paint, prepared.at, prepared.canvas)
-    return Edit(model, Request.of(recipe), Canvas(prepared.canvas, view, paint, known), recipe.edit.strength)
+    return Edit(model, recipe, EditCanvas(prepared.canvas, view, paint, known), recipe.edit.strength)
 
 
-def join(prepared: Prepared, painted: View, recipe: Recipe, reporter: Reporter) -> Patch:
+def join(prepared: Prepared, painted: Float32Array, recipe: Recipe, reporter: Reporter) -> Patch:
     """Return the raster's new values in the mask, out of a repainted view of the canvas.
 
     The view comes back onto the raster's grid and into its values, takes the tone of the surroundings along

@@ -16,8 +16,8 @@ from PIL import Image
 from transformers import CLIPTokenizer
 
 from model_backend.engine.lattice import canvas_box
-from model_backend.engine.progress import Quiet
-from model_backend.engine.scene import Request, Scene
+from model_backend.engine.progress import SilentListener
+from model_backend.engine.scene import Scene
 from model_backend.models.loader import Model
 from model_backend.schemas import Box
 from model_backend.training.data_sets import captions, land_cover, masks
@@ -65,9 +65,9 @@ def draw(model: Model, scenes: Sequence[DrawnScene], folder: Path) -> None:
         phrases = captions.PHRASES[wanted.name]
         prompt = phrases[wanted.number % len(phrases)]
         seed = 1000 + PLAN.index(wanted)
-        scene = Scene(model, Request.plain(model.card, prompt, wanted.level, seed, canvas))
+        scene = Scene(model, model.card.recipe(prompt, wanted.level, seed, canvas))
         part = folder / f"{wanted.file}.part"
-        Image.fromarray(scene.pixels(canvas, Quiet()).transpose(1, 2, 0)).save(part, "PNG")
+        Image.fromarray(scene.pixels(canvas, SilentListener()).transpose(1, 2, 0)).save(part, "PNG")
         part.rename(folder / wanted.file)
 
 

@@ -13,11 +13,12 @@ from model_backend.engine import blocks as module
 from model_backend.engine.blocks import Blocks, side_of
 from model_backend.engine.cost import count, count_blocks
 from model_backend.engine.lattice import Layout, canvas_box
-from model_backend.engine.scene import Request, Scene
+from model_backend.engine.scene import Scene
 from model_backend.models.card import EngineParameters
 from model_backend.models.loader import Model
-from model_backend.schemas import Box, Frame, Recipe
+from model_backend.schemas import Box, Recipe
 from tests.backend.engine.test_scene import SHORT, counted
+from tests.support.recipes import recipe_of
 from tests.support.tiny_models import Watcher, load_tiny
 
 GRIDS = (Box(col=-37, row=21, width=150, height=230), Box(col=5, row=-300, width=260, height=100))
@@ -35,21 +36,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BATCHES", 1)
 
 
-def recipe_of(grid: Box, ground: bool) -> Recipe:
-    return Recipe(
-        model="tiny",
-        revision="0",
-        prompt="a lake",
-        negative_prompt="",
-        frame=Frame(crs="EPSG:32632", pixel_size=["1", "1"], anchor=[0, 0]),
-        grid=grid,
-        canvas="ground" if ground else canvas_box(grid, SHORT, 8),
-        level=15,
-        seed=5,
-        steps=2,
-        sampler="euler",
-        guidance=4.0,
-    )
+def grid_recipe(grid: Box, ground: bool) -> Recipe:
+    canvas = None if ground else canvas_box(grid, SHORT, 8)
+    return recipe_of(canvas, grid=grid, level=15, steps=2, sampler="euler")
 
 
 def made(scene: Scene, grid: Box, blocks: Blocks, order: Iterable[int], forget: bool) -> np.ndarray:
@@ -103,8 +92,8 @@ def test_sizes_of_real_models() -> None:
 @pytest.mark.parametrize("grid", GRIDS)
 def test_what_is_counted_is_what_is_new(grid: Box, ground: bool, small: None) -> None:
     """Against sets of windows, for blocks of the usual and of ragged sizes."""
-    recipe = recipe_of(grid, ground)
-    layout = Layout.of(SHORT, 8, None if ground else recipe.canvas)
+    recipe = grid_recipe(grid, ground)
+    layout = Layout.of(SHORT, 8, recipe.canvas_box)
     rng = random.Random(1)
     ragged = Blocks(_ragged(grid.row, grid.height, rng), _ragged(grid.col, grid.width, rng))
     for blocks in (Blocks.of(grid, SHORT, 8), ragged):
@@ -125,14 +114,13 @@ def _ragged(start: int, length: int, rng: random.Random) -> tuple[range, ...]:
 @pytest.mark.parametrize("grid", GRIDS)
 def test_no_block_leaves_a_trace(model: Model, grid: Box, ground: bool, small: None) -> None:
     """Whole, streamed, forgetting or not, in any order, of any size, each alone: the same bytes."""
-    recipe = recipe_of(grid, ground)
-    request = Request.of(recipe)
-    whole = Scene(model, request).pixels(grid, Watcher())
+    recipe = grid_recipe(grid, ground)
+    whole = Scene(model, recipe).pixels(grid, Watcher())
     usual = Blocks.of(grid, SHORT, 8)
     forwards = range(len(usual))
     promised = count_blocks(recipe, model.card, model.schedule)
     assert len(usual) == len(promised) > 4
-    scene = Scene(model, request)
+    scene = Scene(model, recipe)
     with counted(model) as calls:
         streamed = made(scene, grid, usual, forwards, forget=True)
     np.testing.assert_array_equal(streamed, whole)
@@ -141,17 +129,17 @@ def test_no_block_leaves_a_trace(model: Model, grid: Box, ground: bool, small: N
         sum(calls),
     ), "the plan counts what one worker runs, padding included"
     total = count(recipe, model.card, model.schedule)
-    windows = sum(map(len, Scene(model, request)._field.missing(*scene._layout.latents(grid))))
+    windows = sum(map(len, Scene(model, recipe)._field.missing(*scene._layout.latents(grid))))
     assert (total.windows, total.evaluations) == (windows, sum(calls)), "streaming computes no window twice"
 
     rng = random.Random(2)
     ragged = Blocks(_ragged(grid.row, grid.height, rng), _ragged(grid.col, grid.width, rng))
     shuffled = rng.sample(range(len(ragged)), len(ragged))
-    np.testing.assert_array_equal(made(Scene(model, request), grid, ragged, shuffled, False), whole)
-    np.testing.assert_array_equal(made(Scene(model, request), grid, usual, reversed(forwards), True), whole)
+    np.testing.assert_array_equal(made(Scene(model, recipe), grid, ragged, shuffled, False), whole)
+    np.testing.assert_array_equal(made(Scene(model, recipe), grid, usual, reversed(forwards), True), whole)
     for number in rng.sample(forwards, 3):
         box = usual[number]
-        alone = Scene(model, request).pixels(box, Watcher())
+        alone = Scene(model, recipe).pixels(box, Watcher())
         top, left = box.row - grid.row, box.col - grid.col
         np.testing.assert_array_equal(
             alone, whole[:, top : top + box.height, left : left + box.width], str(number)
@@ -163,7 +151,7 @@ def test_what_is_kept_does_not_grow_with_the_scene(model: Model, small: None) ->
 
     def most(length: int) -> int:
         grid = Box(col=0, row=0, width=100, height=length)
-        scene, blocks = Scene(model, Request.of(recipe_of(grid, ground=False))), Blocks.of(grid, SHORT, 8)
+        scene, blocks = Scene(model, grid_recipe(grid, ground=False)), Blocks.of(grid, SHORT, 8)
         held = 0
         for number, box in enumerate(blocks):
             scene.pixels(box, Watcher())

@@ -11,14 +11,18 @@ import torch
 from diffusers import EulerDiscreteScheduler, StableDiffusionInpaintPipeline
 
 from model_backend.engine.diffusion.leveled_noise import leveled_noise
+from model_backend.engine.diffusion.noise import Noise
+from model_backend.engine.diffusion.prompt_field import PromptField
 from model_backend.engine.editing.active_windows import canvas_around
-from model_backend.engine.editing.edit import Canvas, Edit
-from model_backend.engine.scene import Request
+from model_backend.engine.editing.edit import Edit
+from model_backend.engine.lattice import Count
+from model_backend.engine.makers import EditCanvas
 from model_backend.errors import JobFailed
 from model_backend.models import loader
 from model_backend.models.card import EngineParameters
 from model_backend.models.loader import Model
-from model_backend.schemas import Box
+from model_backend.schemas import Box, Recipe
+from tests.support.recipes import recipe_of
 from tests.support.tiny_models import build_tiny, tiny_card
 
 ENGINE = EngineParameters(
@@ -60,27 +64,17 @@ def phases(model: Model, boundaries: tuple[float, ...]) -> Model:
     return model
 
 
-def request(**changes: Any) -> Request:
-    members: dict[str, Any] = {
-        "seed": 5,
-        "level": None,
-        "frame_hash": 77,
-        "prompt": "a lake",
-        "negative_prompt": "",
-        "sampler": "euler",
-        "steps": 6,
-        "guidance": 4.0,
-        "canvas": None,
-    }
-    return Request(**(members | changes))
+def recipe(**changes: Any) -> Recipe:
+    members: dict[str, Any] = {"level": None, "prompt": "a lake", "negative_prompt": "", "steps": 6}
+    return recipe_of(**(members | {"seed": 5, "sampler": "euler"} | changes))
 
 
-def canvas(height: int, width: int, paint: tuple[slice, slice], at: tuple[int, int] = (0, 0)) -> Canvas:
+def canvas(height: int, width: int, paint: tuple[slice, slice], at: tuple[int, int] = (0, 0)) -> EditCanvas:
     view = np.random.default_rng(1).random((3, height, width), np.float32)
     mask = np.zeros((height, width), np.bool_)
     mask[paint] = True
     box = Box(col=at[1], row=at[0], width=width, height=height)
-    return Canvas(box, view, mask, np.ones_like(mask))
+    return EditCanvas(box, view, mask, np.ones_like(mask))
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.5])
@@ -89,10 +83,10 @@ def test_one_window_is_the_stock_inpainting_pipeline(
 ) -> None:
     model = phases(model, ())
     noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(3))
-    monkeypatch.setattr("model_backend.engine.edit.even", lambda *_: noise[0].numpy())
+    monkeypatch.setattr("model_backend.engine.diffusion.denoiser.leveled_noise", lambda *_: noise[0].numpy())
     # The dilated mask covers the window, so that no latent is replaced by the source's at the end.
     place = canvas(64, 64, (slice(16, 48), slice(16, 48)))
-    ours = Edit(model, request(), place, strength).view(Steps())
+    ours = Edit(model, recipe(), place, strength).view(Steps())
 
     stock = StableDiffusionInpaintPipeline.from_pretrained(folder, dtype=torch.float32)
     stock.scheduler = EulerDiscreteScheduler.from_config(stock.scheduler.config)
@@ -114,17 +108,16 @@ def test_one_window_is_the_stock_inpainting_pipeline(
 
 def test_phases_pin_the_known_latents_to_the_source(model: Model) -> None:
     model = phases(model, (800, 400))
-    edit = Edit(model, request(), canvas(64, 64, (slice(0, 8), slice(0, 8))))
+    edit = Edit(model, recipe(), canvas(64, 64, (slice(0, 8), slice(0, 8))))
     window = edit._active.windows[0]
-    edit._look_at([window])
-    last = edit._trajectory.phases[-1][0]
+    last = edit._denoiser.trajectory.phases[-1][0]
     done = {window: np.full((4, 8, 8), 9, np.float32)}
-    begun = edit._begin(2, last, window, done)
+    begun = edit._begin(2, window, done)
     free = edit._active.free
     assert free[:3, :3].all()
     assert free.sum() == 9
     assert (begun[:, free] == 9).all()
-    noise = leveled_noise(edit._noise, range(8), range(8))
+    noise = leveled_noise(Noise.of(recipe()), range(8), range(8))
     expected = last.alpha * edit._encoded[window] + last.sigma * noise
     np.testing.assert_allclose(begun[:, ~free], expected[:, ~free], rtol=1e-5, atol=1e-6)
 
@@ -135,19 +128,25 @@ def test_what_is_unknown_holds_nothing_in_place(model: Model) -> None:
     place = canvas(64, 64, (slice(0, 64), slice(0, 24)))
     known = np.ones((64, 64), np.bool_)
     known[:, 24:48] = False
-    edit = Edit(model, request(), Canvas(place.box, place.view, place.paint, known))
+    edit = Edit(model, recipe(), EditCanvas(place.box, place.view, place.paint, known))
     window = edit._active.windows[0]
-    begun = edit._begin(1, edit._trajectory.phases[1][0], window, {window: np.full((4, 8, 8), 9, np.float32)})
+    begun = edit._begin(1, window, {window: np.full((4, 8, 8), 9, np.float32)})
     assert (begun[:, :, :6] == 9).all()
     assert not (begun[:, :, 6:] == 9).any()
+
+
+def planned(edit: Edit, recipe: Recipe, model: Model) -> Count:
+    """What a plan counts of an edit."""
+    prompts = PromptField.of(recipe, edit._layout)
+    return edit._active.count(prompts, edit._denoiser.trajectory.lengths, model.profile.batch)
 
 
 def test_only_windows_that_touch_the_mask_are_computed(model: Model) -> None:
     model = phases(model, (800, 400))
     place = canvas(8 * 50, 8 * 50, (slice(8, 16), slice(8, 16)))
-    edit, watch = Edit(model, request(), place), Steps()
+    edit, watch = Edit(model, recipe(), place), Steps()
     view = edit.view(watch)
-    counted = edit._active.count(edit._prompts, edit._trajectory.lengths, model.profile.batch)
+    counted = planned(edit, recipe(), model)
     assert counted.windows == 3  # one window, three phases
     assert watch.heard[-1] == (12, 12) == (counted.evaluations, counted.evaluations)
     assert counted.calls == 6
@@ -164,8 +163,8 @@ def test_guidance_stops_as_planned(model: Model, guidance: float, sizes: set[int
     calls: list[int] = []
     hook = model._unet.register_forward_pre_hook(lambda _module, args: calls.append(len(args[0])))
     try:
-        edit = Edit(model, request(guidance=guidance), canvas(64, 64, (slice(8, 16), slice(8, 16))), 0.7)
-        counted = edit._active.count(edit._prompts, edit._trajectory.lengths, model.profile.batch)
+        edit = Edit(model, recipe(guidance=guidance), canvas(64, 64, (slice(8, 16), slice(8, 16))), 0.7)
+        counted = planned(edit, recipe(guidance=guidance), model)
         calls.clear()  # those that tried the slots
         watch = Steps()
         edit.view(watch)
@@ -181,7 +180,7 @@ def test_guidance_stops_as_planned(model: Model, guidance: float, sizes: set[int
 def test_previews_show_what_is_there_around_what_is_made(model: Model) -> None:
     place = canvas(8 * 20, 8 * 14, (slice(40, 60), slice(32, 80)), at=(500, 300))
     watch = Steps()
-    Edit(model, request(), place).view(watch, Box(col=330, row=530, width=52, height=31))
+    Edit(model, recipe(), place).view(watch, Box(col=330, row=530, width=52, height=31))
     there = np.s_[30:61, 30:82]
     paint, old = place.paint[there], np.rint(255 * place.view[:, *there]).transpose(1, 2, 0)
     assert len(watch.seen) >= 1
@@ -194,8 +193,8 @@ def test_previews_show_what_is_there_around_what_is_made(model: Model) -> None:
 def test_an_edit_hardly_depends_on_what_it_hides(model: Model) -> None:
     model = phases(model, (400,))
     one = canvas(8 * 14, 8 * 14, (slice(40, 60), slice(40, 60)))
-    other = Canvas(one.box, np.where(one.paint, 0.1, one.view).astype(np.float32), one.paint, one.known)
-    first, second = (Edit(model, request(), place).view(Steps()) for place in (one, other))
+    other = EditCanvas(one.box, np.where(one.paint, 0.1, one.view).astype(np.float32), one.paint, one.known)
+    first, second = (Edit(model, recipe(), place).view(Steps()) for place in (one, other))
     # Not to the bit: the pins are encoded from the whole window, whose far latents feel a hidden pixel a
     # little.
     np.testing.assert_allclose(first, second, atol=1e-3)
@@ -225,7 +224,7 @@ def test_a_model_that_overflows_fails(model: Model) -> None:
     bias[0] = torch.inf
     try:
         with pytest.raises(JobFailed, match="not finite"):
-            Edit(model, request(), canvas(64, 64, (slice(0, 8), slice(0, 8)))).view(Steps())
+            Edit(model, recipe(), canvas(64, 64, (slice(0, 8), slice(0, 8)))).view(Steps())
     finally:
         bias.copy_(kept)
 
@@ -234,6 +233,6 @@ def test_a_text_to_image_model_cannot_edit(model: Model) -> None:
     card, model.card = model.card, model.card.model_copy(update={"pipeline": "text2image"})
     try:
         with pytest.raises(ValueError, match="no inpainting model"):
-            Edit(model, request(), canvas(64, 64, (slice(0, 8), slice(0, 8))))
+            Edit(model, recipe(), canvas(64, 64, (slice(0, 8), slice(0, 8))))
     finally:
         model.card = card

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from model_backend.engine.diffusion.latent_field import Batch, Field, Plane
+from model_backend.engine.diffusion.latent_field import Batch, LatentField, Plane
 from model_backend.engine.diffusion.noise import Noise
 from model_backend.engine.lattice import Lattice, Window
 
@@ -16,8 +16,8 @@ ENDLESS = Lattice(8, 6, 2)
 PHASES, GROUP = 3, 4
 
 
-def field(rows: Lattice = ENDLESS, cols: Lattice = ENDLESS) -> Field:
-    return Field(Plane(rows, cols, channels=4, phases=PHASES, group=GROUP, start=NOISE.normals))
+def field(rows: Lattice = ENDLESS, cols: Lattice = ENDLESS) -> LatentField:
+    return LatentField(Plane(rows, cols, channels=4, phases=PHASES, group=GROUP, start=NOISE.normals))
 
 
 def denoise(phase: int, windows: Sequence[Window], latents: Batch) -> Batch:
@@ -28,7 +28,7 @@ def denoise(phase: int, windows: Sequence[Window], latents: Batch) -> Batch:
     return np.tanh(latents + np.float32(0.1 * (phase + 1)) * whole[..., -1:, -1:])
 
 
-def final(box: tuple[range, range], of: Field | None = None) -> np.ndarray:
+def final(box: tuple[range, range], of: LatentField | None = None) -> np.ndarray:
     one = of or field()
     one.compute(*box, denoise)
     return one.read(*box)

@@ -16,7 +16,8 @@ from model_backend.engine.lattice import canvas_box
 from model_backend.engine.scene import Scene
 from model_backend.errors import ModelUnavailable
 from model_backend.models.loader import Model
-from tests.backend.engine.test_scene import SHORT, box, pixels, request
+from tests.backend.engine.test_scene import SHORT, box, pixels
+from tests.support.recipes import recipe_of
 from tests.support.tiny_models import Watcher, load_tiny
 
 
@@ -35,10 +36,10 @@ def short_of_memory(model: Model, samples: int, times: int) -> None:
 def test_where_memory_runs_short_calls_are_halved_and_the_scene_says_so(tiny: Path):
     canvas = canvas_box(box(0, 0, 150, 100), SHORT, 8)
     model = load_tiny(tiny, engine=SHORT)
-    whole = Scene(model, request(canvas=canvas))
+    whole = Scene(model, recipe_of(canvas=canvas))
     expected = whole.pixels(canvas, Watcher())
     short_of_memory(model, 3, times=10**9)
-    scene = Scene(model, request(canvas=canvas))
+    scene = Scene(model, recipe_of(canvas=canvas))
     assert not scene.profile.approximate
     made = scene.pixels(canvas, Watcher())
     assert np.abs(made.astype(int) - expected).max() <= 1
@@ -50,7 +51,7 @@ def test_memory_that_can_be_freed_changes_nothing(tiny: Path):
     model = load_tiny(tiny, engine=SHORT)
     expected = pixels(model, canvas, canvas=canvas)
     short_of_memory(model, 3, times=1)
-    scene = Scene(model, request(canvas=canvas))
+    scene = Scene(model, recipe_of(canvas=canvas))
     np.testing.assert_array_equal(scene.pixels(canvas, Watcher()), expected)
     assert not scene.profile.approximate
 
@@ -58,7 +59,7 @@ def test_memory_that_can_be_freed_changes_nothing(tiny: Path):
 def test_a_device_too_small_for_one_sample_is_an_error(tiny: Path):
     canvas = box(0, 0, 64, 64)
     model = load_tiny(tiny, engine=SHORT)
-    scene = Scene(model, request(canvas=canvas))
+    scene = Scene(model, recipe_of(canvas=canvas))
     short_of_memory(model, 0, times=10**9)
     with pytest.raises(torch.OutOfMemoryError):
         scene.pixels(canvas, Watcher())
@@ -89,7 +90,7 @@ def test_a_device_with_little_memory_gets_a_smaller_batch(tiny: Path, scarce: Ca
     scarce(5)
     model = load_tiny(tiny, engine=engine)
     assert (ample.profile.batch, model.profile.batch) == (4, 2), "guidance doubles what goes into a call"
-    scene = Scene(model, request(canvas=canvas))
+    scene = Scene(model, recipe_of(canvas=canvas))
     made = scene.pixels(canvas, Watcher())
     assert not scene.profile.approximate, "a profile of its own, which is repeatable"
     assert np.abs(made.astype(int) - expected).max() <= 1

@@ -18,12 +18,14 @@ from model_backend.engine.diffusion import outlines, prompt_field
 from model_backend.engine.diffusion.prompt_field import Batching, Prompt, PromptField
 from model_backend.engine.diffusion.sampler import Lengths, Step
 from model_backend.engine.editing.active_windows import canvas_around
-from model_backend.engine.editing.edit import Canvas, Edit
+from model_backend.engine.editing.edit import Edit
 from model_backend.engine.lattice import Layout, Window, canvas_box
-from model_backend.engine.scene import Request, Scene
+from model_backend.engine.makers import EditCanvas
+from model_backend.engine.scene import Scene
 from model_backend.models.card import EngineParameters, read_card
 from model_backend.models.loader import Model, load
-from model_backend.schemas import REGION_UNITS, Box, Frame, Recipe, Region
+from model_backend.schemas import REGION_UNITS, Box, Recipe, Region
+from tests.support.recipes import recipe_of
 from tests.support.tiny_models import Watcher, build_tiny, load_tiny
 
 MINI = Path(__file__).resolve().parents[3] / "resources" / "models" / "text2earth-mini"
@@ -245,20 +247,9 @@ ROAD = region("a road", ring((-20, 100), (260, 90), (260, 130), (-20, 140)))
 HOUSES = region("houses", square(130, 30, 100), negative="river")
 
 
-def request(*areas: Region, **changes: Any) -> Request:
-    members = {
-        "seed": 11,
-        "level": 16,
-        "frame_hash": 0xC0FFEE,
-        "prompt": BASE.text,
-        "negative_prompt": BASE.negative,
-        "sampler": "dpm++2m",
-        "steps": 4,
-        "guidance": 4.0,
-        "canvas": None,
-        "regions": areas,
-    }
-    return Request(**(members | changes))
+def recipe(*areas: Region, canvas: Box | None = None, **changes: Any) -> Recipe:
+    texts = {"prompt": BASE.text, "negative_prompt": BASE.negative}
+    return recipe_of(canvas, **{**texts, "regions": list(areas) or None, **changes})
 
 
 def box(col: int, row: int, width: int, height: int) -> Box:
@@ -266,7 +257,7 @@ def box(col: int, row: int, width: int, height: int) -> Box:
 
 
 def pixels(model: Model, wanted: Box, *areas: Region, **changes: Any) -> np.ndarray:
-    return Scene(model, request(*areas, **changes)).pixels(wanted, Watcher())
+    return Scene(model, recipe(*areas, **changes)).pixels(wanted, Watcher())
 
 
 class TestScenes:
@@ -274,7 +265,7 @@ class TestScenes:
     def test_any_box_in_any_order_has_the_same_bits(self, model: Model, canvas: Box | None):
         areas = LAKE, ROAD, HOUSES
         whole = pixels(model, box(0, 0, 200, 160), *areas, canvas=canvas)
-        scene = Scene(model, request(*areas, canvas=canvas))
+        scene = Scene(model, recipe(*areas, canvas=canvas))
         for col, row, width, height in ((130, 90, 60, 50), (0, 0, 30, 40), (40, 10, 130, 70)):
             expected = whole[:, row : row + height, col : col + width]
             part = box(col, row, width, height)
@@ -330,8 +321,8 @@ class TestScenes:
     def test_counted_before_is_computed_after(self, model: Model):
         for canvas, wanted in ((CANVAS, CANVAS), (None, box(10, 20, 150, 90))):
             watcher = Watcher()
-            Scene(model, request(LAKE, ROAD, HOUSES, canvas=canvas)).pixels(wanted, watcher)
-            made = recipe(wanted, canvas or "ground")
+            Scene(model, recipe(LAKE, ROAD, HOUSES, canvas=canvas)).pixels(wanted, watcher)
+            made = recipe(LAKE, ROAD, HOUSES, canvas=canvas, grid=wanted)
             counted = cost.count(made, model.card, model.schedule, model.profile.batch)
             assert watcher.steps[-1] == (counted.evaluations, counted.evaluations)
             plain = made.model_copy(update={"regions": None})
@@ -346,33 +337,15 @@ class TestScenes:
         view = np.full((3, canvas.height, canvas.width), 0.5, np.float32)
         paint = np.zeros(view.shape[1:], bool)
         paint[20 - canvas.row : 120 - canvas.row, 20 - canvas.col : 120 - canvas.col] = True
-        there = Canvas(canvas, view, paint, np.ones_like(paint))
+        there = EditCanvas(canvas, view, paint, np.ones_like(paint))
 
         def painted(*areas: Region, **changes: Any) -> np.ndarray:
-            return Edit(inpaint, request(*areas, canvas=canvas, **changes), there).view(Watcher())
+            return Edit(inpaint, recipe(*areas, canvas=canvas, **changes), there).view(Watcher())
 
         everywhere = region("a lake", square(-500, -500, 1000), negative="desert")
         plain = painted(prompt="a lake", negative_prompt="desert")
         np.testing.assert_array_equal(painted(everywhere), plain)
         assert np.abs(painted(ROAD) - painted()).max() > 0.01
-
-
-def recipe(grid: Box, canvas: Any) -> Recipe:
-    return Recipe(
-        model="tiny",
-        revision="1",
-        prompt=BASE.text,
-        negative_prompt=BASE.negative,
-        frame=Frame(crs="EPSG:32633", pixel_size=["1", "1"], anchor=[0.0, 0.0]),
-        grid=grid,
-        canvas=canvas,
-        level=16,
-        seed=11,
-        steps=4,
-        sampler="dpm++2m",
-        guidance=4.0,
-        regions=[LAKE, ROAD, HOUSES],
-    )
 
 
 @pytest.mark.slow
@@ -400,12 +373,12 @@ def test_the_bundled_model_follows_regions():
 
 class TestRecipes:
     def test_a_recipe_without_regions_says_nothing_of_them(self):
-        plain = recipe(CANVAS, CANVAS).model_copy(update={"regions": None})
+        plain = recipe(LAKE, ROAD, HOUSES, canvas=CANVAS).model_copy(update={"regions": None})
         assert "regions" not in json.loads(plain.canonical())
         assert "regions" not in plain.model_dump(mode="json")
         assert Recipe.model_validate_json(plain.canonical()) == plain
 
     def test_a_recipe_with_regions_comes_back(self):
-        made = recipe(CANVAS, CANVAS)
+        made = recipe(LAKE, ROAD, HOUSES, canvas=CANVAS)
         assert Recipe.model_validate_json(made.canonical()) == made
-        assert Request.of(made).regions == (LAKE, ROAD, HOUSES)
+        assert made.regions == [LAKE, ROAD, HOUSES]

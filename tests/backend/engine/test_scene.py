@@ -25,11 +25,12 @@ from model_backend.engine.diffusion.decode import to_bytes
 from model_backend.engine.diffusion.leveled_noise import leveled_noise
 from model_backend.engine.diffusion.noise import Noise
 from model_backend.engine.lattice import canvas_box
-from model_backend.engine.scene import Request, Scene
+from model_backend.engine.scene import Scene
 from model_backend.errors import Cancelled, JobFailed
 from model_backend.models.card import EngineParameters, read_card
 from model_backend.models.loader import Model, load
-from model_backend.schemas import Box, Frame, Recipe
+from model_backend.schemas import Box, Recipe
+from tests.support.recipes import FRAME, recipe_of
 from tests.support.tiny_models import Watcher, build_tiny, load_tiny
 
 # Two phases and small decode tiles keep cones short; the last step is plain, alone in its phase or not.
@@ -51,27 +52,12 @@ def model(tiny: Path) -> Model:
     return load_tiny(tiny, engine=SHORT)
 
 
-def request(**changes: Any) -> Request:
-    members = {
-        "seed": 11,
-        "level": 16,
-        "frame_hash": 0xC0FFEE,
-        "prompt": "a lake and the forest",
-        "negative_prompt": "desert",
-        "sampler": "dpm++2m",
-        "steps": 4,
-        "guidance": 4.0,
-        "canvas": None,
-    }
-    return Request(**(members | changes))
-
-
 def box(col: int, row: int, width: int, height: int) -> Box:
     return Box(col=col, row=row, width=width, height=height)
 
 
 def pixels(model: Model, wanted: Box, **changes: Any) -> np.ndarray:
-    return Scene(model, request(**changes)).pixels(wanted, Watcher())
+    return Scene(model, recipe_of(**changes)).pixels(wanted, Watcher())
 
 
 def crop(image: np.ndarray, of: Box, part: Box) -> np.ndarray:
@@ -101,20 +87,19 @@ def with_level(pipeline: Any, level: int | None) -> None:
     pipeline.unet.register_forward_pre_hook(hook, with_kwargs=True)
 
 
-def stock(pipeline: Any, scheduler: Any, asked: Request, **inputs: Any) -> tuple[np.ndarray, np.ndarray]:
+def stock(pipeline: Any, scheduler: Any, recipe: Recipe, **inputs: Any) -> tuple[np.ndarray, np.ndarray]:
     """Run a stock pipeline from our noise; return latents (c, h, w) and image (3, h, w) in [0, 1]."""
     pipeline.set_progress_bar_config(disable=True)
     pipeline.scheduler = scheduler
-    with_level(pipeline, asked.level)
-    assert asked.canvas is not None
-    top, left = asked.canvas.row // 8, asked.canvas.col // 8
-    noise = Noise(asked.seed, asked.level or 0, asked.frame_hash)
-    start = leveled_noise(noise, range(top, top + 8), range(left, left + 8))
+    with_level(pipeline, recipe.level)
+    assert recipe.canvas_box is not None
+    top, left = recipe.canvas_box.row // 8, recipe.canvas_box.col // 8
+    start = leveled_noise(Noise.of(recipe), range(top, top + 8), range(left, left + 8))
     latents = pipeline(
-        asked.prompt,
-        negative_prompt=asked.negative_prompt,
-        guidance_scale=asked.guidance,
-        num_inference_steps=asked.steps,
+        recipe.prompt,
+        negative_prompt=recipe.negative_prompt,
+        guidance_scale=recipe.guidance,
+        num_inference_steps=recipe.steps,
         height=64,
         width=64,
         latents=torch.from_numpy(start)[None],
@@ -126,9 +111,9 @@ def stock(pipeline: Any, scheduler: Any, asked: Request, **inputs: Any) -> tuple
     return latents[0].numpy(), VaeImageProcessor().postprocess(image, output_type="np")[0].transpose(2, 0, 1)
 
 
-def assert_same_picture(model: Model, asked: Request, latents: np.ndarray, image: np.ndarray) -> None:
-    scene = Scene(model, asked)
-    ours = scene.pixels(asked.canvas, Watcher())
+def assert_same_picture(model: Model, recipe: Recipe, latents: np.ndarray, image: np.ndarray) -> None:
+    scene = Scene(model, recipe)
+    ours = scene.pixels(recipe.grid, Watcher())
     final = scene._field.read(scene._layout.rows.bounds, scene._layout.cols.bounds)
     np.testing.assert_allclose(final, latents, atol=1e-4, rtol=1e-4)
     decoded = model.decode(torch.from_numpy(final)[None])[0].numpy() / 2 + 0.5
@@ -141,32 +126,32 @@ def test_one_window_equals_the_stock_pipeline(level: bool, tmp_path: Path):
     """Text2Earth's shape and plain Stable Diffusion 2, Euler on the folder's grid, four phases."""
     folder = build_tiny(tmp_path / "model", level=level)
     model = load_tiny(folder)
-    asked = request(canvas=box(-61, 1003, 64, 64), sampler="euler", steps=8, level=17 if level else None)
+    recipe = recipe_of(canvas=box(-61, 1003, 64, 64), sampler="euler", steps=8, level=17 if level else None)
     scheduler = EulerDiscreteScheduler.from_pretrained(folder, subfolder="scheduler")
     pipeline = StableDiffusionPipeline.from_pretrained(folder, low_cpu_mem_usage=False)
-    assert_same_picture(model, asked, *stock(pipeline, scheduler, asked))
+    assert_same_picture(model, recipe, *stock(pipeline, scheduler, recipe))
 
 
 def test_one_window_equals_the_stock_pipeline_with_dpm(tiny: Path):
     """In one phase and guided throughout, as diffusers has no phases and no cut-off."""
     model = load_tiny(tiny, engine=SHORT.model_copy(update={"boundaries": (), "guidance_cutoff": 0}))
-    asked = request(canvas=box(8, 16, 64, 64), steps=6)
+    recipe = recipe_of(canvas=box(8, 16, 64, 64), steps=6)
     scheduler = DPMSolverMultistepScheduler.from_pretrained(
         tiny, subfolder="scheduler", use_karras_sigmas=True
     )
     pipeline = StableDiffusionPipeline.from_pretrained(tiny, low_cpu_mem_usage=False)
-    assert_same_picture(model, asked, *stock(pipeline, scheduler, asked))
+    assert_same_picture(model, recipe, *stock(pipeline, scheduler, recipe))
 
 
 def test_an_inpainting_model_generates_like_its_stock_pipeline(tmp_path: Path):
     """Nine channels, all masked. AutoencoderTiny, because the stock pipeline samples a KL posterior."""
     folder = build_tiny(tmp_path / "model", "inpaint", vae="tiny")
     model = load_tiny(folder)
-    asked = request(canvas=box(0, 0, 64, 64), sampler="euler", steps=6)
+    recipe = recipe_of(canvas=box(0, 0, 64, 64), sampler="euler", steps=6)
     pipeline = StableDiffusionInpaintPipeline.from_pretrained(folder, low_cpu_mem_usage=False)
     scheduler = EulerDiscreteScheduler.from_pretrained(folder, subfolder="scheduler")
     inputs = {"image": torch.zeros(1, 3, 64, 64), "mask_image": torch.ones(1, 1, 64, 64), "strength": 1.0}
-    assert_same_picture(model, asked, *stock(pipeline, scheduler, asked, **inputs))
+    assert_same_picture(model, recipe, *stock(pipeline, scheduler, recipe, **inputs))
 
 
 def test_overlapping_requests_on_the_ground_agree_in_every_byte(model: Model):
@@ -196,7 +181,7 @@ def test_any_reads_of_a_canvas_agree_in_every_byte(tiny: Path, whole: int):
     canvas = canvas_box(box(-101, 55, 150, 100), SHORT, 8)
     assert 14 * 8 < canvas.width < 40 * 8
     whole = pixels(model, canvas, canvas=canvas)
-    shared = Scene(model, request(canvas=canvas))
+    shared = Scene(model, recipe_of(canvas=canvas))
     for part in (box(-60, 60, 30, 20), box(canvas.col, canvas.row, 1, 1), box(-90, 80, 100, 40)):
         expected = crop(whole, canvas, part)
         np.testing.assert_array_equal(pixels(model, part, canvas=canvas), expected)
@@ -217,7 +202,7 @@ def test_what_the_recipe_says_matters_and_nothing_else(model: Model):
         {"guidance": 1.0},
         {"steps": 5},
         {"sampler": "euler"},
-        {"frame_hash": 1},
+        {"frame": FRAME.model_copy(update={"anchor": [0, 1]})},
     ):
         other = pixels(model, canvas, canvas=canvas, **change)
         assert (base != other).mean() > 0.3, change
@@ -228,25 +213,8 @@ def test_what_the_recipe_says_matters_and_nothing_else(model: Model):
 def test_the_planner_counts_what_is_run(model: Model, ground: bool, guidance: float):
     grid = box(-37, 21, 100, 60)
     canvas = None if ground else canvas_box(grid, SHORT, 8)
-    frame = Frame(crs="EPSG:32632", pixel_size=["1", "1"], anchor=[0, 0])
-    recipe = Recipe(
-        model="tiny",
-        revision="0",
-        prompt="a lake",
-        negative_prompt="",
-        frame=frame,
-        grid=grid,
-        canvas=canvas or "ground",
-        level=15,
-        seed=5,
-        steps=4,
-        sampler="dpm++2m",
-        guidance=guidance,
-    )
-    asked = Request.of(recipe.variant(1))
-    assert (asked.seed, asked.canvas, asked.level) == (6, canvas, 15)
-    assert 0 <= asked.frame_hash < 2**32
-    scene, watch = Scene(model, asked), Watcher()
+    recipe = recipe_of(canvas, grid=grid, level=15, guidance=guidance)
+    scene, watch = Scene(model, recipe), Watcher()
     promised = count(recipe, model.card, model.schedule)
     with counted(model) as calls:
         scene.pixels(grid, watch)
@@ -256,7 +224,7 @@ def test_the_planner_counts_what_is_run(model: Model, ground: bool, guidance: fl
     total = promised.evaluations
     assert watch.steps[: len(calls)] == [(sum(calls[: i + 1]), total) for i in range(len(calls))]
     assert set(watch.steps[len(calls) :]) == {(total, total)}  # decoding
-    missing = Scene(model, asked)._field.missing(*scene._layout.latents(grid))
+    missing = Scene(model, recipe)._field.missing(*scene._layout.latents(grid))
     assert promised.windows == sum(map(len, missing))
     first, last = map(len, missing)  # of two steps each: guided both, or guided and plain
     assert promised.needed == (first * 4 + last * 3 if guidance > 1 else 2 * (first + last))
@@ -268,7 +236,7 @@ def test_the_planner_counts_what_is_run(model: Model, ground: bool, guidance: fl
 
 def test_cancel_stops_within_one_call_and_the_scene_survives(model: Model):
     canvas = canvas_box(box(0, 0, 150, 100), SHORT, 8)
-    scene = Scene(model, request(canvas=canvas))
+    scene = Scene(model, recipe_of(canvas=canvas))
     with counted(model) as calls, pytest.raises(Cancelled):
         scene.pixels(canvas, Watcher(stop_at=7, error=Cancelled()))
     assert len(calls) == 7
@@ -276,10 +244,10 @@ def test_cancel_stops_within_one_call_and_the_scene_survives(model: Model):
 
 
 def test_previews_cover_the_box_and_become_the_picture(model: Model, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("model_backend.engine.progress.PREVIEW_SECONDS", 0.0)
+    monkeypatch.setattr("model_backend.engine.diffusion.window_progress.PREVIEW_SECONDS", 0.0)
     canvas = canvas_box(box(0, 0, 150, 100), SHORT, 8)
     part, watch = box(11, 3, 101, 70), Watcher()
-    scene = Scene(model, request(canvas=canvas))
+    scene = Scene(model, recipe_of(canvas=canvas))
     scene.pixels(part, watch)
     assert len(watch.previews) == sum(part < total for part, total in watch.steps) + 1  # one per call
     assert {preview.shape for preview in watch.previews} == {(9, 13, 3)}
@@ -296,10 +264,10 @@ def test_previews_cover_the_box_and_become_the_picture(model: Model, monkeypatch
 
 
 def test_previews_do_not_come_at_every_step(model: Model, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("model_backend.engine.progress.PREVIEW_SECONDS", 3600.0)
+    monkeypatch.setattr("model_backend.engine.diffusion.window_progress.PREVIEW_SECONDS", 3600.0)
     canvas = canvas_box(box(0, 0, 150, 100), SHORT, 8)
     watch = Watcher()
-    Scene(model, request(canvas=canvas)).pixels(canvas, watch)
+    Scene(model, recipe_of(canvas=canvas)).pixels(canvas, watch)
     assert len(watch.previews) == 1
 
 
@@ -313,7 +281,7 @@ def test_a_model_that_overflows_fails_instead_of_painting_black(tiny: Path):
 
 def test_a_canvas_of_another_model_is_refused(model: Model):
     with pytest.raises(ValueError, match="whole windows"):
-        Scene(model, request(canvas=box(0, 0, 65, 64)))
+        Scene(model, recipe_of(canvas=box(0, 0, 65, 64)))
 
 
 @pytest.mark.parametrize("vae", ["kl", "tiny"])
@@ -334,12 +302,13 @@ def test_runs_where_rasterio_and_fastapi_are_missing(tiny: Path):
         "import sys\n"
         "sys.modules.update(dict.fromkeys(['rasterio', 'fastapi', 'uvicorn', 'pyproj', 'pystac']))\n"
         "from pathlib import Path\n"
-        "from model_backend.engine.scene import Request, Scene\n"
+        "from model_backend.engine.scene import Scene\n"
         "from model_backend.schemas import Box\n"
+        "from tests.support.recipes import recipe_of\n"
         "from tests.support.tiny_models import Watcher, load_tiny\n"
         f"model = load_tiny(Path({str(tiny)!r}))\n"
         "box = Box(col=0, row=0, width=64, height=64)\n"
-        "scene = Scene(model, Request(1, 16, 0, 'a lake', '', 'dpm++2m', 2, 4.0, box))\n"
+        "scene = Scene(model, recipe_of(box, steps=2))\n"
         "assert scene.pixels(box, Watcher()).shape == (3, 64, 64)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -24,8 +24,8 @@ from model_backend.benchmark.stock import StockPipeline, WindowRequest
 from model_backend.engine.diffusion.prompt_field import Prompt, PromptField
 from model_backend.engine.diffusion.sampler import Lengths
 from model_backend.engine.lattice import Layout
-from model_backend.engine.progress import Quiet
-from model_backend.engine.scene import Request, Scene
+from model_backend.engine.progress import SilentListener
+from model_backend.engine.scene import Scene
 from model_backend.evaluation import lattice_lines
 from model_backend.evaluation.metrics.lines import AXES, Lines, seam_ratio
 from model_backend.models.card import EngineParameters, read_card
@@ -271,8 +271,8 @@ class TestFusion:
         whole = Box(col=0, row=0, width=side + 6 * 8 * count, height=side + 6 * 8 * count)
 
         def pixels(box: Box, seed: int) -> NDArray[np.uint8]:
-            request = Request(seed, 17, 0, "a lake", "", "dpm++2m", 8, 4.0, box)
-            return Scene(model, request).pixels(box, Quiet())
+            recipe = model.card.recipe("a lake", 17, seed, box).model_copy(update={"steps": 8})
+            return Scene(model, recipe).pixels(box, SilentListener())
 
         scene = pixels(whole, 1)
         alone = np.block(

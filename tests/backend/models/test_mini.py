@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from model_backend.engine.scene import Request, Scene
+from model_backend.engine.scene import Scene
 from model_backend.errors import InvalidInput
 from model_backend.models.card import checksums, read_card
 from model_backend.models.loader import load
@@ -40,11 +40,8 @@ class Silent:
 
 
 def scene(model, prompt: str, level: int, seed: int = 5, size: int = 64) -> Scene:
-    card = model.card
-    steps = card.steps[card.sampler]
     canvas = Box(col=0, row=0, width=size, height=size)
-    request = Request(seed, level, 7, prompt, "", card.sampler, steps, card.guidance, canvas)
-    return Scene(model, request)
+    return Scene(model, model.card.recipe(prompt, level, seed, canvas))
 
 
 def window(model, prompt: str, level: int, seed: int = 5) -> np.ndarray:

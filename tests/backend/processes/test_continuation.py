@@ -12,7 +12,7 @@ import rasterio
 
 from model_backend import ENGINE_VERSION
 from model_backend.engine import lattice
-from model_backend.engine.scene import Request, Scene
+from model_backend.engine.scene import Scene
 from model_backend.errors import InvalidInput
 from model_backend.models.identity import digest
 from model_backend.models.registry import Registry
@@ -80,7 +80,7 @@ def test_the_ground_goes_on(folder: Path, place: dict[str, Any]) -> None:
     same = {"frame", "canvas", "level", "seed", "engine"}
     assert first.model_dump(include=same) == second.model_dump(include=same)
     model = load_tiny(folder)
-    one, two = (Scene(model, Request.of(recipe)).pixels(recipe.grid, Watcher()) for recipe in (first, second))
+    one, two = (Scene(model, recipe).pixels(recipe.grid, Watcher()) for recipe in (first, second))
     dx, dy = second.grid.col - first.grid.col, second.grid.row - first.grid.row
     assert dx > 0 > dy
     height, width = (

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.enums import ColorInterp
 
-from model_backend.engine.editing.edit import View
+from model_backend.arrays import Float32Array
 from model_backend.errors import InvalidInput
 from model_backend.processes.painting import Prepared
 from model_backend.raster.files.source import read
@@ -68,7 +68,7 @@ def strokes(draw: st.DrawFn) -> list[tuple[float, float]]:
     return [(x0 + dx, y0 + dy), (x1 + dx, y1 + dy), (x1 - dx, y1 - dy), (x0 - dx, y0 - dy)]
 
 
-def stripes(prepared: Prepared) -> View:
+def stripes(prepared: Prepared) -> Float32Array:
     """A quick stand-in for the model: few colours, none of them the scene's."""
     bands = np.arange(prepared.canvas.width) // 8 % 2 * np.array([0.9, 0.3, 0.6])[:, None, None]
     return np.broadcast_to(bands, (3, prepared.canvas.height, prepared.canvas.width)).astype(np.float32)
@@ -127,7 +127,7 @@ def test_an_edit_that_paints_what_is_there_changes_nothing(
     with rasterio.open(path) as file:
         ends = [[float(band.min()), float(band.max())] for band in file.read()]
 
-    def the_same(prepared: Prepared) -> View:
+    def the_same(prepared: Prepared) -> Float32Array:
         """The view as it is, before it is clipped for a model."""
         return prepared.stretch.view(read(prepared.source, prepared.canvas, prepared.source.roles.visible))
 

@@ -15,7 +15,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from model_backend.engine.editing.edit import View
+from model_backend.arrays import Float32Array
 from model_backend.errors import InvalidInput
 from model_backend.processes.painting import Prepared
 from model_backend.raster.files.source import read_header, read_known
@@ -35,7 +35,7 @@ def scene(bands: int = 3, dtype: str = "uint8", size: tuple[int, int] = (72, 90)
     return wave.clip(1, 254).astype(dtype)
 
 
-def grey(prepared: Prepared) -> View:
+def grey(prepared: Prepared) -> Float32Array:
     return np.full((3, prepared.canvas.height, prepared.canvas.width), 0.5, np.float32)
 
 

@@ -1,0 +1,66 @@
+"""What makes pixels, as its users see it: a scene box by box, or the masked part of a picture.
+
+A diffusion model is one way (`scene.Scene`, `editing.edit.Edit`); whatever makes pixels otherwise has the
+same members, so that jobs need not tell them apart. Knows boxes and arrays; no model, no torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from model_backend.arrays import BoolArray, Float32Array, RgbImage
+from model_backend.engine.progress import ProgressListener
+from model_backend.schemas import Box
+
+
+class Conditions(Protocol):
+    """What the bits of a result depend on besides the recipe."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all of it: results with equal recipes and digests are equal."""
+
+    @property
+    def approximate(self) -> bool:
+        """Whether last bits may differ all the same."""
+
+
+class SceneMaker(Protocol):
+    """Makes the pixels of one scene; boxes that overlap agree in every bit."""
+
+    @property
+    def profile(self) -> Conditions:
+        """What the bits of this scene depend on."""
+
+    def pixels(self, box: Box, listener: ProgressListener) -> RgbImage:
+        """Make a box of the scene, (3, height, width) uint8; ValueError if it leaves the canvas."""
+
+    def keep(self, box: Box) -> None:
+        """Forget what no pixel of a box depends on; what is asked for later is made again."""
+
+
+@dataclass(frozen=True)
+class EditCanvas:
+    """A picture to repaint: ``view`` (3, height, width), 0 black to 1 white, of the pixels of ``box``.
+
+    ``paint`` are the pixels to make anew, ``known`` those that have values; both (height, width). For a
+    diffusion model the sides of the box are whole latents, at least a window
+    (`active_windows.canvas_around`).
+    """
+
+    box: Box
+    view: Float32Array
+    paint: BoolArray
+    known: BoolArray
+
+
+class EditMaker(Protocol):
+    """Paints the masked pixels of one canvas anew."""
+
+    @property
+    def profile(self) -> Conditions:
+        """What the bits of this edit depend on."""
+
+    def view(self, listener: ProgressListener, shown: Box | None = None) -> Float32Array:
+        """Return the canvas, (3, height, width) in 0..1, with the mask painted; previews are of ``shown``."""
