@@ -2,7 +2,7 @@
 
 Units and axis order: coordinates are ``(x, y)`` in CRS units (traditional GIS order, longitude before
 latitude); boxes are ``(col, row, width, height)`` in pixels of a frame, rows counted southward; GSD is ground
-metres per pixel. Knows no HTTP, no CRS library and no torch. ``text2earth_qgis/core/schemas.py`` is the twin
+metres per pixel. Knows no HTTP, no CRS library and no torch. ``text2earth_qgis/core/wire/schemas.py`` is the twin
 of the input models here; a contract test holds the two equal.
 """
 
@@ -98,6 +98,20 @@ class Joins(Value):
     )
 
 
+Steps = Annotated[int, Field(ge=1, le=200)]
+Guidance = Annotated[FiniteFloat, Field(ge=1, le=30)]
+ModelId = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
+Variants = Annotated[int, Field(ge=1, le=8)]
+RecordPrompt = Annotated[bool, Field(description="Write the prompts into the files.")]
+PromptPolygons = Annotated[
+    Polygons | None,
+    Field(
+        description="A FeatureCollection of polygons with prompts of their own: properties `prompt`, and if "
+        "wanted `negative_prompt` and `priority` (higher covers lower, then later covers earlier)."
+    ),
+]
+
+
 class GenerateInputs(Value):
     """Inputs of the process ``generate``. What is left out, the model card or the backend chooses."""
 
@@ -114,17 +128,13 @@ class GenerateInputs(Value):
     align: Align | None = None
     canvas: Literal["extent", "ground"] | Box = "extent"
     seed: Seed | None = None
-    steps: Annotated[int, Field(ge=1, le=200)] | None = None
+    steps: Steps | None = None
     sampler: Sampler | None = None
-    guidance: Annotated[FiniteFloat, Field(ge=1, le=30)] | None = None
-    model: str | None = Field(None, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
-    variants: Annotated[int, Field(ge=1, le=8)] = 1
-    record_prompt: bool = Field(True, description="Write the prompts into the files.")
-    regions: Polygons | None = Field(
-        None,
-        description="A FeatureCollection of polygons with prompts of their own: properties `prompt`, and if "
-        "wanted `negative_prompt` and `priority` (higher covers lower, then later covers earlier).",
-    )
+    guidance: Guidance | None = None
+    model: ModelId | None = None
+    variants: Variants = 1
+    record_prompt: RecordPrompt = True
+    regions: PromptPolygons = None
     joins: Joins | None = Field(None, description="An earlier scene that this one continues.")
 
 
@@ -134,23 +144,31 @@ class Upload(Value):
     upload: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
+Source = Annotated[
+    Upload,
+    Field(description="The raster: an upload, a link to a result of an own job, or a GeoTIFF in base64."),
+]
+Bands = Annotated[
+    Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=3)] | None,
+    Field(description="The band, or the red, green and blue bands, that the model sees and paints."),
+]
+Stretch = Annotated[
+    Annotated[list[list[FiniteFloat]], Field(min_length=1, max_length=3)] | None,
+    Field(description="Per visible band the values shown black and white; left out: 0 to 255, or 2-98 %."),
+]
+
+
 class EditInputs(Value):
     """Inputs of the process ``edit``. What is left out, the model card or the backend chooses."""
 
     prompt: str
-    source: Upload = Field(
-        description="The raster: an upload, a link to a result of an own job, or a GeoTIFF in base64."
-    )
+    source: Source
     mask: Upload | Polygons = Field(
         description="What may change: polygons, or a raster (as `source`) that is above zero there."
     )
     negative_prompt: str = ""
-    bands: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=3)] | None = Field(
-        None, description="The band, or the red, green and blue bands, that the model sees and paints."
-    )
-    stretch: Annotated[list[list[FiniteFloat]], Field(min_length=1, max_length=3)] | None = Field(
-        None, description="Per visible band the values shown black and white; left out: 0 to 255, or 2-98 %."
-    )
+    bands: Bands = None
+    stretch: Stretch = None
     extra_bands: Literal["match", "keep", "drop"] = Field(
         "match", description="Other bands in the mask: borrowed from similar pixels, left alone, or left out."
     )
@@ -162,45 +180,35 @@ class EditInputs(Value):
         1.0, gt=0, le=1, description="1 paints anew from noise; less keeps more of what was there."
     )
     seed: Seed | None = None
-    steps: Annotated[int, Field(ge=1, le=200)] | None = None
+    steps: Steps | None = None
     sampler: Sampler | None = None
-    guidance: Annotated[FiniteFloat, Field(ge=1, le=30)] | None = None
-    model: str | None = Field(None, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
-    variants: Annotated[int, Field(ge=1, le=8)] = 1
-    record_prompt: bool = Field(True, description="Write the prompts into the files.")
+    guidance: Guidance | None = None
+    model: ModelId | None = None
+    variants: Variants = 1
+    record_prompt: RecordPrompt = True
 
 
 class ExtendInputs(Value):
     """Inputs of the process ``extend``. What is left out, the model card or the backend chooses."""
 
     prompt: str
-    source: Upload = Field(
-        description="The raster: an upload, a link to a result of an own job, or a GeoTIFF in base64."
-    )
+    source: Source
     extent: Extent = Field(description="The land that the raster is to cover besides what it has.")
     negative_prompt: str = ""
     fill_holes: bool = Field(True, description="Make pixels of the raster without a value in the extent too.")
-    bands: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=3)] | None = Field(
-        None, description="The band, or the red, green and blue bands, that the model sees and paints."
-    )
-    stretch: Annotated[list[list[FiniteFloat]], Field(min_length=1, max_length=3)] | None = Field(
-        None, description="Per visible band the values shown black and white; left out: 0 to 255, or 2-98 %."
-    )
+    bands: Bands = None
+    stretch: Stretch = None
     extra_bands: Literal["match", "drop"] = Field(
         "match", description="Other bands of new land: borrowed from similar pixels, or left out."
     )
     seed: Seed | None = None
-    steps: Annotated[int, Field(ge=1, le=200)] | None = None
+    steps: Steps | None = None
     sampler: Sampler | None = None
-    guidance: Annotated[FiniteFloat, Field(ge=1, le=30)] | None = None
-    model: str | None = Field(None, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
-    variants: Annotated[int, Field(ge=1, le=8)] = 1
-    record_prompt: bool = Field(True, description="Write the prompts into the files.")
-    regions: Polygons | None = Field(
-        None,
-        description="A FeatureCollection of polygons with prompts of their own: properties `prompt`, and if "
-        "wanted `negative_prompt` and `priority` (higher covers lower, then later covers earlier).",
-    )
+    guidance: Guidance | None = None
+    model: ModelId | None = None
+    variants: Variants = 1
+    record_prompt: RecordPrompt = True
+    regions: PromptPolygons = None
 
 
 class PlanInputs(Value):
