@@ -2,8 +2,8 @@
 
 Units and axis order: coordinates are ``(x, y)`` in CRS units (traditional GIS order, longitude before
 latitude); boxes are ``(col, row, width, height)`` in pixels of a frame, rows counted southward; GSD is ground
-metres per pixel. Knows no HTTP, no CRS library and no torch. ``text2earth_qgis/core/wire/schemas.py`` is the twin
-of the input models here; a contract test holds the two equal.
+metres per pixel. Knows no HTTP, no CRS library and no torch. The input models have a twin in the plugin,
+``text2earth_qgis/core/wire/schemas.py``; a contract test holds the two equal.
 """
 
 from __future__ import annotations
