@@ -1,4 +1,4 @@
-"""Names for arrays by what their elements are; shapes are told where they are used."""
+"""Names for arrays by what their elements are; shapes are given where they are used."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def count(recipe: Recipe, card: ModelCard, schedule: Schedule, batch: int | None
 def count_blocks(
     recipe: Recipe, card: ModelCard, schedule: Schedule, batch: int | None = None
 ) -> list[Count]:
-    """Return what every block adds to those before it, in the order of the scan.
+    """Count what every block adds to those before it, in the order of the scan.
 
     The last batch of a phase is padded in every block, and padding counts: it is computed. A block that is
     made alone (a second worker, or after a death) costs more: also the windows that earlier blocks made.

@@ -99,7 +99,7 @@ class Lattice:
         return range(first, last + 1)
 
     def between(self, piece: int) -> Float32Array:
-        """Return where the cells of a window lie between the middles of its ramps, 0 and 1, shape (size,)."""
+        """Place the cells of a window between the middles of its ramps, 0 and 1: (size,)."""
         cell = np.asarray(self.cells(piece)) - self._owned(piece) + 0.5
         return ((cell - self.ramp / 2) / self.stride).astype(np.float32)
 
@@ -115,7 +115,7 @@ class Window(NamedTuple):
 
 
 def overlap(own: range, other: range) -> tuple[slice, slice]:
-    """Return where two runs of cells overlap, as a slice of the first and one of the second (maybe empty)."""
+    """Return the overlap of two runs of cells, as slices of the first and of the second (maybe empty)."""
     lo = max(own.start, other.start)
     hi = max(lo, min(own.stop, other.stop))
     return slice(lo - own.start, hi - own.start), slice(lo - other.start, hi - other.start)
@@ -205,7 +205,7 @@ class Count:
         return self.needed / self.steps
 
     def __add__(self, other: Count) -> Count:
-        """Return what both cost together."""
+        """Add the cost of both."""
         return Count(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
 
 

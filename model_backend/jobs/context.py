@@ -13,9 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from model_backend.arrays import UInt8Array
+from model_backend.engine.progress import ProgressListener
 from model_backend.jobs.cache import ModelCache
 from model_backend.jobs.rows import Claim, Result
 from model_backend.jobs.store import JobStore
@@ -31,19 +30,13 @@ if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
     from model_backend.models.loader import Model
 
 
-class Reporter(Protocol):
+class Reporter(ProgressListener, Protocol):
     """Where a handler reports to; ``step`` and ``say`` raise Cancelled when the job is not to go on."""
 
     def say(self, message: str) -> None:
         """Tell the owner what is being done."""
 
-    def step(self, done: int, total: int) -> None:
-        """Record evaluations done, of how many."""
-
-    def preview(self, rgb: NDArray[np.uint8]) -> None:
-        """Offer (height, width, 3) as preview."""
-
-    def picture(self, rgb: NDArray[np.uint8]) -> None:
+    def picture(self, rgb: UInt8Array) -> None:
         """Make (height, width, 3) the preview."""
 
     def note(self, sentence: str) -> None:

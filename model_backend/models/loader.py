@@ -114,7 +114,7 @@ class Model:
         return torch.cat(embeddings)
 
     def tokens_lost(self, prompt: str) -> int:
-        """Return how many tokens of a prompt are beyond what the text encoder reads, and are cut."""
+        """Count the tokens of a prompt that are cut because the text encoder reads no more."""
         return max(0, len(self._tokenizer(self._plain(prompt)).input_ids) - self._tokens)
 
     @torch.inference_mode()
@@ -255,7 +255,7 @@ class Model:
         return self._again(lambda: try_slots(lambda x: self.denoise(x, middle, embeds, levels).cpu(), x))
 
     def _again(self, call: Callable[[], T]) -> T:
-        """Return what a call does; where memory runs short, what it does once the reserve is free."""
+        """Return a call's result; where memory runs short, call again once the reserve is free."""
         with contextlib.suppress(torch.OutOfMemoryError):
             return call()
         self.free()

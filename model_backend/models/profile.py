@@ -100,7 +100,7 @@ def choose_dtype(device: torch.device) -> torch.dtype:
 
 
 def layouts(device: torch.device) -> tuple[torch.memory_format, ...]:
-    """Return how the UNet's tensors may lie in memory, the fastest first: channels last suits GPUs only."""
+    """Return the memory layouts of the UNet's tensors, the fastest first: channels last suits GPUs only."""
     return (*((torch.channels_last,) if device.type == "cuda" else ()), torch.contiguous_format)
 
 

@@ -136,7 +136,7 @@ def pull(offered: Offer, models: Path, accept: Callable[[str], bool]) -> Path:
 
 
 def verify(folder: Path) -> list[str]:
-    """Return what is wrong with a model folder, a sentence each; an empty list if it is as it was locked.
+    """List the faults of a model folder, a sentence each; none if it is as it was locked.
 
     Raises ModelUnavailable if the folder holds no checksums to check against.
     """

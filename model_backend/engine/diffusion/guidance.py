@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_backend.engine.diffusion.prompt_field import Batching, Mixture, Prompt
+from model_backend.engine.diffusion.batching import Batching
+from model_backend.engine.diffusion.prompt_field import Mixture, Prompt
 from model_backend.engine.diffusion.sampler import Step
 from model_backend.models.card import NO_LEVEL
 from model_backend.models.loader import Model
@@ -40,17 +41,17 @@ class Guidance:
         return self._halvings > 0
 
     def unconditional(self, prompt: int) -> int:
-        """Return which embedding the unconditional half of a prompt takes."""
+        """Return the number of the embedding that the unconditional half of a prompt takes."""
         return self._negatives.index(self.prompts[prompt].negative)
 
     def conditional(self, prompt: int) -> int:
-        """Return which embedding a prompt takes."""
+        """Return the number of the embedding that a prompt takes."""
         return len(self._negatives) + prompt
 
     def evaluate(
         self, x: Tensor, timestep: float, embeds: Tensor, levels: Tensor, context: Tensor | None
     ) -> Tensor:
-        """Return what the model predicts, as `Model.denoise` does, also where its memory runs short.
+        """Return the model's prediction, as `Model.denoise` does, also where its memory runs short.
 
         The first time, what the device holds in reserve is freed and the call tried again; after that, calls
         are halved for good, which may change last bits. Raises torch.OutOfMemoryError where one sample is too

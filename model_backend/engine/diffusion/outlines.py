@@ -57,7 +57,7 @@ class Outline:
         return cls(downward[downward[:, 1] < downward[:, 3]], (left, top, right, bottom))
 
     def inside(self, rows: Points, cols: Points) -> BoolArray:
-        """Return which points lie inside, (rows, columns)."""
+        """Mark the points that lie inside, (rows, columns)."""
         found = np.zeros((len(rows.run), len(cols.run)), np.bool_)
         left, top, right, bottom = self.bounds
         down, across = rows.between(top, bottom), cols.between(left, right + 1)
@@ -73,7 +73,7 @@ class Outline:
 
 
 def _crossings(edges: Int64Array, rows: tuple[Points, range], cols: tuple[Points, range]) -> Int64Array:
-    """Return how many edges cross each row before each point and not before the one left of it.
+    """Count the edges that cross each row before each point and not before the one left of it.
 
     One column more than points: what crosses beyond them all.
     """

@@ -14,7 +14,7 @@ Knows lattices and outlines; no model, no torch, no CRS. `guidance` evaluates wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Self
@@ -22,6 +22,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from model_backend.arrays import BoolArray, Float32Array, Int64Array, UInt8Array
+from model_backend.engine.diffusion.batching import Batching, Needs
 from model_backend.engine.diffusion.outlines import Outline, Points
 from model_backend.engine.diffusion.sampler import Lengths
 from model_backend.engine.lattice import Count, Layout, Window
@@ -56,57 +57,6 @@ class Mixture:
     weights: Float32Array | None = None
 
 
-class Needs(NamedTuple):
-    """The evaluations that each of some windows needs at a guided step, and at a plain one."""
-
-    guided: Int64Array
-    plain: Int64Array
-
-
-@dataclass(frozen=True)
-class Batching:
-    """How windows share UNet calls: in groups of ``windows``, whose evaluations are made so many a time.
-
-    That is ``batch`` of each half of guidance. The last call of a group is padded: the calls of all guided
-    steps have one size and those of all plain steps another, so that no bit of a window depends on which
-    windows it shares calls with.
-    """
-
-    windows: int
-    batch: int
-
-    def samples(self, guided: bool) -> int:
-        """Return the evaluations of a call."""
-        return self.batch * (2 if guided else 1)
-
-    def sizes(self, phases: Sequence[Lengths]) -> tuple[int, ...]:
-        """Return how large calls are in phases of so many steps."""
-        kinds = zip((True, False), map(sum, zip(*phases, strict=True)), strict=True)
-        return tuple(self.samples(guided) for guided, steps in kinds if steps)
-
-    def count(self, phases: Iterable[tuple[Needs, Lengths]]) -> Count:
-        """Return what it costs to take windows, in lattice order, through phases of so many steps."""
-        total = Count()
-        for needs, lengths in phases:
-            total += Count(windows=len(needs.plain))
-            for guided, evaluations, steps in zip((True, False), needs, lengths, strict=True):
-                calls = steps * self._calls(evaluations, guided)
-                total += Count(
-                    steps=steps * len(evaluations),
-                    calls=calls,
-                    evaluations=calls * self.samples(guided),
-                    needed=steps * int(evaluations.sum()),
-                )
-        return total
-
-    def _calls(self, evaluations: Int64Array, guided: bool) -> int:
-        """Return the UNet calls of one step."""
-        if not len(evaluations):
-            return 0
-        groups = np.add.reduceat(evaluations, np.arange(0, len(evaluations), self.windows))
-        return int((-(-groups // self.samples(guided))).sum())
-
-
 class PromptField:
     """The prompts of a canvas: ``prompts`` are the distinct ones, the scene's own first."""
 
@@ -129,7 +79,7 @@ class PromptField:
         return cls(base, recipe.regions or (), layout, recipe.guidance > 1)
 
     def batching(self, batch: int) -> Batching:
-        """Return how windows share UNet calls, given the windows of a call where there are no regions."""
+        """Say how windows share UNet calls; ``batch``: windows of a call where there are no regions."""
         return Batching(batch * _GROUP if self._outlines else batch, batch)
 
     def needs(self, windows: Sequence[Window]) -> Needs:
@@ -192,7 +142,7 @@ class PromptField:
         return len(prompts) + halves
 
     def _shares(self, rows: range, cols: range) -> dict[int, Int64Array]:
-        """Return what each prompt covers of a box of latents, of `_WHOLE` per latent; none that is absent."""
+        """Return the share of every latent of a box that each prompt present covers, of `_WHOLE`."""
         down, across = (
             self._points(cells, shift) for cells, shift in zip((rows, cols), self.layout.shift, strict=True)
         )
@@ -224,30 +174,30 @@ class Survey:
     def count(
         self, windows: Sequence[tuple[range, range]], steps: Sequence[Lengths], largest_batch: int
     ) -> Count:
-        """Return what computing window rows and columns of every phase costs; ``steps``: those of each."""
+        """Count what window rows and columns of every phase cost; ``steps``: those of each."""
         batching = self.field.batching(self.field.layout.batch(largest_batch))
         return batching.count((self._of(*some), n) for some, n in zip(windows, steps, strict=True))
 
     def needed(self, windows: Sequence[Window]) -> Needs:
-        """Return what each of some windows needs."""
+        """Return the evaluations of some windows."""
         rows = [window.row - self.rows.start for window in windows]
         cols = [window.col - self.cols.start for window in windows]
         return Needs(*self.needs[:, rows, cols].astype(np.int64))
 
     def _of(self, rows: range, cols: range) -> Needs:
-        """Return what windows need, in lattice order."""
+        """Return the evaluations of a rectangle of windows, in lattice order."""
         top, left = rows.start - self.rows.start, cols.start - self.cols.start
         some = self.needs[:, top : top + len(rows), left : left + len(cols)]
         return Needs(*some.reshape(2, -1).astype(np.int64))
 
 
 def _place(points: Points, index: int) -> int:
-    """Return where a point of a run lies, in units."""
+    """Return the place of a point of a run, in units."""
     return points.first + points.run[index] * points.spacing
 
 
 def _blurred(held: BoolArray) -> Int64Array:
-    """Return what is held of each latent but those of the margin, of `_WHOLE`, from the points held."""
+    """Return the blurred share of each latent but those of the margin, of `_WHOLE`; ``held`` are points."""
     height, width = (side // _POINTS for side in held.shape)
     points = np.zeros((height, held.shape[1]), np.uint8)
     share = np.zeros((height, width), np.int64)

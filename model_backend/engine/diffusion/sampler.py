@@ -13,7 +13,7 @@ A trajectory is cut into phases where windows are blended. The step before is fo
 phase: what it predicted belongs to windows that no longer exist.
 
 Guidance decides what is drawn, early on; the last steps only sharpen it. So a card may say from which
-timestep on steps are *plain*: the UNet is then told the prompt alone, at half the cost.
+timestep on steps are *plain*: the UNet then predicts with the prompt alone, at half the cost.
 
 Knows the noise schedule; does not know windows, models or torch: `advance` works on any array type.
 """
@@ -37,7 +37,7 @@ _KARRAS_RHO = 7.0  # Karras et al. 2022 (arXiv 2206.00364), eq. 5
 
 @dataclass(frozen=True)
 class Step:
-    """One row: the timestep the UNet is told, where x stands (alpha, sigma), and the linear rule.
+    """One row: the timestep the UNet is given, where x stands (alpha, sigma), and the linear rule.
 
     ``guided`` says whether the UNet is also asked what it would paint without the prompt.
     """

@@ -45,7 +45,7 @@ def match_tones(
 
 
 def _moves(rows: Lattice, cols: Lattice, done: Mapping[Window, Latents], first: Window) -> Float32Array:
-    """Return what brings the windows at a corner to the mean of those that are done, (4, channels)."""
+    """Return the tones that bring the windows at a corner to the mean of those done, (4, channels)."""
     four = [Window(first.row + down, first.col + right) for down, right in _FOUR]
     there = tuple(window in done for window in four)
     channels = len(next(done[window] for window in four if window in done))
@@ -59,7 +59,7 @@ def _moves(rows: Lattice, cols: Lattice, done: Mapping[Window, Latents], first: 
 def _apart(
     rows: Lattice, cols: Lattice, done: Mapping[Window, Latents], one: Window, other: Window
 ) -> Float32Array:
-    """Return how much higher the other window is where both count, (channels,); 0 if they do nowhere."""
+    """Return the mean by which the other window is higher where both count, (channels,); 0 if nowhere."""
     one_rows, other_rows = overlap(rows.cells(one.row), rows.cells(other.row))
     one_cols, other_cols = overlap(cols.cells(one.col), cols.cells(other.col))
     weight = np.outer(

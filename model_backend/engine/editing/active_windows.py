@@ -106,14 +106,14 @@ class Active:
         return batch_of(len(self.windows), largest)
 
     def count(self, prompts: PromptField, steps: Sequence[Lengths], largest_batch: int) -> Count:
-        """Return what the edit costs; ``steps`` are those of each phase."""
+        """Count windows and evaluations of the edit; ``steps`` are those of each phase."""
         rows, cols = range(self.layout.rows.pieces or 0), range(self.layout.cols.pieces or 0)
         needs = prompts.survey(rows, cols).needed(self.windows)
         return prompts.batching(self.batch(largest_batch)).count((needs, some) for some in steps)
 
 
 def to_latents(mask: BoolArray, factor: int) -> BoolArray:
-    """Return which latents have a masked pixel; the sides of ``mask`` are multiples of ``factor``."""
+    """Mark the latents that have a masked pixel; the sides of ``mask`` are multiples of ``factor``."""
     height, width = mask.shape
     cells = mask.reshape(height // factor, factor, width // factor, factor)
     return np.asarray(cells.any((1, 3)))

@@ -1,7 +1,7 @@
 """Repainting a part of a picture with an inpainting model: windows around the mask, the rest pinned.
 
 As in ``scene``, windows are denoised alone within a phase and blended between phases. What differs: only
-windows that touch the mask are computed, the UNet is also told the mask and the known pixels of its window,
+windows that touch the mask are computed, the UNet also sees the mask and the known pixels of its window,
 and at every phase boundary the latents away from the mask return to what the source is at that noise level,
 encoded from that very window. At the end they are the source's own. What comes out still is a decoded
 picture throughout: keeping the pixels outside the mask, byte for byte, is ``composite``'s part. Knows boxes
@@ -133,7 +133,7 @@ class Edit:
         return np.where(loose, blend / share, pinned)
 
     def _context(self, window: Window) -> Latents:
-        """Return what the UNet sees of a window: the mask, and the known pixels encoded, the rest grey."""
+        """Return the UNet's extra channels of a window: the mask, and what is known, encoded, else grey."""
         if window not in self._contexts:
             mask = self._hidden[self._active.place(window)][None].astype(np.float32)
             self._contexts[window] = np.concatenate([mask, self._latents(window, hide=True)])

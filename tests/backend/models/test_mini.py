@@ -14,7 +14,8 @@ from model_backend.models.card import checksums, read_card
 from model_backend.models.loader import load
 from model_backend.raster.georeference.placement import place
 from model_backend.schemas import Box, Extent, GenerateInputs
-from model_backend.training import captions, sample
+from model_backend.training import sampling
+from model_backend.training.data_sets import captions
 
 ROOT = Path(__file__).parents[3]
 MINI = ROOT / "resources" / "models" / "text2earth-mini"
@@ -101,9 +102,9 @@ def test_scenes_follow_prompt_and_level(model):
 
 
 def test_the_engine_draws_what_the_training_code_draws(model):
-    parts = sample.load(MINI, torch.device("cpu"))
+    parts = sampling.load(MINI, torch.device("cpu"))
     grey = torch.zeros(1, 3, 64, 64)
-    context = sample.context(parts, grey, torch.ones(1, 1, 64, 64))
+    context = sampling.context(parts, grey, torch.ones(1, 1, 64, 64))
     x = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
     levels = torch.tensor([17.0])
     with torch.no_grad():
