@@ -64,4 +64,10 @@ class Settings(BaseSettings):
     cancel_seconds: float = Field(
         30.0, gt=0, description="Seconds a worker may ignore a cancel before it is killed."
     )
+    silence_seconds: float = Field(
+        60.0, gt=0, description="Seconds a worker may give no sign of life before it is replaced."
+    )
+    stall_seconds: float = Field(
+        900.0, gt=0, description="Seconds a worker may make no progress at a block before it is replaced."
+    )
     max_attempts: int = Field(3, ge=1, description="Times a block is tried before its job fails.")

@@ -81,11 +81,19 @@ def api(base: Base) -> Response:
 
 @_get("/healthz")
 def healthz(backend: TheBackend) -> dict[str, Any]:
-    """Say how the backend is; needs no token."""
+    """Say how the backend is; needs no token.
+
+    An answer says that it lives; ``ready``, that a worker takes jobs; ``workers``, which of them is stuck.
+    """
     entry = backend.registry.default()
     known = backend.store.profiles.of(entry.card.id)
+    workers = backend.supervisor.health()
+    states = {worker["state"] for worker in workers}
+    stuck = "stuck" if "stuck" in states else "starting"
     return {
-        "status": "ok" if backend.supervisor.alive() else "starting",
+        "status": "ok" if states & {"idle", "working"} else stuck,
+        "ready": bool(states & {"idle", "working"}),
+        "workers": workers,
         "version": __version__,
         "model": entry.card.id,
         "installed": entry.folder is not None,

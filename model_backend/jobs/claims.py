@@ -180,8 +180,9 @@ class Claims:
         with self._database.transaction() as db:
             _ensure_held(db, claim)
             db.execute(
-                "UPDATE block SET status = 'successful', done = total, notes = ?"
-                " WHERE job = ? AND number = ?",
+                "UPDATE block SET status = 'successful', done = total, notes ="
+                " (SELECT json_group_array(value) FROM (SELECT value FROM json_each(notes)"
+                "  UNION ALL SELECT value FROM json_each(?))) WHERE job = ? AND number = ?",
                 (json.dumps(notes), claim.job, claim.number),
             )
             db.executemany(
@@ -217,15 +218,27 @@ class Claims:
                 _fence(claim),
             )
 
-    def release(self, worker: str, *, crashed: bool) -> None:
-        """Free what a worker held when it ended; ``crashed`` counts against the block."""
+    def release(self, worker: str, *, crashed: bool = False, fault: str | None = None) -> None:
+        """Free what a worker held when it ended; ``crashed`` counts against the block.
+
+        ``fault`` is a sentence about it for the owner, who reads it now and at the end.
+        """
+        values = {"worker": worker, "crashed": crashed, "fault": fault, "now": time.time()}
         with self._database.transaction() as db:
+            if fault is not None:
+                db.execute(
+                    "UPDATE job SET message = :fault, updated = :now WHERE status = 'running'"
+                    " AND id IN (SELECT job FROM block WHERE worker = :worker AND status = 'running')",
+                    values,
+                )
             db.execute(
-                "UPDATE block SET crashes = crashes + ?, status = CASE"
+                "UPDATE block SET crashes = crashes + :crashed,"
+                " notes = CASE WHEN :fault IS NULL THEN notes ELSE json_insert(notes, '$[#]', :fault) END,"
+                " status = CASE"
                 "   WHEN (SELECT status FROM job WHERE id = block.job) = 'running' THEN 'accepted'"
                 "   ELSE 'dismissed' END"
-                " WHERE worker = ? AND status = 'running'",
-                (crashed, worker),
+                " WHERE worker = :worker AND status = 'running'",
+                values,
             )
 
 

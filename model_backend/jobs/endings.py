@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
+from collections.abc import Collection
 
 from model_backend.jobs.rows import Status
 
@@ -20,24 +22,23 @@ def end_job(db: sqlite3.Connection, job: str, status: Status, message: str, owne
         db.execute("UPDATE block SET status = ? WHERE job = ? AND status = 'accepted'", (status, job))
 
 
-def end_hopeless_jobs(db: sqlite3.Connection, now: float, max_crashes: int) -> None:
-    """Fail the jobs whose blocks have ended ``max_crashes`` workers, inside a transaction."""
-    db.execute(  # nobody can be at these any more
-        "UPDATE block SET status = 'dismissed' WHERE status = 'running' AND lease < ?"
-        " AND (SELECT status FROM job WHERE id = block.job) NOT IN ('accepted', 'running')",
-        (now,),
-    )
+def end_hopeless_jobs(
+    db: sqlite3.Connection, now: float, max_crashes: int, living: Collection[str] = ()
+) -> None:
+    """Fail the jobs whose blocks have ended ``max_crashes`` workers, inside a transaction.
+
+    A block whose lease has run out counts as one that has, unless its worker is known to be ``living``.
+    """
     lost = db.execute(
-        "SELECT DISTINCT job FROM block WHERE crashes + (status = 'running') >= ?"
-        " AND (status = 'accepted' OR status = 'running' AND lease < ?)",
-        (max_crashes, now),
+        "SELECT job, notes FROM block WHERE crashes + (status = 'running') >= :most"
+        " AND (status = 'accepted' OR status = 'running' AND lease < :now"
+        " AND worker NOT IN (SELECT value FROM json_each(:living)))",
+        {"most": max_crashes, "now": now, "living": json.dumps(list(living))},
     ).fetchall()
     for row in lost:
-        end_job(
-            db,
-            row["job"],
-            "failed",
+        sentence = (
             f"The worker died {max_crashes} times at this job, or what it wrote was damaged;"
             " it may need more memory than there is."
-            " Try a smaller extent, or ask the administrator for the log.",
+            " Try a smaller extent, or ask the administrator for the log."
         )
+        end_job(db, row["job"], "failed", " ".join([sentence, *dict.fromkeys(json.loads(row["notes"]))]))

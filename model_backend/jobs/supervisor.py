@@ -1,26 +1,21 @@
-"""Keeps one worker process per device alive while the API runs.
+"""Keeps one worker process per device alive and at work while the API runs.
 
-Knows how to start, wake, watch and end processes; does not know what they do. A worker is told everything in
-one JSON line on its standard input; every later line means "look for work"; the end of that input means that
-we are gone, by whatever death, and the worker leaves (a pipe does that on every operating system).
+Knows when a worker is to be started, replaced or killed, and what is to be removed; does not know what
+workers do.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
-import uuid
-from dataclasses import dataclass
+from typing import Any
 
 from model_backend import processes
+from model_backend.jobs.device_worker import DeviceWorker
 from model_backend.jobs.files import Files
 from model_backend.jobs.store import JobStore
 from model_backend.jobs.uploads import Uploads
@@ -31,40 +26,21 @@ log = logging.getLogger(__name__)
 TICK = 1.0  # seconds between looks at workers; their death is noticed at once
 SWEEP = 60.0  # seconds between removals of what has expired
 PATIENCE = 5.0  # seconds a worker gets to leave at shutdown
-HEALTHY = 60.0  # a worker that lived this long was not broken from the start
-LONGEST_PAUSE = 30.0  # seconds between starts of a worker that keeps dying
-
-# OpenMP threads that wait for each other spin for milliseconds by default. Where QGIS or anything else wants
-# the same cores, they wait for the one that their own spinning keeps out: a scene of 4 s on two idle cores
-# took 40 s beside one other process, with this 9 s (and still 4 s alone). GNU's OpenMP, torch's on Linux.
-THREADS = {"GOMP_SPINCOUNT": "1000"}
-
-
-@dataclass
-class DeviceWorker:
-    """The worker process of one device, and how its last ones fared."""
-
-    device: str
-    name: str = ""
-    process: subprocess.Popen[bytes] | None = None
-    born: float = 0.0
-    crashes: int = 0  # in a row
-    start_at: float = 0.0
 
 
 class Supervisor:
-    """Starts workers, restarts dead ones, kills those that ignore a cancel, removes what has expired."""
+    """Starts workers, replaces those that died or stand still, removes what has expired."""
 
     def __init__(self, settings: Settings, store: JobStore, files: Files, uploads: Uploads) -> None:
         self._settings = settings
         self._store = store
         self._files = files
         self._uploads = uploads
-        self._workers = [DeviceWorker(device.strip()) for device in settings.device.split(",")]
-        self._lock = threading.Lock()  # of the workers' processes
         self._look = threading.Event()
+        self._workers = [DeviceWorker(device.strip(), self._look) for device in settings.device.split(",")]
         self._stopping = False
         self._sweep_at = 0.0
+        self._looked = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
     def start(self) -> None:
@@ -73,15 +49,16 @@ class Supervisor:
 
     def wake(self) -> None:
         """Tell the workers that there is something to do, or something to stop."""
-        with self._lock:
-            for worker in self._workers:
-                if worker.process is not None and worker.process.stdin is not None:
-                    with contextlib.suppress(OSError):  # it died; the next one looks by itself
-                        worker.process.stdin.write(b"\n")
+        for worker in self._workers:
+            worker.wake()
 
     def alive(self) -> int:
         """Return the number of workers that run."""
-        return sum(worker.process is not None and worker.process.poll() is None for worker in self._workers)
+        return sum(worker.alive for worker in self._workers)
+
+    def health(self) -> list[dict[str, Any]]:
+        """Return how the worker of each device is, as JSON."""
+        return [worker.health() for worker in self._workers]
 
     def free_bytes(self) -> int:
         """Return the free bytes of the disk that results go to."""
@@ -92,20 +69,11 @@ class Supervisor:
         self._stopping = True
         self._look.set()
         self._thread.join()
-        with self._lock:
-            running = [worker.process for worker in self._workers if worker.process is not None]
-            for process in running:
-                assert process.stdin is not None
-                with contextlib.suppress(OSError):
-                    process.stdin.close()
-            for process in running:
-                try:
-                    process.wait(PATIENCE)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
-            for worker in self._workers:
-                self._store.claims.release(worker.name, crashed=False)
+        for worker in self._workers:
+            worker.leave()
+        for worker in self._workers:
+            worker.end(PATIENCE)
+            self._store.claims.release(worker.name)
 
     def _run(self) -> None:
         while not self._stopping:
@@ -117,9 +85,13 @@ class Supervisor:
             self._look.clear()
 
     def _look_after(self) -> None:
+        away, self._looked = time.monotonic() - self._looked, time.monotonic()
         for worker in self._workers:
+            if away > self._settings.silence_seconds / 2:  # this process itself stood still
+                worker.forgive()
             self._check(worker)
-        self._store.upkeep.end_hopeless_jobs(self._settings.max_attempts)
+        living = [worker.name for worker in self._workers if worker.alive]
+        self._store.upkeep.end_hopeless_jobs(self._settings.max_attempts, living)
         if time.monotonic() >= self._sweep_at:
             self._sweep_at = time.monotonic() + SWEEP
             self._store.upkeep.expire(self._settings.result_hours * 3600)
@@ -128,40 +100,30 @@ class Supervisor:
             self._uploads.sweep(self._store.upkeep.needs_upload)
 
     def _check(self, worker: DeviceWorker) -> None:
-        if worker.process is None:
-            if time.monotonic() >= worker.start_at:
-                self._spawn(worker)
-        elif worker.process.poll() is not None:
-            self._clean_up_after(worker, worker.process.returncode)
-            self._check(worker)
-        elif self._store.upkeep.is_ignoring_cancel(worker.name, self._settings.cancel_seconds):
-            log.warning("worker %s ignores a cancel: killed", worker.name)
-            worker.process.kill()  # noticed by its waiter
+        if worker.exit_code is not None:
+            log.warning("worker %s ended with code %d", worker.name, worker.exit_code)
+            self._store.claims.release(worker.name, crashed=True, fault=worker.fault)
+            self._sweep_at = 0.0  # it may have left files behind
+            worker.clear()
+        if worker.is_due:
+            worker.start(self._order())
+        elif worker.alive:
+            self._check_work(worker)
 
-    def _spawn(self, worker: DeviceWorker) -> None:
-        worker.name = f"{worker.device}-{uuid.uuid4().hex[:8]}"
-        order = {
-            "worker": worker.name,
-            "device": worker.device,
-            "processes": processes.registered(),
-            "settings": self._settings.model_copy(update={"threads": self._threads()}).model_dump(
-                mode="json"
-            ),
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "model_backend.jobs.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,  # ours is the user's
-            bufsize=0,
-            env=THREADS | dict(os.environ),
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
-        assert process.stdin is not None
-        with contextlib.suppress(OSError):  # dead already: cleaned up after at the next look
-            process.stdin.write(json.dumps(order).encode() + b"\n")
-        with self._lock:
-            worker.process, worker.born = process, time.monotonic()
-        threading.Thread(target=self._await, args=(process,), daemon=True).start()
+    def _check_work(self, worker: DeviceWorker) -> None:
+        """Kill a worker that stands still; its end is seen at the next look."""
+        settings = self._settings
+        if fault := worker.standstill(settings.silence_seconds, settings.stall_seconds):
+            log.warning("worker %s: %s", worker.name, fault)
+            worker.kill(fault)
+        elif self._store.upkeep.is_ignoring_cancel(worker.name, settings.cancel_seconds):
+            log.warning("worker %s ignores a cancel: killed", worker.name)
+            worker.kill()
+
+    def _order(self) -> dict[str, Any]:
+        """Return what a worker is told at its start."""
+        settings = self._settings.model_copy(update={"threads": self._threads()})
+        return {"processes": processes.registered(), "settings": settings.model_dump(mode="json")}
 
     def _threads(self) -> int:
         """Return the CPU threads of each worker; 0 leaves it to torch, which takes what there is."""
@@ -170,21 +132,3 @@ class Supervisor:
             return self._settings.threads
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return max(1, (self._settings.threads or cores) // workers)
-
-    def _await(self, process: subprocess.Popen[bytes]) -> None:
-        process.wait()
-        self._look.set()
-
-    def _clean_up_after(self, worker: DeviceWorker, code: int) -> None:
-        assert worker.process is not None
-        log.warning("worker %s ended with code %d", worker.name, code)
-        self._store.claims.release(worker.name, crashed=True)
-        self._sweep_at = 0.0  # it may have left files behind
-        with self._lock:
-            if worker.process.stdin is not None:
-                worker.process.stdin.close()
-            worker.process = None
-        healthy = time.monotonic() - worker.born > HEALTHY
-        worker.crashes = 1 if healthy else worker.crashes + 1
-        pause = 0.0 if worker.crashes == 1 else min(LONGEST_PAUSE, 2.0 ** (worker.crashes - 2))
-        worker.start_at = time.monotonic() + pause

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from model_backend.jobs.database import Database
 from model_backend.jobs.endings import end_hopeless_jobs
@@ -24,10 +25,22 @@ class Upkeep:
         )
         return bool(rows)
 
-    def end_hopeless_jobs(self, max_crashes: int) -> None:
-        """Fail the jobs whose blocks have ended their worker ``max_crashes`` times."""
+    def end_hopeless_jobs(self, max_crashes: int, living: Collection[str]) -> None:
+        """Fail the jobs whose blocks have ended their worker ``max_crashes`` times, and free what is left.
+
+        ``living`` are the workers that run. A block of an ended job that one of them holds stays its own, so
+        that a worker which ignores the end is found.
+        """
+        now = time.time()
+        values = {"now": now, "living": json.dumps(list(living))}
         with self._database.transaction() as db:
-            end_hopeless_jobs(db, time.time(), max_crashes)
+            db.execute(  # nobody can be at these any more
+                "UPDATE block SET status = 'dismissed' WHERE status = 'running' AND lease < :now"
+                " AND worker NOT IN (SELECT value FROM json_each(:living))"
+                " AND (SELECT status FROM job WHERE id = block.job) NOT IN ('accepted', 'running')",
+                values,
+            )
+            end_hopeless_jobs(db, now, max_crashes, living)
 
     def joined_blocks(self) -> list[tuple[str, int]]:
         """Return (job, number) of the blocks whose files are still there though they have been joined."""

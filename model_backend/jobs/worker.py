@@ -28,6 +28,7 @@ from model_backend.jobs import handlers, space
 from model_backend.jobs.cache import ModelCache
 from model_backend.jobs.context import JobContext
 from model_backend.jobs.files import Files
+from model_backend.jobs.pulse import Pulse
 from model_backend.jobs.rows import Claim
 from model_backend.jobs.store import JobStore
 from model_backend.jobs.uploads import Uploads
@@ -45,8 +46,9 @@ PREVIEW_PIXELS = 1024
 class BlockReporter:
     """What a handler reports to: the store hears of every step and answers whether to go on."""
 
-    def __init__(self, store: JobStore, claim: Claim, lease: float, preview: Path) -> None:
+    def __init__(self, store: JobStore, claim: Claim, lease: float, preview: Path, pulse: Pulse) -> None:
         self._store, self._claim, self._lease, self._preview = store, claim, lease, preview
+        self._pulse = pulse
         self._first: tuple[float, int] | None = None
         self._next_preview = 0.0
         self._rate: float | None = None  # seconds per step, measured
@@ -64,10 +66,12 @@ class BlockReporter:
 
     def say(self, message: str) -> None:
         """Tell the owner what is being done."""
+        self._pulse.progress()
         self._store.claims.set_message(self._claim, message)
 
     def step(self, done: int, total: int) -> None:
         """Record that ``done`` of ``total`` steps are done; Cancelled when the job is not to go on."""
+        self._pulse.progress()
         now = time.monotonic()
         if self._first is None:
             self._first = (now, done)
@@ -123,8 +127,9 @@ class LeaseKeeper:
 class Worker:
     """The loop of one worker."""
 
-    def __init__(self, name: str, device: str, settings: Settings) -> None:
+    def __init__(self, name: str, device: str, settings: Settings, pulse: Pulse) -> None:
         self.name = name
+        self._pulse = pulse
         self._settings = settings
         self._store = JobStore.open(settings.data_dir)
         self._files = Files(settings.data_dir)
@@ -144,12 +149,15 @@ class Worker:
                 self.name, settings.lease_seconds, settings.max_attempts, self._last, self._excluded
             )
             if claim is not None:
+                self._pulse.progress()
                 self._last = claim
                 self.work_on(claim)
             elif not warm:
                 warm = True
+                self._pulse.progress()
                 self._warm_up()
             else:
+                self._pulse.rest()
                 self._wake.wait(POLL)
                 self._wake.clear()
 
@@ -161,7 +169,7 @@ class Worker:
 
     def leave(self) -> None:
         """End this process at once; the block in hand goes back to the queue."""
-        self._store.claims.release(self.name, crashed=False)
+        self._store.claims.release(self.name)
         os._exit(0)
 
     def _warm_up(self) -> None:
@@ -176,7 +184,8 @@ class Worker:
     def work_on(self, claim: Claim) -> None:
         """Have a block made, and enter how it came out."""
         settings, store = self._settings, self._store
-        reporter = BlockReporter(store, claim, settings.lease_seconds, self._files.preview(claim.job))
+        preview = self._files.preview(claim.job)
+        reporter = BlockReporter(store, claim, settings.lease_seconds, preview, self._pulse)
         try:
             with LeaseKeeper(store, claim, settings.lease_seconds):
                 context = JobContext(
@@ -230,14 +239,25 @@ def _sentence(error: Exception) -> str:
 def main() -> None:
     """Run as the supervisor's child."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s:     worker: %(message)s")
+    pulse = Pulse()
+    pulse.start(_own_output())
     order = json.loads(sys.stdin.buffer.readline())
     for module in order["processes"]:
         processes.register(module)
-    worker = Worker(order["worker"], order["device"], Settings(**order["settings"]))
+    worker = Worker(order["worker"], order["device"], Settings(**order["settings"]), pulse)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which then lets us go
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=worker.leave).start())
     threading.Thread(target=worker.listen, args=(sys.stdin.buffer,), daemon=True).start()
     worker.run()
+
+
+def _own_output() -> int:
+    """Return standard output for the pulse alone: what libraries print there goes nowhere."""
+    pipe = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    return pipe
 
 
 if __name__ == "__main__":

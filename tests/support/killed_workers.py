@@ -17,6 +17,7 @@ from typing import Any
 
 import model_backend.engine.scene
 import model_backend.models.loader  # noqa: F401
+from model_backend.jobs.pulse import Pulse
 from model_backend.jobs.rows import Claim
 from model_backend.jobs.worker import Worker
 from model_backend.settings import Settings
@@ -69,7 +70,7 @@ def _serve() -> None:
         pid = os.fork()
         if pid == 0:
             changed = settings.model_copy(update={"threads": order["threads"]})
-            worker = Worker(order["name"], order["device"], changed)
+            worker = Worker(order["name"], order["device"], changed, Pulse())
             if order["claims"] is not None:
                 _limit(worker, order["claims"])
             worker.run()

@@ -15,6 +15,7 @@ import pytest
 
 from model_backend.errors import StorageFull
 from model_backend.jobs import space
+from model_backend.jobs.pulse import Pulse
 from model_backend.jobs.rows import Job
 from model_backend.jobs.uploads import Uploads
 from model_backend.jobs.worker import Worker
@@ -51,7 +52,7 @@ class Labour:
     def __init__(self, folder: Path, model: Path, process: str = "generate", **wish: Any) -> None:
         folder.mkdir(exist_ok=True)
         settings = Settings(data_dir=folder, model=str(model), device="cpu", threads=1)
-        self._worker = Worker("w", "cpu", settings)
+        self._worker = Worker("w", "cpu", settings, Pulse())
         self.store, self._last = self._worker._store, None
         if "source" in wish:
             wish["source"] = {"upload": Uploads(settings).adopt(OWNER, wish["source"])}

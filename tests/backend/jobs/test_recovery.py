@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -145,6 +146,54 @@ def test_a_worker_that_ignores_a_cancel_is_killed(start: Callable[..., Server]) 
             after = submit(client, "echo", {})
             assert finished(client, after)["status"] == "successful"
             assert not stuck.is_running()
+
+
+@pytest.mark.parametrize("ending", ["alone", "dismissed"])
+def test_a_worker_that_stands_still_is_replaced(start: Callable[..., Server], ending: str) -> None:
+    """Stopped in a job whose lease runs out long before anybody may call the worker stuck."""
+    server = start(*NO_MODEL, lease_seconds=0.3, silence_seconds=4)
+    with server.client() as client:
+        until(lambda: client.get("/healthz").json()["ready"])
+        job = submit(client, "echo", {"pause": 20})
+        status_in(client, job, {"running"})
+        with stopped(server) as stuck:
+            if ending == "dismissed":
+                client.delete(f"/jobs/{job}")
+            after = submit(client, "echo", {})
+            assert finished(client, after)["status"] == "successful"
+            assert not stuck.is_running()
+        if ending == "alone":
+            message = finished(client, job)["message"]
+            assert re.fullmatch(r"Done. The worker gave no sign of life for \d+ s and was replaced.", message)
+
+
+def test_a_worker_that_stands_still_without_work_is_replaced(start: Callable[..., Server]) -> None:
+    server = start(*NO_MODEL, silence_seconds=6)
+    with server.client() as client:
+        until(lambda: client.get("/healthz").json()["ready"])
+        with stopped(server) as stuck:
+            until(lambda: client.get("/healthz").json()["status"] == "stuck")
+            health = client.get("/healthz").json()
+            assert (health["ready"], health["workers"][0]["state"]) == (False, "stuck")
+            assert finished(client, submit(client, "echo", {}))["status"] == "successful"
+            assert not stuck.is_running()
+
+
+def test_a_job_without_progress_fails_and_says_so(
+    start: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A step that never ends, as in a kernel on a GPU: the worker lives, its work does not go on."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import time\nslept = time.sleep\ntime.sleep = lambda s: slept(3600 if s > 0.05 else s)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.getcwd()}")
+    server = start(*NO_MODEL, stall_seconds=2, max_attempts=2)
+    with server.client() as client:
+        job = submit(client, "echo", {"pause": 20})
+        message = finished(client, job)["message"]
+        assert "died 2 times" in message
+        assert re.search(r"The worker made no progress for \d+ s and was replaced.", message)
+        assert finished(client, submit(client, "echo", {}))["status"] == "successful"
 
 
 def test_a_job_that_kills_its_worker_fails_in_the_end(start: Callable[..., Server]) -> None:

@@ -60,6 +60,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 PROGRAM = """
 import json, resource, sys
 from pathlib import Path
+from model_backend.jobs.pulse import Pulse
 from model_backend.jobs.worker import Worker
 from model_backend.settings import Settings
 from tests.support.submissions import submission
@@ -67,7 +68,7 @@ from tests.support.submissions import submission
 folder, model, length = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 folder.mkdir()
 settings = Settings(data_dir=folder, model=model, device="cpu", max_pixels=10**8)
-worker = Worker("w", "cpu", settings)
+worker = Worker("w", "cpu", settings, Pulse())
 box = [500_000, 5_200_000, 500_000 + 2048, 5_200_000 + length]
 inputs = {
     "prompt": "", "extent": {"bbox": box, "crs": "EPSG:32632"}, "gsd": 1, "seed": 1, "steps": 2,

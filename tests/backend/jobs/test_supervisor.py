@@ -64,6 +64,7 @@ def worker(folder: Path) -> subprocess.Popen[bytes]:
     order = {
         "worker": "w1",
         "device": "cpu",
+        "processes": [],
         "settings": Settings(data_dir=folder, model="text2earth").model_dump(mode="json"),
     }
     process = subprocess.Popen([sys.executable, "-m", "model_backend.jobs.worker"], stdin=subprocess.PIPE)

@@ -16,6 +16,7 @@ from PIL import Image
 from model_backend.errors import Cancelled, ModelUnavailable
 from model_backend.jobs.cache import ModelCache
 from model_backend.jobs.files import Files
+from model_backend.jobs.pulse import Pulse
 from model_backend.jobs.rows import RequestedOutputs, Submission
 from model_backend.jobs.store import JobStore
 from model_backend.jobs.worker import BlockReporter
@@ -155,7 +156,7 @@ def test_previews_are_small_and_whole(tmp_path: Path, monkeypatch: pytest.Monkey
     claim = store.claims.take("w", 30, 3)
     assert claim is not None
     files.attempt(claim)
-    reporter = BlockReporter(store, claim, 30, files.preview(job))
+    reporter = BlockReporter(store, claim, 30, files.preview(job), Pulse())
     reporter.preview(np.full((3000, 2000, 3), 7, np.uint8))
     with Image.open(files.preview(job)) as picture:
         assert (picture.format, picture.size) == ("JPEG", (683, 1024))
@@ -184,7 +185,7 @@ def test_the_first_moments_do_not_overrule_an_estimate(
     job = store.queue.submit(Submission("ada", "echo", "d", {}, RequestedOutputs(), work), max_jobs=1, free=1)
     claim = store.claims.take("w", 30, 3)
     assert claim is not None
-    reporter = BlockReporter(store, claim, 30, tmp_path / "preview.jpg")
+    reporter = BlockReporter(store, claim, 30, tmp_path / "preview.jpg", Pulse())
 
     def left() -> float:
         seconds = store.queue.position(store.queue.job("ada", job.id))[1]
@@ -199,7 +200,7 @@ def test_the_first_moments_do_not_overrule_an_estimate(
     monkeypatch.setattr("model_backend.jobs.worker.MEASURE_SECONDS", 0.0)
     other = store.claims.take("w", 30, 3)
     assert other is not None
-    reporter = BlockReporter(store, other, 30, tmp_path / "preview.jpg")
+    reporter = BlockReporter(store, other, 30, tmp_path / "preview.jpg", Pulse())
     reporter.step(0, 10)
     reporter.step(5, 10)
     assert left() < 1, "measured for long enough"
