@@ -1,8 +1,8 @@
 """The Text2Earth backend: OGC API - Processes in front of a diffusion model, GeoTIFFs behind it.
 
-Reading order: ``schemas`` (the recipe), ``api`` (the wire), ``jobs`` (who runs what), ``jobs.scenes``
-(the story of one scene), ``engine.scene`` (latents to pixels), ``raster.files.scene_writer`` (pixels to
-GeoTIFF). Importing this package imports nothing heavy.
+Reading order: ``schemas`` (the recipe), ``api`` (the wire), ``processes`` (what is offered), ``jobs`` (who
+runs what), ``jobs.handlers.scenes`` (how a scene is made), ``engine.scene`` (latents to pixels),
+``raster.files.scene_writer`` (pixels to GeoTIFF). Importing this package imports nothing heavy.
 """
 
 __version__ = "0.1.0"

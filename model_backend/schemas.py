@@ -26,7 +26,7 @@ from model_backend import ENGINE_VERSION
 Sampler = Literal["dpm++2m", "euler"]
 Seed = Annotated[int, Field(ge=0, le=2**53 - 1)]
 PixelSize = Annotated[str, Field(pattern=r"^\d{1,12}(\.\d{1,15})?$")]
-REGION_UNITS = 16  # of a pixel, in which a region's rings are told
+REGION_UNITS = 16  # to a pixel: a region's rings are in whole ones of these
 
 
 class Value(BaseModel):

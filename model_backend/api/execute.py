@@ -204,7 +204,7 @@ def _fetched(backend: Backend, owner: str, name: str, value: object) -> object:
 
 
 def _data(href: str) -> object:
-    """Return what an RFC 2397 URI holds: JSON, or text."""
+    """Read an RFC 2397 URI: JSON, or text."""
     head, comma, payload = href[5:].partition(",")
     if not comma:
         raise ValueError("a data: URI needs a comma.")

@@ -60,13 +60,13 @@ class JobContext:
     folder: Path
 
     def plan_context(self, claim: Claim) -> PlanContext:
-        """Return what the plan of a claimed job depends on here."""
+        """Return what the process of a claimed job may look at to plan it again."""
         raster = partial(self.uploads.raster, self.store.queue.owner(claim.job))
         return PlanContext(self.registry, self.settings, self.store.profiles.of, raster)
 
 
-def loaded(recipe: Recipe, context: JobContext) -> Model:
-    """Return the model of a recipe, loaded; tells the owner which words of the prompts it will not read."""
+def load_model(recipe: Recipe, context: JobContext) -> Model:
+    """Load the model of a recipe, and tell the owner which prompts are longer than it reads."""
     if not context.cache.has(recipe.model, recipe.revision):
         context.reporter.say(f"Loading the model {recipe.model}.")
     model = context.cache.get(recipe.model, recipe.revision)
@@ -93,10 +93,10 @@ def learn_rate(plan: Plan, context: JobContext) -> None:
         context.cache.measured(plan.recipe.model, context.reporter.seconds * plan.variants / plan.evaluations)
 
 
-def origin(
+def provenance_of(
     profile: str, approximate: bool, recipe: Recipe, context: JobContext, record_prompt: bool
 ) -> provenance.Provenance:
-    """Return where the pixels of a recipe come from, as files say it; ``profile`` is its digest."""
+    """Return what files say of where their pixels come from; ``profile`` is a digest."""
     card = context.cache.card(recipe.model, recipe.revision)
     return provenance.Provenance(
         model=card.title,
@@ -122,15 +122,15 @@ class VariantFiles:
         return self.folder / (self._output("image") + ".tif")
 
     def results(
-        self, title: str, recipe: Recipe, origin: provenance.Provenance, bands: dict[str, Any] | None = None
+        self, title: str, recipe: Recipe, made: provenance.Provenance, bands: dict[str, Any] | None = None
     ) -> list[Result]:
         """Write Item and recipe beside the image and return the outputs of the variant."""
         plan = self.claim.plan
         assert plan is not None
         item_id = f"{self.claim.job}-{self._output('image')}"
-        item = provenance.stac_item(item_id, f"./{self.image.name}", plan, recipe, origin, bands)
+        item = provenance.stac_item(item_id, f"./{self.image.name}", plan, recipe, made, bands)
         self._dump("item", item)
-        self._dump("recipe", provenance.recorded(recipe, origin))
+        self._dump("recipe", provenance.recorded(recipe, made))
         return [
             file_result(self._output("image"), title, COG, self.image),
             file_result(self._output("item"), "STAC Item", "application/geo+json", self._record("item")),

@@ -22,7 +22,7 @@ _NOTHING = 128  # grey, where nothing is made yet
 
 
 class Preview:
-    """What is to be seen of a scene, ``first`` being the number of its first block in the job."""
+    """The preview of a scene; ``first`` is the number of the scene's first block in the job."""
 
     def __init__(self, folder: Path, blocks: Blocks, first: int) -> None:
         self._folder, self._blocks, self._first = folder, blocks, first

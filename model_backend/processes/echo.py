@@ -1,4 +1,4 @@
-"""The process ``echo``: answers what it was told, for conformance tests and connection checks."""
+"""The process ``echo``: answers its inputs, for conformance tests and connection checks."""
 
 from __future__ import annotations
 

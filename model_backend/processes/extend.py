@@ -73,7 +73,7 @@ class Extend(PaintingProcess[ExtendInputs]):
         return Target(working_grid_for(source, at, card), at, paint, feather=0.0, new_land=True)
 
     def prepare(self, inputs: ExtendInputs, card: ModelCard, context: PlanContext) -> Prepared:
-        """Return all that painting needs; there has to be something to continue."""
+        """Do as every painting process, and refuse land with nothing beside it to continue."""
         prepared = super().prepare(inputs, card, context)
         _check_surroundings(prepared, inputs)
         return prepared

@@ -1,7 +1,7 @@
-"""The process ``generate``: imagery from an extent and a prompt. Its inputs become a plan here.
+"""The process ``generate``: imagery of an extent from a prompt. Makes the plan of a scene.
 
-``plan`` is the only owner of snapping, defaults, cost and limits: the API calls it when a job is submitted,
-the worker works from what it answers, the plugin shows it. Pure arithmetic: nothing is allocated, no torch.
+The plan is the only owner of snapping, defaults, cost and limits: the API makes it when a job is submitted,
+the worker follows it, the plugin shows it. Pure arithmetic: nothing is allocated, no torch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _JOIN_SECONDS = 1e-7  # per pixel, to join blocks to a file: measured on two cor
 
 
 class Generate(ImageryProcess[GenerateInputs]):
-    """Makes imagery of an extent, block by block."""
+    """Makes imagery of an extent."""
 
     id = "generate"
     title = "Generate imagery"
@@ -42,7 +42,7 @@ class Generate(ImageryProcess[GenerateInputs]):
     handler = "model_backend.jobs.handlers.scenes:run"
 
     def plan(self, inputs: GenerateInputs, context: PlanContext) -> Plan:
-        """Return what inputs come to; nothing is read and nothing allocated."""
+        """Plan a scene; nothing is read and nothing allocated."""
         limits = context.limits
         check_prompts(inputs.prompt, inputs.negative_prompt, limits)
         entry = _model(inputs, context.registry)
@@ -85,8 +85,8 @@ class Generate(ImageryProcess[GenerateInputs]):
             bytes=_bytes(placement) * inputs.variants,
             warnings=[
                 *placement.warnings,
-                *_price(recipe, entry, count.evaluations),
-                *_apart(inputs, card, canvas, context.profile(card.id)),
+                *_cost_warnings(recipe, entry, count.evaluations),
+                *_continuation_warnings(inputs, card, canvas, context.profile(card.id)),
                 *unknown_words(inputs.prompt, card),
                 *regions.warnings(recipe.grid, card),
                 *licence(card),
@@ -129,10 +129,10 @@ def _placement(inputs: GenerateInputs, card: ModelCard) -> Placement:
     return replace(placement, level=joins.level)
 
 
-def _apart(
+def _continuation_warnings(
     inputs: GenerateInputs, card: ModelCard, canvas: Box | None, profile: Mapping[str, Any] | None
 ) -> list[str]:
-    """Return a warning if the scene to continue was made in a way that gives other bits."""
+    """Warn if the scene to continue was made by an engine or on a profile that gives other pixels."""
     joins = inputs.joins
     if joins is None:
         return []
@@ -215,8 +215,8 @@ def _contains(outer: Box, inner: Box) -> bool:
     )
 
 
-def _price(recipe: Recipe, entry: Entry, evaluations: int) -> list[str]:
-    """Return a sentence on what the ground canvas costs here, and one on what the regions cost."""
+def _cost_warnings(recipe: Recipe, entry: Entry, evaluations: int) -> list[str]:
+    """Say how many more evaluations the ground canvas and the regions take here."""
     card, said = entry.card, []
     if recipe.canvas == "ground":
         whole = lattice.canvas_box(recipe.grid, card.engine, card.vae_factor)

@@ -43,7 +43,7 @@ class ImageryProcess(Process[I]):
 
     @abstractmethod
     def plan(self, inputs: I, context: PlanContext) -> Plan:
-        """Return what inputs come to: grid, windows, cost, warnings.
+        """Plan a job: grid, windows, cost, warnings.
 
         Raises InvalidInput (a field is wrong), TooLarge (above a limit) and ModelUnavailable.
         """

@@ -128,7 +128,7 @@ class PaintingProcess(ImageryProcess[P]):
         return None
 
     def prepare(self, inputs: P, card: ModelCard, context: PlanContext) -> Prepared:
-        """Return all that painting needs. Raises InvalidInput, which says what to do, and TooLarge."""
+        """Choose pixels, grid, canvas and stretch; raises InvalidInput and TooLarge."""
         stored = context.raster("source", inputs.source)
         target = self.target(inputs, read_header(stored.path, inputs.bands), card, context)
         work, source = target.work, target.source
@@ -147,7 +147,7 @@ class PaintingProcess(ImageryProcess[P]):
         return prepared
 
     def plan(self, inputs: P, context: PlanContext) -> Plan:
-        """Return what inputs come to on their raster."""
+        """Plan what is painted on the raster."""
         check_prompts(inputs.prompt, inputs.negative_prompt, context.limits)
         entry = inpainting_model(inputs.model, context.registry)
         card = entry.card

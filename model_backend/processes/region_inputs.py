@@ -3,7 +3,7 @@
 Higher priority covers lower, a later feature an earlier one of the same priority; a recipe lists them in that
 order and needs no priorities. Regions that cannot touch the canvas are left out, so that a recipe says only
 what its pixels depend on. Every refusal and every warning names features by their ids. Knows limits and
-words; outlines are the business of ``raster.region_outlines``, masks that of ``engine.regions``.
+words; ``raster.region_outlines`` places outlines, ``engine.diffusion.prompt_field`` makes masks of them.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from model_backend.settings import Settings
 
 MOST_PROMPTS = 64  # different ones of a scene: each is embedded and kept
 _ALLOWED = "a GeoJSON FeatureCollection of polygons, each with a property `prompt`"
-_AROUND = 4  # latents around a region that it may reach, by its soft border
+_MARGIN = 4  # latents around a region that it may reach, by its soft border
 _NAMED = 3  # regions that a warning names
 
 
 @dataclass(frozen=True)
 class NamedRegion:
-    """A region, and what to call it."""
+    """A region with the name that messages call it by."""
 
     name: str
     region: Region
@@ -67,16 +67,16 @@ class RequestedRegions:
 
     def on(self, canvas: Box | None, card: ModelCard) -> list[Region] | None:
         """Return the regions of a recipe on a canvas (None: the ground), None where there are none."""
-        margin = _AROUND * card.vae_factor
+        margin = _MARGIN * card.vae_factor
         found = [one.region for one in self.regions if canvas is None or one.touches(canvas, margin)]
         return found or None
 
     def warnings(self, grid: Box, card: ModelCard) -> list[str]:
-        """Return what a user would not expect of these regions in a grid."""
+        """Warn of regions that lie outside, are too small, or have words that the model does not know."""
         outside = [one for one in self.regions if not one.touches(grid)]
         inside = [one for one in self.regions if one.touches(grid)]
         small = [one for one in inside if one.size < card.vae_factor]
-        strange = [one for one in inside if not knows(card, one.region.prompt)]
+        unknown = [one for one in inside if not knows(card, one.region.prompt)]
         pixels = f"{card.vae_factor} x {card.vae_factor} pixels"
         said = [
             _about(outside, lambda who, s: f"{who} lie{s} outside of the extent."),
@@ -88,7 +88,7 @@ class RequestedRegions:
                 ),
             ),
             _about(
-                strange,
+                unknown,
                 lambda who, s: (
                     f"{card.title} knows none of the words in the prompt{'' if s else 's'} of "
                     f"{who[0].lower()}{who[1:]}. {vocabulary(card)}"

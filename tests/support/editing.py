@@ -131,7 +131,7 @@ class Editor:
             view = paint(prepared)
         else:
             watch = Watcher()
-            view = painting.painter(self._model, plan.recipe, prepared).view(watch)
+            view = painting.edit_of(self._model, plan.recipe, prepared).view(watch)
             assert watch.steps[-1] == (plan.evaluations, plan.evaluations)
         return painting.join(prepared, view, plan.recipe, Quiet()), plan
 
@@ -148,7 +148,7 @@ class Editor:
         plan = extend.PROCESS.plan(wanted, context)
         prepared = self.prepared = extend.PROCESS.prepare(wanted, self._model.card, context)
         view = (
-            paint(prepared) if paint else painting.painter(self._model, plan.recipe, prepared).view(Watcher())
+            paint(prepared) if paint else painting.edit_of(self._model, plan.recipe, prepared).view(Watcher())
         )
         write_edit(
             out, prepared.source, painting.join(prepared, view, plan.recipe, Quiet()), plan, plan.recipe, MADE

@@ -16,7 +16,14 @@ from model_backend.arrays import Float32Array
 from model_backend.engine.editing.composite import Join, cast, continued
 from model_backend.engine.makers import EditCanvas, EditMaker
 from model_backend.jobs import space
-from model_backend.jobs.context import JobContext, Reporter, VariantFiles, learn_rate, loaded, origin
+from model_backend.jobs.context import (
+    JobContext,
+    Reporter,
+    VariantFiles,
+    learn_rate,
+    load_model,
+    provenance_of,
+)
 from model_backend.jobs.rows import Claim, Result
 from model_backend.processes.painting import P, PaintingProcess, Prepared, file_bytes
 from model_backend.raster import extra_bands
@@ -36,17 +43,17 @@ def run(process: PaintingProcess[P], claim: Claim, context: JobContext) -> list[
     inputs = process.parse(claim.inputs)
     recipe = plan.recipe.variant(claim.variant)
     space.take(context.folder, file_bytes(plan))
-    model = loaded(recipe, context)
+    model = load_model(recipe, context)
     prepared = process.prepare(inputs, model.card, context.plan_context(claim))
     which = "" if plan.variants == 1 else f" variant {claim.variant + 1} of {plan.variants}"
     reporter.say(f"Painting{which}.")
-    work = painter(model, recipe, prepared)
+    work = edit_of(model, recipe, prepared)
     painted = work.view(reporter, overlap(recipe.grid, prepared.canvas))
     learn_rate(plan, context)
     patch = join(prepared, painted, recipe, reporter)
     reporter.say("Writing the file.")
     profile = work.profile
-    made = origin(profile.digest, profile.approximate, recipe, context, inputs.record_prompt)
+    made = provenance_of(profile.digest, profile.approximate, recipe, context, inputs.record_prompt)
     files = VariantFiles(claim, context.folder)
     with space.reserved(context.folder, file_bytes(plan)):
         bands = write_edit(files.image, prepared.source, patch, plan, recipe, made)
@@ -58,8 +65,8 @@ def run(process: PaintingProcess[P], claim: Claim, context: JobContext) -> list[
     return files.results(f"{process.result_title} (cloud-optimized GeoTIFF)", recipe, made, bands)
 
 
-def painter(model: Model, recipe: Recipe, prepared: Prepared) -> EditMaker:
-    """Return the engine's part of an edit: what is there, and what is to be made of it."""
+def edit_of(model: Model, recipe: Recipe, prepared: Prepared) -> EditMaker:
+    """Set up the engine's edit of a prepared raster."""
     assert recipe.edit is not None
     from model_backend.engine.editing.edit import Edit
 

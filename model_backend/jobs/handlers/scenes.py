@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from model_backend.engine.blocks import Blocks
 from model_backend.errors import Cancelled
 from model_backend.jobs import space
-from model_backend.jobs.context import JobContext, Reporter, VariantFiles, loaded, origin
+from model_backend.jobs.context import JobContext, Reporter, VariantFiles, load_model, provenance_of
 from model_backend.jobs.preview import Preview
 from model_backend.jobs.rows import Claim, FinishedBlock, Result
 from model_backend.processes.generate import Generate, block_bytes, file_bytes
@@ -42,7 +42,7 @@ def _make(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> 
     assert claim.part is not None
     box, reporter = blocks[claim.part], context.reporter
     space.take(context.folder, block_bytes(box))
-    loaded(recipe, context)
+    load_model(recipe, context)
     scene = context.cache.scene(recipe)
     goes_on = claim.part == context.cache.next_block
     again = context.store.claims.begin(claim, scene.profile.digest)
@@ -57,7 +57,7 @@ def _make(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> 
         else f"Making variant {claim.variant + 1} of {claim.plan.variants}."
     )
     preview = Preview(context.folder.parent, blocks, claim.number - claim.part)
-    pixels = scene.pixels(box, _Seen(reporter, preview, context.folder))
+    pixels = scene.pixels(box, _BlockObserver(reporter, preview, context.folder))
     file = context.folder / "block.tif"
     digest = scene_writer.write_block(file, pixels, box, recipe.frame)
     preview.keep(context.folder, pixels.transpose(1, 2, 0))
@@ -81,7 +81,7 @@ def _join(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> 
         raise Cancelled
     context.reporter.picture(Preview(folder, blocks, parts[0].number).picture())
     approximate = any(part.approximate for part in parts)
-    made = origin(parts[0].profile, approximate, recipe, context, bool(claim.inputs["record_prompt"]))
+    made = provenance_of(parts[0].profile, approximate, recipe, context, bool(claim.inputs["record_prompt"]))
     variant = VariantFiles(claim, context.folder)
     files = [(box, folder / part.file) for box, part in zip(blocks, parts, strict=True)]
     with space.reserved(context.folder, file_bytes(claim.plan)):
@@ -99,8 +99,8 @@ def _is_whole(part: FinishedBlock, folder: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """Watches a block; what is seen of it becomes a part of what is seen of the scene."""
+class _BlockObserver:
+    """Reports how a block goes, and shows it in its place in the preview of the scene."""
 
     reporter: Reporter
     preview_of: Preview
