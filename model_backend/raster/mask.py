@@ -115,8 +115,7 @@ def from_raster(path: Path, source: Source) -> RasterMask:
     try:
         picture = read_header(path)
     except InvalidInput as error:
-        error.field = "mask"
-        raise
+        raise error.named("mask") from None
     band = picture.roles.visible[:1]
     found = [box for box in _blocks(picture) if (read(picture, box, band)[0] > 0).any()]
     if not found:
