@@ -1,6 +1,7 @@
 """text2earth:generate inside QGIS: parameters, worker, model, batch, the layer; with a real backend."""
 
 import json
+import re
 
 import pytest
 from osgeo import gdal, osr
@@ -55,6 +56,9 @@ def test_parameters_and_outputs(algorithm):
     plain = [one.name() for one in algorithm.parameterDefinitions() if not one.flags() & advanced]
     assert plain == ["PROMPT", "EXTENT", "GSD", "SEED", "OUTPUT"]
     assert all(one.help() for one in algorithm.parameterDefinitions())
+    optional = QgsProcessingParameterDefinition.Flag.FlagOptional
+    needed = [one.name() for one in algorithm.parameterDefinitions() if not one.flags() & optional]
+    assert needed == ["PROMPT", "EXTENT", "CANVAS", "OUTPUT"]
     assert [one.name() for one in algorithm.outputDefinitions()] == ["OUTPUT", "SEED", "RECIPE", "GSD"]
     assert "synthetic" in algorithm.shortHelpString()
     assert "iface" not in algorithm.asPythonCommand({}, QgsProcessingContext())
@@ -145,6 +149,31 @@ def test_refusals_are_sentences(backend, tmp_path, parameters, sentence):
     assert sentence in str(error.value) + feedback.textLog()
 
 
+def test_no_input_is_the_target(backend, tmp_path, project):
+    grid = run({**QUICK, "OUTPUT": str(tmp_path / "grid.tif")})["OUTPUT"]
+    areas = str(tmp_path / "areas.tif")  # of a vector format, whatever its name
+    with open(areas, "w", encoding="utf-8") as file:
+        file.write(
+            '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {"p": "a"}, '
+        )
+        file.write(
+            '"geometry": {"type": "Polygon", "coordinates": [[[15, 52], [15.1, 52], [15, 52.1], [15, 52]]]}}]}'
+        )
+    more = {"REGIONS": areas, "REGION_PROMPT_FIELD": "p"}
+    for parameters, title in (({"ALIGN_TO": grid, "GSD": None}, "Align pixels to"), (more, "Regions")):
+        target = next(iter(parameters.values()))
+        feedback = QgsProcessingFeedback()
+        with pytest.raises(QgsProcessingException):
+            run({**QUICK, **parameters, "OUTPUT": target}, feedback=feedback)
+        assert f"would be written over what is given as '{title}'" in feedback.textLog()
+
+
+def test_seeds_of_any_size_are_taken_as_they_are(backend, tmp_path):
+    """QGIS's own whole numbers end at 2**31 - 1; a seed of the panel or of a recipe may be larger."""
+    found = run({**QUICK, "SEED": 3_000_000_000, "OUTPUT": str(tmp_path / "a.tif")})
+    assert found["SEED"] == json.loads(found["RECIPE"])["seed"] == 3_000_000_000
+
+
 def test_an_output_that_cannot_be_written_starts_nothing(backend, tmp_path):
     with pytest.raises(QgsProcessingException, match="cannot be written"):
         run({**QUICK, "OUTPUT": "/proc/nothing/a.tif"})
@@ -179,7 +208,7 @@ def test_prompts_stay_out_of_files_and_layers_if_the_user_says_so(backend, tmp_p
 # ---- in the toolbox
 
 
-def in_toolbox(parameters, project, name="Imagery"):
+def in_toolbox(parameters, project, name="Imagery", feedback=None):
     """Run as the toolbox does when the result is to be opened, and return the loaded layer."""
     from processing.gui.Postprocessing import handleAlgorithmResults
 
@@ -188,7 +217,7 @@ def in_toolbox(parameters, project, name="Imagery"):
     output = QgsProcessingOutputLayerDefinition(parameters["OUTPUT"], project)
     output.destinationName = name
     algorithm = algorithm_of("generate")
-    feedback = QgsProcessingFeedback()
+    feedback = feedback or QgsProcessingFeedback()
     results, good = algorithm.run({**parameters, "OUTPUT": output}, context, feedback)
     assert good, feedback.textLog()
     assert handleAlgorithmResults(algorithm, context, feedback)
@@ -204,10 +233,20 @@ def test_the_layer_says_what_it_is(backend, tmp_path, project):
     assert [node.layerId() for node in group.children()] == [layer.id()]
     assert len(project.layerTreeRoot().findLayers()) == 1
     assert "Prompt: a lake" in layer.abstract()
+    assert re.search(r"Ground sample distance: 1\.000\d+ m", layer.abstract())
     credit, attribution = layer.metadata().rights()
     assert credit.startswith("Synthetic image")
     assert attribution.startswith("Random numbers")
     assert layers.recipe_of(layer) == json.loads(results["RECIPE"])
+
+
+def test_what_the_backend_left_out_is_told(backend, tmp_path, project):
+    feedback = QgsProcessingFeedback()
+    every = {**QUICK, "PROMPT": "a lake and a meadow " * 40, "OUTPUT": str(tmp_path / "a.tif")}
+    layer, _results = in_toolbox(every, project, feedback=feedback)
+    note = r"The prompt is longer than the model reads: its last \d+ tokens were ignored\."
+    assert re.search(note, feedback.textLog())
+    assert re.search(note, layer.metadata().abstract())
 
 
 def test_in_a_worker(backend, tmp_path, qtbot):

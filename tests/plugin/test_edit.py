@@ -25,7 +25,9 @@ from qgis.core import (
     QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterRasterLayer,
     QgsProject,
+    QgsProperty,
     QgsRasterLayer,
+    QgsRasterMinMaxOrigin,
 )
 
 from tests.plugin.conftest import PATIENCE, ROOT, algorithm_of, in_worker, jobs, run_batch
@@ -52,8 +54,8 @@ def uploads(backend):
 
 
 def files(folder):
-    """Return the names in a folder, without those that QGIS itself adds when it opens a raster."""
-    return {one.name for one in folder.iterdir()} - {"a.tif.aux.xml", "m.tif.aux.xml", "profile"}
+    """Return the names in a folder: nothing is ever written beside what is edited."""
+    return {one.name for one in folder.iterdir()} - {"profile"}
 
 
 def edit(path, mask, target, **more):
@@ -299,6 +301,9 @@ def test_stretch(backend, tmp_path, project, stretch, expected):
             QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum
         )
         getattr(renderer, f"set{name}ContrastEnhancement")(enhancement)
+    by_hand = renderer.minMaxOrigin()
+    by_hand.setLimits(QgsRasterMinMaxOrigin.Limits.None_)
+    renderer.setMinMaxOrigin(by_hand)
     layer.setRenderer(renderer)
     project.addMapLayer(layer)
     mask = raster_files.polygons([raster_files.square(path, 50, 40, 20)], "EPSG:32633")
@@ -311,6 +316,29 @@ def test_stretch(backend, tmp_path, project, stretch, expected):
     else:
         assert found == expected
     assert holds(path, tmp_path / "b.tif", pixels(path, 50, 40, 20, 20)).any()
+
+
+def test_how_bright_is_taken_from_the_surroundings(backend, tmp_path, project):
+    """Not from what QGIS counts of the whole raster: neither of far clouds nor of infinities."""
+    values = raster_files.texture("float32", 3, (300, 260))
+    near = np.percentile(values[:, 60:180, 60:180].reshape(3, -1), (0, 100), axis=1).T
+    values[:, 240:, 280:] = 1e6  # clouds
+    values[:, 200, 250], values[:, 210, 250], values[:, 100, 100] = np.inf, -np.inf, np.inf
+    path = raster_files.raster(tmp_path / "a.tif", "float32", size=(300, 260), pixels=values)
+    mask = raster_files.polygons([raster_files.square(path, 110, 100, 20)], "EPSG:32633")
+    by_path = edit(path, mask, tmp_path / "b.tif")
+    assert files(tmp_path) == {"a.tif", "b.tif"}
+    layer = QgsRasterLayer(path, "a", "gdal")  # QGIS counts
+    project.addMapLayer(layer)
+    by_layer = edit(layer.id(), mask, tmp_path / "c.tif")
+    stretch = np.array(json.loads(by_path["RECIPE"])["edit"]["stretch"])
+    assert by_layer["RECIPE"] == by_path["RECIPE"]
+    assert (near[:, 0] <= stretch[:, 0]).all()
+    assert (stretch[:, 1] <= near[:, 1]).all()
+    changed = holds(path, tmp_path / "b.tif", pixels(path, 110, 100, 20, 20))
+    assert changed.any()
+    painted = raster_files.everything(tmp_path / "b.tif")[0][:, 100:120, 110:130]
+    assert np.isfinite(painted).all()
 
 
 # ---- masks
@@ -462,10 +490,22 @@ def test_grow_reaches_from_outside(backend, tmp_path):
         ({"STRETCH": "a lot"}, "'a lot' is none of: displayed"),
         ({"RESULT": "vrt"}, "its name must end in .vrt"),
         ({"OUTPUT": "/x/a.png"}, "must end in .tif"),
-        ({"RGB_BANDS": [1, 9]}, "bands"),
+        ({"RGB_BANDS": [1, 9]}, "'Red, green and blue band' must be one band, or three"),
         ({"GSD": 2}, "keeps its own pixels"),
         ({"RGB_BANDS": "red"}, "The bands 'red' are not numbers"),
-        ({"FEATHER": 5000}, "feather"),
+        ({"FEATHER": 5000}, "'Feather' must be"),
+        ({"FEATHER": "12,5"}, "FEATHER is '12,5', which is not a number. Write it with a point, as 12.5"),
+        ({"GROW": "1_000"}, "GROW is '1_000', which is not a number"),
+        ({"STRENGTH": "nan"}, "STRENGTH is 'nan', which is not a number"),
+        ({"SEED": 1.5}, "SEED is 1.5, but it has to be a whole number"),
+        ({"SEED": "7 "}, None),
+        ({"SEED": 2**53 - 1}, None),
+        (
+            {"SEED": QgsProperty.fromExpression("2^53 * 2")},
+            "it has to be from 0 to 9007199254740991",
+        ),
+        ({"STEPS": "2.5"}, "STEPS is 2.5, but it has to be a whole number"),
+        ({"STRETCH": "0,inf"}, "'0,inf' is none of: displayed"),
         ({"INPUT": "/x/nothing.tif"}, "INPUT|nothing.tif"),
         ({"MASK": "/x/nothing.gpkg"}, "MASK|nothing.gpkg"),
     ],
@@ -478,6 +518,11 @@ def test_refusals_are_sentences(backend, tmp_path, parameters, sentence):
     import processing
 
     every = {**QUICK, "INPUT": path, "MASK": mask, "OUTPUT": str(tmp_path / "b.tif"), **parameters}
+    if sentence is None:
+        found = processing.run("text2earth:edit", every, feedback=feedback)
+        assert found["SEED"] == int(parameters["SEED"])
+        assert files(tmp_path) == {"a.tif", "b.tif"}
+        return
     with pytest.raises(QgsProcessingException) as error:
         processing.run("text2earth:edit", every, feedback=feedback)
     assert re.search(sentence, str(error.value) + feedback.textLog())
@@ -489,9 +534,25 @@ def test_the_source_is_never_the_target(backend, tmp_path):
     before = raster_files.fingerprint(path)
     mask = raster_files.polygons([raster_files.square(path, 50, 40, 20)], "EPSG:32633")
     for result in ("whole", "patch"):
-        with pytest.raises(QgsProcessingException, match="is the raster that is edited"):
-            edit(path, mask, path, RESULT=result)
+        feedback = QgsProcessingFeedback()
+        with pytest.raises(QgsProcessingException):
+            edit(path, mask, path, RESULT=result, feedback=feedback)
+        assert "be written over what is given as 'Raster to edit'. Choose another" in feedback.textLog()
     assert raster_files.fingerprint(path) == before
+
+
+def test_no_input_is_the_target(backend, tmp_path):
+    """Neither the mask nor what a file of it is called beside the result."""
+    path = raster_files.raster(tmp_path / "a.tif")
+    ones = np.ones((1, 128, 160), "u1")
+    mask = raster_files.raster(tmp_path / "m.tif", bands=1, pixels=ones)
+    beside = raster_files.raster(tmp_path / "b.tif.msk", bands=1, pixels=ones)
+    for given, target in ((mask, mask), (beside, str(tmp_path / "b.tif"))):
+        before, feedback = raster_files.fingerprint(given), QgsProcessingFeedback()
+        with pytest.raises(QgsProcessingException):
+            edit(path, given, target, feedback=feedback)
+        assert "be written over what is given as 'Mask: polygons or raster'" in feedback.textLog()
+        assert raster_files.fingerprint(given) == before
 
 
 def test_in_a_worker(backend, tmp_path, project, qtbot):

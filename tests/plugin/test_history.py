@@ -101,10 +101,11 @@ def test_a_list_of_an_earlier_version_is_kept(history):
     first = history.put(run(process="edit", state="running", job="abc"))
     with sqlite3.connect(history.path) as database:
         database.execute("ALTER TABLE run DROP COLUMN assembly")
+        database.execute("ALTER TABLE run DROP COLUMN notes")
         database.execute("PRAGMA user_version = 1")
     database.close()
     (found,) = History(history.path).unfinished()
-    assert (found.key, found.job, found.assembly) == (first.key, "abc", {})
+    assert (found.key, found.job, found.assembly, found.notes) == (first.key, "abc", {}, "")
     history.put(dataclasses.replace(found, assembly={"result": "whole"}))
     assert history.get(first.key).assembly == {"result": "whole"}
 

@@ -105,6 +105,58 @@ def test_moving_to_the_group(result):
     assert project.mapLayer(layer.id()) is layer
 
 
+def order(project):
+    return [node.name() for node in project.layerTreeRoot().children()]
+
+
+def test_the_newest_result_lies_on_top_and_is_seen(result):
+    """Above its source and every result on it, but below what the user put over them."""
+    project = QgsProject()
+    source, roads = QgsRasterLayer(result, "source", "gdal"), QgsRasterLayer(result, "roads", "gdal")
+    for one in (source, roads):
+        project.addMapLayer(one, False)
+        project.layerTreeRoot().insertLayer(0, one)
+    for seed in (1, 2, 3):
+        layers.add_result(result, project, {"seed": seed}, source)
+    results = [f"Text2Earth, seed {seed}" for seed in (3, 2, 1)]
+    assert order(project) == ["roads", *results, "source"]
+    made = QgsRasterLayer(result, "by the toolbox", "gdal")  # which adds layers by itself
+    layers.describe(made, {"seed": 4})
+    for place in ("below all", "above all"):
+        node = project.layerTreeRoot().findLayer(made.id())
+        if node is None:
+            project.addMapLayer(made, False)
+            project.layerTreeRoot().addLayer(made)
+        else:
+            project.layerTreeRoot().insertChildNode(0, node.clone())
+            project.layerTreeRoot().removeChildNode(node)
+        layers.put_above(made, source.id(), project)
+        assert order(project) == ["roads", "Text2Earth, seed 4", *results, "source"], place
+    assert project.mapLayer(made.id()) is made
+
+
+def test_a_result_is_seen_in_a_group_that_is_switched_off(result):
+    project = QgsProject()
+    group = project.layerTreeRoot().addGroup("imagery")
+    source = QgsRasterLayer(result, "source", "gdal")
+    project.addMapLayer(source, False)
+    group.addLayer(source)
+    group.setItemVisibilityChecked(False)
+    made = layers.add_result(result, project, {"seed": 1}, source)
+    assert project.layerTreeRoot().findLayer(made.id()).isVisible()
+
+
+def test_the_summary_says_size_on_the_ground_and_notes(result):
+    dataset = gdal.Open(result, gdal.GA_Update)
+    dataset.SetMetadataItem("GROUND_SAMPLE_DISTANCE_M", "1.00041 0.99963")
+    dataset = None
+    project = QgsProject()
+    layer = layers.add_result(result, project, RECIPE, notes="The prompt was cut.")
+    assert "Ground sample distance: 1.00041 m x 0.99963 m\n" in layer.metadata().abstract()
+    assert layer.metadata().abstract().endswith("\nThe prompt was cut.")
+    assert "Ground sample distance: 0.5 m\n" in layers.summary({"seed": 1, "model": "m"}, "0.5 0.5")
+
+
 def test_prompts_can_be_left_out():
     shown = layers.without_prompts(RECIPE)
     assert "residential" not in json.dumps(shown)

@@ -1,6 +1,7 @@
 """A run from the request to the file on the main thread, with a real backend that may be killed meanwhile."""
 
 import dataclasses
+import re
 import signal
 
 import pytest
@@ -64,6 +65,15 @@ def running(qtbot, watcher):
 
 def status_there(access, watcher):
     return open_client(access).status(watcher.run.job).status
+
+
+def test_what_the_backend_left_out_is_kept_with_the_run(shared_backend, watch, history, qtbot):
+    watcher = watch(shared_backend.access, dataclasses.replace(QUICK, prompt="a lake and a meadow " * 40))
+    assert ended(qtbot, watcher) == "finished"
+    run = history.get(watcher.run.key)
+    assert run.state == "fetched"
+    assert run.message == ""
+    assert re.search(r"prompt is longer than the model reads: its last \d+ tokens were ignored", run.notes)
 
 
 def test_from_the_request_to_the_file(shared_backend, watch, history, qtbot):

@@ -12,8 +12,11 @@ from typing import Optional
 
 from osgeo import gdal
 from qgis.core import (
+    Qgis,
     QgsLayerMetadata,
     QgsLayerTreeGroup,
+    QgsLayerTreeLayer,
+    QgsLayerTreeNode,
     QgsMapLayer,
     QgsMapLayerStyle,
     QgsProject,
@@ -31,12 +34,16 @@ _WORDS = 40  # characters of the prompt in a name
 
 
 def add_result(
-    path: str, project: QgsProject, recipe: Optional[Json] = None, source: Optional[QgsMapLayer] = None
+    path: str,
+    project: QgsProject,
+    recipe: Optional[Json] = None,
+    source: Optional[QgsMapLayer] = None,
+    notes: str = "",
 ) -> QgsRasterLayer:
     """Add a result file to the project's group; without ``recipe`` the file's is taken.
 
-    The result of an edit goes right above its ``source``, in the same style if both are read the same way:
-    what is fetched of an online layer is in its style already.
+    The result of an edit goes above its ``source`` and the results that lie on it, in the same style if both
+    are read the same way: what is fetched of an online layer is in its style already.
     """
     layer = QgsRasterLayer(str(path), Path(path).stem, "gdal")
     if not layer.isValid():
@@ -48,12 +55,13 @@ def add_result(
         style = QgsMapLayerStyle()
         style.readFromLayer(source)
         style.writeToLayer(layer)
-    describe(layer, recipe)
+    describe(layer, recipe, notes)
     project.addMapLayer(layer, False)
     if below is None:
-        group_of(project).insertLayer(0, layer)
+        node = group_of(project).insertLayer(0, layer)
     else:
-        below.parent().insertLayer(below.parent().children().index(below), layer)
+        node = below.parent().insertLayer(_place_above(below), layer)
+    node.setItemVisibilityCheckedParentRecursive(True)
     return layer
 
 
@@ -83,29 +91,47 @@ def move_to_group(layer: QgsRasterLayer, project: QgsProject) -> None:
 
 
 def put_above(layer: QgsMapLayer, other: str, project: QgsProject) -> None:
-    """Move a layer right above another one, named by its id; to our group if that is not in the project."""
+    """Move a layer above another one, named by its id, and the results that lie on that one.
+
+    It goes to our group if that other layer is not in the project.
+    """
     node, below = (project.layerTreeRoot().findLayer(one) for one in (layer.id(), other))
     if node is None:
         return
     if below is None:
         move_to_group(layer, project)
         return
-    group = below.parent()
-    group.insertChildNode(group.children().index(below), node.clone())
+    moved = node.clone()
+    below.parent().insertChildNode(_place_above(below, node), moved)
     node.parent().removeChildNode(node)
+    moved.setItemVisibilityCheckedParentRecursive(True)
 
 
-def describe(layer: QgsRasterLayer, recipe: Json) -> None:
-    """Give the layer its name, metadata, credit and recipe."""
+def _place_above(below: QgsLayerTreeLayer, besides: Optional[QgsLayerTreeNode] = None) -> int:
+    """Return the place among its siblings above a layer and all results of ours that may cover it."""
+    siblings = below.parent().children()
+    above = siblings[: siblings.index(below)]
+    results = (place for place, node in enumerate(above) if node != besides and _is_result(node))
+    return next(results, len(above))
+
+
+def _is_result(node: QgsLayerTreeNode) -> bool:
+    layer = node.layer() if isinstance(node, QgsLayerTreeLayer) else None
+    return layer is not None and bool(layer.customProperty(RECIPE))
+
+
+def describe(layer: QgsRasterLayer, recipe: Json, notes: str = "") -> None:
+    """Give the layer its name, metadata, credit and recipe; ``notes`` are what the backend had to say."""
     layer.setName(name(recipe))
     layer.setCustomProperty(RECIPE, json.dumps(recipe, ensure_ascii=False, sort_keys=True))
-    abstract = summary(recipe)
+    abstract = summary(recipe, _tag(layer.source(), "GROUND_SAMPLE_DISTANCE_M"), notes)
     metadata = QgsLayerMetadata(layer.metadata())
     metadata.setTitle(layer.name())
     metadata.setAbstract(abstract)
     metadata.setRights([f"{credit(recipe)}. Model: {recipe.get('model', 'unknown')}", *_attribution(layer)])
     layer.setMetadata(metadata)
-    layer.setAbstract(abstract)  # the tooltip of QGIS 3.22; newer ones show the metadata
+    if Qgis.versionInt() < 33800:  # their tooltips show it, those of newer ones the metadata
+        layer.setAbstract(abstract)
 
 
 def credit(recipe: Json) -> str:
@@ -124,8 +150,11 @@ def name(recipe: Json) -> str:
     return ", ".join(parts)
 
 
-def summary(recipe: Json) -> str:
-    """Return a few lines about the layer for tooltips and metadata."""
+def summary(recipe: Json, gsd: str = "", notes: str = "") -> str:
+    """Return a few lines about the layer for tooltips and metadata.
+
+    ``gsd`` are its ground metres per pixel along x and y, ``notes`` sentences of the backend.
+    """
     lines = [f"{credit(recipe)}."]
     if recipe.get("prompt"):
         lines.append(f"Prompt: {recipe['prompt']}")
@@ -134,6 +163,9 @@ def summary(recipe: Json) -> str:
     regions = dict.fromkeys(region.get("prompt") for region in recipe.get("regions") or ())
     if any(regions):
         lines.append(f"Regions: {', '.join(filter(None, regions))}")
+    if gsd:
+        sizes = [f"{size} m" for size in dict.fromkeys(gsd.split())]
+        lines.append(f"Ground sample distance: {' x '.join(sizes)}")
     pairs = (
         ("model", "Model"),
         ("seed", "Seed"),
@@ -142,6 +174,7 @@ def summary(recipe: Json) -> str:
         ("sampler", "Sampler"),
     )
     lines.append("; ".join(f"{title}: {recipe[key]}" for key, title in pairs if recipe.get(key) is not None))
+    lines.append(notes)
     return "\n".join(line for line in lines if line)
 
 

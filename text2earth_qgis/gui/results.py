@@ -9,7 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable, Optional
 
-from qgis.core import Qgis, QgsCoordinateTransform, QgsCsException, QgsMapLayer, QgsProject
+from qgis.core import (
+    Qgis,
+    QgsCoordinateTransform,
+    QgsCsException,
+    QgsMapLayer,
+    QgsMessageLog,
+    QgsProject,
+)
 from qgis.gui import QgsMapCanvas, QgsMessageBar
 from qgis.PyQt.QtCore import QObject, QTimer
 from qgis.PyQt.QtWidgets import QPushButton
@@ -82,7 +89,7 @@ class Results(QObject):
     def _add(self, run: Run) -> Optional[QgsMapLayer]:
         try:
             source = layers.source_of(run.assembly, self._project)
-            layer = layers.add_result(run.target, self._project, run.recipe, source)
+            layer = layers.add_result(run.target, self._project, run.recipe, source, run.notes)
         except PluginError as error:
             self.complain(str(error))
             return None
@@ -94,14 +101,18 @@ class Results(QObject):
         return layer
 
     def _announce(self, run: Run) -> None:
+        if run.notes:
+            QgsMessageLog.logMessage(
+                f"{_title(run)}: {run.notes}", TITLE, Qgis.MessageLevel.Warning, notifyUser=False
+            )
         if run.message:  # there is less than was asked for
             self.complain(run.message)
             return
         self._tell(
-            f"{_title(run)} is finished.",
-            Qgis.MessageLevel.Success,
+            f"{_title(run)} is finished. {run.notes}".strip(),
+            Qgis.MessageLevel.Warning if run.notes else Qgis.MessageLevel.Success,
             ("Show on the map", lambda: self.show(run)),
-            SHORT_S,
+            0 if run.notes else SHORT_S,
         )
 
     def _tell(

@@ -32,7 +32,7 @@ from text2earth_qgis.core.runs.history import History
 from text2earth_qgis.core.wire.schemas import Json
 from text2earth_qgis.processing import parameters as shared
 from text2earth_qgis.processing.layer_post_processor import LayerPlacement, LayerPostProcessor
-from text2earth_qgis.processing.parameter_reader import ParameterReader
+from text2earth_qgis.processing.parameter_reader import ParameterReader, open_layers
 from text2earth_qgis.processing.parameters import Definitions
 
 T = TypeVar("T")
@@ -114,6 +114,10 @@ class Algorithm(QgsProcessingAlgorithm):
         """Read what is asked for; in the main thread, unless in a model. May raise ``PluginError``."""
         raise NotImplementedError
 
+    def _needs_prompt(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether a prompt has to be given."""
+        return True
+
     def _results(self, done: FinishedRun) -> dict[str, Any]:
         """Return the outputs besides the file."""
         return {
@@ -169,7 +173,9 @@ class Algorithm(QgsProcessingAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext
     ) -> tuple[bool, str]:
         """Refuse what needs no backend to be refused."""
-        if not self.parameterAsString(parameters, "PROMPT", context).strip():
+        list(open_layers(self, parameters, context))  # quietly, before QGIS does
+        prompt = self.parameterAsString(parameters, "PROMPT", context)
+        if self._needs_prompt(parameters) and not prompt.strip():
             return False, self.about.no_prompt
         return super().checkParameterValues(parameters, context)
 
@@ -183,6 +189,7 @@ class Algorithm(QgsProcessingAlgorithm):
             history = History(settings.profile_folder() / "history.sqlite")
             run_context = RunContext(settings.access(chosen), history, chosen.poll_seconds)
             reader = ParameterReader(self, (parameters, context), run_context, chosen.record_prompt)
+            reader.check_target()
             return _Accepted(self._prepare(reader), reader.output, chosen.record_prompt)
 
         self._accepted = with_qgis_errors(accept)
@@ -199,15 +206,15 @@ class Algorithm(QgsProcessingAlgorithm):
         if context.willLoadLayerOnCompletion(accepted.output):
             shown = done.recipe if accepted.record_prompt else layers.without_prompts(done.recipe)
             details = context.layerToLoadOnCompletionDetails(accepted.output)
-            self._describe(details, shown, accepted.run.placement)
+            details.setPostProcessor(LayerPostProcessor(shown, accepted.run.placement, done.run.notes))
+            self._name(details, shown, accepted.run.placement)
         return {"OUTPUT": accepted.output, **self._results(done)}
 
-    def _describe(
+    def _name(
         self, details: QgsProcessingContext.LayerDetails, recipe: Json, placement: LayerPlacement
     ) -> None:
-        """Say how the result is to be shown once QGIS has loaded it."""
+        """Say what the loaded result is called, and in which group."""
         if details.name in ("", self.about.output):  # else the name is a model's, or the user's own
             details.name = layers.name(recipe)
         if hasattr(details, "groupName"):  # QGIS 3.32
             details.groupName = placement.group
-        details.setPostProcessor(LayerPostProcessor(recipe, placement))

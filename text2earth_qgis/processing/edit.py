@@ -89,7 +89,7 @@ class Edit(base.Algorithm):
             QgsProcessingParameterRasterLayer("INPUT", "Raster to edit"),
             QgsProcessingParameterMapLayer("MASK", "Mask: polygons or raster", types=kinds),
             QgsProcessingParameterBoolean("SELECTED_ONLY", "Only selected polygons of the mask", False),
-            shared.prompt(),
+            shared.Prompt(),
             shared.choice("RESULT", "Result", RESULTS, "whole"),
             shared.seed(),
         )

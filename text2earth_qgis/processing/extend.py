@@ -67,7 +67,7 @@ class Extend(base.Algorithm):
         return (
             QgsProcessingParameterRasterLayer("INPUT", "Raster to extend"),
             QgsProcessingParameterExtent("EXTENT", "Extent"),
-            shared.prompt(),
+            shared.Prompt(),
             QgsProcessingParameterBoolean("FILL_HOLES", "Fill holes of the raster in the extent", True),
             shared.seed(),
         )

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any, Optional, Union
+from typing import Any, Mapping, Optional, Union
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
-    QgsProcessingAlgorithm,
-    QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingParameterCrs,
@@ -70,7 +68,7 @@ class Generate(base.Algorithm):
 
     def _plain(self) -> shared.Definitions:
         return (
-            shared.prompt(optional=True),  # a scene that is continued has one
+            shared.Prompt(),
             QgsProcessingParameterExtent("EXTENT", "Extent"),
             shared.number("GSD", "Ground sample distance (m per pixel)", shared.DOUBLE, (0.01, 100_000)),
             shared.seed(),
@@ -115,13 +113,8 @@ class Generate(base.Algorithm):
 
         return base.PreparedRun(work)
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        """Refuse an empty prompt, unless a scene that is continued has one."""
-        if parameters.get("CONTINUE"):
-            return QgsProcessingAlgorithm.checkParameterValues(self, parameters, context)
-        return super().checkParameterValues(parameters, context)
+    def _needs_prompt(self, parameters: Mapping[str, Any]) -> bool:
+        return not parameters.get("CONTINUE")  # a scene that is continued has one
 
     def _results(self, done: FinishedRun) -> dict[str, Any]:
         return {**super()._results(done), "GSD": sum(done.plan.ground) / 2}

@@ -42,9 +42,9 @@ class LayerPostProcessor(QgsProcessingLayerPostProcessorInterface):
 
     alive: set[LayerPostProcessor] = set()  # Processing keeps no reference of its own
 
-    def __init__(self, recipe: Json, placement: LayerPlacement) -> None:
+    def __init__(self, recipe: Json, placement: LayerPlacement, notes: str = "") -> None:
         super().__init__()
-        self._recipe, self._placement = recipe, placement
+        self._recipe, self._placement, self._notes = recipe, placement, notes
         self.alive.add(self)
 
     def postProcessLayer(
@@ -55,7 +55,7 @@ class LayerPostProcessor(QgsProcessingLayerPostProcessorInterface):
         name = layer.name()  # the one given in a model or dialog, or ours
         if self._placement.style is not None:
             self._placement.style.writeToLayer(layer)
-        layers.describe(layer, self._recipe)
+        layers.describe(layer, self._recipe, self._notes)
         layer.setName(name)
         if context.project():
             layers.put_above(layer, self._placement.above, context.project())

@@ -7,25 +7,34 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Mapping, Optional
+from math import isfinite, nan
+from pathlib import Path
+from typing import Any, Iterator, Mapping, Optional
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsFeatureRequest,
+    QgsMapLayer,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
+    QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
+    QgsProcessingUtils,
+    QgsProperty,
     QgsRasterLayer,
     QgsRectangle,
 )
 
 from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.imagery.datasets import files_of, no_statistics_kept
+from text2earth_qgis.core.imagery.patch import SIDECARS
 from text2earth_qgis.core.imagery.region_features import RegionLayer, SearchArea, read_regions
 from text2earth_qgis.core.runs.blocking import RunContext
 from text2earth_qgis.core.wire.schemas import Json, Polygons
 
 NUMBERS = ("GSD", "FEATHER", "GROW", "STRENGTH", "SEED", "STEPS", "GUIDANCE")  # named as the backend's inputs
 WHOLE = ("SEED", "STEPS")
+LAYERS = ("raster", "vector", "source", "layer")  # types of parameters
 
 
 class ParameterReader:
@@ -67,6 +76,17 @@ class ParameterReader:
     def flag(self, name: str) -> bool:
         """Return whether something is ticked."""
         return bool(self._algorithm.parameterAsBool(*self._named(name)))
+
+    def check_target(self) -> None:
+        """Refuse a result that would be written over a file of a layer that is read."""
+        targets = [Path(self.target + ending) for ending in ("", *SIDECARS)]  # the latter are removed
+        for title, layer in open_layers(self._algorithm, self.parameters, self.context):
+            for name in files_of(layer):
+                if any(target.exists() and target.samefile(name) for target in targets):
+                    raise PluginError(
+                        f"{self.target} would be written over what is given as '{title}'. Choose another "
+                        "name for the result."
+                    )
 
     def options(self) -> Json:
         """Return the inputs that all processes have, and the given numbers: 0 is a seed, empty is none."""
@@ -114,7 +134,8 @@ class ParameterReader:
             raise PluginError(
                 "The extent has no CRS. Add it in brackets: EXTENT=xmin,xmax,ymin,ymax [EPSG:32633]."
             )
-        if box.isNull():
+        corners = (box.xMinimum(), box.xMaximum(), box.yMinimum(), box.yMaximum())
+        if box.isNull() or not all(map(isfinite, corners)):
             raise PluginError("The extent is empty. Give it as xmin,xmax,ymin,ymax [EPSG:32633].")
         return box, crs
 
@@ -158,12 +179,50 @@ class ParameterReader:
         return self._algorithm.parameterAsLayer(*self._named(name))
 
     def _number(self, name: str) -> float:
-        if name in WHOLE:
-            return int(self._algorithm.parameterAsInt(*self._named(name)))
-        return float(self._algorithm.parameterAsDouble(*self._named(name)))
+        """Return a number; QGIS would take what it cannot read for 0, and round what is to be whole."""
+        value = self.parameters[name]
+        if isinstance(value, QgsProperty):
+            value = value.value(self.context.expressionContext())[0]
+        try:
+            found = float(value)
+        except (TypeError, ValueError):
+            found = nan
+        if isinstance(value, str) and not re.fullmatch(r"[\d.eE+-]+", value.strip()):
+            found = nan
+        if not isfinite(found):
+            example = " Write it with a point, as 12.5." if "," in str(value) else ""
+            raise PluginError(f"{name} is '{value}', which is not a number.{example}")
+        if name in WHOLE and found != int(found):
+            raise PluginError(f"{name} is {value}, but it has to be a whole number.")
+        definition = self._algorithm.parameterDefinition(name)
+        low, high = definition.minimum(), definition.maximum()
+        if not low <= found <= high:
+            raise PluginError(f"{name} is {value}, but it has to be from {low:.16g} to {high:.16g}.")
+        return int(found) if name in WHOLE else found
 
     def _named(self, name: str) -> tuple[dict[str, Any], str, QgsProcessingContext]:
         return dict(self.parameters), name, self.context
+
+
+def open_layers(
+    algorithm: QgsProcessingAlgorithm, parameters: Mapping[str, Any], context: QgsProcessingContext
+) -> Iterator[tuple[str, Optional[QgsMapLayer]]]:
+    """Open the layers that are given, each with the title of its parameter; QGIS does not open them again.
+
+    What QGIS counts of them on the way is not written beside the user's files.
+    """
+    for one in algorithm.parameterDefinitions():
+        value = parameters.get(one.name())
+        if one.isDestination() or one.type() not in LAYERS or value in (None, ""):
+            continue
+        if isinstance(value, QgsProcessingFeatureSourceDefinition):
+            value = value.source
+        if isinstance(value, QgsProperty):
+            value = value.value(context.expressionContext())[0]
+        if not isinstance(value, QgsMapLayer):
+            with no_statistics_kept(str(value)):
+                value = QgsProcessingUtils.mapLayerFromString(str(value), context)
+        yield one.description(), value
 
 
 def send_regions(layer: RegionLayer, near: Optional[SearchArea], feedback: QgsProcessingFeedback) -> Polygons:

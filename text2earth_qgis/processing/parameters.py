@@ -6,6 +6,7 @@ from typing import Iterable, Optional
 
 from qgis.core import (
     QgsProcessing,
+    QgsProcessingContext,
     QgsProcessingParameterBand,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
@@ -107,9 +108,21 @@ def view(other_bands: Iterable[str]) -> tuple[QgsProcessingParameterDefinition, 
     return bands, stretch, choice("EXTRA_BANDS", "Other bands", other_bands, "match")
 
 
-def prompt(optional: bool = False) -> QgsProcessingParameterString:
-    """Return the parameter PROMPT; its help is each algorithm's own."""
-    return QgsProcessingParameterString("PROMPT", "Prompt", multiLine=True, optional=optional)
+class Prompt(QgsProcessingParameterString):
+    """The parameter PROMPT, empty or not: whether it may be empty the algorithm says, in words of its own."""
+
+    def __init__(self) -> None:
+        super().__init__("PROMPT", "Prompt", multiLine=True)
+
+    def clone(self) -> Prompt:
+        """Return a copy."""
+        made = Prompt()
+        made.setHelp(self.help())
+        return made
+
+    def checkValueIsAcceptable(self, value: object, context: Optional[QgsProcessingContext] = None) -> bool:
+        """Accept every value."""
+        return True
 
 
 def negative_prompt() -> QgsProcessingParameterString:
@@ -119,7 +132,9 @@ def negative_prompt() -> QgsProcessingParameterString:
 
 def seed() -> QgsProcessingParameterNumber:
     """Return the parameter SEED."""
-    return number("SEED", "Seed", INTEGER, (0, 2**31 - 1))
+    found = number("SEED", "Seed", DOUBLE, (0, 2**53 - 1))  # INTEGER ends at 2**31 - 1
+    found.setMetadata({"widget_wrapper": {"decimals": 0}})
+    return found
 
 
 def sampling() -> Definitions:

@@ -60,7 +60,9 @@ def tags(recipe: Recipe, plan: Plan, provenance: Provenance) -> dict[str, str]:
         "TIFFTAG_SOFTWARE": provenance.software,
         "TIFFTAG_DATETIME": f"{provenance.created:%Y:%m:%d %H:%M:%S}",
         "TIFFTAG_IMAGEDESCRIPTION": text,
-        "TIFFTAG_COPYRIGHT": ". ".join(filter(None, (provenance.attribution, provenance.licence))),
+        "TIFFTAG_COPYRIGHT": ". ".join(
+            text.rstrip(". ") for text in (provenance.attribution, provenance.licence) if text
+        ),
         "AI_GENERATED": "YES",
         "AI_MODEL": f"{recipe.model} {recipe.revision}",
         "AI_SEED": str(recipe.seed),

@@ -7,7 +7,7 @@ metadata; only what is in the box is read. How much has to be around a mask is t
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from typing import Optional
 
@@ -161,7 +161,8 @@ def stretch_from_text(text: str, bands: tuple[int, ...]) -> Ranges:
         pairs = []
     count = len(bands) or len(pairs)
     pairs = pairs * count if len(pairs) == 1 and count in BANDS_SHOWN else pairs
-    if len(pairs) != count or any(len(pair) != 2 or not pair[0] < pair[1] for pair in pairs) or not pairs:
+    good = all(len(pair) == 2 and -inf < pair[0] < pair[1] < inf for pair in pairs)
+    if len(pairs) != count or not good or not pairs:
         raise RasterRefused(
             f"The stretch '{text}' is none of: displayed; 2-98 %; min,max; or min,max;min,max;min,max with "
             "the smaller value first."

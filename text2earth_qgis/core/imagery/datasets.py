@@ -7,14 +7,15 @@ does not matter. Knows no layer, mask or network.
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import ceil, floor
+from math import ceil, floor, isfinite
 from typing import Any, Callable, Iterator, Optional, Sequence, Union
 
 import numpy as np
 from osgeo import gdal
-from qgis.core import QgsCoordinateReferenceSystem
+from qgis.core import QgsCoordinateReferenceSystem, QgsMapLayer
 
 from text2earth_qgis.core.errors import Cancelled, RasterRefused
 from text2earth_qgis.core.wire.schemas import Box
@@ -100,19 +101,55 @@ def grid_of(dataset: gdal.Dataset, file: RasterFile) -> Grid:
 @contextmanager
 def gdal_errors(sentence: str, **options: str) -> Iterator[None]:
     """Set options of GDAL in this thread; its failures become ``RasterRefused`` with this ``sentence``."""
-    before = {name: gdal.GetThreadLocalConfigOption(name) for name in options}
-    for name, value in options.items():
-        gdal.SetThreadLocalConfigOption(name, value)
     gdal.PushErrorHandler("CPLQuietErrorHandler")
     gdal.ErrorReset()
     try:
-        yield
+        with _options(options):
+            yield
     except RuntimeError as error:  # how GDAL fails, its exceptions switched on; or ``require``
         raise RasterRefused(f"{sentence}: {str(error).rstrip('.')}.") from error
     finally:
         gdal.PopErrorHandler()
+
+
+@contextmanager
+def no_statistics_kept(path: str) -> Iterator[None]:
+    """Keep GDAL from writing what QGIS counts of a raster to ``.aux.xml`` beside it, in this thread.
+
+    It holds for a raster that is opened within the block, also when it is closed after it. Before GDAL 3.8
+    such a file that is there already is still added to, since it has to be read.
+    """
+    options = {"GDAL_PAM_ENABLE_MARK_DIRTY": "NO"}
+    if not os.path.exists(f"{path}.aux.xml"):
+        options["GDAL_PAM_ENABLED"] = "NO"
+    with _options(options):
+        yield
+
+
+@contextmanager
+def _options(options: dict[str, str]) -> Iterator[None]:
+    """Set options of GDAL in this thread."""
+    before = {name: gdal.GetThreadLocalConfigOption(name) for name in options}
+    for name, value in options.items():
+        gdal.SetThreadLocalConfigOption(name, value)
+    try:
+        yield
+    finally:
         for name, value in before.items():
             gdal.SetThreadLocalConfigOption(name, value)
+
+
+def files_of(layer: Optional[QgsMapLayer]) -> list[str]:
+    """Return the files that a layer of the ``gdal`` or ``ogr`` provider is made of, as far as they exist."""
+    provider = layer.providerType() if layer is not None else ""
+    if layer is None or provider not in ("gdal", "ogr"):
+        return []
+    path = layer.source().split("|")[0]
+    kind = gdal.OF_RASTER if provider == "gdal" else gdal.OF_VECTOR
+    with gdal_errors(f"'{layer.name()}' cannot be read"):
+        dataset = gdal.OpenEx(path, kind | gdal.OF_READONLY)
+        names = [path, *((dataset.GetFileList() or []) if dataset is not None else [])]
+    return [name for name in dict.fromkeys(names) if os.path.exists(name)]
 
 
 def require(value: Any) -> Any:
@@ -166,11 +203,17 @@ def strips(box: Box, row_bytes: int) -> Iterator[Box]:
 
 def box_around(points: np.ndarray) -> Box:
     """Return the smallest box of pixels around points, (n, 2), of at least one pixel."""
-    if not np.isfinite(points).all():
+    (left, top), (right, bottom) = points.min(0), points.max(0)
+    return box_between(float(left), float(top), float(right), float(bottom))
+
+
+def box_between(left: float, top: float, right: float, bottom: float) -> Box:
+    """Return the smallest box of pixels with these ends in it, of at least one pixel."""
+    if not isfinite(left + top + right + bottom):
         raise ValueError("points that are nowhere")
-    low, high = points.min(0).clip(-FAR, FAR), points.max(0).clip(-FAR, FAR)
-    col, row = floor(low[0] + 1e-6), floor(low[1] + 1e-6)
-    return Box(col, row, max(1, ceil(high[0] - 1e-6) - col), max(1, ceil(high[1] - 1e-6) - row))
+    left, top, right, bottom = (min(max(one, -FAR), FAR) for one in (left, top, right, bottom))
+    col, row = floor(left + 1e-6), floor(top + 1e-6)
+    return Box(col, row, max(1, ceil(right - 1e-6) - col), max(1, ceil(bottom - 1e-6) - row))
 
 
 def grown(box: Box, by: int) -> Box:

@@ -70,6 +70,12 @@ class MaskPlacement:
         """Pixels by which the mask grows, at most."""
         return ceil(self.grow / min(ground_pixel(self.grid, self.context))) + 1 if self.grow else 0
 
+    @property
+    def to_pixels(self) -> QTransform:
+        """The transformation from the grid's CRS to columns and rows."""
+        x, a, b, y, c, d = gdal.InvGeoTransform(self.grid.transform)
+        return QTransform(a, c, b, d, x, y)
+
     def way(self, crs: QgsCoordinateReferenceSystem) -> QgsCoordinateTransform:
         """Return the transformation from another CRS to the grid's."""
         return QgsCoordinateTransform(crs, self.grid.crs, self.context)
@@ -83,9 +89,9 @@ def polygons_to_send(
     None instead of the polygons if they are too much for a request. Raises ``RasterRefused`` with what to do.
     """
     found: list[Json] = []
-    size, box, way = 0, None, placement.way(shapes.crs)
+    size, box, way, to_pixels = 0, None, placement.way(shapes.crs), placement.to_pixels
     for shape in polygons_near_grid(shapes, placement, stop):
-        here = _around(shape, way, shapes, placement)
+        here = _around(shape, way, shapes, to_pixels)
         box = here if box is None else datasets.union(box, here)
         least = size + LEAST * shape.constGet().nCoordinates()
         text = shape.asJson(DIGITS) if least <= MOST else ""
@@ -207,18 +213,17 @@ def _near(crs: QgsCoordinateReferenceSystem, placement: MaskPlacement) -> Option
 
 
 def _around(
-    shape: QgsGeometry, way: QgsCoordinateTransform, shapes: MaskPolygons, placement: MaskPlacement
+    shape: QgsGeometry, way: QgsCoordinateTransform, shapes: MaskPolygons, to_pixels: QTransform
 ) -> Box:
     """Return the pixels around a polygon."""
     cuts = min(CUTS, DENSE // max(1, shape.constGet().nCoordinates()))
     placed = QgsGeometry(transformed(shape, way, cuts, shapes))
-    x, a, b, y, c, d = gdal.InvGeoTransform(placement.grid.transform)
-    placed.transform(QTransform(a, c, b, d, x, y))
+    placed.transform(to_pixels)
     box = placed.boundingBox()
-    ends = np.array([[box.xMinimum(), box.yMinimum()], [box.xMaximum(), box.yMaximum()]])
-    if not np.isfinite(ends).all():
-        raise _nowhere(shapes)
-    return datasets.box_around(ends)
+    try:
+        return datasets.box_between(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
+    except ValueError as error:
+        raise _nowhere(shapes) from error
 
 
 def transformed(

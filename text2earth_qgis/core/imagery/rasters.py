@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from decimal import Decimal
-from math import isfinite
 from typing import Optional
 
 from osgeo import gdal
@@ -28,6 +27,8 @@ from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery.datasets import RasterFile
 from text2earth_qgis.core.wire.schemas import Align, Extent
 
+BY_HAND = 0  # QgsRasterMinMaxOrigin.Limits of values that QGIS did not count
+ENDLESS = 3.4e38  # about the largest number in 32 bits
 AUTHORITIES = ("EPSG", "ESRI", "IGNF", "OGC")  # whose codes mean the same on the other side
 DECIMALS = 15  # of a pixel size on the wire
 
@@ -77,9 +78,10 @@ def align_to(layer: QgsRasterLayer) -> Align:
 
 @dataclass(frozen=True)
 class DisplayedBands:
-    """How a layer is shown: one band or red, green, blue; and the values shown black and white, if stretched.
+    """How a layer is shown: one band or red, green, blue; and the values that the user set black and white.
 
-    The values are those that QGIS shows: a file's scale and offset are applied.
+    The values are those that QGIS shows: a file's scale and offset are applied. What QGIS itself counts is no
+    such value: it depends on the whole raster, or what of it was last seen, and may be no number at all.
     """
 
     bands: tuple[int, ...] = ()
@@ -108,26 +110,31 @@ def displayed_bands(layer: QgsRasterLayer) -> DisplayedBands:
     """Return how a layer is shown, as far as that is a stretch of one or three bands."""
     renderer = layer.renderer()
     if isinstance(renderer, QgsMultiBandColorRenderer):
-        pairs = (
-            (renderer.redBand(), renderer.redContrastEnhancement()),
-            (renderer.greenBand(), renderer.greenContrastEnhancement()),
-            (renderer.blueBand(), renderer.blueContrastEnhancement()),
-        )
-        bands = tuple(band for band, _ in pairs)
+        bands: tuple[int, ...] = (renderer.redBand(), renderer.greenBand(), renderer.blueBand())
         if min(bands) < 1 or len(set(bands)) != 3:
             return DisplayedBands()
-        return _look(bands, [_stretched(enhancement) for _, enhancement in pairs])
-    if isinstance(renderer, QgsSingleBandGrayRenderer):
-        return _look((renderer.grayBand(),), [_stretched(renderer.contrastEnhancement())])
-    if isinstance(renderer, QgsSingleBandPseudoColorRenderer):
-        return _look((renderer.band(),), [(renderer.classificationMin(), renderer.classificationMax())])
-    return DisplayedBands()
+        enhancements = (
+            renderer.redContrastEnhancement(),
+            renderer.greenContrastEnhancement(),
+            renderer.blueContrastEnhancement(),
+        )
+        ranges: tuple[Optional[tuple[float, float]], ...] = tuple(map(_stretched, enhancements))
+    elif isinstance(renderer, QgsSingleBandGrayRenderer):
+        bands, ranges = (renderer.grayBand(),), (_stretched(renderer.contrastEnhancement()),)
+    elif isinstance(renderer, QgsSingleBandPseudoColorRenderer):
+        bands = (renderer.band(),)
+        ranges = ((renderer.classificationMin(), renderer.classificationMax()),)
+    else:
+        return DisplayedBands()
+    known = tuple(pair for pair in ranges if pair is not None and _is_stretch(*pair))
+    limits = renderer.minMaxOrigin().limits()
+    by_hand = getattr(limits, "value", limits) == BY_HAND
+    return DisplayedBands(bands, known if by_hand and len(known) == len(bands) else None)
 
 
-def _look(bands: tuple[int, ...], ranges: list[Optional[tuple[float, float]]]) -> DisplayedBands:
-    known = tuple(pair for pair in ranges if pair is not None)
-    good = len(known) == len(ranges) and all(all(map(isfinite, pair)) and pair[0] < pair[1] for pair in known)
-    return DisplayedBands(bands, known if good else None)
+def _is_stretch(low: float, high: float) -> bool:
+    """Say whether values are a stretch; where there is none to be had, QGIS sets ends of its number type."""
+    return low < high and max(abs(low), abs(high)) < ENDLESS
 
 
 def _stretched(enhancement: Optional[QgsContrastEnhancement]) -> Optional[tuple[float, float]]:

@@ -17,7 +17,7 @@ from qgis.core import QgsProcessingFeedback
 from text2earth_qgis.core.errors import BackendError, Cancelled, HistoryError, PluginError, Unreachable
 from text2earth_qgis.core.runs.fetching import check_writable, fetch
 from text2earth_qgis.core.runs.history import History, Run
-from text2earth_qgis.core.runs.job_status import DENOISING, raise_unless_successful, status_text
+from text2earth_qgis.core.runs.job_status import DENOISING, notes_of, raise_unless_successful, status_text
 from text2earth_qgis.core.tasks import Listener, stoppable
 from text2earth_qgis.core.threads import Feedback, pause, pool_thread_released
 from text2earth_qgis.core.wire.access import Access
@@ -65,8 +65,11 @@ def run_job(context: RunContext, run: Run, feedback: QgsProcessingFeedback) -> F
         run = record(context, replace(run, job=status.job, state=status.status), feedback)
         try:
             status = _follow(client, status, _Reporter(feedback, stop, context.poll_seconds))
-            run = record(context, replace(run, state=status.status, message=status.message), feedback)
+            told: Json = {"state": status.status, "message": status.message, "notes": notes_of(status)}
+            run = record(context, replace(run, **told), feedback)
             raise_unless_successful(status)
+            if run.notes:
+                feedback.pushWarning(run.notes)
             listener = Listener(
                 lambda share: feedback.setProgress(100 * share), feedback.setProgressText, stop.isCanceled
             )

@@ -24,7 +24,7 @@ from typing import Iterator, Optional
 from text2earth_qgis.core.errors import HistoryError
 from text2earth_qgis.core.wire.schemas import Json
 
-VERSION = 2
+VERSION = 3
 # What something is still to be done for.
 OPEN = ("preparing", "submitting", "accepted", "running", "successful", "dismissing")
 _JSON = ("inputs", "recipe", "assembly")
@@ -34,6 +34,7 @@ _MIGRATIONS = (
        project TEXT NOT NULL, target TEXT NOT NULL, state TEXT NOT NULL, job TEXT NOT NULL,
        message TEXT NOT NULL, recipe TEXT NOT NULL, created TEXT NOT NULL, updated TEXT NOT NULL)""",
     "ALTER TABLE run ADD COLUMN assembly TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE run ADD COLUMN notes TEXT NOT NULL DEFAULT ''",
 )
 
 
@@ -49,7 +50,8 @@ def _now() -> str:
 class Run:
     """One run. ``target`` is the file the result goes to, ``project`` the project file it came from.
 
-    ``assembly`` is how an edit's part becomes its result (``assembly.Assembly`` as JSON).
+    ``assembly`` is how an edit's part becomes its result (``assembly.Assembly`` as JSON). ``message`` says
+    what went wrong, or where the job stands; ``notes`` what the backend had to say of a job that went well.
     """
 
     server: str
@@ -60,6 +62,7 @@ class Run:
     state: str = "submitting"
     job: str = ""
     message: str = ""
+    notes: str = ""
     recipe: Json = field(default_factory=dict)
     assembly: Json = field(default_factory=dict)
     key: str = field(default_factory=lambda: uuid.uuid4().hex)

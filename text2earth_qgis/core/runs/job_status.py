@@ -5,6 +5,7 @@ from __future__ import annotations
 from text2earth_qgis.core.errors import JobFailed
 from text2earth_qgis.core.wire.schemas import StatusInfo
 
+DONE = "Done."  # how our backend begins what it says of a job that went well
 DENOISING = 0.95  # share of the progress bar; the download has the rest
 
 
@@ -14,6 +15,12 @@ def raise_unless_successful(status: StatusInfo) -> None:
         raise JobFailed(f"The backend could not finish the job: {status.message or 'it gave no reason.'}")
     if status.status == "dismissed":
         raise JobFailed("The job was dismissed on the backend.")
+
+
+def notes_of(status: StatusInfo) -> str:
+    """Return what our backend has to say of a job that went well: what it left out, or did otherwise."""
+    good = status.status == "successful" and status.message.startswith(DONE)
+    return status.message[len(DONE) :].strip() if good else ""
 
 
 def status_text(status: StatusInfo) -> str:

@@ -16,7 +16,7 @@ from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 from text2earth_qgis.core.errors import BackendError, JobFailed, PluginError, Unreachable
 from text2earth_qgis.core.runs.fetching import fetch
 from text2earth_qgis.core.runs.history import History, Run
-from text2earth_qgis.core.runs.job_status import DENOISING, raise_unless_successful, status_text
+from text2earth_qgis.core.runs.job_status import DENOISING, notes_of, raise_unless_successful, status_text
 from text2earth_qgis.core.tasks import BackgroundTask, Listener
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.access import Access
@@ -149,7 +149,8 @@ class JobWatcher(QObject):
 
     def _told(self, status: StatusInfo) -> None:
         if status.status != self.run.state or status.job != self.run.job:
-            self._note(job=status.job, state=status.status, message=status.message)
+            told = {"message": status.message, "notes": notes_of(status)}
+            self._note(job=status.job, state=status.status, **told)
         percent = None if status.progress is None else status.progress * DENOISING
         self._tell(status_text(status), percent, status)
         if self._over:  # a slot may have stopped us

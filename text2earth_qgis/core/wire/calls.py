@@ -15,6 +15,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import requests
 
 from text2earth_qgis.core.errors import BackendError, PluginError, Unreachable
+from text2earth_qgis.core.wire.field_names import in_words
 from text2earth_qgis.core.wire.schemas import Json, Link, Plan, PlanInputs, StatusInfo, Value
 
 T = TypeVar("T")
@@ -157,7 +158,7 @@ def refusal(response: requests.Response) -> BackendError:
     allowed = problem.get("allowed")
     if allowed and str(allowed) not in sentence:
         sentence += f" Allowed: {_sentence(str(allowed))}"
-    return BackendError(sentence, status, problem.get("field"), retry_after)
+    return BackendError(in_words(sentence), status, problem.get("field"), retry_after)
 
 
 def unreachable(error: requests.RequestException, url: str) -> PluginError:

@@ -11,6 +11,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Sequence, Union
 
+from text2earth_qgis.core.wire.field_names import in_words
+
 Json = dict[str, Any]
 
 FINISHED = ("successful", "failed", "dismissed")
@@ -214,7 +216,8 @@ class Plan:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         """Read the backend's answer; members this version does not know are ignored."""
-        return cls(**{item.name: data[item.name] for item in dataclasses.fields(cls)})
+        members = {item.name: data[item.name] for item in dataclasses.fields(cls)}
+        return cls(**{**members, "warnings": [in_words(text) for text in members["warnings"]]})
 
     @property
     def seed(self) -> int:
@@ -285,7 +288,7 @@ class StatusInfo:
             job=str(data["jobID"]),
             status=str(data["status"]),
             process=str(data.get("processID") or ""),
-            message=str(data.get("message") or ""),
+            message=in_words(str(data.get("message") or "")),
             progress=data.get("progress"),
             queue_position=data.get("queuePosition"),
             eta=data.get("eta"),

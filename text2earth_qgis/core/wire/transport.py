@@ -137,6 +137,7 @@ class QgisAdapter(BaseAdapter):
             raise _failure(error)(reply.errorString(), request=request)
         found = requests.Response()
         found.status_code, found.url, found.request = int(status), request.url or "", request
+        found.connection = self
         found.reason = str(reply.attribute(QNetworkRequest.Attribute.HttpReasonPhraseAttribute) or "")
         found.headers = CaseInsensitiveDict(
             (bytes(name).decode("latin-1"), bytes(reply.rawHeader(name)).decode("latin-1"))

@@ -88,8 +88,7 @@ def edited_raster(run: Run) -> str:
 def tooltip(run: Run) -> str:
     """Return everything worth knowing about a run."""
     lines = [str(run.inputs.get("prompt") or ""), ""]
-    if run.message:
-        lines.append(run.message)
+    lines += [text for text in (run.message, run.notes) if text]
     for name in ("model", "seed", "level", "steps", "sampler", "guidance"):
         if run.recipe.get(name) is not None:
             lines.append(f"{name.capitalize()}: {run.recipe[name]}")
