@@ -151,15 +151,11 @@ def test_refusals_are_sentences(backend, tmp_path, parameters, sentence):
 
 def test_no_input_is_the_target(backend, tmp_path, project):
     grid = run({**QUICK, "OUTPUT": str(tmp_path / "grid.tif")})["OUTPUT"]
-    areas = str(tmp_path / "areas.tif")  # of a vector format, whatever its name
-    with open(areas, "w", encoding="utf-8") as file:
-        file.write(
-            '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {"p": "a"}, '
-        )
-        file.write(
-            '"geometry": {"type": "Polygon", "coordinates": [[[15, 52], [15.1, 52], [15, 52.1], [15, 52]]]}}]}'
-        )
-    more = {"REGIONS": areas, "REGION_PROMPT_FIELD": "p"}
+    areas, ring = tmp_path / "areas.tif", [[15, 52], [15.1, 52], [15, 52.1], [15, 52]]
+    shape = {"type": "Polygon", "coordinates": [ring]}
+    feature = {"type": "Feature", "properties": {"p": "a meadow"}, "geometry": shape}
+    areas.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))  # whatever its name
+    more = {"REGIONS": str(areas), "REGION_PROMPT_FIELD": "p"}
     for parameters, title in (({"ALIGN_TO": grid, "GSD": None}, "Align pixels to"), (more, "Regions")):
         target = next(iter(parameters.values()))
         feedback = QgsProcessingFeedback()
