@@ -13,7 +13,6 @@ import math
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,7 +26,8 @@ from PIL import Image, ImageDraw
 from pyproj import Transformer
 from rasterio.features import rasterize
 
-ROOT = Path(__file__).resolve().parent.parent
+from launcher import ROOT, BackendProcess
+
 DEMO = ROOT / "demo"
 LAKE = (489377.0, 5206880.0, 290.0, 200.0)  # middle and half axes, metres, EPSG:26914: in a field
 REGIONS = (  # prompt, middle and half axes in metres from the middle of the scene
@@ -99,27 +99,15 @@ def scenes(background: Path) -> list[Scene]:
 
 
 @contextmanager
-def backend(scratch: Path) -> Iterator[dict[str, str]]:
+def backend() -> Iterator[dict[str, str]]:
     """Run a backend with the bundled model; yield the environment through which the plugin finds it."""
-    data = scratch / "data"
-    command = [sys.executable, "-m", "model_backend", "serve", "--port", "0", "--data-dir", str(data)]
-    with (DEMO / "backend.log").open("w") as log:
-        process = subprocess.Popen(
-            [*command, "--model", str(MINI)], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
-        )
+    with tempfile.TemporaryDirectory(prefix="text2earth-demo-") as folder:
+        one = BackendProcess(Path(folder) / "backend", "--model", str(MINI))
         try:
-            url = ""
-            for line in process.stdout or ():
-                if line.startswith("Listening on "):
-                    url = line.split()[-1]
-                    break
-            if not url:
-                raise SystemExit("The backend did not start; demo/backend.log says why.")
-            token = (data / "token").read_text().split()[0]
-            yield {"TEXT2EARTH_BACKEND_URL": url, "TEXT2EARTH_TOKEN": token}
+            yield one.start().environment
         finally:
-            process.terminate()
-            process.wait(30)
+            one.stop()
+            shutil.copy(one.log_path, DEMO)
 
 
 def run(algorithm: str, environment: dict[str, str], **arguments: object) -> float:
@@ -364,19 +352,17 @@ def main() -> None:
     """Make everything in demo/ anew and say where it is."""
     shutil.rmtree(DEMO, ignore_errors=True)
     DEMO.mkdir()
-    with tempfile.TemporaryDirectory(prefix="text2earth-demo-") as temporary:
-        scratch = Path(temporary)
-        background = basemap()
-        with backend(scratch) as environment:
-            made = [generate(scene, environment) for scene in scenes(background)]
-            contact_sheet(made, DEMO / "contact_sheet.png")
-            edited, mask = edit(background, environment)
-            changed = edit_sheet(background, mask, edited.path, DEMO / "edit_sheet.png")
-            of_regions, regions = regional(background, environment)
-            regions_sheet(of_regions, regions, DEMO / "regions_sheet.png")
-            extended = extend(background, environment)
-            extension_sheet(background, extended.path, DEMO / "extension_sheet.png")
-            grabbed = screenshot(environment, made[0], background)
+    background = basemap()
+    with backend() as environment:
+        made = [generate(scene, environment) for scene in scenes(background)]
+        contact_sheet(made, DEMO / "contact_sheet.png")
+        edited, mask = edit(background, environment)
+        changed = edit_sheet(background, mask, edited.path, DEMO / "edit_sheet.png")
+        of_regions, regions = regional(background, environment)
+        regions_sheet(of_regions, regions, DEMO / "regions_sheet.png")
+        extended = extend(background, environment)
+        extension_sheet(background, extended.path, DEMO / "extension_sheet.png")
+        grabbed = screenshot(environment, made[0], background)
     for one in (*made, of_regions, edited, extended):
         print(f"{one.path.relative_to(ROOT)}  {describe(one)}")
     print("demo/contact_sheet.png")

@@ -13,12 +13,10 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tiny models are slower on more threads
 
 from model_backend.models.loader import Model
-from tests.support.backend_process import Server
-from tests.support.editing import Editor
-from tests.support.tiny_models import build_tiny, load_tiny
+from tests.support.backend.file_editor import FileEditor
+from tests.support.backend.service import Backend
+from tests.support.backend.tiny_models import build_tiny, load_tiny
 
-# A default model that is not there: workers that only echo need not import torch.
-NO_MODEL = ("--model", "text2earth")
 UTM = {"bbox": [500000, 5200000, 500064, 5200064], "crs": "EPSG:32632"}
 
 
@@ -53,34 +51,34 @@ def inpaint_model(inpaint_folder: Path) -> Model:
 
 
 @pytest.fixture
-def editor(inpaint_model: Model, inpaint_folder: Path, tmp_path: Path) -> Editor:
+def editor(inpaint_model: Model, inpaint_folder: Path, tmp_path: Path) -> FileEditor:
     """Edits files with that model."""
-    return Editor(inpaint_model, inpaint_folder, tmp_path)
+    return FileEditor(inpaint_model, inpaint_folder, tmp_path)
 
 
 @pytest.fixture(scope="session")
-def server(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     """A backend that many tests share: leave its settings and its jobs alone."""
-    one = Server(tmp_path_factory.mktemp("shared") / "data", "--model", str(tiny), max_jobs=1000).start()
+    one = Backend(tmp_path_factory.mktemp("shared") / "data", "--model", str(tiny), max_jobs=1000).start()
     yield one
     one.stop()
 
 
 @pytest.fixture(scope="session")
-def client(server: Server) -> Iterator[httpx.Client]:
+def client(server: Backend) -> Iterator[httpx.Client]:
     """A client of the shared backend that validates every answer."""
     with server.client() as one:
         yield one
 
 
 @pytest.fixture
-def start(tiny: Path, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def start(tiny: Path, tmp_path: Path) -> Iterator[Callable[..., Backend]]:
     """Start backends of the test's own: ``start(*flags, **settings)``."""
-    running: list[Server] = []
+    running: list[Backend] = []
 
-    def begin(*flags: str, name: str = "data", **settings: Any) -> Server:
+    def begin(*flags: str, name: str = "data", **settings: Any) -> Backend:
         flags = flags if "--model" in flags else ("--model", str(tiny), *flags)
-        running.append(Server(tmp_path / name, *flags, **settings).start())
+        running.append(Backend(tmp_path / name, *flags, **settings).start())
         return running[-1]
 
     yield begin

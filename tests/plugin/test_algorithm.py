@@ -20,7 +20,7 @@ from qgis.core import (
     QgsProcessingParameterExtent,
 )
 
-from tests.plugin.conftest import HOURS, PATIENCE, algorithm_of, in_worker, jobs, run_batch
+from tests.support.qgis.toolbox import HOURS, PATIENCE, algorithm_of, in_worker, run_batch
 from tests.support.web_server import Reply
 from text2earth_qgis.core import layers, settings
 from text2earth_qgis.core.runs.history import History
@@ -278,7 +278,7 @@ def test_failures_of_backend_and_network_are_sentences(web, monkeypatch, tmp_pat
 
 def test_cancel_in_a_worker_deletes_the_job(backend, tmp_path, qtbot):
     def cancel(task):
-        qtbot.waitUntil(lambda: bool(jobs(backend, "running")), timeout=PATIENCE)
+        qtbot.waitUntil(lambda: bool(backend.jobs("running")), timeout=PATIENCE)
         task.cancel()
 
     good, _results, log = in_worker(
@@ -286,7 +286,7 @@ def test_cancel_in_a_worker_deletes_the_job(backend, tmp_path, qtbot):
     )
     assert not good
     assert "Cancelled" in log
-    assert jobs(backend, "running", "accepted") == []
+    assert backend.jobs("running", "accepted") == []
     (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
     assert noted.state == "dismissed"
 

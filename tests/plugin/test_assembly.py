@@ -14,9 +14,9 @@ from qgis.core import (
     QgsVectorLayerFeatureSource,
 )
 
-from tests.plugin.conftest import PATIENCE
-from tests.plugin.test_watcher import ended
-from tests.support import raster_files
+from tests.support.qgis import raster_files
+from tests.support.qgis.toolbox import PATIENCE
+from tests.support.qgis.watched_runs import ended, noted
 from text2earth_qgis.core.errors import Cancelled, RasterRefused
 from text2earth_qgis.core.imagery import datasets, edit_preparation, edit_request, masks
 from text2earth_qgis.core.imagery.assembly import Assembly, stamp_of
@@ -33,9 +33,8 @@ DEAF = Listener(lambda _share: None, lambda _text: None, lambda: False)
 @pytest.fixture
 def backend(painter):
     yield painter
-    held = open_client(painter.access).fetch_json("jobs?limit=1000")["jobs"]
-    assert not [job for job in held if job["status"] in ("running", "accepted")]
-    for left_behind in (painter.data / "uploads").glob("*/*"):  # by runs whose QGIS was gone: kept for a day
+    assert painter.jobs("running", "accepted") == []
+    for left_behind in painter.uploads:  # by runs whose QGIS was gone: kept for a day
         left_behind.unlink()
 
 
@@ -69,10 +68,7 @@ def left(backend, history, asked):
 
 def taken_up(backend, history, qtbot):
     (run,) = History(history.path).unfinished()
-    watcher = JobWatcher(backend.access, history, run, 0.1)
-    watcher.ends = []
-    watcher.finished.connect(lambda run: watcher.ends.append("finished"))
-    watcher.failed.connect(lambda run, sentence: watcher.ends.append(sentence))
+    watcher = noted(JobWatcher(backend.access, history, run, 0.1))
     watcher.start()
     end = ended(qtbot, watcher)
     return end, history.get(run.key)
@@ -144,14 +140,11 @@ def test_from_the_order_to_the_file(backend, history, tmp_path, qtbot):
         return ready.inputs.to_json(), ready.assembly.to_json()
 
     run = Run(backend.url, {"prompt": "a lake"}, str(asked.target), process="edit", state="preparing")
-    watcher = JobWatcher(backend.access, history, run, 0.1, prepare=prepare)
-    watcher.ends, told = [], []
-    watcher.changed.connect(lambda standing: told.append(standing.text))
-    watcher.finished.connect(lambda run: watcher.ends.append("finished"))
-    watcher.failed.connect(lambda run, sentence: watcher.ends.append(sentence))
+    watcher = noted(JobWatcher(backend.access, history, run, 0.1, prepare=prepare))
     watcher.start()
     assert history.get(run.key).state == "preparing"
     assert ended(qtbot, watcher) == "finished"
+    told = [standing.text for standing in watcher.told]
     assert any("are sent to" in text for text in told)
     assert "Writing the result" in told
     assert history.get(run.key).inputs["seed"] == 7

@@ -14,7 +14,7 @@ from qgis.core import (
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QThreadPool
 
-from tests.plugin.conftest import HOURS, PATIENCE
+from tests.support.qgis.toolbox import HOURS, PATIENCE
 from text2earth_qgis.core.runs.history import History, Run
 from text2earth_qgis.core.runs.watcher import JobWatcher
 from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs

@@ -8,7 +8,7 @@ import pytest
 from osgeo import gdal
 from qgis.core import QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback, QgsRasterLayer
 
-from tests.plugin.conftest import algorithm_of
+from tests.support.qgis.toolbox import algorithm_of
 from text2earth_qgis.core import continuation, layers, settings
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.wire.schemas import Box

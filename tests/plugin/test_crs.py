@@ -13,7 +13,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QThreadPool
 
-from tests.plugin.conftest import PATIENCE
+from tests.support.qgis.toolbox import PATIENCE
 from text2earth_qgis.core.imagery import crops, masks
 from text2earth_qgis.core.imagery.assembly import Assembly
 from text2earth_qgis.core.imagery.datasets import Box, Grid, RasterFile

@@ -30,8 +30,9 @@ from qgis.core import (
     QgsRasterMinMaxOrigin,
 )
 
-from tests.plugin.conftest import PATIENCE, ROOT, algorithm_of, in_worker, jobs, run_batch
-from tests.support import raster_files
+from launcher import ROOT
+from tests.support.qgis import raster_files
+from tests.support.qgis.toolbox import PATIENCE, algorithm_of, in_worker, run_batch
 from text2earth_qgis.core import layers
 from text2earth_qgis.core.runs.history import History
 
@@ -41,16 +42,8 @@ pytestmark = pytest.mark.usefixtures("provider", "own_history")
 
 
 @pytest.fixture
-def backend(painter, monkeypatch):
-    for name, value in painter.environment.items():
-        monkeypatch.setenv(name, value)
-    yield painter
-    assert uploads(painter) == []
-
-
-def uploads(backend):
-    """Return the files of uploads that the backend keeps."""
-    return sorted(path.name for path in (backend.data / "uploads").glob("*/*"))
+def backend(editing_backend):
+    return editing_backend
 
 
 def files(folder):
@@ -576,14 +569,14 @@ def test_cancel_in_a_worker_deletes_job_and_uploads(backend, tmp_path, qtbot):
     parameters = {**QUICK, "STEPS": 200, "INPUT": path, "MASK": mask, "OUTPUT": str(tmp_path / "b.tif")}
 
     def cancel(task):
-        qtbot.waitUntil(lambda: bool(jobs(backend, "running")), timeout=PATIENCE)
-        assert len(uploads(backend)) == 2  # the raster and what is known of it
+        qtbot.waitUntil(lambda: bool(backend.jobs("running")), timeout=PATIENCE)
+        assert len(backend.uploads) == 2  # the raster and what is known of it
         task.cancel()
 
     good, _results, log = in_worker("edit", parameters, qtbot, cancel)
     assert not good
     assert "Cancelled" in log
-    assert jobs(backend, "running", "accepted") == []
+    assert backend.jobs("running", "accepted") == []
     (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
     assert (noted.state, noted.process) == ("dismissed", "edit")
     assert files(tmp_path) == {"a.tif"}
@@ -599,13 +592,13 @@ def test_cancel_while_the_result_is_written(backend, tmp_path):
     mask = raster_files.polygons([raster_files.square(path, 50, 40, 20)], "EPSG:32633")
     algorithm = algorithm_of("edit")
     parameters = {**QUICK, "INPUT": path, "MASK": mask, "OUTPUT": str(tmp_path / "b.tif")}
-    before = len(jobs(backend, "successful"))
+    before = len(backend.jobs("successful"))
     feedback = Impatient()
     _results, good = algorithm.run(parameters, QgsProcessingContext(), feedback)
     assert not good
     assert "Cancelled" in feedback.textLog()
     assert files(tmp_path) == {"a.tif"}
-    assert len(jobs(backend, "successful")) == before
+    assert len(backend.jobs("successful")) == before
     (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
     assert noted.state == "dismissed"
 
@@ -747,11 +740,11 @@ def test_in_qgis_process(backend, tmp_path):
         slow, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + PATIENCE / 1000
-    while not jobs(backend, "running") and time.monotonic() < deadline and process.poll() is None:
+    while not backend.jobs("running") and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     _out, told = process.communicate(timeout=PATIENCE / 1000)
     assert process.returncode == 1, told
     assert "Traceback" not in told
-    assert jobs(backend, "running", "accepted") == []
+    assert backend.jobs("running", "accepted") == []
     assert not (tmp_path / "c.tif").exists()

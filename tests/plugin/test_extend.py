@@ -22,8 +22,9 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from tests.plugin.conftest import PATIENCE, ROOT
-from tests.support import raster_files
+from launcher import ROOT
+from tests.support.qgis import raster_files
+from tests.support.qgis.toolbox import PATIENCE
 from text2earth_qgis.core.runs.history import History
 
 SCENE = ROOT / "resources" / "demo" / "scene.tif"
@@ -32,11 +33,8 @@ pytestmark = pytest.mark.usefixtures("provider", "own_history")
 
 
 @pytest.fixture
-def backend(painter, monkeypatch):
-    for name, value in painter.environment.items():
-        monkeypatch.setenv(name, value)
-    yield painter
-    assert sorted((painter.data / "uploads").glob("*/*")) == []
+def backend(editing_backend):
+    return editing_backend
 
 
 def extent(path, left, top, right, bottom):

@@ -3,7 +3,8 @@
 import pytest
 from qgis.PyQt.QtCore import QProcessEnvironment
 
-from tests.plugin.conftest import BACKEND_PYTHON, PATIENCE
+from launcher import BACKEND_PYTHON
+from tests.support.qgis.toolbox import PATIENCE
 from text2earth_qgis.core.runs.local_backend import LocalBackend, clean_environment
 from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.transport import open_client

@@ -15,7 +15,7 @@ from qgis.core import (
     QgsVectorLayerFeatureSource,
 )
 
-from tests.support import raster_files
+from tests.support.qgis import raster_files
 from text2earth_qgis.core.errors import Cancelled
 from text2earth_qgis.core.imagery import datasets, edit_preparation, edit_request, mask_raster, masks
 from text2earth_qgis.core.imagery.datasets import RasterFile

@@ -18,8 +18,8 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QBuffer, QByteArray, QIODevice
 from qgis.PyQt.QtGui import QImage
 
-from tests.plugin.conftest import PATIENCE, in_worker, jobs
-from tests.support import raster_files
+from tests.support.qgis import raster_files
+from tests.support.qgis.toolbox import PATIENCE, in_worker
 from tests.support.web_server import Reply
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.runs.fetching import fetch
@@ -40,11 +40,8 @@ def no_cache():
 
 
 @pytest.fixture
-def backend(painter, monkeypatch):
-    for name, value in painter.environment.items():
-        monkeypatch.setenv(name, value)
-    yield painter
-    assert sorted((painter.data / "uploads").glob("*/*")) == []
+def backend(editing_backend):
+    return editing_backend
 
 
 def painted(x, y):
@@ -235,11 +232,11 @@ def with_a_hole(request):
 def test_missing_tiles_stop_the_run(backend, web, tmp_path, project, answer):
     web.answer = answer
     layer = xyz(web, project)
-    before = len(jobs(backend, "successful", "running", "accepted"))
+    before = len(backend.jobs("successful", "running", "accepted"))
     told = refused(layer.id(), square(40), tmp_path / "b.tif")
     assert re.search(r"2 of 4 tiles of 'tiles' at 0.\d+ m are missing", told)
     assert not (tmp_path / "b.tif").exists()
-    assert len(jobs(backend, "successful", "running", "accepted")) == before
+    assert len(backend.jobs("successful", "running", "accepted")) == before
 
 
 def test_a_slow_server_can_be_left(backend, web, tmp_path, project, qtbot):

@@ -8,7 +8,7 @@ import pytest
 from osgeo import gdal
 from qgis.core import QgsRasterLayer
 
-from tests.support import raster_files
+from tests.support.qgis import raster_files
 from text2earth_qgis.core.errors import Cancelled, PluginError, RasterRefused
 from text2earth_qgis.core.imagery import crops, datasets, patch, rasters
 from text2earth_qgis.core.wire.schemas import Box

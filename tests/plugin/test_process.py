@@ -10,8 +10,8 @@ import time
 import pytest
 from osgeo import gdal, ogr, osr
 
-from tests.plugin.conftest import HOURS, PATIENCE, ROOT
-from text2earth_qgis.core.wire.transport import open_client
+from launcher import ROOT
+from tests.support.qgis.toolbox import HOURS, PATIENCE
 
 LONGER = {"EXTENT": "500000,500256,5800000,5800256 [EPSG:32633]", "GSD": 1, "STEPS": 25}
 SECONDS = PATIENCE / 1000
@@ -32,12 +32,6 @@ def run(backend, **parameters):
         text=True,
         timeout=SECONDS,
     )
-
-
-def jobs(backend):
-    """Return the backend's jobs, newest first."""
-    client = open_client(backend.access)
-    return client.fetch_json("jobs")["jobs"]
 
 
 def test_a_georeferenced_file_comes_out(shared_backend, tmp_path):
@@ -96,7 +90,7 @@ def test_wrong_token(shared_backend, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_signals_delete_the_job(shared_backend, tmp_path, number):
-    before = {job["jobID"] for job in jobs(shared_backend)}
+    before = {job["jobID"] for job in shared_backend.jobs()}
     process = subprocess.Popen(
         command(OUTPUT=tmp_path / "a.tif", **HOURS),
         env={**os.environ, **shared_backend.environment},
@@ -109,12 +103,12 @@ def test_signals_delete_the_job(shared_backend, tmp_path, number):
     while not mine and time.monotonic() < deadline:
         time.sleep(0.1)
         mine = [
-            job for job in jobs(shared_backend) if job["jobID"] not in before and job["status"] == "running"
+            job for job in shared_backend.jobs() if job["jobID"] not in before and job["status"] == "running"
         ]
     process.send_signal(number)
     _out, told = process.communicate(timeout=SECONDS)
     assert process.returncode == 1, told
-    (status,) = [job["status"] for job in jobs(shared_backend) if job["jobID"] == mine[0]["jobID"]] or [None]
+    (status,) = [job["status"] for job in shared_backend.jobs() if job["jobID"] == mine[0]["jobID"]] or [None]
     assert status in ("dismissed", None)
     assert list(tmp_path.iterdir()) == []
 
@@ -130,11 +124,11 @@ def test_a_backend_that_dies_meanwhile(own_backend, tmp_path):
     )
     deadline = time.monotonic() + SECONDS
     # Once a part of it is made, it has long been told that the job was taken.
-    while time.monotonic() < deadline and not any(job["progress"] > 0 for job in jobs(own_backend)):
+    while time.monotonic() < deadline and not any(job["progress"] > 0 for job in own_backend.jobs()):
         time.sleep(0.05)
-    own_backend.stop(signal.SIGKILL)
+    own_backend.kill_all()
     time.sleep(2)  # it may notice, or not
-    own_backend.start()
+    own_backend.start(own_backend.port)
     told, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, told
     assert gdal.Open(str(target)).RasterXSize == 256

@@ -18,7 +18,7 @@ from qgis.core import (
     QgsVectorLayerFeatureSource,
 )
 
-from tests.plugin.conftest import in_worker, jobs
+from tests.support.qgis.toolbox import in_worker
 from text2earth_qgis.core import layers
 from text2earth_qgis.core.errors import Cancelled, RasterRefused
 from text2earth_qgis.core.imagery import region_features
@@ -191,11 +191,11 @@ class TestAlgorithm:
         layer = polygons(*rows)
         QgsProject.instance().addMapLayer(layer)
         feedback = QgsProcessingFeedback()
-        before = len(jobs(backend, "successful", "failed", "running", "accepted"))
+        before = len(backend.jobs("successful", "failed", "running", "accepted"))
         with pytest.raises(QgsProcessingException) as error:
             self.run(self.asked(layer, tmp_path, **more), feedback=feedback)
         assert sentence in str(error.value) + feedback.textLog()
-        assert len(jobs(backend, "successful", "failed", "running", "accepted")) == before
+        assert len(backend.jobs("successful", "failed", "running", "accepted")) == before
 
 
 @pytest.mark.usefixtures("provider", "own_history")

@@ -4,7 +4,7 @@ import gc
 
 from qgis.PyQt.QtCore import QThreadPool
 
-from tests.plugin.conftest import PATIENCE
+from tests.support.qgis.toolbox import PATIENCE
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.tasks import BackgroundTask
 from text2earth_qgis.core.threads import pool_thread_released

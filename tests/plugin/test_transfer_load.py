@@ -18,8 +18,8 @@ def test_two_hundred_cancelled_transfers(web):
         return file(request) if request.path == "/file" else Reply(201, b"", {"Location": "/jobs/a"})
 
     web.answer = answer
-    storm = Path(__file__).parents[1] / "support" / "transfer_load.py"
-    done = subprocess.run([sys.executable, storm, web.url], capture_output=True, text=True, timeout=400)
+    program = Path(__file__).parents[1] / "support" / "qgis" / "transfer_load.py"
+    done = subprocess.run([sys.executable, program, web.url], capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout.splitlines()[-1])
     print(told)

@@ -10,8 +10,8 @@ import pytest
 from qgis.core import QgsApplication, QgsAuthMethodConfig, QgsFeedback, QgsNetworkAccessManager, QgsTask
 from qgis.PyQt.QtNetwork import QNetworkProxy
 
-from tests.plugin.conftest import PATIENCE
-from tests.support.web_server import File, Reply, Web
+from tests.support.qgis.toolbox import PATIENCE
+from tests.support.web_server import File, Reply, WebServer
 from text2earth_qgis.core.errors import BackendError, Cancelled, PluginError, Unreachable
 from text2earth_qgis.core.wire import calls, transport
 from text2earth_qgis.core.wire.access import Access
@@ -123,7 +123,7 @@ def test_redirects_are_followed_with_the_range(client, web, tmp_path):
 
 
 def test_token_goes_to_the_backend_and_nowhere_else(web):
-    with Web(lambda _request: Reply.of({})) as other:
+    with WebServer(lambda _request: Reply.of({})) as other:
         client = open_client(Access(web.url, token="secret-word"))
         web.answer = lambda request: (
             Reply(302, b"", {"Location": other.url + "/x"}) if request.path == "/moved" else Reply.of({})

@@ -2,12 +2,12 @@
 
 import dataclasses
 import re
-import signal
 
 import pytest
 from osgeo import gdal
 
-from tests.plugin.conftest import PATIENCE
+from tests.support.qgis.toolbox import PATIENCE
+from tests.support.qgis.watched_runs import ended, noted
 from text2earth_qgis.core.errors import BackendError, Unreachable
 from text2earth_qgis.core.runs.history import History, Run
 from text2earth_qgis.core.runs.watcher import JobWatcher
@@ -33,12 +33,7 @@ def watch(history, tmp_path, qtbot):
 
     def start(access, inputs=QUICK, run=None):
         run = run or Run(access.url, inputs.to_json(), str(tmp_path / "results" / "a.tif"))
-        watcher = JobWatcher(access, history, run, poll_seconds=0.1)
-        watcher.told, watcher.ends = [], []
-        watcher.changed.connect(watcher.told.append)
-        watcher.finished.connect(lambda run: watcher.ends.append("finished"))
-        watcher.failed.connect(lambda run, sentence: watcher.ends.append(sentence))
-        watcher.dismissed.connect(lambda run: watcher.ends.append("dismissed"))
+        watcher = noted(JobWatcher(access, history, run, poll_seconds=0.1))
         watchers.append(watcher)
         watcher.start()
         return watcher
@@ -46,11 +41,6 @@ def watch(history, tmp_path, qtbot):
     yield start
     for watcher in watchers:
         watcher.stop()
-
-
-def ended(qtbot, watcher, timeout=PATIENCE):
-    qtbot.waitUntil(lambda: bool(watcher.ends), timeout=timeout)
-    return watcher.ends[0]
 
 
 def sent(qtbot, watcher):
@@ -131,9 +121,9 @@ def test_a_request_is_never_made_twice(shared_backend, watch, history, qtbot, tm
 def test_a_backend_that_dies_and_comes_back(own_backend, watch, qtbot):
     watcher = watch(own_backend.access, LONGER)
     sent(qtbot, watcher)
-    own_backend.stop(signal.SIGKILL)
+    own_backend.kill_all()
     qtbot.waitUntil(lambda: "Trying again" in watcher.told[-1].text, timeout=PATIENCE)
-    own_backend.start()
+    own_backend.start(own_backend.port)
     assert ended(qtbot, watcher) == "finished"
     assert gdal.Open(watcher.run.target).RasterXSize == 256
 
@@ -142,11 +132,11 @@ def test_a_cancel_is_not_forgotten(own_backend, watch, history, qtbot):
     """The backend is away when the user cancels, and QGIS is closed before it is back."""
     watcher = watch(own_backend.access, HOURS)
     running(qtbot, watcher)
-    own_backend.stop(signal.SIGKILL)
+    own_backend.kill_all()
     watcher.cancel()
     qtbot.waitUntil(lambda: "Trying again" in watcher.told[-1].text, timeout=PATIENCE)
     watcher.stop()
-    own_backend.start()
+    own_backend.start(own_backend.port)
     (left,) = history.unfinished()
     assert left.state == "dismissing"
     again = watch(own_backend.access, run=left)

@@ -38,7 +38,7 @@ class _Server(ThreadingHTTPServer):
         """Clients that go away in the middle are what is tested."""
 
 
-class Web:
+class WebServer:
     """Answers each request with what ``answer(request)`` returns; remembers all of them."""
 
     def __init__(self, answer: Callable[[Request], Reply]):

@@ -3,79 +3,28 @@
 from __future__ import annotations
 
 import os
-import re
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.utils import iface as the_iface
 from qgis.utils import plugins
 
-from tests.support.dock import TINY_INPAINT
-from tests.support.qgis_window import PATIENCE, PYTHON, ROOT, SCENE, settle, until
+from tests.support.qgis.backend import Backend, build_model
+from tests.support.qgis.dock import TINY_INPAINT
+from tests.support.qgis.window import SCENE, settle, until
 
-BUILD = """
-import sys
-from tests.support.tiny_models import build_tiny
-build_tiny(sys.argv[1]), build_tiny(sys.argv[2], "inpaint")
-"""
-FOREIGN = ("PYTHON", "QT_", "QGIS", "GDAL_", "PROJ_", "LD_LIBRARY", "LD_PRELOAD")
-
-
-class Backend:
-    """A backend process with tiny models: one that generates, one that edits."""
-
-    def __init__(self, folder: Path) -> None:
-        variables = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
-        variables.update(OMP_NUM_THREADS="1", TEXT2EARTH_THREADS="1")
-        command = [PYTHON, "-c", BUILD, folder / "tiny", folder / "data" / "models" / "tiny-inpaint"]
-        subprocess.run(command, check=True, cwd=ROOT, env=variables, timeout=PATIENCE)
-        command = [PYTHON, "-m", "model_backend", "serve", "--port", "0", "--no-token"]
-        command += ["--data-dir", folder / "data", "--model", folder / "tiny"]
-        self.folder = folder
-        self.lines: list[str] = []
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        listening = threading.Event()
-        self.url = ""
-
-        def read() -> None:
-            for line in self.process.stdout:
-                self.lines.append(line)
-                found = re.search(r"Listening on (http://\S+)", line)
-                if found:
-                    self.url = found.group(1)
-                    listening.set()
-            listening.set()
-
-        self._reader = threading.Thread(target=read, daemon=True)
-        self._reader.start()
-        if not listening.wait(PATIENCE) or not self.url:
-            raise RuntimeError("The backend did not start:\n" + "".join(self.lines))
-
-    def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(60)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self._reader.join(5)
-        self.process.stdout.close()
+os.environ["OMP_NUM_THREADS"] = "1"  # of backends: tiny models are slower on more threads
 
 
 @pytest.fixture(scope="session")
 def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    made = Backend(tmp_path_factory.mktemp("backend"))
-    yield made
-    made.stop()
-    if os.environ.get("SHOW_BACKEND"):
-        sys.stdout.writelines(made.lines)
+    """A backend with tiny models: one that generates, one that edits."""
+    folder = tmp_path_factory.mktemp("backend")
+    build_model(folder / "data" / "models" / TINY_INPAINT, "inpaint")
+    one = Backend(folder / "data", "--model", str(build_model(folder / "tiny")), "--no-token", threads=1)
+    yield one.start()
+    one.stop()
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ from qgis.PyQt.QtGui import QMouseEvent, QWheelEvent
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication
 
-from tests.support.dock import polygons, square
-from tests.support.qgis_window import MainThreadMeter, grab, settle, until
+from tests.support.qgis.dock import polygons, square
+from tests.support.qgis.window import MainThreadMeter, grab, settle, until
 
 LEFT, RIGHT, NONE = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.MouseButton.NoButton
 PLAIN, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier

@@ -15,7 +15,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import Qt
 
-from tests.support.dock import (
+from tests.support.qgis.dock import (
     LAKE,
     TINY_INPAINT,
     bar,
@@ -27,7 +27,7 @@ from tests.support.dock import (
     status,
     texts_fit,
 )
-from tests.support.qgis_window import MainThreadMeter, grab, settle, until
+from tests.support.qgis.window import MainThreadMeter, grab, settle, until
 
 TIP = Qt.ItemDataRole.ToolTipRole
 
@@ -191,7 +191,7 @@ def test_from_run_to_the_whole_result(dock, form, scene, iface, tmp_path, backen
     assert list(tmp_path.glob("*_patch*")) == []
     assert f"Raster: {scene.name()}" in dock.runs.model.data(dock.runs.model.index(0), TIP)
     assert "is finished" in bar(iface)[0]
-    until(lambda: not list((backend.folder / "data" / "uploads").glob("*/*")))
+    until(lambda: not backend.uploads)
     grab("edit-finished")
 
 
@@ -212,7 +212,7 @@ def test_progress_preview_and_cancel(dock, form, scene, backend, iface):
     until(lambda: state(dock, key) == "dismissed")
     until(lambda: status(backend, done).json().get("status") in (None, "dismissed"))
     assert len(QgsProject.instance().mapLayers()) == 2
-    until(lambda: not list((backend.folder / "data" / "uploads").glob("*/*")))
+    until(lambda: not backend.uploads)
 
 
 def test_a_refusal_of_the_backend_is_told_and_listed(dock, form, scene, iface):
@@ -300,7 +300,7 @@ def test_an_edit_that_outlived_qgis_is_put_together(
         assert done.target == str(order.target)
         assert outside(done.target, 200, 150, 64) == outside(path, 200, 150, 64)
         assert not (tmp_path / "out_patch.tif").exists()
-    until(lambda: not list((backend.folder / "data" / "uploads").glob("*/*")))
+    until(lambda: not backend.uploads)
 
 
 def test_what_the_toolbox_waits_for_is_left_to_it(dock, scene, window, tmp_path):

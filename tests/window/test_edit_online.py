@@ -21,9 +21,9 @@ from qgis.core import (
 )
 from qgis.PyQt.QtWidgets import QMessageBox
 
-from tests.support.dock import LAKE, bar, polygons, press_run, square, state, texts_fit
-from tests.support.qgis_window import SCENE, MainThreadMeter, grab, settle, until
-from tests.support.web_server import Reply, Web
+from tests.support.qgis.dock import LAKE, bar, polygons, press_run, square, state, texts_fit
+from tests.support.qgis.window import SCENE, MainThreadMeter, grab, settle, until
+from tests.support.web_server import Reply, WebServer
 
 WORLD = 20037508.342789244
 CREDIT = "(c) the tile makers"
@@ -57,7 +57,7 @@ def web(monkeypatch, tmp_path):
     (tmp_path / "temporary").mkdir()  # the usual one is shared with whatever else runs
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     QgsNetworkAccessManager.instance().cache().clear()
-    with Web(tile) as made:
+    with WebServer(tile) as made:
         yield made
     QgsSettings().remove(settings.ONLINE_HOSTS)
 
@@ -181,7 +181,7 @@ def test_too_many_and_missing_tiles_stop_it(dock, form, tiles, scene, web, iface
     assert re.search(r"\d of \d+ tiles of 'tiles' at 0.\d+ m are missing", dock.runs.row(key).run.message)
     assert "are missing" in bar(iface)[0]
     assert folders() == []
-    assert not list((backend.folder / "data" / "uploads").glob("*/*"))
+    assert not backend.uploads
 
 
 def test_a_slow_server_can_be_left(dock, form, tiles, scene, web):

@@ -13,8 +13,8 @@ from qgis.core import (
     QgsRectangle,
 )
 
-from tests.support.dock import polygons, square
-from tests.support.qgis_window import MainThreadMeter, grab, settle, until
+from tests.support.qgis.dock import polygons, square
+from tests.support.qgis.window import MainThreadMeter, grab, settle, until
 
 WHOLE = 130  # alpha
 

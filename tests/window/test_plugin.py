@@ -13,7 +13,8 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, QSortFilterProxyModel, Qt, QTimer
 from qgis.PyQt.QtWidgets import QApplication, QDialog, QDockWidget, QToolBar, QTreeView, QWidget
 
-from tests.support.qgis_window import PATIENCE, PYTHON, ROOT, grab, settle, until
+from launcher import BACKEND_PYTHON, ROOT
+from tests.support.qgis.window import PATIENCE, grab, settle, until
 
 NAME = "text2earth_qgis"
 
@@ -150,7 +151,8 @@ def test_a_backend_is_started_from_the_dock_and_ends_with_the_plugin(iface, wind
         tmp_path / "python"
     )  # the backend's own Python, in the checkout and with a data folder of this test
     launcher.write_text(
-        f'#!/bin/sh\ncd {ROOT}\nexport TEXT2EARTH_DATA_DIR={tmp_path}/data\nexec {PYTHON} "$@" --no-token\n'
+        f"#!/bin/sh\ncd {ROOT}\nexport TEXT2EARTH_DATA_DIR={tmp_path}/data\n"
+        f'exec {BACKEND_PYTHON} "$@" --no-token\n'
     )
     launcher.chmod(0o755)
     settings.save(settings.Settings(url=f"http://127.0.0.1:{port}", python=str(launcher)))

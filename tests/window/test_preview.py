@@ -7,7 +7,7 @@ from osgeo import gdal
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer, QgsRectangle
 from qgis.PyQt.QtGui import QImage
 
-from tests.support.qgis_window import settle, until
+from tests.support.qgis.window import settle, until
 
 # All on the datum of the photograph: QGIS would ask for a transformation otherwise.
 GRIDS = [("EPSG:26914", 0), ("EPSG:5070", 0), ("EPSG:4269", 30)]

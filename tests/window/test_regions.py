@@ -7,8 +7,8 @@ import json
 import pytest
 from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
 
-from tests.support.dock import state
-from tests.support.qgis_window import MainThreadMeter, box, grab, settle, until
+from tests.support.qgis.dock import state
+from tests.support.qgis.window import MainThreadMeter, box, grab, settle, until
 from text2earth_qgis.core.layers import recipe_of
 
 

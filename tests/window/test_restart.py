@@ -8,14 +8,15 @@ from pathlib import Path
 
 import requests
 
-from tests.support.qgis_window import ROOT, SCREENS
+from launcher import ROOT
+from tests.support.qgis.window import SCREENS
 from text2earth_qgis.core.runs.history import History
 
 SESSIONS = Path(__file__).parent / "sessions"
 
 
-def tell(name: str, folder: Path, *options: str, **variables: str) -> subprocess.CompletedProcess:
-    """Run a story in a QGIS of its own, whose profile and results stay in ``folder``."""
+def run_session(name: str, folder: Path, *options: str, **variables: str) -> subprocess.CompletedProcess:
+    """Run a script in a QGIS of its own, whose profile and results stay in ``folder``."""
     SCREENS.mkdir(parents=True, exist_ok=True)
     command = [ROOT / ".ci" / "qgis", "--profile", folder / "profile", "--limit", "600", *options]
     # QGIS asks before it closes a project with layers below the temporary folder, where a checkout may lie.
@@ -24,10 +25,10 @@ def tell(name: str, folder: Path, *options: str, **variables: str) -> subprocess
     environment = {
         **os.environ,
         "TMPDIR": str(temporary),
-        "STORY_ROOT": str(ROOT),
-        "STORY_FOLDER": str(SESSIONS),
-        "STORY_OUT": str(folder / "job"),
-        "STORY_SCREEN": str(SCREENS / f"{name}.png"),
+        "SESSION_ROOT": str(ROOT),
+        "SESSION_FOLDER": str(SESSIONS),
+        "SESSION_OUT": str(folder / "job"),
+        "SESSION_SCREEN": str(SCREENS / f"{name}.png"),
         **variables,
     }
     settings = f"text2earth/folder={folder / 'results'}"
@@ -38,19 +39,19 @@ def tell(name: str, folder: Path, *options: str, **variables: str) -> subprocess
 
 
 def test_a_job_outlives_qgis_and_is_fetched_at_the_next_start(backend, tmp_path):
-    closed = tell("close", tmp_path, TEXT2EARTH_BACKEND_URL=backend.url)
+    closed = run_session("close", tmp_path, TEXT2EARTH_BACKEND_URL=backend.url)
     assert closed.returncode == 0, closed.stderr
     job = (tmp_path / "job").read_text()
     left = requests.get(f"{backend.url}/jobs/{job}", timeout=60).json()
     assert left["status"] in ("accepted", "running", "successful")
     assert not list((tmp_path / "results").glob("*.tif"))
-    opened = tell("reopen", tmp_path, TEXT2EARTH_BACKEND_URL=backend.url)
+    opened = run_session("reopen", tmp_path, TEXT2EARTH_BACKEND_URL=backend.url)
     assert opened.returncode == 0, opened.stderr
     assert len(list((tmp_path / "results").glob("*.tif"))) == 1
 
 
 def test_what_the_toolbox_runs_outlives_qgis_too(backend, tmp_path):
-    closed = tell("close_toolbox", tmp_path, TEXT2EARTH_BACKEND_URL=backend.url)
+    closed = run_session("close_toolbox", tmp_path, TEXT2EARTH_BACKEND_URL=backend.url)
     assert closed.returncode == 0, closed.stderr
     job = (tmp_path / "job").read_text()
     left = requests.get(f"{backend.url}/jobs/{job}", timeout=60).json()
@@ -64,7 +65,7 @@ def test_what_the_toolbox_runs_outlives_qgis_too(backend, tmp_path):
 def test_the_dock_is_readable_in_a_dark_theme_on_a_dense_screen(backend, tmp_path):
     """Grabs every state to build/screens; what they look like is for people to judge."""
     options = ("--scale", "2", "--set", "UI/UITheme=Night Mapping")
-    done = tell("looks", tmp_path, *options, TEXT2EARTH_BACKEND_URL=backend.url, STORY_LOOK="night")
+    done = run_session("looks", tmp_path, *options, TEXT2EARTH_BACKEND_URL=backend.url, SESSION_LOOK="night")
     assert done.returncode == 0, done.stderr
     states = ("empty", "planned", "running", "finished", "refused", "drawing")
     states += ("edit-empty", "edit-planned", "edit-running", "edit-finished")

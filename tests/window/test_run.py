@@ -10,8 +10,8 @@ from osgeo import gdal
 from qgis.core import QgsProject, QgsRectangle
 from qgis.PyQt.QtCore import QTimer
 
-from tests.support.dock import PROMPT, ask, bar, running, start, state, status
-from tests.support.qgis_window import MainThreadMeter, box, grab, until
+from tests.support.qgis.dock import PROMPT, ask, bar, running, start, state, status
+from tests.support.qgis.window import MainThreadMeter, box, grab, until
 from text2earth_qgis.core.wire.schemas import Extent
 from text2earth_qgis.gui.panels.advanced import CONTINUED
 

@@ -20,9 +20,8 @@ import rasterio
 from PIL import Image
 from rio_cogeo import cog_validate
 
-from tests.backend.conftest import NO_MODEL
-from tests.support.backend_process import PATIENCE, Server, finished, status_in, submit, until
-from tests.support.interruption import HOURS, caught, done_of, stopped
+from tests.support.backend.interruption import HOURS, caught, done_of, stopped
+from tests.support.backend.service import NO_MODEL, PATIENCE, Backend, finished, status_in, submit, until
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +213,7 @@ def test_the_last_preview_is_the_result(client: httpx.Client, job: str) -> None:
     assert difference.mean() < 20, "JPEG of noise, but of this noise"
 
 
-def test_links_honour_the_public_url(start: Callable[..., Server], scene: dict[str, Any]) -> None:
+def test_links_honour_the_public_url(start: Callable[..., Backend], scene: dict[str, Any]) -> None:
     server = start(*NO_MODEL, public_url="https://maps.example.org/t2e/")
     with server.client(checked=False) as client:
         for host in (None, "maps.example.org"):
@@ -243,7 +242,7 @@ def test_a_result_can_be_an_input(client: httpx.Client, job: str) -> None:
     assert refusal.json()["field"] == "message"
 
 
-def test_no_result_of_a_removed_job(client: httpx.Client, scene: dict[str, Any], server: Server) -> None:
+def test_no_result_of_a_removed_job(client: httpx.Client, scene: dict[str, Any], server: Backend) -> None:
     made = submit(client, "generate", scene, response="document")
     finished(client, made)
     links = client.get(f"/jobs/{made}/results").json()
@@ -254,7 +253,7 @@ def test_no_result_of_a_removed_job(client: httpx.Client, scene: dict[str, Any],
         assert httpx.get(link["href"]).status_code == 404
 
 
-def test_a_stranger_program_finds_its_way(server: Server, scene: dict[str, Any]) -> None:
+def test_a_stranger_program_finds_its_way(server: Backend, scene: dict[str, Any]) -> None:
     """Nothing but the standard library, another process, Basic authentication."""
     script = """
 import base64, json, sys, time, urllib.request
@@ -277,7 +276,7 @@ print(info["status"], len(urllib.request.urlopen(image["href"]).read()))
     assert int(words[1]) > 1000
 
 
-def test_waiting_jobs_know_their_place_and_time(client: httpx.Client, server: Server) -> None:
+def test_waiting_jobs_know_their_place_and_time(client: httpx.Client, server: Backend) -> None:
     first, second, third = (submit(client, "echo", {"pause": 60}) for _ in range(3))
     status_in(client, first, {"running"})
     with stopped(server):
@@ -294,7 +293,7 @@ def test_waiting_jobs_know_their_place_and_time(client: httpx.Client, server: Se
     assert "retry-after" not in client.get(f"/jobs/{first}").headers
 
 
-def test_eta_and_progress_of_a_scene(client: httpx.Client, scene: dict[str, Any], server: Server) -> None:
+def test_eta_and_progress_of_a_scene(client: httpx.Client, scene: dict[str, Any], server: Backend) -> None:
     extent = {"bbox": [500000, 5200000, 500128, 5200128], "crs": "EPSG:32632"}
     inputs = scene | {"extent": extent, "steps": 30}
     planned = client.post(
@@ -336,7 +335,7 @@ def test_an_idempotency_key_starts_one_job(client: httpx.Client, scene: dict[str
     assert post("x" * 300).status_code == 400
 
 
-def test_resends_at_the_same_moment_start_one_job(server: Server) -> None:
+def test_resends_at_the_same_moment_start_one_job(server: Backend) -> None:
     """As a client does whose connection broke: the same bytes, twice, on two connections."""
 
     def post(_: int) -> str:
@@ -353,7 +352,7 @@ def test_resends_at_the_same_moment_start_one_job(server: Server) -> None:
         assert len(set(pool.map(post, range(16)))) == 1
 
 
-def test_answers_do_not_wait_for_acknowledgements(server: Server) -> None:
+def test_answers_do_not_wait_for_acknowledgements(server: Backend) -> None:
     """Without TCP_NODELAY every answer on a kept connection takes 40 ms, however fast the machine is."""
     seconds = []
     with server.client(checked=False) as client:

@@ -19,8 +19,7 @@ from starlette.datastructures import Headers
 from model_backend.api.auth import BadSetUp, Gate
 from model_backend.errors import Forbidden, Unauthorized
 from model_backend.settings import Settings
-from tests.backend.conftest import NO_MODEL
-from tests.support.backend_process import Server, finished, status_in, submit
+from tests.support.backend.service import NO_MODEL, Backend, finished, status_in, submit
 
 ADA, BOB = "ada-" + "a" * 40, "bob-" + "b" * 40
 
@@ -32,7 +31,7 @@ def shared(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     tokens = folder / "tokens"
     tokens.write_text(f"# who may\n{ADA} ada\n\n{BOB}   # no name\n")
     tokens.chmod(0o600)
-    server = Server(folder / "data", "--model", str(tiny), "--token-file", str(tokens)).start()
+    server = Backend(folder / "data", "--model", str(tiny), "--token-file", str(tokens)).start()
     yield server
     server.stop()
 
@@ -40,7 +39,7 @@ def shared(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
 # ---- tokens -------------------------------------------------------------------------------------------
 
 
-def test_the_first_start_makes_a_token(server: Server) -> None:
+def test_the_first_start_makes_a_token(server: Backend) -> None:
     path = server.data_dir / "token"
     assert len(server.token) >= 40
     if os.name == "posix":
@@ -49,7 +48,7 @@ def test_the_first_start_makes_a_token(server: Server) -> None:
     assert path.read_text() == server.token + "\n"
 
 
-def test_bearer_and_basic_are_accepted_and_nothing_else(server: Server) -> None:
+def test_bearer_and_basic_are_accepted_and_nothing_else(server: Backend) -> None:
     basic = base64.b64encode(f"anybody:{server.token}".encode()).decode()
     empty_user = base64.b64encode(f":{server.token}".encode()).decode()
     for good in (
@@ -72,7 +71,7 @@ def test_bearer_and_basic_are_accepted_and_nothing_else(server: Server) -> None:
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_all_but_health_needs_a_token(server: Server) -> None:
+def test_all_but_health_needs_a_token(server: Backend) -> None:
     stranger = httpx.Client(base_url=server.url)
     for method, path in (
         ("GET", "/"), ("GET", "/conformance"), ("GET", "/api"), ("GET", "/processes"), ("GET", "/models"),
@@ -93,7 +92,7 @@ def test_all_but_health_needs_a_token(server: Server) -> None:
 # ---- owners -------------------------------------------------------------------------------------------
 
 
-def test_two_tokens_are_two_worlds(shared: Server, scene: dict[str, Any]) -> None:
+def test_two_tokens_are_two_worlds(shared: Backend, scene: dict[str, Any]) -> None:
     with shared.client(ADA) as ada, shared.client(BOB) as bob:
         done = submit(ada, "generate", scene, response="document")
         assert finished(ada, done)["status"] == "successful"
@@ -121,7 +120,7 @@ def test_two_tokens_are_two_worlds(shared: Server, scene: dict[str, Any]) -> Non
         ada.delete(f"/jobs/{running}")
 
 
-def test_keys_of_two_tokens_do_not_meet(shared: Server) -> None:
+def test_keys_of_two_tokens_do_not_meet(shared: Backend) -> None:
     jobs = set()
     for token, text in ((ADA, "a"), (BOB, "b"), (ADA, "a")):
         with shared.client(token) as client:
@@ -130,7 +129,7 @@ def test_keys_of_two_tokens_do_not_meet(shared: Server) -> None:
     assert len(jobs) == 2
 
 
-def test_a_place_in_the_queue_says_nothing_of_others(shared: Server) -> None:
+def test_a_place_in_the_queue_says_nothing_of_others(shared: Backend) -> None:
     with shared.client(ADA) as ada, shared.client(BOB) as bob:
         first = submit(ada, "echo", {"pause": 30})
         status_in(ada, first, {"running"})
@@ -142,7 +141,7 @@ def test_a_place_in_the_queue_says_nothing_of_others(shared: Server) -> None:
             client.delete(f"/jobs/{job}")
 
 
-def test_each_token_has_its_own_quota(start: Callable[..., Server], tmp_path: Path) -> None:
+def test_each_token_has_its_own_quota(start: Callable[..., Backend], tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text(f"{ADA}\n{BOB}\n")
     tokens.chmod(0o600)
@@ -163,7 +162,7 @@ def test_each_token_has_its_own_quota(start: Callable[..., Server], tmp_path: Pa
 # ---- hosts and origins ----------------------------------------------------------------------------------
 
 
-def test_other_hosts_and_origins_are_refused(server: Server, client: httpx.Client) -> None:
+def test_other_hosts_and_origins_are_refused(server: Backend, client: httpx.Client) -> None:
     port = httpx.URL(server.url).port
 
     def ask(**headers: str) -> int:
@@ -262,7 +261,7 @@ def test_without_a_token_only_loopback(tmp_path: Path) -> None:
     assert refused.stdout == ""
 
 
-def test_no_token_asks_nobody(start: Callable[..., Server]) -> None:
+def test_no_token_asks_nobody(start: Callable[..., Backend]) -> None:
     server = start(*NO_MODEL, "--no-token")
     with httpx.Client(base_url=server.url) as client:
         job = submit(client, "echo", {})

@@ -14,11 +14,11 @@ from ogc_api_processes_client.configuration import Configuration
 from owslib.ogcapi import REQUEST_HEADERS
 from owslib.ogcapi.processes import Processes
 
-from tests.support.backend_process import Server, until
+from tests.support.backend.service import Backend, until
 
 
 @pytest.fixture
-def owslib(server: Server) -> Iterator[Processes]:
+def owslib(server: Backend) -> Iterator[Processes]:
     before = dict(REQUEST_HEADERS)
     yield Processes(server.url, headers={"Authorization": f"Bearer {server.token}"})
     REQUEST_HEADERS.clear()  # OWSLib shares its headers between all its clients
@@ -26,7 +26,7 @@ def owslib(server: Server) -> Iterator[Processes]:
 
 
 @pytest.fixture
-def generated(server: Server) -> Any:
+def generated(server: Backend) -> Any:
     """The client generated from the standard's OpenAPI document."""
     wrapper = ApiClientWrapper(
         Configuration(host=server.url), "Authorization", f"Bearer {server.token}", modifier=None
@@ -61,7 +61,7 @@ def test_owslib_executes(owslib: Processes, scene: dict[str, Any]) -> None:
 
 
 def test_the_generated_client_understands_every_answer(
-    generated: Any, scene: dict[str, Any], server: Server
+    generated: Any, scene: dict[str, Any], server: Backend
 ) -> None:
     assert len(generated.get_landing_page().links) >= 4
     assert generated.get_conformance_classes().conforms_to

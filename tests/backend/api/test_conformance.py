@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from tests.support.backend_process import Server, execute, finished, status_in, submit
-from tests.support.interruption import stopped
-from tests.support.ogc_schemas import validate
+from tests.support.backend.interruption import stopped
+from tests.support.backend.ogc_schemas import validate
+from tests.support.backend.service import Backend, execute, finished, status_in, submit
 
 SPEC = "http://www.opengis.net/spec/ogcapi-processes-1/1.0"
 REL = "http://www.opengis.net/def/rel/ogc/1.0"
@@ -550,7 +550,7 @@ def test_job_list_duration(client: httpx.Client, done: str, requirement_id: str)
 
 
 @requirement("/req/dismiss/job-dismiss-op", "/req/dismiss/job-dismiss-success")
-def test_dismiss(client: httpx.Client, server: Server, requirement_id: str) -> None:
+def test_dismiss(client: httpx.Client, server: Backend, requirement_id: str) -> None:
     job = submit(client, "echo", {"pause": 60})
     status_in(client, job, {"running"})
     with stopped(server):  # nobody waits for the worker

@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.support.backend_process import Server
+from tests.support.backend.service import Backend
 
 MB = 1_000_000
 FLAT = 60 * MB  # more than this is not flat
@@ -25,7 +25,7 @@ def raw(client: httpx.Client, body: str | bytes, url: str = URL, **headers: str)
 
 
 @pytest.fixture
-def flat(server: Server) -> Iterator[None]:
+def flat(server: Backend) -> Iterator[None]:
     """Hold the API process to the memory it had."""
     process = psutil.Process(server.process.pid)
     before = process.memory_info().rss
@@ -146,10 +146,10 @@ def test_wrong_extents(client: httpx.Client, flat: None, bbox: object, crs: str)
     assert problem["allowed"], problem
 
 
-class Ear:
+class ConnectionCounter:
     """Listens and counts who calls: a CRS must not make the backend ask the network."""
 
-    def __enter__(self) -> Ear:
+    def __enter__(self) -> ConnectionCounter:
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
         self.calls = 0
@@ -173,7 +173,7 @@ class Ear:
 
 
 def test_a_crs_opens_no_file_and_no_connection(client: httpx.Client, scene: dict[str, Any]) -> None:
-    with Ear() as ear:
+    with ConnectionCounter() as ear:
         for crs in (
             f"http://127.0.0.1:{ear.port}/crs", f"HTTP://127.0.0.1:{ear.port}/crs.wkt",
             "file:///etc/passwd", "/etc/passwd", "C:\\x.prj", "+init=/etc/passwd:x",
@@ -193,7 +193,7 @@ def test_a_crs_opens_no_file_and_no_connection(client: httpx.Client, scene: dict
 
 
 def test_links_are_not_followed(client: httpx.Client) -> None:
-    with Ear() as ear:
+    with ConnectionCounter() as ear:
         here = f"http://127.0.0.1:{ear.port}"
         for href in (
             here, f"{here}/jobs/x/results/y", "file:///etc/passwd", "ftp://x/y", "//evil.example/x",
@@ -220,7 +220,7 @@ def test_a_megabyte_of_prompt(client: httpx.Client, scene: dict[str, Any], flat:
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["content-length", "chunked"])
-def test_a_gigabyte_of_body(server: Server, flat: None, known: bool) -> None:
+def test_a_gigabyte_of_body(server: Backend, flat: None, known: bool) -> None:
     size, chunk = 10**9, b"x" * 2**20
     process = psutil.Process(server.process.pid)
     before, most = process.memory_info().rss, 0
@@ -250,7 +250,7 @@ def test_too_many_pixels_or_evaluations(client: httpx.Client, scene: dict[str, A
     assert "evaluations" in refused(raw(client, json.dumps({"inputs": costly})), 413)["detail"]
 
 
-def test_headers_and_urls(client: httpx.Client, server: Server) -> None:
+def test_headers_and_urls(client: httpx.Client, server: Backend) -> None:
     assert client.get("/jobs/" + "x" * 5000).status_code == 404
     assert client.get("/jobs", params={"processID": "x" * 5000}).json()["jobs"] == []
     assert client.get("/jobs", params={"processID": "a' OR 1=1 --"}).json()["jobs"] == []
@@ -264,7 +264,7 @@ def test_headers_and_urls(client: httpx.Client, server: Server) -> None:
     assert refused(key)["field"] == "Idempotency-Key"
 
 
-def test_slow_and_broken_connections_leave_the_backend_well(server: Server, client: httpx.Client) -> None:
+def test_slow_and_broken_connections_leave_the_backend_well(server: Backend, client: httpx.Client) -> None:
     host, port = "127.0.0.1", httpx.URL(server.url).port
     held = []
     for start in (
@@ -284,7 +284,7 @@ def test_slow_and_broken_connections_leave_the_backend_well(server: Server, clie
     assert client.get("/healthz").json()["status"] == "ok"
 
 
-def test_nothing_of_the_above_was_unforeseen(server: Server) -> None:
+def test_nothing_of_the_above_was_unforeseen(server: Backend) -> None:
     assert "Traceback" not in server.log
     assert "a lake" not in server.log, "no prompts in logs"
     assert "signature=" not in server.log

@@ -18,8 +18,8 @@ import rasterio.features
 from affine import Affine
 from PIL import Image
 
-from tests.support.backend_process import Server, execute, finished, submit
-from tests.support.tiny_models import build_tiny
+from tests.support.backend.service import Backend, execute, finished, submit
+from tests.support.backend.tiny_models import build_tiny
 
 BOX = {
     "type": "Polygon",
@@ -29,17 +29,17 @@ MASK = {"geojson": BOX, "crs": "EPSG:32632"}
 
 
 @pytest.fixture(scope="module")
-def painter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def painter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     """A backend with a tiny inpainting model."""
     folder = tmp_path_factory.mktemp("painter")
     model = build_tiny(folder / "tiny-inpaint", "inpaint", vae="tiny")
-    one = Server(folder / "data", "--model", str(model), max_jobs=1000, max_upload=10_000_000).start()
+    one = Backend(folder / "data", "--model", str(model), max_jobs=1000, max_upload=10_000_000).start()
     yield one
     one.stop()
 
 
 @pytest.fixture(scope="module")
-def client(painter: Server) -> Iterator[httpx.Client]:
+def client(painter: Backend) -> Iterator[httpx.Client]:
     with painter.client() as one:
         yield one
 
@@ -130,7 +130,7 @@ def test_files_that_are_too_large(client: httpx.Client) -> None:
     assert client.post("/uploads", content=endless()).status_code == 413
 
 
-def test_refused_files_leave_nothing(client: httpx.Client, painter: Server, tmp_path: Path) -> None:
+def test_refused_files_leave_nothing(client: httpx.Client, painter: Backend, tmp_path: Path) -> None:
     left = sorted(painter.data_dir.glob("uploads/*/*"))
     answer = client.post("/uploads", content=b"<VRTDataset/>")
     assert answer.status_code == 400
@@ -138,7 +138,7 @@ def test_refused_files_leave_nothing(client: httpx.Client, painter: Server, tmp_
     assert sorted(painter.data_dir.glob("uploads/*/*")) == left
 
 
-def test_uploads_are_the_owners_alone(start: Callable[..., Server], tmp_path: Path, raster: Path) -> None:
+def test_uploads_are_the_owners_alone(start: Callable[..., Backend], tmp_path: Path, raster: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("a" * 40 + "\n" + "b" * 40 + "\n")
     tokens.chmod(0o600)
@@ -240,7 +240,7 @@ def test_the_preview_says_where_it_lies(client: httpx.Client, tmp_path: Path, tr
         assert np.abs(np.asarray(jpeg) - made).mean() < 0.5 * made.std(), "JPEG of noise, but of this noise"
 
 
-def test_uploads_that_nobody_uses_go(painter: Server, client: httpx.Client, raster: Path) -> None:
+def test_uploads_that_nobody_uses_go(painter: Backend, client: httpx.Client, raster: Path) -> None:
     from model_backend.jobs.uploads import Uploads
     from model_backend.settings import Settings
 
@@ -253,7 +253,7 @@ def test_uploads_that_nobody_uses_go(painter: Server, client: httpx.Client, rast
 
 
 def test_hostile_files_hurt_nobody(
-    painter: Server, client: httpx.Client, raster: Path, tmp_path: Path
+    painter: Backend, client: httpx.Client, raster: Path, tmp_path: Path
 ) -> None:
     source = {"upload": send(client, raster)}
     assert finished(client, submit(client, "edit", {"prompt": "a", "source": source, "mask": MASK}))

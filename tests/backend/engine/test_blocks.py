@@ -17,9 +17,9 @@ from model_backend.engine.scene import Scene
 from model_backend.models.card import EngineParameters
 from model_backend.models.loader import Model
 from model_backend.schemas import Box, Recipe
-from tests.backend.engine.test_scene import SHORT, counted
-from tests.support.recipes import recipe_of
-from tests.support.tiny_models import Watcher, load_tiny
+from tests.support.backend.recipes import recipe_of
+from tests.support.backend.scenes import SHORT, counted
+from tests.support.backend.tiny_models import ProgressRecorder, load_tiny
 
 GRIDS = (Box(col=-37, row=21, width=150, height=230), Box(col=5, row=-300, width=260, height=100))
 
@@ -46,7 +46,7 @@ def made(scene: Scene, grid: Box, blocks: Blocks, order: Iterable[int], forget: 
     for number in order:
         box = blocks[number]
         top, left = box.row - grid.row, box.col - grid.col
-        image[:, top : top + box.height, left : left + box.width] = scene.pixels(box, Watcher())
+        image[:, top : top + box.height, left : left + box.width] = scene.pixels(box, ProgressRecorder())
         if forget and (rest := blocks.rest(number + 1)):
             scene.keep(rest)
     return image
@@ -115,7 +115,7 @@ def _ragged(start: int, length: int, rng: random.Random) -> tuple[range, ...]:
 def test_no_block_leaves_a_trace(model: Model, grid: Box, ground: bool, small: None) -> None:
     """Whole, streamed, forgetting or not, in any order, of any size, each alone: the same bytes."""
     recipe = grid_recipe(grid, ground)
-    whole = Scene(model, recipe).pixels(grid, Watcher())
+    whole = Scene(model, recipe).pixels(grid, ProgressRecorder())
     usual = Blocks.of(grid, SHORT, 8)
     forwards = range(len(usual))
     promised = count_blocks(recipe, model.card, model.schedule)
@@ -139,7 +139,7 @@ def test_no_block_leaves_a_trace(model: Model, grid: Box, ground: bool, small: N
     np.testing.assert_array_equal(made(Scene(model, recipe), grid, usual, reversed(forwards), True), whole)
     for number in rng.sample(forwards, 3):
         box = usual[number]
-        alone = Scene(model, recipe).pixels(box, Watcher())
+        alone = Scene(model, recipe).pixels(box, ProgressRecorder())
         top, left = box.row - grid.row, box.col - grid.col
         np.testing.assert_array_equal(
             alone, whole[:, top : top + box.height, left : left + box.width], str(number)
@@ -154,7 +154,7 @@ def test_what_is_kept_does_not_grow_with_the_scene(model: Model, small: None) ->
         scene, blocks = Scene(model, grid_recipe(grid, ground=False)), Blocks.of(grid, SHORT, 8)
         held = 0
         for number, box in enumerate(blocks):
-            scene.pixels(box, Watcher())
+            scene.pixels(box, ProgressRecorder())
             held = max(held, sum(map(len, scene._field._done)))
             if rest := blocks.rest(number + 1):
                 scene.keep(rest)

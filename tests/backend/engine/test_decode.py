@@ -12,7 +12,7 @@ from model_backend.engine.diffusion.noise import Noise
 from model_backend.engine.lattice import Layout, canvas_box
 from model_backend.models.card import EngineParameters
 from model_backend.schemas import Box
-from tests.support.tiny_models import build_tiny, load_tiny
+from tests.support.backend.tiny_models import build_tiny, load_tiny
 
 PARAMS = EngineParameters(window=8, stride=6, decode_window=26, decode_core=16, decode_halo=5, decode_fade=2)
 NOISE = Noise(seed=3, level=16, frame_hash=1)

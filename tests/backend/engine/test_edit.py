@@ -22,8 +22,8 @@ from model_backend.models import loader
 from model_backend.models.card import EngineParameters
 from model_backend.models.loader import Model
 from model_backend.schemas import Box, Recipe
-from tests.support.recipes import recipe_of
-from tests.support.tiny_models import build_tiny, tiny_card
+from tests.support.backend.recipes import recipe_of
+from tests.support.backend.tiny_models import build_tiny, tiny_card
 
 ENGINE = EngineParameters(
     window=8, stride=6, boundaries=(), decode_window=26, decode_core=16, decode_halo=5, decode_fade=2, batch=4

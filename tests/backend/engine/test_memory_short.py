@@ -16,9 +16,9 @@ from model_backend.engine.lattice import canvas_box
 from model_backend.engine.scene import Scene
 from model_backend.errors import ModelUnavailable
 from model_backend.models.loader import Model
-from tests.backend.engine.test_scene import SHORT, box, pixels
-from tests.support.recipes import recipe_of
-from tests.support.tiny_models import Watcher, load_tiny
+from tests.support.backend.recipes import recipe_of
+from tests.support.backend.scenes import SHORT, box, pixels
+from tests.support.backend.tiny_models import ProgressRecorder, load_tiny
 
 
 def short_of_memory(model: Model, samples: int, times: int) -> None:
@@ -37,11 +37,11 @@ def test_where_memory_runs_short_calls_are_halved_and_the_scene_says_so(tiny: Pa
     canvas = canvas_box(box(0, 0, 150, 100), SHORT, 8)
     model = load_tiny(tiny, engine=SHORT)
     whole = Scene(model, recipe_of(canvas=canvas))
-    expected = whole.pixels(canvas, Watcher())
+    expected = whole.pixels(canvas, ProgressRecorder())
     short_of_memory(model, 3, times=10**9)
     scene = Scene(model, recipe_of(canvas=canvas))
     assert not scene.profile.approximate
-    made = scene.pixels(canvas, Watcher())
+    made = scene.pixels(canvas, ProgressRecorder())
     assert np.abs(made.astype(int) - expected).max() <= 1
     assert scene.profile == dataclasses.replace(whole.profile, approximate=True)
 
@@ -52,7 +52,7 @@ def test_memory_that_can_be_freed_changes_nothing(tiny: Path):
     expected = pixels(model, canvas, canvas=canvas)
     short_of_memory(model, 3, times=1)
     scene = Scene(model, recipe_of(canvas=canvas))
-    np.testing.assert_array_equal(scene.pixels(canvas, Watcher()), expected)
+    np.testing.assert_array_equal(scene.pixels(canvas, ProgressRecorder()), expected)
     assert not scene.profile.approximate
 
 
@@ -62,7 +62,7 @@ def test_a_device_too_small_for_one_sample_is_an_error(tiny: Path):
     scene = Scene(model, recipe_of(canvas=canvas))
     short_of_memory(model, 0, times=10**9)
     with pytest.raises(torch.OutOfMemoryError):
-        scene.pixels(canvas, Watcher())
+        scene.pixels(canvas, ProgressRecorder())
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_device_with_little_memory_gets_a_smaller_batch(tiny: Path, scarce: Ca
     model = load_tiny(tiny, engine=engine)
     assert (ample.profile.batch, model.profile.batch) == (4, 2), "guidance doubles what goes into a call"
     scene = Scene(model, recipe_of(canvas=canvas))
-    made = scene.pixels(canvas, Watcher())
+    made = scene.pixels(canvas, ProgressRecorder())
     assert not scene.profile.approximate, "a profile of its own, which is repeatable"
     assert np.abs(made.astype(int) - expected).max() <= 1
 

@@ -25,8 +25,8 @@ from model_backend.engine.scene import Scene
 from model_backend.models.card import EngineParameters, read_card
 from model_backend.models.loader import Model, load
 from model_backend.schemas import REGION_UNITS, Box, Recipe, Region
-from tests.support.recipes import recipe_of
-from tests.support.tiny_models import Watcher, build_tiny, load_tiny
+from tests.support.backend.recipes import recipe_of
+from tests.support.backend.tiny_models import ProgressRecorder, build_tiny, load_tiny
 
 MINI = Path(__file__).resolve().parents[3] / "resources" / "models" / "text2earth-mini"
 SHORT = EngineParameters(
@@ -257,7 +257,7 @@ def box(col: int, row: int, width: int, height: int) -> Box:
 
 
 def pixels(model: Model, wanted: Box, *areas: Region, **changes: Any) -> np.ndarray:
-    return Scene(model, recipe(*areas, **changes)).pixels(wanted, Watcher())
+    return Scene(model, recipe(*areas, **changes)).pixels(wanted, ProgressRecorder())
 
 
 class TestScenes:
@@ -269,7 +269,7 @@ class TestScenes:
         for col, row, width, height in ((130, 90, 60, 50), (0, 0, 30, 40), (40, 10, 130, 70)):
             expected = whole[:, row : row + height, col : col + width]
             part = box(col, row, width, height)
-            np.testing.assert_array_equal(scene.pixels(part, Watcher()), expected)
+            np.testing.assert_array_equal(scene.pixels(part, ProgressRecorder()), expected)
             np.testing.assert_array_equal(pixels(model, part, *areas, canvas=canvas), expected)
 
     def test_groups_and_batches_change_no_bit(self, model: Model, monkeypatch: pytest.MonkeyPatch):
@@ -320,7 +320,7 @@ class TestScenes:
 
     def test_counted_before_is_computed_after(self, model: Model):
         for canvas, wanted in ((CANVAS, CANVAS), (None, box(10, 20, 150, 90))):
-            watcher = Watcher()
+            watcher = ProgressRecorder()
             Scene(model, recipe(LAKE, ROAD, HOUSES, canvas=canvas)).pixels(wanted, watcher)
             made = recipe(LAKE, ROAD, HOUSES, canvas=canvas, grid=wanted)
             counted = cost.count(made, model.card, model.schedule, model.profile.batch)
@@ -340,7 +340,7 @@ class TestScenes:
         there = EditCanvas(canvas, view, paint, np.ones_like(paint))
 
         def painted(*areas: Region, **changes: Any) -> np.ndarray:
-            return Edit(inpaint, recipe(*areas, canvas=canvas, **changes), there).view(Watcher())
+            return Edit(inpaint, recipe(*areas, canvas=canvas, **changes), there).view(ProgressRecorder())
 
         everywhere = region("a lake", square(-500, -500, 1000), negative="desert")
         plain = painted(prompt="a lake", negative_prompt="desert")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,24 +25,12 @@ from model_backend.engine.diffusion.noise import Noise
 from model_backend.engine.lattice import canvas_box
 from model_backend.engine.scene import Scene
 from model_backend.errors import Cancelled, JobFailed
-from model_backend.models.card import EngineParameters, read_card
+from model_backend.models.card import read_card
 from model_backend.models.loader import Model, load
 from model_backend.schemas import Box, Recipe
-from tests.support.recipes import FRAME, recipe_of
-from tests.support.tiny_models import Watcher, build_tiny, load_tiny
-
-# Two phases and small decode tiles keep cones short; the last step is plain, alone in its phase or not.
-SHORT = EngineParameters(
-    window=8,
-    stride=6,
-    boundaries=(500,),
-    guidance_cutoff=100,
-    decode_window=14,
-    decode_core=8,
-    decode_halo=3,
-    decode_fade=2,
-    batch=4,
-)
+from tests.support.backend.recipes import FRAME, recipe_of
+from tests.support.backend.scenes import SHORT, box, counted, pixels
+from tests.support.backend.tiny_models import ProgressRecorder, build_tiny, load_tiny
 
 
 @pytest.fixture(scope="module")
@@ -52,26 +38,9 @@ def model(tiny: Path) -> Model:
     return load_tiny(tiny, engine=SHORT)
 
 
-def box(col: int, row: int, width: int, height: int) -> Box:
-    return Box(col=col, row=row, width=width, height=height)
-
-
-def pixels(model: Model, wanted: Box, **changes: Any) -> np.ndarray:
-    return Scene(model, recipe_of(**changes)).pixels(wanted, Watcher())
-
-
 def crop(image: np.ndarray, of: Box, part: Box) -> np.ndarray:
     top, left = part.row - of.row, part.col - of.col
     return image[:, top : top + part.height, left : left + part.width]
-
-
-@contextmanager
-def counted(model: Model) -> Iterator[list[int]]:
-    """Count the samples of every UNet call really made."""
-    calls: list[int] = []
-    hook = model._unet.register_forward_pre_hook(lambda _module, args: calls.append(len(args[0])))
-    yield calls
-    hook.remove()
 
 
 def with_level(pipeline: Any, level: int | None) -> None:
@@ -113,7 +82,7 @@ def stock(pipeline: Any, scheduler: Any, recipe: Recipe, **inputs: Any) -> tuple
 
 def assert_same_picture(model: Model, recipe: Recipe, latents: np.ndarray, image: np.ndarray) -> None:
     scene = Scene(model, recipe)
-    ours = scene.pixels(recipe.grid, Watcher())
+    ours = scene.pixels(recipe.grid, ProgressRecorder())
     final = scene._field.read(scene._layout.rows.bounds, scene._layout.cols.bounds)
     np.testing.assert_allclose(final, latents, atol=1e-4, rtol=1e-4)
     decoded = model.decode(torch.from_numpy(final)[None])[0].numpy() / 2 + 0.5
@@ -185,7 +154,7 @@ def test_any_reads_of_a_canvas_agree_in_every_byte(tiny: Path, whole: int):
     for part in (box(-60, 60, 30, 20), box(canvas.col, canvas.row, 1, 1), box(-90, 80, 100, 40)):
         expected = crop(whole, canvas, part)
         np.testing.assert_array_equal(pixels(model, part, canvas=canvas), expected)
-        np.testing.assert_array_equal(shared.pixels(part, Watcher()), expected)
+        np.testing.assert_array_equal(shared.pixels(part, ProgressRecorder()), expected)
 
 
 def test_what_the_recipe_says_matters_and_nothing_else(model: Model):
@@ -214,7 +183,7 @@ def test_the_planner_counts_what_is_run(model: Model, ground: bool, guidance: fl
     grid = box(-37, 21, 100, 60)
     canvas = None if ground else canvas_box(grid, SHORT, 8)
     recipe = recipe_of(canvas, grid=grid, level=15, guidance=guidance)
-    scene, watch = Scene(model, recipe), Watcher()
+    scene, watch = Scene(model, recipe), ProgressRecorder()
     promised = count(recipe, model.card, model.schedule)
     with counted(model) as calls:
         scene.pixels(grid, watch)
@@ -230,7 +199,7 @@ def test_the_planner_counts_what_is_run(model: Model, ground: bool, guidance: fl
     assert promised.needed == (first * 4 + last * 3 if guidance > 1 else 2 * (first + last))
     assert promised.steps == 2 * (first + last)
     with counted(model) as calls:
-        scene.pixels(grid, Watcher())
+        scene.pixels(grid, ProgressRecorder())
     assert calls == []  # kept
 
 
@@ -238,15 +207,17 @@ def test_cancel_stops_within_one_call_and_the_scene_survives(model: Model):
     canvas = canvas_box(box(0, 0, 150, 100), SHORT, 8)
     scene = Scene(model, recipe_of(canvas=canvas))
     with counted(model) as calls, pytest.raises(Cancelled):
-        scene.pixels(canvas, Watcher(stop_at=7, error=Cancelled()))
+        scene.pixels(canvas, ProgressRecorder(stop_at=7, error=Cancelled()))
     assert len(calls) == 7
-    np.testing.assert_array_equal(scene.pixels(canvas, Watcher()), pixels(model, canvas, canvas=canvas))
+    np.testing.assert_array_equal(
+        scene.pixels(canvas, ProgressRecorder()), pixels(model, canvas, canvas=canvas)
+    )
 
 
 def test_previews_cover_the_box_and_become_the_picture(model: Model, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("model_backend.engine.diffusion.window_progress.PREVIEW_SECONDS", 0.0)
     canvas = canvas_box(box(0, 0, 150, 100), SHORT, 8)
-    part, watch = box(11, 3, 101, 70), Watcher()
+    part, watch = box(11, 3, 101, 70), ProgressRecorder()
     scene = Scene(model, recipe_of(canvas=canvas))
     scene.pixels(part, watch)
     assert len(watch.previews) == sum(part < total for part, total in watch.steps) + 1  # one per call
@@ -266,7 +237,7 @@ def test_previews_cover_the_box_and_become_the_picture(model: Model, monkeypatch
 def test_previews_do_not_come_at_every_step(model: Model, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("model_backend.engine.diffusion.window_progress.PREVIEW_SECONDS", 3600.0)
     canvas = canvas_box(box(0, 0, 150, 100), SHORT, 8)
-    watch = Watcher()
+    watch = ProgressRecorder()
     Scene(model, recipe_of(canvas=canvas)).pixels(canvas, watch)
     assert len(watch.previews) == 1
 
@@ -304,11 +275,11 @@ def test_runs_where_rasterio_and_fastapi_are_missing(tiny: Path):
         "from pathlib import Path\n"
         "from model_backend.engine.scene import Scene\n"
         "from model_backend.schemas import Box\n"
-        "from tests.support.recipes import recipe_of\n"
-        "from tests.support.tiny_models import Watcher, load_tiny\n"
+        "from tests.support.backend.recipes import recipe_of\n"
+        "from tests.support.backend.tiny_models import ProgressRecorder, load_tiny\n"
         f"model = load_tiny(Path({str(tiny)!r}))\n"
         "box = Box(col=0, row=0, width=64, height=64)\n"
         "scene = Scene(model, recipe_of(box, steps=2))\n"
-        "assert scene.pixels(box, Watcher()).shape == (3, 64, 64)\n"
+        "assert scene.pixels(box, ProgressRecorder()).shape == (3, 64, 64)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -32,9 +32,9 @@ from model_backend.models.card import EngineParameters, read_card
 from model_backend.raster.files.provenance import Provenance
 from model_backend.schemas import Box
 from model_backend.settings import Settings
-from tests.backend.raster.test_writer import write_pixels
-from tests.support.planning import planned
-from tests.support.tiny_models import build_tiny
+from tests.support.backend.planning import planned
+from tests.support.backend.scene_files import write_pixels
+from tests.support.backend.tiny_models import build_tiny
 
 CPU = torch.device("cpu")
 SCENE = Path(__file__).parents[3] / "resources" / "demo" / "scene.tif"

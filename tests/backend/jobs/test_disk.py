@@ -20,10 +20,10 @@ from model_backend.jobs.rows import Job
 from model_backend.jobs.uploads import Uploads
 from model_backend.jobs.worker import Worker
 from model_backend.settings import Settings
-from tests.backend.jobs.test_resume import SCENE, SMALL
-from tests.support.editing import polygon, rich_scene
-from tests.support.submissions import OWNER, submission
-from tests.support.tiny_models import build_tiny, tiny_card
+from tests.support.backend.file_editor import polygon, rich_scene
+from tests.support.backend.headless_backend import SCENE, SMALL
+from tests.support.backend.submissions import OWNER, submission
+from tests.support.backend.tiny_models import build_tiny, tiny_card
 
 EXTENT = {"bbox": [500_000, 5_200_000, 500_520, 5_200_300], "crs": "EPSG:32632"}
 ROOM = 3 << 20  # of the small disk: enough for the blocks and the file, not for much beside them
@@ -46,7 +46,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-class Labour:
+class SingleWorker:
     """One worker in this process, and one job for it: two blocks of a scene and joining them, or an edit."""
 
     def __init__(self, folder: Path, model: Path, process: str = "generate", **wish: Any) -> None:
@@ -80,7 +80,7 @@ def fill(folder: Path, leaving: int) -> Path:
     return path
 
 
-def short_of_disk(labour: Labour, disk: Path) -> Job:
+def short_of_disk(labour: SingleWorker, disk: Path) -> Job:
     """Do the next block, which the full disk forbids; nothing but what fills it is left."""
     job = labour.next()
     assert job.status == "failed"
@@ -90,7 +90,7 @@ def short_of_disk(labour: Labour, disk: Path) -> Job:
 
 
 def test_a_scene_fits_into_what_was_reserved_for_it(disk: Path, model: Path) -> None:
-    labour = Labour(disk.parent, model)
+    labour = SingleWorker(disk.parent, model)
     fill(disk, labour.plan.bytes)
     for _ in range(2):
         assert labour.next().status == "running"
@@ -98,13 +98,13 @@ def test_a_scene_fits_into_what_was_reserved_for_it(disk: Path, model: Path) -> 
 
 
 def test_a_full_disk_before_a_block(disk: Path, model: Path) -> None:
-    labour = Labour(disk.parent, model)
+    labour = SingleWorker(disk.parent, model)
     fill(disk, 100_000)
     assert short_of_disk(labour, disk).done == 0, "before the first step"
 
 
 def test_a_full_disk_before_the_blocks_are_joined(disk: Path, model: Path) -> None:
-    labour = Labour(disk.parent, model)
+    labour = SingleWorker(disk.parent, model)
     for _ in range(2):
         assert labour.next().status == "running"
     fill(disk, 100_000)
@@ -116,7 +116,7 @@ def test_a_disk_that_fills_up_while_it_is_written_to(
     disk: Path, model: Path, leaving: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody else takes what was free a moment ago: while the blocks are joined, by GDAL."""
-    labour, take = Labour(disk.parent, model), space.take
+    labour, take = SingleWorker(disk.parent, model), space.take
     for _ in range(2):
         labour.next()
 
@@ -129,7 +129,7 @@ def test_a_disk_that_fills_up_while_it_is_written_to(
 
 
 def test_a_read_only_folder(disk: Path, model: Path) -> None:
-    labour = Labour(disk.parent, model)
+    labour = SingleWorker(disk.parent, model)
     labour.next()
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     job = labour.next()
@@ -140,7 +140,7 @@ def test_a_read_only_folder(disk: Path, model: Path) -> None:
 
 
 @pytest.fixture
-def painting(inpaint_folder: Path, tmp_path: Path) -> Callable[[Path, str], Labour]:
+def painting(inpaint_folder: Path, tmp_path: Path) -> Callable[[Path, str], SingleWorker]:
     """Make the labour of an edit or an extension in a data directory."""
     path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "utm", None)
     area, crs = polygon(path, [(10, 10), (80, 12), (50, 60)])
@@ -149,16 +149,16 @@ def painting(inpaint_folder: Path, tmp_path: Path) -> Callable[[Path, str], Labo
         "extend": {"extent": {"bbox": [500_000, 5_199_900, 500_200, 5_200_000], "crs": crs}},
     }
 
-    def labour(folder: Path, process: str) -> Labour:
+    def labour(folder: Path, process: str) -> SingleWorker:
         wish = {"source": path, "prompt": "a river", "steps": 2} | where[process]
-        return Labour(folder, inpaint_folder, process, **wish)
+        return SingleWorker(folder, inpaint_folder, process, **wish)
 
     return labour
 
 
 @pytest.mark.parametrize("process", ["edit", "extend"])
 def test_an_edit_fits_into_what_was_reserved_for_it(
-    disk: Path, painting: Callable[[Path, str], Labour], process: str
+    disk: Path, painting: Callable[[Path, str], SingleWorker], process: str
 ) -> None:
     labour = painting(disk.parent, process)
     fill(disk, labour.plan.bytes)
@@ -167,7 +167,7 @@ def test_an_edit_fits_into_what_was_reserved_for_it(
 
 @pytest.mark.parametrize("process", ["edit", "extend"])
 def test_a_full_disk_before_an_edit(
-    disk: Path, painting: Callable[[Path, str], Labour], process: str
+    disk: Path, painting: Callable[[Path, str], SingleWorker], process: str
 ) -> None:
     labour = painting(disk.parent, process)
     fill(disk, 10_000)
@@ -175,7 +175,7 @@ def test_a_full_disk_before_an_edit(
 
 
 def test_a_disk_that_fills_up_while_an_edit_is_written(
-    disk: Path, painting: Callable[[Path, str], Labour], monkeypatch: pytest.MonkeyPatch
+    disk: Path, painting: Callable[[Path, str], SingleWorker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labour, take, taken = painting(disk.parent, "edit"), space.take, []
 
@@ -211,7 +211,7 @@ def test_what_a_file_system_refuses_is_said(
 
 def test_a_limit_on_the_size_of_files(tmp_path: Path, model: Path) -> None:
     """As a quota is: the disk has room, but not for us."""
-    labour = Labour(tmp_path / "data", model)
+    labour = SingleWorker(tmp_path / "data", model)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     for _ in range(2):
         labour.next()

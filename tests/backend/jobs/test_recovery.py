@@ -18,9 +18,8 @@ import psutil
 import pytest
 import rasterio
 
-from tests.backend.conftest import NO_MODEL
-from tests.support.backend_process import PATIENCE, Server, finished, status_in, submit, until
-from tests.support.interruption import HOURS, begun, caught, stopped
+from tests.support.backend.interruption import HOURS, begun, caught, stopped
+from tests.support.backend.service import NO_MODEL, PATIENCE, Backend, finished, status_in, submit, until
 
 EXTENT = {"bbox": [500000, 5200000, 500128, 5200128], "crs": "EPSG:32632"}
 LONG = {"prompt": "a river", "extent": EXTENT, "gsd": 1.0, "seed": 11, "steps": 60}
@@ -34,7 +33,7 @@ def pixels(client: httpx.Client, job: str) -> Any:
         return file.read()
 
 
-def attempts(server: Server, job: str) -> list[str]:
+def attempts(server: Backend, job: str) -> list[str]:
     return sorted(path.name for path in (server.data_dir / "jobs" / job).iterdir() if path.is_dir())
 
 
@@ -47,39 +46,45 @@ def undisturbed(client: httpx.Client) -> Any:
 
 
 @pytest.fixture(scope="module")
-def mortal(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def killed_backend(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     """A backend that the tests kill, one after another, and leave running."""
-    server = Server(tmp_path_factory.mktemp("mortal") / "data", "--model", str(tiny), lease_seconds=LEASE)
+    server = Backend(
+        tmp_path_factory.mktemp("killed_backend") / "data", "--model", str(tiny), lease_seconds=LEASE
+    )
     yield server.start()
     server.stop()
 
 
-def test_a_killed_worker_is_replaced_and_the_job_ends_the_same(mortal: Server, undisturbed: Any) -> None:
-    with mortal.client() as client:
-        with caught(mortal, client, LONG) as (job, victim):
+def test_a_killed_worker_is_replaced_and_the_job_ends_the_same(
+    killed_backend: Backend, undisturbed: Any
+) -> None:
+    with killed_backend.client() as client:
+        with caught(killed_backend, client, LONG) as (job, victim):
             victim.kill()
         assert finished(client, job)["status"] == "successful"
-        assert mortal.worker().pid != victim.pid
-        until(lambda: attempts(mortal, job) == ["1-1"])  # what the block and its first attempt left goes
+        assert killed_backend.worker().pid != victim.pid
+        until(
+            lambda: attempts(killed_backend, job) == ["1-1"]
+        )  # what the block and its first attempt left goes
         assert np.array_equal(pixels(client, job), undisturbed)
 
 
 def test_a_killed_backend_continues_at_its_next_start(
-    mortal: Server, scene: dict[str, Any], undisturbed: Any
+    killed_backend: Backend, scene: dict[str, Any], undisturbed: Any
 ) -> None:
-    with mortal.client() as client:
+    with killed_backend.client() as client:
         done = submit(client, "generate", scene, response="document")
         assert finished(client, done)["status"] == "successful"
         link = client.get(f"/jobs/{done}/results").json()["image"]["href"]
         content = client.get(link).content
-        with caught(mortal, client, LONG) as (running, worker):
+        with caught(killed_backend, client, LONG) as (running, worker):
             queued = submit(client, "echo", {"message": "later"}, response="document")
-            mortal.kill()
+            killed_backend.kill()
     gone = psutil.wait_procs([worker], timeout=PATIENCE)[0]
     assert gone, "a worker leaves when its backend is gone"
 
-    mortal.start(httpx.URL(link).port or 0)
-    with mortal.client() as client:
+    killed_backend.start(httpx.URL(link).port or 0)
+    with killed_backend.client() as client:
         assert httpx.get(link).content == content, "finished results still download, by the old link too"
         assert client.get(f"/jobs/{done}/preview").status_code == 200
         first, second = finished(client, running), finished(client, queued)
@@ -88,23 +93,23 @@ def test_a_killed_backend_continues_at_its_next_start(
         assert np.array_equal(pixels(client, running), undisturbed)
 
 
-def test_a_stopped_backend_leaves_its_job_in_the_queue(mortal: Server) -> None:
-    with mortal.client() as client:
+def test_a_stopped_backend_leaves_its_job_in_the_queue(killed_backend: Backend) -> None:
+    with killed_backend.client() as client:
         job = submit(client, "generate", HOURS)
-        begun(mortal, job)
-        processes = [psutil.Process(mortal.process.pid), mortal.worker()]
-        assert mortal.stop() == 0, "it does not wait for the job"
+        begun(killed_backend, job)
+        processes = [psutil.Process(killed_backend.process.pid), killed_backend.worker()]
+        assert killed_backend.stop() == 0, "it does not wait for the job"
     assert not [process for process in processes if process.is_running()]
-    assert "Traceback" not in mortal.log
-    folder = mortal.data_dir / "jobs" / job
-    assert attempts(mortal, job) == ["0-1"]
-    mortal.start()
-    with mortal.client() as client:
+    assert "Traceback" not in killed_backend.log
+    folder = killed_backend.data_dir / "jobs" / job
+    assert attempts(killed_backend, job) == ["0-1"]
+    killed_backend.start()
+    with killed_backend.client() as client:
         until((folder / "0-2").exists)
         client.delete(f"/jobs/{job}")
 
 
-def test_a_cancel_reaches_the_step_loop(client: httpx.Client, server: Server) -> None:
+def test_a_cancel_reaches_the_step_loop(client: httpx.Client, server: Backend) -> None:
     with caught(server, client, HOURS) as (job, worker):
         assert client.delete(f"/jobs/{job}").json()["status"] == "dismissed", "nobody waits for the worker"
     next_one = submit(client, "echo", {})
@@ -116,7 +121,7 @@ def test_a_cancel_reaches_the_step_loop(client: httpx.Client, server: Server) ->
 
 @pytest.mark.parametrize("moment", ["queued", "loading", "done"])
 def test_a_cancel_at_any_moment(
-    client: httpx.Client, server: Server, scene: dict[str, Any], moment: str
+    client: httpx.Client, server: Backend, scene: dict[str, Any], moment: str
 ) -> None:
     if moment == "queued":
         ahead = submit(client, "echo", {"pause": 30})
@@ -136,7 +141,7 @@ def test_a_cancel_at_any_moment(
     assert client.get(f"/jobs/{job}/results").status_code == 404
 
 
-def test_a_worker_that_ignores_a_cancel_is_killed(start: Callable[..., Server]) -> None:
+def test_a_worker_that_ignores_a_cancel_is_killed(start: Callable[..., Backend]) -> None:
     server = start(*NO_MODEL, cancel_seconds=1, lease_seconds=LEASE)
     with server.client() as client:
         job = submit(client, "echo", {"pause": 60})
@@ -149,7 +154,7 @@ def test_a_worker_that_ignores_a_cancel_is_killed(start: Callable[..., Server]) 
 
 
 @pytest.mark.parametrize("ending", ["alone", "dismissed"])
-def test_a_worker_that_stands_still_is_replaced(start: Callable[..., Server], ending: str) -> None:
+def test_a_worker_that_stands_still_is_replaced(start: Callable[..., Backend], ending: str) -> None:
     """Stopped in a job whose lease runs out long before anybody may call the worker stuck."""
     server = start(*NO_MODEL, lease_seconds=0.3, silence_seconds=4)
     with server.client() as client:
@@ -167,7 +172,7 @@ def test_a_worker_that_stands_still_is_replaced(start: Callable[..., Server], en
             assert re.fullmatch(r"Done. The worker gave no sign of life for \d+ s and was replaced.", message)
 
 
-def test_a_worker_that_stands_still_without_work_is_replaced(start: Callable[..., Server]) -> None:
+def test_a_worker_that_stands_still_without_work_is_replaced(start: Callable[..., Backend]) -> None:
     server = start(*NO_MODEL, silence_seconds=6)
     with server.client() as client:
         until(lambda: client.get("/healthz").json()["ready"])
@@ -179,15 +184,12 @@ def test_a_worker_that_stands_still_without_work_is_replaced(start: Callable[...
             assert not stuck.is_running()
 
 
-def test_a_job_without_progress_fails_and_says_so(
-    start: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_job_without_progress_fails_and_says_so(start: Callable[..., Backend], tmp_path: Path) -> None:
     """A step that never ends, as in a kernel on a GPU: the worker lives, its work does not go on."""
     (tmp_path / "sitecustomize.py").write_text(
         "import time\nslept = time.sleep\ntime.sleep = lambda s: slept(3600 if s > 0.05 else s)\n"
     )
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.getcwd()}")
-    server = start(*NO_MODEL, stall_seconds=2, max_attempts=2)
+    server = start(*NO_MODEL, variables={"PYTHONPATH": str(tmp_path)}, stall_seconds=2, max_attempts=2)
     with server.client() as client:
         job = submit(client, "echo", {"pause": 20})
         message = finished(client, job)["message"]
@@ -196,7 +198,7 @@ def test_a_job_without_progress_fails_and_says_so(
         assert finished(client, submit(client, "echo", {}))["status"] == "successful"
 
 
-def test_a_job_that_kills_its_worker_fails_in_the_end(start: Callable[..., Server]) -> None:
+def test_a_job_that_kills_its_worker_fails_in_the_end(start: Callable[..., Backend]) -> None:
     server = start(*NO_MODEL, max_attempts=2, lease_seconds=LEASE)
     with server.client() as client:
         job = submit(client, "echo", {"pause": 60})
@@ -212,7 +214,7 @@ def test_a_job_that_kills_its_worker_fails_in_the_end(start: Callable[..., Serve
         until(lambda: not (server.data_dir / "jobs" / job).exists())
 
 
-def test_what_has_expired_is_gone(start: Callable[..., Server]) -> None:
+def test_what_has_expired_is_gone(start: Callable[..., Backend]) -> None:
     server = start(*NO_MODEL, result_hours=1e-6)
     with server.client() as client:
         job = submit(client, "echo", {})
@@ -225,7 +227,7 @@ def test_what_has_expired_is_gone(start: Callable[..., Server]) -> None:
         until(lambda: not (server.data_dir / "jobs" / job).exists())
 
 
-def test_a_full_disk_refuses_at_the_door(start: Callable[..., Server], scene: dict[str, Any]) -> None:
+def test_a_full_disk_refuses_at_the_door(start: Callable[..., Backend], scene: dict[str, Any]) -> None:
     server = start(max_pixels=10**13, max_evaluations=10**15)
     # Eight bytes per pixel and variant are reserved: somewhat more than the disk has, which is quick to plan.
     side = math.ceil(math.sqrt(1.2 * shutil.disk_usage(server.data_dir).free / 8 / 8))
@@ -238,7 +240,7 @@ def test_a_full_disk_refuses_at_the_door(start: Callable[..., Server], scene: di
         assert client.get("/jobs").json()["jobs"] == []
 
 
-def test_a_missing_model_is_said_at_the_door(start: Callable[..., Server], scene: dict[str, Any]) -> None:
+def test_a_missing_model_is_said_at_the_door(start: Callable[..., Backend], scene: dict[str, Any]) -> None:
     server = start(*NO_MODEL)
     with server.client() as client:
         answer = client.post("/processes/generate/execution", json={"inputs": scene})

@@ -11,18 +11,17 @@ import numpy as np
 import pytest
 
 from model_backend.jobs.uploads import Uploads
-from tests.backend.jobs.test_resume import RESULTS, Place
-from tests.support.editing import polygon, rich_scene
-from tests.support.killed_workers import settings_of
-from tests.support.submissions import OWNER
+from tests.support.backend.file_editor import polygon, rich_scene
+from tests.support.backend.headless_backend import RESULTS, HeadlessBackend, worker_settings
+from tests.support.backend.submissions import OWNER
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks, and kills with POSIX signals")
 
 
 @pytest.fixture(scope="module")
-def studio(inpaint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def headless(inpaint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeadlessBackend]:
     """A place whose model can edit."""
-    one = Place(settings_of(tmp_path_factory.mktemp("studio") / "data", inpaint_folder))
+    one = HeadlessBackend(worker_settings(tmp_path_factory.mktemp("headless") / "data", inpaint_folder))
     yield one
     one.close()
 
@@ -30,12 +29,12 @@ def studio(inpaint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.mark.slow
 @pytest.mark.parametrize("process", ["edit", "extend", "generate"])
 def test_whatever_is_made_survives_the_death_of_its_workers(
-    studio: Place, tmp_path: Path, process: str
+    headless: HeadlessBackend, tmp_path: Path, process: str
 ) -> None:
     """An edit, an extension and a scene, all with polygons: four deaths each at random moments."""
     path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "utm", None)
     area, crs = polygon(path, [(10, 10), (80, 12), (50, 60)])
-    source = {"upload": Uploads(studio.settings).adopt(OWNER, path)}
+    source = {"upload": Uploads(headless.settings).adopt(OWNER, path)}
     feature = {"type": "Feature", "properties": {"prompt": "houses"}, "geometry": area}
     regions = {"geojson": {"type": "FeatureCollection", "features": [feature]}, "crs": crs}
     wide = {"bbox": [500_000, 5_199_900, 500_200, 5_200_000], "crs": crs}
@@ -44,14 +43,14 @@ def test_whatever_is_made_survives_the_death_of_its_workers(
         "extend": {"source": source, "extent": wide, "regions": regions},
         "generate": {"extent": wide, "regions": regions},
     }[process] | {"prompt": "a forest", "seed": 3, "steps": 3, "guidance": 2.0}
-    job = studio.submit(process, **wish)
-    done = studio.finish(job, "calm")
+    job = headless.submit(process, **wish)
+    done = headless.finish(job, "calm")
     assert done.status == "successful", done.message
     assert done.started is not None
     assert done.finished is not None
-    calm, pace = studio.pixels(job), done.finished - done.started
-    jobs = studio.die_often(4, 11, pace, process, **wish)
-    assert studio.finish(jobs[-1], "last").status == "successful"
+    calm, pace = headless.pixels(job), done.finished - done.started
+    jobs = headless.die_often(4, 11, pace, process, **wish)
+    assert headless.finish(jobs[-1], "last").status == "successful"
     for job in jobs:
-        np.testing.assert_array_equal(studio.pixels(job), calm)
-        assert studio.left(job) == RESULTS
+        np.testing.assert_array_equal(headless.pixels(job), calm)
+        assert headless.left(job) == RESULTS

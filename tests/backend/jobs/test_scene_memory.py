@@ -11,7 +11,7 @@ import pytest
 import rasterio
 
 from model_backend.models.card import EngineParameters
-from tests.support.tiny_models import build_tiny, tiny_card
+from tests.support.backend.tiny_models import build_tiny, tiny_card
 
 # Windows of 256 pixels, blocks of 2,048 x 4,096.
 ENGINE = EngineParameters(
@@ -63,7 +63,7 @@ from pathlib import Path
 from model_backend.jobs.pulse import Pulse
 from model_backend.jobs.worker import Worker
 from model_backend.settings import Settings
-from tests.support.submissions import submission
+from tests.support.backend.submissions import submission
 
 folder, model, length = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 folder.mkdir()

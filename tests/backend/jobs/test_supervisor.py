@@ -22,16 +22,15 @@ from model_backend.jobs.uploads import Uploads
 from model_backend.jobs.worker import POLL
 from model_backend.processes.base import Workload
 from model_backend.settings import Settings
-from tests.backend.conftest import NO_MODEL
-from tests.support.backend_process import PATIENCE, Server, finished, submit, until
+from tests.support.backend.service import NO_MODEL, PATIENCE, Backend, finished, submit, until
 
 
 @pytest.fixture
-def idle(start: Callable[..., Server]) -> Server:
+def idle(start: Callable[..., Backend]) -> Backend:
     return start(*NO_MODEL)
 
 
-def test_a_submit_wakes_an_idle_worker(idle: Server) -> None:
+def test_a_submit_wakes_an_idle_worker(idle: Backend) -> None:
     with idle.client() as client:
         finished(client, submit(client, "echo", {}))
         worker = psutil.Process(idle.worker().pid)
@@ -44,7 +43,7 @@ def test_a_submit_wakes_an_idle_worker(idle: Server) -> None:
     assert min(waited[1:]) < POLL / 2, "by polling alone, who comes after a job waits nearly that long"
 
 
-def test_every_device_has_a_worker_and_they_share_the_threads(start: Callable[..., Server]) -> None:
+def test_every_device_has_a_worker_and_they_share_the_threads(start: Callable[..., Backend]) -> None:
     server = start("--devices", "cpu, cpu", threads=6)
     store = JobStore.open(server.data_dir)
     profile, _ = until(lambda: store.profiles.of("tiny"))

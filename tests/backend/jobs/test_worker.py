@@ -23,9 +23,8 @@ from model_backend.jobs.worker import BlockReporter
 from model_backend.models.registry import Registry
 from model_backend.processes.base import Workload
 from model_backend.settings import Settings
-from tests.backend.conftest import NO_MODEL
-from tests.support.backend_process import Server, execute, finished, status_in, submit, until
-from tests.support.interruption import Diary
+from tests.support.backend.interruption import JobHistory
+from tests.support.backend.service import NO_MODEL, Backend, execute, finished, status_in, submit, until
 
 
 def install(tiny: Path, data_dir: Path, name: str) -> Path:
@@ -36,37 +35,37 @@ def install(tiny: Path, data_dir: Path, name: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def several(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def several(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     """A backend whose models are loaded by jobs only; one of them is broken; leases are short."""
     data_dir = tmp_path_factory.mktemp("several") / "data"
     install(tiny, data_dir, "good")
     weights = install(tiny, data_dir, "broken") / "unet" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    server = Server(data_dir, *NO_MODEL, lease_seconds=1).start()
+    server = Backend(data_dir, *NO_MODEL, lease_seconds=1).start()
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="module")
-def client(several: Server) -> Iterator[httpx.Client]:
+def client(several: Backend) -> Iterator[httpx.Client]:
     with several.client() as one:
         yield one
 
 
 def test_a_long_load_keeps_its_lease_and_says_so(
-    several: Server, client: httpx.Client, scene: dict[str, Any]
+    several: Backend, client: httpx.Client, scene: dict[str, Any]
 ) -> None:
-    diary = Diary(several.data_dir)
+    history = JobHistory(several.data_dir)
     job = submit(client, "generate", scene | {"model": "good"})
     assert finished(client, job)["status"] == "successful"
-    assert "Loading the model good." in diary.messages(job)
-    diary.close()
+    assert "Loading the model good." in history.messages(job)
+    history.close()
     folder = several.data_dir / "jobs" / job
     until(lambda: [path.name for path in folder.iterdir() if path.is_dir()] == ["1-1"])  # nobody else took it
     assert not list(folder.rglob("*.part")), "nothing half-written is left"
 
 
-def test_a_broken_model_is_a_sentence(several: Server, client: httpx.Client, scene: dict[str, Any]) -> None:
+def test_a_broken_model_is_a_sentence(several: Backend, client: httpx.Client, scene: dict[str, Any]) -> None:
     worker = several.worker().pid
     job = submit(client, "generate", scene | {"model": "broken"})
     info = finished(client, job)
@@ -77,7 +76,7 @@ def test_a_broken_model_is_a_sentence(several: Server, client: httpx.Client, sce
     assert several.worker().pid == worker
 
 
-def test_an_unforeseen_error_fails_one_job_only(several: Server, client: httpx.Client) -> None:
+def test_an_unforeseen_error_fails_one_job_only(several: Backend, client: httpx.Client) -> None:
     ahead = submit(client, "echo", {"pause": 30})
     status_in(client, ahead, {"running"})
     job = submit(client, "echo", {})
@@ -100,7 +99,7 @@ def test_a_prompt_that_is_cut_is_mentioned(client: httpx.Client, scene: dict[str
 
 
 def test_a_model_that_was_replaced_is_not_used(
-    several: Server, client: httpx.Client, tiny: Path, scene: dict[str, Any]
+    several: Backend, client: httpx.Client, tiny: Path, scene: dict[str, Any]
 ) -> None:
     folder = install(tiny, several.data_dir, "moving")
     ahead = submit(client, "echo", {"pause": 30})
@@ -115,7 +114,7 @@ def test_a_model_that_was_replaced_is_not_used(
 
 
 def test_a_model_that_comes_while_the_backend_runs_is_used(
-    several: Server, client: httpx.Client, tiny: Path, scene: dict[str, Any]
+    several: Backend, client: httpx.Client, tiny: Path, scene: dict[str, Any]
 ) -> None:
     late = scene | {"model": "late"}
     assert "no model 'late'" in execute(client, "generate", late).text

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from model_backend.errors import ModelUnavailable
 from model_backend.models.card import card_from_folder, read_card
 from model_backend.models.loader import load
-from tests.support.tiny_models import build_tiny, load_tiny, tiny_card
+from tests.support.backend.tiny_models import build_tiny, load_tiny, tiny_card
 
 X = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 

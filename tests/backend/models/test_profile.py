@@ -14,7 +14,7 @@ from model_backend.errors import ModelUnavailable
 from model_backend.models import profile as profiles
 from model_backend.models.loader import Model
 from model_backend.models.profile import SlotTest, try_slots
-from tests.support.tiny_models import load_tiny
+from tests.support.backend.tiny_models import load_tiny
 
 SAMPLES = torch.randn(8, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 

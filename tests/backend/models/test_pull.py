@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from model_backend.models.card import ModelCard, read_card
-from tests.support.model_hub import COMMIT, Hub
-from tests.support.tiny_models import build_tiny, load_tiny, tiny_card
+from tests.support.backend.model_hub import COMMIT, ModelHub
+from tests.support.backend.tiny_models import build_tiny, load_tiny, tiny_card
 
 MODEL = "text2earth-inpainting"  # known, on the hub, and without a pinned checksum that ours could not have
 UNET = "unet/diffusion_pytorch_model.safetensors"
@@ -34,14 +34,14 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def hub(published: Path) -> Iterator[Hub]:
-    one = Hub(published)
+def hub(published: Path) -> Iterator[ModelHub]:
+    one = ModelHub(published)
     yield one
     one.stop()
 
 
 @pytest.fixture
-def start(hub: Hub, tmp_path: Path):
+def start(hub: ModelHub, tmp_path: Path):
     """Start ``models ...`` against the hub; returns the process."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("HF_", "TEXT2EARTH_"))
@@ -94,7 +94,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data" / "models" / MODEL
 
 
-def test_pull_locks_what_it_fetched_and_the_model_runs(models, hub: Hub, folder: Path, published: Path):
+def test_pull_locks_what_it_fetched_and_the_model_runs(models, hub: ModelHub, folder: Path, published: Path):
     code, out, err = models("pull", MODEL, "--yes")
     assert code == 0, err
     assert "Open RAIL++-M" in out
@@ -123,7 +123,7 @@ def test_pull_locks_what_it_fetched_and_the_model_runs(models, hub: Hub, folder:
     assert "vae/config.json is missing." in out
 
 
-def test_nothing_is_fetched_before_the_licence_is_accepted(models, hub: Hub, folder: Path):
+def test_nothing_is_fetched_before_the_licence_is_accepted(models, hub: ModelHub, folder: Path):
     for answer in ("", "n\n", "\n"):
         code, out, err = models("pull", MODEL, answer=answer)
         assert code == 1
@@ -135,7 +135,7 @@ def test_nothing_is_fetched_before_the_licence_is_accepted(models, hub: Hub, fol
     assert folder.is_dir()
 
 
-def test_a_broken_transfer_goes_on_where_it_broke(models, hub: Hub, folder: Path):
+def test_a_broken_transfer_goes_on_where_it_broke(models, hub: ModelHub, folder: Path):
     hub.faults.break_at[LARGE] = PIECE + 100_000
     code, _, err = models("pull", MODEL, "--yes")
     assert code == 0, err
@@ -143,7 +143,7 @@ def test_a_broken_transfer_goes_on_where_it_broke(models, hub: Hub, folder: Path
     assert (folder / LARGE).read_bytes() == hub.files[LARGE]
 
 
-def test_a_killed_pull_is_resumed_and_does_not_ask_again(start, models, hub: Hub, folder: Path):
+def test_a_killed_pull_is_resumed_and_does_not_ask_again(start, models, hub: ModelHub, folder: Path):
     hub.faults.stall_at[LARGE] = PIECE + 100_000
     process = start("pull", MODEL, "--yes")
     assert hub.faults.stalled.wait(200)
@@ -165,7 +165,7 @@ def test_a_killed_pull_is_resumed_and_does_not_ask_again(start, models, hub: Hub
 
 
 @pytest.mark.parametrize("name", [UNET, "vae/config.json"])
-def test_a_corrupted_file_is_refused_and_thrown_away(models, hub: Hub, folder: Path, name: str):
+def test_a_corrupted_file_is_refused_and_thrown_away(models, hub: ModelHub, folder: Path, name: str):
     hub.faults.corrupt.add(name)
     code, _, err = models("pull", MODEL, "--yes")
     assert code == 1
@@ -183,14 +183,14 @@ def test_a_file_the_card_pins_must_be_that_file(models, tmp_path: Path):
     assert not (tmp_path / "data" / "models" / "text2earth").exists()
 
 
-def test_a_repository_of_pickles_is_refused(models, hub: Hub):
+def test_a_repository_of_pickles_is_refused(models, hub: ModelHub):
     del hub.files[UNET], hub.files[LARGE]
     code, _, err = models("pull", MODEL, "--yes")
     assert code == 1
     assert "no safetensors weights of its unet; pickles are not fetched" in err
 
 
-def test_errors_are_sentences(models, hub: Hub, tmp_path: Path, tiny: Path):
+def test_errors_are_sentences(models, hub: ModelHub, tmp_path: Path, tiny: Path):
     code, _, err = models("pull", "nonsense")
     assert (code, err) == (1, err)
     assert "There is no model 'nonsense' here" in err
@@ -205,7 +205,7 @@ def test_errors_are_sentences(models, hub: Hub, tmp_path: Path, tiny: Path):
     assert "Traceback" not in err
 
 
-def test_a_pinned_revision_is_asked_for(hub: Hub, tmp_path: Path):
+def test_a_pinned_revision_is_asked_for(hub: ModelHub, tmp_path: Path):
     card = tiny_card("inpaint", repo="somebody/model", revision=COMMIT)
     program = (
         "import sys; from pathlib import Path\n"

@@ -13,7 +13,7 @@ from model_backend.models import registry as registries
 from model_backend.models.card import EngineParameters, ModelCard, checksums, read_card
 from model_backend.models.registry import Registry
 from model_backend.settings import Settings
-from tests.support.tiny_models import tiny_card
+from tests.support.backend.tiny_models import tiny_card
 
 
 @pytest.fixture(autouse=True)

@@ -18,9 +18,9 @@ from model_backend.models.identity import digest
 from model_backend.models.registry import Registry
 from model_backend.schemas import Plan, Recipe
 from model_backend.settings import Settings
-from tests.support.backend_process import Server, finished, submit
-from tests.support.planning import planned as planned_by
-from tests.support.tiny_models import Watcher, build_tiny, load_tiny
+from tests.support.backend.planning import planned as planned_by
+from tests.support.backend.service import Backend, finished, submit
+from tests.support.backend.tiny_models import ProgressRecorder, build_tiny, load_tiny
 
 METRES = {"bbox": [500_000.3, 5_200_000.0, 500_064.3, 5_200_064.0], "crs": "EPSG:32632"}
 MERCATOR = {"bbox": [1_000_000.0, 6_000_000.0, 1_000_100.0, 6_000_100.0], "crs": "EPSG:3857"}
@@ -32,8 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    one = Server(tmp_path_factory.mktemp("server") / "data", "--model", str(folder)).start()
+def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    one = Backend(tmp_path_factory.mktemp("server") / "data", "--model", str(folder)).start()
     yield one
     one.stop()
 
@@ -80,7 +80,7 @@ def test_the_ground_goes_on(folder: Path, place: dict[str, Any]) -> None:
     same = {"frame", "canvas", "level", "seed", "engine"}
     assert first.model_dump(include=same) == second.model_dump(include=same)
     model = load_tiny(folder)
-    one, two = (Scene(model, recipe).pixels(recipe.grid, Watcher()) for recipe in (first, second))
+    one, two = (Scene(model, recipe).pixels(recipe.grid, ProgressRecorder()) for recipe in (first, second))
     dx, dy = second.grid.col - first.grid.col, second.grid.row - first.grid.row
     assert dx > 0 > dy
     height, width = (
@@ -165,7 +165,7 @@ def test_members_that_mean_nothing(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("canvas", ["extent", "ground"])
-def test_what_a_file_says_is_what_the_plan_compares(server: Server, tmp_path: Path, canvas: str) -> None:
+def test_what_a_file_says_is_what_the_plan_compares(server: Backend, tmp_path: Path, canvas: str) -> None:
     inputs = {"prompt": "a lake", "extent": METRES, "gsd": 1.0, "steps": 2, "seed": 7, "canvas": canvas}
     with server.client() as client:
         job = submit(client, "generate", inputs)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from model_backend.evaluation.metrics.outlines import border_ratio, colour_step
 from model_backend.models.card import read_card
 from model_backend.models.loader import Model, load
-from tests.support.editing import Editor, differences, polygon
+from tests.support.backend.file_editor import FileEditor, differences, polygon
 
 ROOT = Path(__file__).resolve().parents[3]
 SCENE = ROOT / "resources" / "demo" / "scene.tif"  # NAIP, 5 m, red, green, blue, near infrared
@@ -59,7 +59,7 @@ def corners(kind: str, radius: float) -> list[tuple[float, float]]:
 @pytest.mark.slow
 def test_borders_do_not_show(model: Model, tmp_path: Path) -> None:
     """On 32 places of a real scene: no step in colour, no outline that random ones do not have."""
-    editor = Editor(model, MINI, tmp_path)
+    editor = FileEditor(model, MINI, tmp_path)
     old = visible(SCENE)
     chance = np.random.default_rng(0)
     after, before, steps = [], [], []

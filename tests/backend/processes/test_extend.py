@@ -19,8 +19,8 @@ from model_backend.errors import InvalidInput, TooLarge
 from model_backend.evaluation.metrics.lines import Lines, seam_ratio, tone_step_ratio
 from model_backend.models.card import read_card
 from model_backend.models.loader import load
-from tests.support.backend_process import Server, execute, finished, submit
-from tests.support.editing import NODATA, Editor, rich_scene
+from tests.support.backend.file_editor import NODATA, FileEditor, rich_scene
+from tests.support.backend.service import Backend, execute, finished, submit
 
 ROOT = Path(__file__).resolve().parents[3]
 MINI = ROOT / "resources" / "models" / "text2earth-mini"
@@ -45,7 +45,7 @@ def known(path: Path) -> NDArray[np.bool_]:
         return valid
 
 
-def holds(editor: Editor, path: Path, out: Path, holes: bool = True) -> NDArray[Any]:
+def holds(editor: FileEditor, path: Path, out: Path, holes: bool = True) -> NDArray[Any]:
     """Hold a result against its source; returns the result's pixels."""
     with rasterio.open(path) as old, rasterio.open(out) as new:
         col, row = ~new.transform @ (old.transform.c, old.transform.f)
@@ -72,7 +72,7 @@ def holds(editor: Editor, path: Path, out: Path, holes: bool = True) -> NDArray[
     [("utm", 5, True), ("degrees", 3, True), ("mercator", 1, False), ("feet", 4, False)],
 )
 def test_what_there_is_stays(
-    editor: Editor, tmp_path: Path, dtype: str, grid: str, bands: int, nodata: bool
+    editor: FileEditor, tmp_path: Path, dtype: str, grid: str, bands: int, nodata: bool
 ) -> None:
     path = rich_scene(tmp_path / "scene.tif", dtype, bands, grid, NODATA[dtype] if nodata else None)
     out = editor.extend(path, *around(path, 21, 0, 10, 34))
@@ -81,7 +81,7 @@ def test_what_there_is_stays(
     assert known(out).all()
 
 
-def test_holes_are_an_option(editor: Editor, tmp_path: Path) -> None:
+def test_holes_are_an_option(editor: FileEditor, tmp_path: Path) -> None:
     path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "utm", 0)
     out = editor.extend(path, *around(path, 0, 0, 30, 0), fill_holes=False)
     holds(editor, path, out, holes=False)
@@ -92,7 +92,7 @@ def test_holes_are_an_option(editor: Editor, tmp_path: Path) -> None:
     assert holds(editor, path, out).shape == (3, 72, 90)
 
 
-def test_a_collar_without_values(editor: Editor, tmp_path: Path) -> None:
+def test_a_collar_without_values(editor: FileEditor, tmp_path: Path) -> None:
     """Beside a wide collar of nodata there is nothing to continue, unless it is made too."""
     path = tmp_path / "scene.tif"
     pixels = np.random.default_rng(0).integers(1, 255, (3, 64, 400), np.uint8)
@@ -107,7 +107,7 @@ def test_a_collar_without_values(editor: Editor, tmp_path: Path) -> None:
     assert known(out).all()
 
 
-def test_a_rotated_grid_grows_around_the_extent(editor: Editor, tmp_path: Path) -> None:
+def test_a_rotated_grid_grows_around_the_extent(editor: FileEditor, tmp_path: Path) -> None:
     path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "rotated", None)
     with rasterio.open(path) as file:
         x, y = file.transform @ (100, 36)
@@ -117,7 +117,7 @@ def test_a_rotated_grid_grows_around_the_extent(editor: Editor, tmp_path: Path) 
     assert pixels.shape[1] == 72
 
 
-def test_control_points_move_along(editor: Editor, tmp_path: Path) -> None:
+def test_control_points_move_along(editor: FileEditor, tmp_path: Path) -> None:
     points = [
         GroundControlPoint(row=row, col=col, x=500000 + col, y=5200000 - row)
         for row, col in ((0, 0), (0, 90), (72, 90), (72, 0))
@@ -132,7 +132,7 @@ def test_control_points_move_along(editor: Editor, tmp_path: Path) -> None:
         assert {(p.col, p.row) for p in file.gcps[0]} == {(20, 10), (110, 10), (110, 82), (20, 82)}
 
 
-def test_the_same_land_whatever_the_extent(editor: Editor, tmp_path: Path) -> None:
+def test_the_same_land_whatever_the_extent(editor: FileEditor, tmp_path: Path) -> None:
     """Pixels keep their numbers, so the noise of a place is the same however far one extends."""
     path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "utm", None)
     recipes = []
@@ -143,7 +143,7 @@ def test_the_same_land_whatever_the_extent(editor: Editor, tmp_path: Path) -> No
     assert recipes[0] == recipes[1]
 
 
-def test_inside_the_raster(editor: Editor, tmp_path: Path) -> None:
+def test_inside_the_raster(editor: FileEditor, tmp_path: Path) -> None:
     path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "utm", None)
     with pytest.raises(InvalidInput, match="Every pixel of the extent has a value already"):
         editor.extend(path, *around(path, -10, -10, -10, -10))
@@ -164,7 +164,7 @@ def test_inside_the_raster(editor: Editor, tmp_path: Path) -> None:
     ],
 )
 def test_refusals(
-    editor: Editor, tmp_path: Path, bbox: list[float], crs: str, field: str, sentence: str
+    editor: FileEditor, tmp_path: Path, bbox: list[float], crs: str, field: str, sentence: str
 ) -> None:
     path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "utm", None)
     editor.limits = editor.limits.model_copy(update={"max_edit_pixels": 50_000})
@@ -174,7 +174,7 @@ def test_refusals(
     assert sentence in str(caught.value)
 
 
-def test_an_extent_in_another_crs_and_axis_order(editor: Editor, tmp_path: Path) -> None:
+def test_an_extent_in_another_crs_and_axis_order(editor: FileEditor, tmp_path: Path) -> None:
     path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "degrees", None)
     (west, south, east, north), _ = around(path, 0, 0, 20, 0)
     uri = "http://www.opengis.net/def/crs/EPSG/0/4326"
@@ -182,7 +182,7 @@ def test_an_extent_in_another_crs_and_axis_order(editor: Editor, tmp_path: Path)
     assert holds(editor, path, out).shape == (3, 72, 110)
 
 
-def test_a_far_side_costs_nothing(editor: Editor, tmp_path: Path) -> None:
+def test_a_far_side_costs_nothing(editor: FileEditor, tmp_path: Path) -> None:
     """The windows that are computed, and the pixels that are held, are those at the new land."""
     counts = []
     for width in (200, 9000):
@@ -216,13 +216,13 @@ def test_unknown_land_takes_the_tone_around() -> None:
 
 
 @pytest.fixture(scope="module")
-def painter(tmp_path_factory: pytest.TempPathFactory, inpaint_folder: Path) -> Iterator[Server]:
-    one = Server(tmp_path_factory.mktemp("server") / "data", "--model", str(inpaint_folder)).start()
+def painter(tmp_path_factory: pytest.TempPathFactory, inpaint_folder: Path) -> Iterator[Backend]:
+    one = Backend(tmp_path_factory.mktemp("server") / "data", "--model", str(inpaint_folder)).start()
     yield one
     one.stop()
 
 
-def test_a_job_and_its_plan(painter: Server, tmp_path: Path) -> None:
+def test_a_job_and_its_plan(painter: Backend, tmp_path: Path) -> None:
     path = rich_scene(tmp_path / "scene.tif", "uint16", 4, "utm", None)
     bbox, crs = around(path, 0, 24, 0, 0)
     source = base64.b64encode(path.read_bytes()).decode()
@@ -269,7 +269,7 @@ def test_a_job_and_its_plan(painter: Server, tmp_path: Path) -> None:
 def test_the_old_border_does_not_show(tmp_path: Path) -> None:
     if not (MINI / "model_index.json").is_file():
         pytest.skip("the bundled model is not there")
-    editor = Editor(load(MINI, read_card(MINI), "cpu", threads=1), MINI, tmp_path)
+    editor = FileEditor(load(MINI, read_card(MINI), "cpu", threads=1), MINI, tmp_path)
     out = editor.extend(SCENE, *around(SCENE, 0, 0, 120, 0), prompt="grassland", seed=3, steps=10)
     with rasterio.open(SCENE) as old, rasterio.open(out) as new:
         before, after = old.read().astype(np.float64), new.read().astype(np.float64)
@@ -282,7 +282,7 @@ def test_the_old_border_does_not_show(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("grid", ["utm", "rotated", "degrees"])
-def test_regions_say_what_new_land_shows(editor: Editor, tmp_path: Path, grid: str) -> None:
+def test_regions_say_what_new_land_shows(editor: FileEditor, tmp_path: Path, grid: str) -> None:
     """A region on the right changes the new land there, on any grid, and nothing on the left."""
     path = rich_scene(tmp_path / "scene.tif", "uint8", 3, grid, None)
     box = around(path, 96, 0, 96, 0)

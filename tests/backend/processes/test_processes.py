@@ -16,7 +16,7 @@ from model_backend import processes
 from model_backend.errors import InvalidInput, NoSuchProcess
 from model_backend.processes.describe import allowed
 from model_backend.schemas import Box, EchoInputs, GenerateInputs, PlanInputs
-from tests.support.ogc_schemas import validate
+from tests.support.backend.ogc_schemas import validate
 
 GENERATE = processes.get("generate")
 EXTENT = {"bbox": [10.0, 50.0, 10.1, 50.1]}

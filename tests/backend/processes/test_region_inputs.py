@@ -21,9 +21,9 @@ from model_backend.errors import InvalidInput, TooLarge
 from model_backend.models.registry import Registry
 from model_backend.schemas import REGION_UNITS, Plan, PlanInputs, Recipe
 from model_backend.settings import Settings
-from tests.support.backend_process import execute, finished, submit
-from tests.support.planning import plan_context
-from tests.support.planning import planned as planned_by
+from tests.support.backend.planning import plan_context
+from tests.support.backend.planning import planned as planned_by
+from tests.support.backend.service import execute, finished, submit
 
 METRES = {"bbox": [500_000.0, 5_200_000.0, 500_200.0, 5_200_200.0], "crs": "EPSG:32632"}
 GOOD: dict[str, Any] = {"prompt": "a desert", "extent": METRES, "gsd": 1.0, "seed": 7}

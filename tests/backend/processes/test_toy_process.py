@@ -11,20 +11,19 @@ import numpy as np
 import pytest
 import rasterio
 
-from tests.backend.conftest import NO_MODEL
-from tests.support.backend_process import Server, execute, finished, submit
-from tests.support.editing import write
+from tests.support.backend.file_editor import write
+from tests.support.backend.service import NO_MODEL, Backend, execute, finished, submit
 
 
-class ToyServer(Server):
+class ToyBackend(Backend):
     """A backend that offers the toy process too."""
 
-    program = "tests.support.toy_process"
+    program = "tests.support.backend.toy_process"
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    server = ToyServer(tmp_path_factory.mktemp("toy") / "data", *NO_MODEL).start()
+    server = ToyBackend(tmp_path_factory.mktemp("toy") / "data", *NO_MODEL).start()
     with server.client() as one:
         yield one
     server.stop()

@@ -21,17 +21,7 @@ from pyproj.exceptions import CRSError, ProjError
 
 from model_backend.errors import InvalidInput
 from model_backend.raster.georeference.crs import crs_text, parse_any, parse_crs, parse_reference, storable
-
-LAEA = pyproj.CRS.from_proj4("+proj=laea +lat_0=47.5 +lon_0=13.3 +x_0=4e5 +y_0=4e5 +datum=WGS84").to_wkt()
-ROTATED = (
-    'GEOGCRS["rotated",BASEGEOGCRS["WGS 84",DATUM["World Geodetic System 1984",'
-    'ELLIPSOID["WGS 84",6378137,298.257223563]]],DERIVINGCONVERSION["pole",'
-    'METHOD["Pole rotation (GRIB convention)"],'
-    'PARAMETER["Latitude of the southern pole (GRIB convention)",-39.25],'
-    'PARAMETER["Longitude of the southern pole (GRIB convention)",18],'
-    'PARAMETER["Axis rotation (GRIB convention)",0]],CS[ellipsoidal,2],AXIS["latitude",north],'
-    'AXIS["longitude",east],ANGLEUNIT["degree",0.0174532925199433]]'
-)
+from tests.support.backend.crs import LAEA, ROTATED
 
 
 @pytest.mark.parametrize(
@@ -141,7 +131,7 @@ def test_a_geotiff_can_hold_every_kind_that_passes_but_rotated_poles() -> None:
 # --- nothing is read, nothing is asked for ---
 
 
-class Web:
+class FileServer:
     """A server on loopback in a process of its own: GDAL holds Python's lock while it waits for an answer."""
 
     def __init__(self, folder: Path) -> None:
@@ -176,9 +166,9 @@ class Web:
 
 
 @pytest.fixture
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FileServer]:
     """Serve on loopback, and count."""
-    one = Web(tmp_path_factory.mktemp("web"))
+    one = FileServer(tmp_path_factory.mktemp("web"))
     yield one
     one.close()
 
@@ -236,7 +226,9 @@ def hostile(path: Path, url: str) -> list[str]:
     return texts
 
 
-def test_no_file_is_read_and_no_request_made(tmp_path: Path, web: Web, opened: Callable[[], bool]) -> None:
+def test_no_file_is_read_and_no_request_made(
+    tmp_path: Path, web: FileServer, opened: Callable[[], bool]
+) -> None:
     secret = tmp_path / "secret"
     secret.write_text("<x> +proj=utm +zone=33 +ellps=WGS84 <>\n")
     for text in hostile(secret, web.url):
@@ -248,7 +240,7 @@ def test_no_file_is_read_and_no_request_made(tmp_path: Path, web: Web, opened: C
     assert web.requested() == ["/"]
 
 
-def test_what_the_rules_protect_from(tmp_path: Path, web: Web, opened: Callable[[], bool]) -> None:
+def test_what_the_rules_protect_from(tmp_path: Path, web: FileServer, opened: Callable[[], bool]) -> None:
     """The holes are real, and the means above see them: path, shift grid, extension, method, URL."""
     secret = tmp_path / "secret"
     secret.write_text("<x> +proj=utm +zone=33 +ellps=WGS84 <>\n")

@@ -19,7 +19,15 @@ from model_backend.arrays import Float32Array
 from model_backend.errors import InvalidInput
 from model_backend.processes.painting import Prepared
 from model_backend.raster.files.source import read
-from tests.support.editing import GRIDS, NODATA, Editor, differences, facts, polygon, rich_scene
+from tests.support.backend.file_editor import (
+    GRIDS,
+    NODATA,
+    FileEditor,
+    differences,
+    facts,
+    polygon,
+    rich_scene,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +38,7 @@ from tests.support.editing import GRIDS, NODATA, Editor, differences, facts, pol
     ],
 )
 def test_nothing_changes_outside_the_mask(
-    editor: Editor, tmp_path: Path, dtype: str, bands: int, grid: str, nodata: bool
+    editor: FileEditor, tmp_path: Path, dtype: str, bands: int, grid: str, nodata: bool
 ) -> None:
     path = rich_scene(tmp_path / "scene.tif", dtype, bands, grid, NODATA[dtype] if nodata else None)
     mask, crs = polygon(path, [(30, 12), (66, 20), (58, 50), (34, 44)])
@@ -86,7 +94,7 @@ def stripes(prepared: Prepared) -> Float32Array:
     derandomize=True,
 )
 def test_200_random_masks(
-    editor: Editor,
+    editor: FileEditor,
     tmp_path: Path,
     parts: list[tuple[list[tuple[float, float]], bool]],
     grow: float,
@@ -120,7 +128,7 @@ def test_200_random_masks(
 @pytest.mark.parametrize("dtype", list(NODATA))
 @pytest.mark.parametrize("grid", ["utm", "rotated"])
 def test_an_edit_that_paints_what_is_there_changes_nothing(
-    editor: Editor, tmp_path: Path, dtype: str, grid: str
+    editor: FileEditor, tmp_path: Path, dtype: str, grid: str
 ) -> None:
     path = rich_scene(tmp_path / "scene.tif", dtype, 3, grid, None)
     mask, crs = polygon(path, [(30, 12), (66, 20), (58, 50), (34, 44)])

@@ -22,8 +22,8 @@ from model_backend.models.registry import Registry
 from model_backend.raster.files.provenance import Provenance
 from model_backend.schemas import Plan
 from model_backend.settings import Settings
-from tests.backend.raster.test_writer import write_pixels
-from tests.support.planning import planned as planned_by
+from tests.support.backend.planning import planned as planned_by
+from tests.support.backend.scene_files import write_pixels
 
 GSD = 1.0
 MADE = Provenance("Tiny", "none", "", "profile", False, datetime(2026, 1, 2, tzinfo=UTC))

@@ -21,8 +21,8 @@ from model_backend.raster.georeference.grids import slices_in
 from model_backend.raster.mask import from_geojson
 from model_backend.schemas import Box
 from model_backend.settings import Settings
-from tests.support.planning import plan_context
-from tests.support.tiny_models import tiny_card
+from tests.support.backend.planning import plan_context
+from tests.support.backend.tiny_models import tiny_card
 
 UTM = "EPSG:32632"
 NORTH_UP = Affine(2, 0, 500000, 0, -2, 5200000)

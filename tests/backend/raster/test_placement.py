@@ -17,7 +17,7 @@ from model_backend.raster.georeference.geodesy import metric_crs, utm_zone
 from model_backend.raster.georeference.grids import PixelGrid, common_anchor, decimal, significant
 from model_backend.raster.georeference.placement import Placement, place
 from model_backend.schemas import GenerateInputs
-from tests.backend.raster.test_crs import LAEA, ROTATED
+from tests.support.backend.crs import LAEA, ROTATED
 
 CARD = ModelCard(id="card", title="Card", levels=tuple(range(10, 19)), gsd=(0.354, 181.0))
 PLAIN = ModelCard(id="plain", title="Plain", levels=None, gsd=(0.05, 200.0))

@@ -23,8 +23,8 @@ from shapely.geometry import box, shape
 from model_backend.raster.files.provenance import SOURCE_TYPE, Provenance, read_recipe, stac_item
 from model_backend.raster.georeference.footprint import footprint
 from model_backend.schemas import Plan, Recipe
-from tests.backend.raster.test_crs import LAEA
-from tests.backend.raster.test_writer import noise, plan_of, write_pixels
+from tests.support.backend.crs import LAEA
+from tests.support.backend.scene_files import noise, plan_of, write_pixels
 
 MADE = Provenance(
     model="Tiny & Sons <1>",

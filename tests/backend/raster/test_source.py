@@ -21,8 +21,8 @@ from model_backend.processes.painting import Prepared
 from model_backend.raster.files.source import read_header, read_known
 from model_backend.raster.working_grid import working_grid_for
 from model_backend.schemas import Box
-from tests.support.editing import Editor, differences, facts, polygon, rings, write
-from tests.support.tiny_models import tiny_card
+from tests.support.backend.file_editor import FileEditor, differences, facts, polygon, rings, write
+from tests.support.backend.tiny_models import tiny_card
 
 PLACE = Affine(1, 0, 500000, 0, -1, 5200000)
 CORNERS = [(30.0, 12.0), (66.0, 20.0), (58.0, 50.0), (34.0, 44.0)]
@@ -92,7 +92,7 @@ def test_bands_by_their_colours_else_by_their_order(tmp_path: Path) -> None:
     assert read_header(write(tmp_path / "two.tif", scene(2))).roles.visible == (1,)
 
 
-def test_stretches_that_mean_nothing(editor: Editor, tmp_path: Path) -> None:
+def test_stretches_that_mean_nothing(editor: FileEditor, tmp_path: Path) -> None:
     path = write(tmp_path / "scene.tif", scene())
     for stretch in ([[0.0, 255.0]], [[0.0, 0.0]] * 3, [[0.0], [0.0], [0.0]]):
         with pytest.raises(InvalidInput) as raised:
@@ -103,7 +103,7 @@ def test_stretches_that_mean_nothing(editor: Editor, tmp_path: Path) -> None:
 # ---- kept and filled -----------------------------------------------------------------------------------
 
 
-def test_alpha_and_mask_bands_are_filled_in_the_mask_alone(editor: Editor, tmp_path: Path) -> None:
+def test_alpha_and_mask_bands_are_filled_in_the_mask_alone(editor: FileEditor, tmp_path: Path) -> None:
     alpha = write(tmp_path / "alpha.tif", scene(4), photometric="RGB", alpha="YES")
     with rasterio.open(alpha, "r+") as file:
         opacity = np.full((72, 90), 255, np.uint8)
@@ -135,7 +135,7 @@ def test_what_is_unknown_is_told_apart(tmp_path: Path) -> None:
     assert sorted(zip(*np.nonzero(~read_known(source, source.box)), strict=True)) == [(5, 5), (6, 6), (7, 7)]
 
 
-def test_nan_as_nodata_is_filled(editor: Editor, tmp_path: Path) -> None:
+def test_nan_as_nodata_is_filled(editor: FileEditor, tmp_path: Path) -> None:
     pixels = scene(4, "float32")
     pixels[:, 15:30, 40:80] = np.nan
     path = write(tmp_path / "scene.tif", pixels, nodata=np.nan)
@@ -145,7 +145,7 @@ def test_nan_as_nodata_is_filled(editor: Editor, tmp_path: Path) -> None:
         assert np.isfinite(file.read()[:, editor.mask]).all()
 
 
-def test_ground_control_points_stay(editor: Editor, tmp_path: Path) -> None:
+def test_ground_control_points_stay(editor: FileEditor, tmp_path: Path) -> None:
     points = [
         GroundControlPoint(row=r, col=c, x=500000 + c + 0.1 * r, y=5200000 - r, z=0)
         for r in (0, 72)
@@ -167,7 +167,7 @@ def test_ground_control_points_stay(editor: Editor, tmp_path: Path) -> None:
         assert before.gcps[1] == after.gcps[1]
 
 
-def test_lossy_sources_become_lossless_files(editor: Editor, tmp_path: Path) -> None:
+def test_lossy_sources_become_lossless_files(editor: FileEditor, tmp_path: Path) -> None:
     path = write(tmp_path / "scene.tif", scene(), compress="JPEG", photometric="YCBCR")
     out = editor.run(path, *polygon(path, CORNERS))
     assert not differences(path, out)[:, ~editor.mask].any()
@@ -176,7 +176,7 @@ def test_lossy_sources_become_lossless_files(editor: Editor, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("kind", ["match", "keep", "drop"])
-def test_bands_that_the_model_does_not_see(editor: Editor, tmp_path: Path, kind: str) -> None:
+def test_bands_that_the_model_does_not_see(editor: FileEditor, tmp_path: Path, kind: str) -> None:
     pixels = scene(5, "uint16")
     pixels[3:] = pixels[:1] * 7  # what the others are like follows from the first
     path = write(tmp_path / "scene.tif", pixels)
@@ -200,7 +200,7 @@ def test_bands_that_the_model_does_not_see(editor: Editor, tmp_path: Path, kind:
         assert error.mean() < 0.05 * np.ptp(pixels[3].astype(float))
 
 
-def test_a_whole_raster_leaves_nothing_to_borrow(editor: Editor, tmp_path: Path) -> None:
+def test_a_whole_raster_leaves_nothing_to_borrow(editor: FileEditor, tmp_path: Path) -> None:
     path = write(tmp_path / "scene.tif", scene(4, "uint16"))
     whole = polygon(path, [(0.0, 0.0), (90.0, 0.0), (90.0, 72.0), (0.0, 72.0)])
     with pytest.raises(InvalidInput, match="[Kk]eep or drop") as raised:
@@ -211,7 +211,7 @@ def test_a_whole_raster_leaves_nothing_to_borrow(editor: Editor, tmp_path: Path)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 300), (30, 40), (65, 64)])
-def test_small_rasters_are_mirrored(editor: Editor, tmp_path: Path, size: tuple[int, int]) -> None:
+def test_small_rasters_are_mirrored(editor: FileEditor, tmp_path: Path, size: tuple[int, int]) -> None:
     path = write(tmp_path / "scene.tif", scene(3, size=size))
     half = [(0.0, 0.0), (size[1] / 2 + 0.6, 0.0), (size[1] / 2 + 0.6, size[0]), (0.0, size[0])]
     out = editor.run(path, *polygon(path, half))
@@ -226,7 +226,7 @@ def test_small_rasters_are_mirrored(editor: Editor, tmp_path: Path, size: tuple[
 @pytest.mark.parametrize(("dtype", "top"), [("uint8", 255), ("uint16", 255)])
 @pytest.mark.parametrize("feather", [0.0, None])
 def test_no_step_in_tone_at_the_border(
-    editor: Editor, tmp_path: Path, dtype: str, top: int, feather: float | None
+    editor: FileEditor, tmp_path: Path, dtype: str, top: int, feather: float | None
 ) -> None:
     path = write(tmp_path / "scene.tif", scene(3, dtype))
     out = editor.run(
@@ -242,7 +242,7 @@ def test_no_step_in_tone_at_the_border(
 # ---- cost ----------------------------------------------------------------------------------------------
 
 
-def test_the_cost_is_that_of_the_mask(editor: Editor, tmp_path: Path) -> None:
+def test_the_cost_is_that_of_the_mask(editor: FileEditor, tmp_path: Path) -> None:
     """64 m in a raster of 30,000 x 30,000 pixels against one of 1,000 x 1,000; reading and writing apart."""
 
     def cost(side: int) -> tuple[int, int]:
@@ -273,7 +273,7 @@ def test_the_cost_is_that_of_the_mask(editor: Editor, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("metres", "used", "level"), [(0.1, 0.5, 18), (500.0, 128, 10)])
 def test_pixels_out_of_the_models_range(
-    editor: Editor, tmp_path: Path, metres: float, used: float, level: int
+    editor: FileEditor, tmp_path: Path, metres: float, used: float, level: int
 ) -> None:
     """A tiny model of 0.35 to 128 m: it works on pixels it knows, and the rest of the raster stays."""
     path = write(tmp_path / "scene.tif", scene(), transform=Affine(metres, 0, 500000, 0, -metres, 5200000))
@@ -316,7 +316,7 @@ def test_pixels_too_far_from_what_the_model_knows(tmp_path: Path, metres: float)
     assert raised.value.field == "source"
 
 
-def test_what_is_painted_comes_back_to_its_place(editor: Editor, tmp_path: Path) -> None:
+def test_what_is_painted_comes_back_to_its_place(editor: FileEditor, tmp_path: Path) -> None:
     """Through a metric frame and back: a picture that is painted as it is lies where it lay."""
     row, col = np.mgrid[:72, :90]
     smooth = (120 + 80 * np.sin(row / 6) * np.cos(col / 9))[None].repeat(3, 0).astype(np.uint8)

@@ -10,7 +10,7 @@ import psutil
 import torch
 
 from model_backend.training.process_group import ProcessGroup
-from tests.support.backend_process import until
+from tests.support.backend.service import until
 
 
 def test_two_processes_average_their_gradients(tmp_path):

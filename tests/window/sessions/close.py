@@ -4,10 +4,10 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, os.environ["STORY_FOLDER"])
+sys.path.insert(0, os.environ["SESSION_FOLDER"])
 from qgis.core import QgsProject
 from qgis.utils import iface
-from story import fill, tell, until
+from session import fill, run_session, until
 
 
 def work() -> None:
@@ -15,9 +15,9 @@ def work() -> None:
     dock.run_button.click()
     key = dock.runs.model.rows[0].run.key
     until(lambda: dock.runs.row(key).run.job)
-    Path(os.environ["STORY_OUT"]).write_text(dock.runs.row(key).run.job)
+    Path(os.environ["SESSION_OUT"]).write_text(dock.runs.row(key).run.job)
     QgsProject.instance().setDirty(False)
     iface.actionExit().trigger()
 
 
-tell(work, ends=False)
+run_session(work, ends=False)

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, os.environ["STORY_FOLDER"])
+sys.path.insert(0, os.environ["SESSION_FOLDER"])
 from qgis.core import (
     QgsApplication,
     QgsProcessingAlgRunnerTask,
@@ -18,7 +18,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QApplication
 from qgis.utils import iface
-from story import tell, until
+from session import run_session, until
 
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.runs.history import History
@@ -27,7 +27,7 @@ kept = []
 
 
 def work() -> None:
-    target = str(Path(os.environ["STORY_OUT"]).with_name("results") / "a.tif")
+    target = str(Path(os.environ["SESSION_OUT"]).with_name("results") / "a.tif")
     box = "500000,504096,5800000,5803072 [EPSG:32633]"  # takes minutes, on any machine
     asked = {"PROMPT": "a lake", "EXTENT": box, "GSD": 1, "STEPS": 170, "OUTPUT": target}
     algorithm = QgsApplication.processingRegistry().createAlgorithmById("text2earth:generate")
@@ -37,7 +37,7 @@ def work() -> None:
     QgsApplication.taskManager().addTask(task)
     history = History(settings.profile_folder() / "history.sqlite")
     until(lambda: [run.state for run in history.runs()] == ["accepted"])
-    Path(os.environ["STORY_OUT"]).write_text(history.runs()[0].job)
+    Path(os.environ["SESSION_OUT"]).write_text(history.runs()[0].job)
     QgsProject.instance().setDirty(False)
     refusals = []
 
@@ -57,4 +57,4 @@ def work() -> None:
     assert task.isActive()
 
 
-tell(work)
+run_session(work)

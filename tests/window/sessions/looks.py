@@ -4,16 +4,16 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, os.environ["STORY_FOLDER"])
+sys.path.insert(0, os.environ["SESSION_FOLDER"])
 from qgis.core import QgsRectangle
 from qgis.PyQt.QtCore import QEventLoop, QTimer
 from qgis.utils import iface
-from story import fill, tell, until
+from session import fill, run_session, until
 
 from text2earth_qgis.gui.canvas.brush import stroke
 
 PATH = ((180, 180), (230, 240), (300, 230))
-OUT, NAME = Path(os.environ["STORY_SCREEN"]).parent, os.environ["STORY_LOOK"]
+OUT, NAME = Path(os.environ["SESSION_SCREEN"]).parent, os.environ["SESSION_LOOK"]
 
 
 def grab(state: str) -> None:
@@ -85,4 +85,4 @@ def edit(dock) -> None:
     grab("edit-finished")
 
 
-tell(work)
+run_session(work)

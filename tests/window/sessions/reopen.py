@@ -4,11 +4,11 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, os.environ["STORY_FOLDER"])
+sys.path.insert(0, os.environ["SESSION_FOLDER"])
 from qgis.core import QgsProject
 from qgis.PyQt.QtWidgets import QPushButton
 from qgis.utils import iface, plugins
-from story import PROMPT, tell, until
+from session import PROMPT, run_session, until
 
 
 def work() -> None:
@@ -20,14 +20,14 @@ def work() -> None:
     (row,) = dock.runs.model.rows
     until(lambda: dock.runs.row(row.run.key).run.state == "fetched")
     run = dock.runs.row(row.run.key).run
-    assert run.job == Path(os.environ["STORY_OUT"]).read_text()
+    assert run.job == Path(os.environ["SESSION_OUT"]).read_text()
     assert Path(run.target).is_file()
     assert not QgsProject.instance().mapLayers()
     until(lambda: iface.messageBar().items())
-    iface.mainWindow().grab().save(os.environ["STORY_SCREEN"])
+    iface.mainWindow().grab().save(os.environ["SESSION_SCREEN"])
     iface.messageBar().items()[0].findChild(QPushButton).click()
     (layer,) = QgsProject.instance().mapLayers().values()
     assert f"seed {run.recipe['seed']}" in layer.name()
 
 
-tell(work)
+run_session(work)

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import psutil
 
-from tests.support.backend_process import Server, finished, submit, until
+from tests.support.backend.service import Backend, finished, submit, until
 
 # Two million evaluations: most of an hour for the tiny model, minutes on a machine many times faster.
 HOURS: dict[str, Any] = {
@@ -28,7 +28,7 @@ HOURS: dict[str, Any] = {
 
 
 @contextmanager
-def stopped(server: Server) -> Iterator[psutil.Process]:
+def stopped(server: Backend) -> Iterator[psutil.Process]:
     """Yield the worker of a backend, which does nothing meanwhile."""
     worker = server.worker()
     stop(worker, server.data_dir)
@@ -53,7 +53,7 @@ def stop(worker: psutil.Process, data_dir: Path) -> None:
                 return
 
 
-def done_of(server: Server, job: str) -> tuple[str, float]:
+def done_of(server: Backend, job: str) -> tuple[str, float]:
     """Return the status of a job and the share of its steps that are done, as its rows say it."""
     sql = (
         "SELECT job.status, total(block.done) / total(block.total) FROM job JOIN block ON block.job = job.id"
@@ -64,14 +64,14 @@ def done_of(server: Server, job: str) -> tuple[str, float]:
     return str(status), float(share)
 
 
-def begun(server: Server, job: str) -> None:
+def begun(server: Backend, job: str) -> None:
     """Wait until steps of a job are done."""
     until(lambda: done_of(server, job)[1] > 0)
 
 
 @contextmanager
 def caught(
-    server: Server, client: httpx.Client, inputs: dict[str, Any], share: float = 0.0
+    server: Backend, client: httpx.Client, inputs: dict[str, Any], share: float = 0.0
 ) -> Iterator[tuple[str, psutil.Process]]:
     """Yield a scene of which more than ``share`` is done, not all, and its worker, stopped meanwhile.
 
@@ -87,7 +87,7 @@ def caught(
         finished(client, job)
 
 
-class Diary:
+class JobHistory:
     """All that the rows of jobs go through from now on, in order."""
 
     def __init__(self, data_dir: Path) -> None:
@@ -95,9 +95,9 @@ class Diary:
         self._store = _open(data_dir)
         self._store.executescript(
             """
-            CREATE TABLE diary (job TEXT, message TEXT, made INTEGER, done INTEGER, total INTEGER);
-            CREATE TRIGGER diary_of_jobs AFTER UPDATE ON job BEGIN
-                INSERT INTO diary SELECT new.id, new.message,
+            CREATE TABLE job_changes (job TEXT, message TEXT, made INTEGER, done INTEGER, total INTEGER);
+            CREATE TRIGGER job_history AFTER UPDATE ON job BEGIN
+                INSERT INTO job_changes SELECT new.id, new.message,
                     total(part IS NOT NULL AND status = 'successful'), total(done), total(total)
                     FROM block WHERE job = new.id;
             END;
@@ -106,19 +106,19 @@ class Diary:
 
     def messages(self, job: str) -> list[str]:
         """Return what its owner could have read, each sentence once."""
-        rows = self._store.execute("SELECT message FROM diary WHERE job = ? ORDER BY rowid", (job,))
+        rows = self._store.execute("SELECT message FROM job_changes WHERE job = ? ORDER BY rowid", (job,))
         return list(dict.fromkeys(message for (message,) in rows))
 
     def progress(self, job: str) -> list[tuple[int, int]]:
         """Return (blocks made, per cent) at every change."""
         rows = self._store.execute(
-            "SELECT made, 100 * done / total FROM diary WHERE job = ? ORDER BY rowid", (job,)
+            "SELECT made, 100 * done / total FROM job_changes WHERE job = ? ORDER BY rowid", (job,)
         )
         return [(int(made), int(share)) for made, share in rows]
 
     def close(self) -> None:
         """End it, and leave the store as it was."""
-        self._store.executescript("DROP TRIGGER diary_of_jobs; DROP TABLE diary")
+        self._store.executescript("DROP TRIGGER job_history; DROP TABLE job_changes")
         self._store.close()
 
 

@@ -13,8 +13,8 @@ from qgis.PyQt.QtCore import QElapsedTimer, QEvent, QEventLoop, QTimer
 from qgis.PyQt.QtWidgets import QApplication
 from qgis.utils import iface
 
-ROOT = Path(__file__).resolve().parents[2]
-PYTHON = ROOT / ".venv" / "backend" / "bin" / "python"  # the backend's
+from launcher import ROOT
+
 SCENE = ROOT / "resources" / "demo" / "scene.tif"
 SCREENS = ROOT / "build" / "screens"
 PATIENCE = 200.0  # seconds: so long takes only what will never happen, on any machine

@@ -9,7 +9,7 @@ from qgis.PyQt.QtGui import QFontMetrics, QMouseEvent
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QAbstractButton, QApplication, QLabel, QPushButton
 
-from tests.support.qgis_window import box, settle, until
+from tests.support.qgis.window import box, settle, until
 
 PROMPT = "a lake with reed beds, surrounded by meadows and birches, a road from north to south"
 LAKE = "a lake"

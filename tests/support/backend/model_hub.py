@@ -30,7 +30,7 @@ class Faults:
     release: threading.Event = field(default_factory=threading.Event)
 
 
-class Hub:
+class ModelHub:
     """Serves one folder as one repository, under any name."""
 
     def __init__(self, folder: Path) -> None:
@@ -76,7 +76,7 @@ def git_hash(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
-def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
+def _handler(hub: ModelHub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 

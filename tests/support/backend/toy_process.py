@@ -1,6 +1,6 @@
 """A process that is not ours: it cuts a raster's bytes into files, a block each, without a model or a plan.
 
-``python -m tests.support.toy_process serve ...`` is a backend that offers it too.
+``python -m tests.support.backend.toy_process serve ...`` is a backend that offers it too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Split(Process[SplitInputs]):
     text = "Cuts a raster's bytes into files."
     inputs = SplitInputs
     outputs = {f"part_{number}": {"title": "Part", "schema": {"type": "string"}} for number in range(9)}
-    handler = "tests.support.toy_process:run"
+    handler = "tests.support.backend.toy_process:run"
 
     def workload(self, inputs: SplitInputs, context: PlanContext) -> Workload:
         context.raster("raster", inputs.raster)
@@ -54,5 +54,5 @@ def run(process: Split, claim: Claim, context: JobContext) -> list[Result]:
 
 
 if __name__ == "__main__":
-    processes.register("tests.support.toy_process")
+    processes.register("tests.support.backend.toy_process")
     sys.exit(main())

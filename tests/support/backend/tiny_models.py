@@ -3,7 +3,7 @@
 Their pictures are noise. Everything else is as on the hub: a UNet with ``class_embed_type="timestep"``, a
 CLIP text encoder with a byte-pair tokenizer, an f8 autoencoder, safetensors, a ``model_index.json`` that
 names the authors' own pipeline class and PNDM next to a scheduler file that says DDIM.
-``python -m tests.support.tiny_models FOLDER`` builds one.
+``python -m tests.support.backend.tiny_models FOLDER text2image|inpaint`` builds one.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def load_tiny(folder: Path, **changes: Any) -> Any:
     return load(folder, read_card(folder).model_copy(update=changes), "cpu", threads=1, dtype=torch.float32)
 
 
-class Watcher:
+class ProgressRecorder:
     """A watch that remembers; raises ``error`` after UNet call ``stop_at``."""
 
     def __init__(self, stop_at: int | None = None, error: BaseException | None = None) -> None:
@@ -248,4 +248,4 @@ def _build_index(folder: Path, pipeline: str, level: bool, vae: str) -> None:
 
 
 if __name__ == "__main__":
-    print(build_tiny(Path(sys.argv[1])))
+    build_tiny(Path(sys.argv[1]), sys.argv[2])  # type: ignore[arg-type]

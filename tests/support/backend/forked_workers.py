@@ -1,8 +1,8 @@
 """Workers that are killed as often as a test likes: they are forked from a process that has torch already.
 
-A worker of a real backend takes seconds to import it. ``python -m tests.support.killed_workers`` reads
-orders, JSON a line, and answers each with a line; ``Reaper`` is its other end. Everything but the import is
-as in a backend: the same store, files, worker loop and SIGKILL.
+A worker of a real backend takes seconds to import it. ``python -m tests.support.backend.forked_workers``
+reads orders, JSON a line, and answers each with a line; ``ForkedWorkers`` is its other end. Everything but
+the import is as in a backend: the same store, files, worker loop and SIGKILL.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import model_backend.engine.scene
@@ -23,13 +22,13 @@ from model_backend.jobs.worker import Worker
 from model_backend.settings import Settings
 
 
-class Reaper:
+class ForkedWorkers:
     """Starts and kills workers of a data directory."""
 
     def __init__(self, settings: Settings) -> None:
         with (settings.data_dir / "workers.log").open("a") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.killed_workers"],
+                [sys.executable, "-m", "tests.support.backend.forked_workers"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -95,13 +94,6 @@ def _limit(worker: Worker, claims: int) -> None:
 def _kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-
-
-def settings_of(folder: Path, model: Path, **more: Any) -> Settings:
-    """Return settings of a data directory in ``folder``, for workers that die often."""
-    folder.mkdir(parents=True, exist_ok=True)
-    settings = {"lease_seconds": 60, "max_attempts": 1000, "threads": 1} | more
-    return Settings(data_dir=folder, model=str(model), **settings)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ from qgis.core import QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import QTimer
 from qgis.utils import iface, plugins
 
-sys.path.append(os.environ["STORY_ROOT"])
-from tests.support.dock import PROMPT
-from tests.support.qgis_window import SCENE, box, until
+sys.path.append(os.environ["SESSION_ROOT"])
+sys.path.append(os.path.join(os.environ["SESSION_ROOT"], ".ci"))
+from tests.support.qgis.dock import PROMPT
+from tests.support.qgis.window import SCENE, box, until
 
 
 def fill(gsd: float, steps: int = 0):
@@ -36,7 +37,7 @@ def fill(gsd: float, steps: int = 0):
     return dock
 
 
-def tell(work: Callable[[], object], ends: bool = True) -> None:
+def run_session(work: Callable[[], object], ends: bool = True) -> None:
     """Do ``work`` once QGIS has its window; end QGIS with exit code 0, or 3 if it failed, 8 if it hung."""
 
     def act() -> None:

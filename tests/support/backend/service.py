@@ -1,72 +1,28 @@
-"""A real backend in a process of its own, on a free loopback port, for tests."""
+"""Real backends for the tests of the backend, and what is asked of them again and again."""
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import psutil
 
-from tests.support.ogc_schemas import check
+from launcher import BackendProcess
+from tests.support.backend.ogc_schemas import check
 
 T = TypeVar("T")
+# A default model that is not there: workers that only echo need not import torch.
+NO_MODEL = ("--model", "text2earth")
 PATIENCE = 200.0  # seconds: so long takes only what will never happen, on any machine
 
 
-class Server:
-    """One backend; may be killed and started again on the same data directory."""
-
-    program = "model_backend"
-
-    def __init__(self, data_dir: Path, *flags: str, **settings: object) -> None:
-        self.data_dir = data_dir
-        self._flags = flags
-        self._environment = {f"TEXT2EARTH_{name.upper()}": str(value) for name, value in settings.items()}
-        self._process: subprocess.Popen[str] | None = None
-        self.url = ""
-
-    @property
-    def process(self) -> subprocess.Popen[str]:
-        assert self._process is not None
-        return self._process
-
-    @property
-    def log(self) -> str:
-        return (self.data_dir.with_suffix(".log")).read_text()
-
-    @property
-    def token(self) -> str:
-        return (self.data_dir / "token").read_text().split()[0]
-
-    def start(self, port: int = 0) -> Server:
-        with self.data_dir.with_suffix(".log").open("a") as log:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable, "-m", self.program, "serve", "--port", str(port),
-                    "--data-dir", str(self.data_dir), *self._flags,
-                ],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env={**_clean(), **self._environment, "OMP_NUM_THREADS": "1"},
-            )  # fmt: skip
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        found = re.fullmatch(r"Listening on (http://\S+)\n", line)
-        assert found, f"the backend said {line!r}\n{self.log}"
-        self.url = found[1]
-        return self
+class Backend(BackendProcess):
+    """A backend whose answers are held against the official schemas."""
 
     def client(self, token: str | None = None, *, checked: bool = True) -> httpx.Client:
-        """Return a client that holds every answer against the official schemas."""
+        """Return a client with the backend's token, or another one."""
         hooks: dict[str, list[Callable[..., Any]]] = {"response": [check]} if checked else {}
         headers = {"Authorization": f"Bearer {token or self.token}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=60, event_hooks=hooks)
@@ -80,28 +36,6 @@ class Server:
             return workers[0] if workers else None
 
         return until(find)
-
-    def stop(self) -> int:
-        """Ask the backend to end, and return its exit code."""
-        if self._process is None:
-            return 0
-        self._process.send_signal(signal.SIGTERM)
-        return self._end()
-
-    def kill(self) -> None:
-        """End the backend as a power cut would."""
-        self.process.kill()
-        self._end()
-
-    def _end(self) -> int:
-        process, self._process = self.process, None
-        try:
-            return process.wait(60)
-        finally:
-            process.kill()
-            process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
 
 
 def until(question: Callable[[], T | None], seconds: float = PATIENCE) -> T:
@@ -148,7 +82,3 @@ def _words(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.NoSuchProcess:
         return []
-
-
-def _clean() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("TEXT2EARTH_")}

@@ -23,8 +23,8 @@ from model_backend.raster.files.upload_check import rewrite
 from model_backend.raster.georeference.grids import slices_in
 from model_backend.schemas import Plan
 from model_backend.settings import Settings
-from tests.support.planning import plan_context
-from tests.support.tiny_models import Watcher
+from tests.support.backend.planning import plan_context
+from tests.support.backend.tiny_models import ProgressRecorder
 
 MADE = Provenance("Tiny", "Apache-2.0", "", "profile", False, datetime(2026, 1, 1, tzinfo=UTC))
 FACTS = ("crs", "transform", "width", "height", "count", "dtypes", "nodatavals", "scales", "offsets", "units",
@@ -74,7 +74,7 @@ def rich_scene(path: Path, dtype: str, bands: int, grid: str, nodata: float | No
     return path
 
 
-class Quiet:
+class SilentReporter:
     """A watch of a job that nobody looks at."""
 
     seconds = None
@@ -98,7 +98,7 @@ class Quiet:
 Paint = Callable[[Prepared], Float32Array]
 
 
-class Editor:
+class FileEditor:
     """Edits files with one model."""
 
     def __init__(self, model: Model, folder: Path, work: Path) -> None:
@@ -130,10 +130,10 @@ class Editor:
         if paint is not None:
             view = paint(prepared)
         else:
-            watch = Watcher()
+            watch = ProgressRecorder()
             view = painting.edit_of(self._model, plan.recipe, prepared).view(watch)
             assert watch.steps[-1] == (plan.evaluations, plan.evaluations)
-        return painting.join(prepared, view, plan.recipe, Quiet()), plan
+        return painting.join(prepared, view, plan.recipe, SilentReporter()), plan
 
     def extend(
         self, path: Path, bbox: list[float], crs: str, paint: Paint | None = None, **inputs: Any
@@ -148,10 +148,17 @@ class Editor:
         plan = extend.PROCESS.plan(wanted, context)
         prepared = self.prepared = extend.PROCESS.prepare(wanted, self._model.card, context)
         view = (
-            paint(prepared) if paint else painting.edit_of(self._model, plan.recipe, prepared).view(Watcher())
+            paint(prepared)
+            if paint
+            else painting.edit_of(self._model, plan.recipe, prepared).view(ProgressRecorder())
         )
         write_edit(
-            out, prepared.source, painting.join(prepared, view, plan.recipe, Quiet()), plan, plan.recipe, MADE
+            out,
+            prepared.source,
+            painting.join(prepared, view, plan.recipe, SilentReporter()),
+            plan,
+            plan.recipe,
+            MADE,
         )
         return out
 

@@ -13,7 +13,7 @@ from jsonschema import Draft4Validator, FormatChecker
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
-ROOT = Path(__file__).parents[1] / "backend" / "data" / "ogc-processes-1.0" / "openapi" / "schemas"
+ROOT = Path(__file__).parents[2] / "backend" / "data" / "ogc-processes-1.0" / "openapi" / "schemas"
 BASE = "https://schemas.example/"
 
 
