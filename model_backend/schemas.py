@@ -195,7 +195,7 @@ class ExtendInputs(Value):
     source: Source
     extent: Extent = Field(description="The land that the raster is to cover besides what it has.")
     negative_prompt: str = ""
-    fill_holes: bool = Field(True, description="Make pixels of the raster without a value in the extent too.")
+    fill_holes: bool = Field(False, description="Make pixels in the extent that have no value, too.")
     bands: Bands = None
     stretch: Stretch = None
     extra_bands: Literal["match", "drop"] = Field(

@@ -48,8 +48,7 @@ class Edit(PaintingProcess[EditInputs]):
         margin = ceil(inputs.grow / min(spacing)) + 1 if inputs.grow else 0
         near = overlap(mask.box, expand(source.box, margin))
         if near is None:
-            detail = "The mask lies outside of the raster. Draw it on the raster, or check `mask.crs`."
-            raise InvalidInput("mask", detail, allowed="a mask that touches the raster")
+            raise masks.outside()
         box = expand(near, margin)
         self.check_pixels(box, context.limits)
         at, paint = _tight(grow(mask.rasterize(box), spacing, inputs.grow), box, source)

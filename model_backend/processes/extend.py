@@ -22,6 +22,7 @@ from model_backend.raster.files.source import Source, read_known
 from model_backend.raster.georeference import geodesy
 from model_backend.raster.georeference.crs import parse_reference
 from model_backend.raster.georeference.grids import expand, overlap, slices_in, union
+from model_backend.raster.georeference.longitudes import nearest
 from model_backend.raster.working_grid import working_grid_for
 from model_backend.schemas import Box, ExtendInputs, Extent, Polygons
 
@@ -70,7 +71,8 @@ class Extend(PaintingProcess[ExtendInputs]):
         at = _needed(source, extent, inputs.fill_holes)
         self.check_pixels(at, context.limits)
         paint = _unknown(source, at, extent if inputs.fill_holes else None)
-        return Target(working_grid_for(source, at, card), at, paint, feather=0.0, new_land=True)
+        work = working_grid_for(source, at, card)
+        return Target(work, at, paint, feather=0.0, new_land=True, warnings=_filled(source, at, paint))
 
     def prepare(self, inputs: ExtendInputs, card: ModelCard, context: PlanContext) -> Prepared:
         """Do as every painting process, and refuse land with nothing beside it to continue."""
@@ -89,7 +91,7 @@ def _check_surroundings(prepared: Prepared, inputs: ExtendInputs) -> None:
         return
     detail = (
         "The raster has no values near the new land, so there is nothing to continue. Draw the extent over "
-        "some of its values, and let `fill_holes` make what lies between."
+        "some of its values, and let the holes between be filled."
     )
     raise InvalidInput("extent.bbox", detail, value=inputs.extent.bbox)
 
@@ -103,15 +105,29 @@ def _pixels_of(extent: Extent, source: Source) -> Box:
         detail = "The extent is empty: west must be less than east, and south less than north."
         raise InvalidInput("extent.bbox", detail, value=box, allowed="west < east and south < north")
     x, y = geodesy.outline((minx, miny, maxx, maxy), 41)  # edges bend on the way
-    x, y = geodesy.transformer(reference.crs, source.crs).transform(x, y)
+    try:
+        x, y = geodesy.transformer(reference.crs, source.crs).transform(x, y)
+    except geodesy.NotDefined as error:
+        detail = f"The extent cannot be placed in the raster's CRS: {error}. Check its CRS."
+        raise InvalidInput("extent.crs", detail, value=extent.crs[:200]) from None
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         detail = f"The extent cannot be placed in the raster's CRS, {source.crs.name}. Check its CRS."
         raise InvalidInput("extent.bbox", detail, value=box)
-    cols, rows = ~source.transform @ (np.asarray(x), np.asarray(y))
+    cols, rows = ~source.transform @ (nearest(np.asarray(x), source.middle[0], source.crs), np.asarray(y))
     cols, rows = np.clip(cols, -_FARTHEST, _FARTHEST), np.clip(rows, -_FARTHEST, _FARTHEST)
     left, top = floor(cols.min() + _NEAR), floor(rows.min() + _NEAR)
     right, bottom = ceil(cols.max() - _NEAR), ceil(rows.max() - _NEAR)
     return Box(col=left, row=top, width=max(1, right - left), height=max(1, bottom - top))
+
+
+def _filled(source: Source, at: Box, paint: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Return what to say of the raster's own pixels that are painted."""
+    both = overlap(at, source.held)
+    count = 0 if both is None else int(paint[slices_in(both, at)].sum())
+    if not count:
+        return ()
+    black = " Black land counts, since the raster's nodata is 0." if source.nodata == 0 else ""
+    return (f"{count:,} pixels of the raster that have no value are painted, too.{black}",)
 
 
 def _needed(source: Source, extent: Box, fill_holes: bool) -> Box:

@@ -31,6 +31,7 @@ from model_backend.raster.files.source import Source, read, read_header, read_kn
 from model_backend.raster.georeference.crs import crs_text
 from model_backend.raster.georeference.grids import expand, overlap, slices_in
 from model_backend.raster.stretch import Stretch
+from model_backend.raster.value_warnings import value_warnings
 from model_backend.raster.working_grid import WorkingGrid
 from model_backend.schemas import (
     Box,
@@ -56,6 +57,7 @@ class Target:
     """The pixels to paint: ``paint``, of the raster's box ``at``, and the grid on which the model works.
 
     ``feather`` is in ground metres. With ``new_land`` there is nothing under them to begin from.
+    ``warnings`` are sentences for the plan.
     """
 
     work: WorkingGrid
@@ -63,6 +65,7 @@ class Target:
     paint: NDArray[np.bool_]
     feather: float
     new_land: bool
+    warnings: tuple[str, ...] = ()
 
     @property
     def source(self) -> Source:
@@ -70,7 +73,7 @@ class Target:
         return self.work.source
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prepared(Target):
     """A target with all that painting it needs: ``canvas`` is a box of the grid that is worked on."""
 
@@ -141,8 +144,9 @@ class PaintingProcess(ImageryProcess[P]):
         needed = work.source_box(canvas)
         assert needed is not None
         self.check_pixels(needed, context.limits)
-        stretch = _stretch(inputs.stretch, source, needed)
-        prepared = Prepared(**vars(target), sha256=stored.sha256, canvas=canvas, stretch=stretch)
+        stretch, doubts = _look(inputs.stretch, source, needed)
+        known = vars(target) | {"warnings": (*target.warnings, *doubts)}
+        prepared = Prepared(**known, sha256=stored.sha256, canvas=canvas, stretch=stretch)
         self._check_extra_bands(inputs, prepared)
         return prepared
 
@@ -179,6 +183,7 @@ class PaintingProcess(ImageryProcess[P]):
             bytes=_bytes(prepared) * inputs.variants,
             warnings=[
                 *source.warnings,
+                *prepared.warnings,
                 *prepared.work.warnings,
                 *unknown_words(inputs.prompt, card),
                 *regions.warnings(recipe.grid, card),
@@ -264,13 +269,14 @@ def file_bytes(plan: Plan) -> int:
     return plan.bytes // plan.variants - _OVERHEAD
 
 
-def _stretch(given: list[list[float]] | None, source: Source, box: Box) -> Stretch:
-    """Return the values shown black and white: as given, else by the pixels of a box of the raster."""
+def _look(given: list[list[float]] | None, source: Source, box: Box) -> tuple[Stretch, list[str]]:
+    """Return the values shown black and white, as given or by a box of the raster, and doubts about them."""
     bands = source.roles.visible
-    if given is not None or source.dtype == np.uint8:
+    if source.dtype == np.uint8 and len(bands) == 3:  # a picture
         none = np.empty((len(bands), 0, 0), source.dtype)
-        return stretches.stretch_for(given, none, np.empty((0, 0), np.bool_))
-    return stretches.stretch_for(None, read(source, box, bands), read_known(source, box))
+        return stretches.stretch_for(given, none, np.empty((0, 0), np.bool_)), []
+    values, known = read(source, box, bands), read_known(source, box)
+    return stretches.stretch_for(given, values, known), value_warnings(values, known)
 
 
 def _bounds(source: Source) -> list[float]:

@@ -23,9 +23,11 @@ from rasterio.warp import reproject
 
 from model_backend.arrays import BoolArray, Float64Array, UInt8Array
 from model_backend.errors import InvalidInput
+from model_backend.raster.clipping import Nearby
 from model_backend.raster.files.source import Source, read, read_header, read_known, sealed
 from model_backend.raster.georeference import geodesy
 from model_backend.raster.georeference.crs import parse_reference
+from model_backend.raster.georeference.longitudes import nearest, turn_of
 from model_backend.schemas import Box
 
 _KINDS = "a Polygon, MultiPolygon, GeometryCollection, Feature or FeatureCollection of polygons"
@@ -70,13 +72,14 @@ class RasterMask:
     def rasterize(self, box: Box) -> BoolArray:
         """Return which pixels of ``box`` are masked: those whose centre falls on a masked pixel."""
         out = np.zeros((box.height, box.width), np.uint8)
+        crs, transform = self.source.ground
         reproject(
             self.values,
             out,
             src_transform=self.transform,
             src_crs=self.crs,
-            dst_transform=self.source.transform @ Affine.translation(box.col, box.row),
-            dst_crs=CRS.from_wkt(self.source.crs.to_wkt()),
+            dst_transform=transform @ Affine.translation(box.col, box.row),
+            dst_crs=CRS.from_wkt(crs.to_wkt()),
             resampling=Resampling.nearest,
         )
         return out > 0
@@ -92,22 +95,43 @@ def from_geojson(geometry: Mapping[str, Any], crs: str, source: Source) -> Polyg
     polygons = [polygon for polygon in polygons if polygon and len(polygon[0])]
     if not polygons:
         raise InvalidInput("mask", "The mask has no polygon: draw one where the raster shall change.")
+    if reference.swapped:
+        polygons = [[ring[:, ::-1] for ring in polygon] for polygon in polygons]
     same = reference.crs.equals(source.crs, ignore_axis_order=True)
+    try:
+        nearby, to_source = Nearby(source, reference.crs), geodesy.transformer(reference.crs, source.crs)
+    except geodesy.NotDefined as error:
+        raise _misplaced(source, str(error), crs) from None
+    farthest = (turn_of(reference.crs) or 2.0**40) * 2
+    if max(np.abs(ring).max() for polygon in polygons for ring in polygon if len(ring)) > farthest:
+        raise _misplaced(source, "its coordinates do not exist in its own", crs)
+    polygons = [part for polygon in polygons for part in nearby.parts(polygon)]
+    if not polygons:
+        raise outside()
     cuts = max(1, min(32, _DENSE // max(1, sum(len(ring) for polygon in polygons for ring in polygon))))
-    to_source = geodesy.transformer(reference.crs, source.crs)
 
     def place(ring: Float64Array) -> Float64Array:
-        ring = ring[:, ::-1] if reference.swapped else ring
         if not same:
             ring = _cut(ring, cuts)
-            ring = np.stack(to_source.transform(ring[:, 0], ring[:, 1]), axis=1)
+            x, y = to_source.transform(ring[:, 0], ring[:, 1])
+            ring = np.stack([nearest(np.asarray(x), source.middle[0], source.crs), y], axis=1)
         pixels = np.stack(~source.transform @ (ring[:, 0], ring[:, 1]), axis=1)
         if not np.isfinite(pixels).all() or np.abs(pixels).max() > 2**40:
-            detail = f"The mask cannot be placed in the raster's CRS, {source.crs.name}: is `mask.crs` right?"
-            raise InvalidInput("mask.crs", detail, value=crs[:200])
+            raise _misplaced(source, "it lies where that is not defined", crs)
         return pixels
 
     return PolygonMask(tuple(tuple(place(ring) for ring in polygon) for polygon in polygons))
+
+
+def outside() -> InvalidInput:
+    """Return what to say of a mask that does not touch the raster."""
+    detail = "The mask lies outside of the raster. Draw it on the raster, or check its CRS."
+    return InvalidInput("mask", detail, allowed="a mask that touches the raster")
+
+
+def _misplaced(source: Source, reason: str, crs: str) -> InvalidInput:
+    detail = f"The mask cannot be placed in the raster's CRS, {source.crs.name}: {reason}. Check its CRS."
+    return InvalidInput("mask.crs", detail, value=crs[:200])
 
 
 def from_raster(path: Path, source: Source) -> RasterMask:
@@ -127,14 +151,18 @@ def from_raster(path: Path, source: Source) -> RasterMask:
     values = (read(picture, box, band)[0] > 0) & read_known(picture, box)
     width, height = box.width, box.height
     x, y = geodesy.outline((box.col, box.row, box.col + width, box.row + height), 21)
-    x, y = picture.transform @ (x, y)
-    col, row = ~source.transform @ geodesy.transformer(picture.crs, source.crs).transform(x, y)
+    (crs, transform), (own, grid) = picture.ground, source.ground
+    try:
+        col, row = ~grid @ geodesy.transformer(crs, own).transform(*(transform @ (x, y)))
+    except geodesy.NotDefined as error:
+        raise _misplaced(source, str(error), crs.name) from None
+    col, row = (np.where(np.isinf(values), np.nan, values) for values in (col, row))
     if not (np.isfinite(col).all() and np.isfinite(row).all()):
-        raise InvalidInput("mask", f"The mask cannot be placed in the raster's CRS, {source.crs.name}.")
+        raise _misplaced(source, "it reaches to where that is not defined", crs.name)
     return RasterMask(
         values=values.astype(np.uint8),
-        transform=picture.transform @ Affine.translation(box.col, box.row),
-        crs=CRS.from_wkt(picture.crs.to_wkt()),
+        transform=transform @ Affine.translation(box.col, box.row),
+        crs=CRS.from_wkt(crs.to_wkt()),
         source=source,
         box=_around(col, row),
     )

@@ -105,11 +105,11 @@ class RegionOutlines:
 
     def _project(self, points: Float64Array) -> Float64Array:
         """Return points in the frame's CRS, if they come back from there as they went."""
-        way = geodesy.transformer(self._reference.crs, self._target)
         try:
+            way = geodesy.transformer(self._reference.crs, self._target)
             found = way.transform(points[:, 0], points[:, 1])
             back = np.stack(way.transform(*found, direction="INVERSE"), axis=1)
-        except ProjError:
+        except (geodesy.NotDefined, ProjError):
             raise self._outside() from None
         off = np.abs(back - points)
         if self._reference.crs.is_geographic:  # a longitude may come back a full turn later

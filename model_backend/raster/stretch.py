@@ -60,15 +60,30 @@ def stretch_for(asked: Sequence[Sequence[float]] | None, values: NDArray[Any], k
     if values.dtype == np.uint8:
         return Stretch(((0.0, 255.0),) * len(values))
     if not known.any():
-        detail = "There are no values around the mask to take a stretch from; send `stretch`."
-        raise InvalidInput("stretch", detail, allowed="[lowest, highest] per band")
+        detail = (
+            "The raster has no value anywhere around what is to be painted. Paint where it has some, or give "
+            "the stretch: the values that are black and white."
+        )
+        raise InvalidInput("stretch", detail, allowed="the lowest and the highest value of each band")
     step = max(1, int(known.sum()) // _SAMPLE)
-    found = []
-    for band in values:
-        low, high = np.percentile(band[known][::step].astype(np.float64), (2, 98))
-        # A flat surrounding has no range of its own; any that holds it will do.
-        found.append((float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5))
-    return Stretch(tuple(found))
+    found = [_range(band[known][::step].astype(np.float64)) for band in values]
+    widest = max(high - low for low, high in found)
+    if not widest > 0:
+        detail = (
+            f"All pixels around what is to be painted have one value, {found[0][0]:g}, which does not say "
+            "what is dark and what is bright. Give the stretch: the values that are black and white."
+        )
+        raise InvalidInput("stretch", detail, allowed="the lowest and the highest value of each band")
+    # A flat band has no range of its own: it takes that of the others.
+    return Stretch(
+        tuple((low, high) if high > low else (low - widest / 2, low + widest / 2) for low, high in found)
+    )
+
+
+def _range(values: Float64Array) -> tuple[float, float]:
+    """Return the 2 and 98 % of values, or the lowest and highest where those are one."""
+    low, high = np.percentile(values, (2, 98))
+    return (float(low), float(high)) if high > low else (float(values.min()), float(values.max()))
 
 
 def _checked(asked: Sequence[Sequence[float]], bands: int) -> Stretch:

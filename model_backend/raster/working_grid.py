@@ -57,13 +57,13 @@ class WorkingGrid:
 
     def box(self, box: Box) -> Box:
         """Return the pixels of this grid around a box of the raster's."""
-        return box if self.own else _mapped(box, self.source.transform, self.transform, self._forth())
+        return box if self.own else _mapped(box, self.source.ground[1], self.transform, self._forth())
 
     def source_box(self, canvas: Box) -> Box | None:
         """Return the raster's pixels that a box of this grid is made of, None if it lies beside it."""
         if self.own:
             return overlap(canvas, self.source.box)
-        there = self.transform, self.source.transform
+        there = self.transform, self.source.ground[1]
         return overlap(expand(_mapped(canvas, *there, self._back()), 2), self.source.box)
 
     def read_view(self, canvas: Box, stretch: Stretch) -> tuple[Float32Array, BoolArray]:
@@ -110,8 +110,8 @@ class WorkingGrid:
             out,
             src_transform=_at(self.transform, canvas),
             src_crs=_rasterio(self.crs),
-            dst_transform=_at(self.source.transform, to),
-            dst_crs=_rasterio(self.source.crs),
+            dst_transform=_at(self.source.ground[1], to),
+            dst_crs=_rasterio(self.source.ground[0]),
             resampling=Resampling.cubic if self.ratio > 0.7 else Resampling.average,
         )
         return out
@@ -132,8 +132,8 @@ class WorkingGrid:
         reproject(
             values,
             out,
-            src_transform=_at(self.source.transform, at),
-            src_crs=_rasterio(self.source.crs),
+            src_transform=_at(self.source.ground[1], at),
+            src_crs=_rasterio(self.source.ground[0]),
             dst_transform=_at(self.transform, canvas),
             dst_crs=_rasterio(self.crs),
             resampling=method,
@@ -141,10 +141,10 @@ class WorkingGrid:
         )
 
     def _forth(self) -> pyproj.Transformer:
-        return geodesy.transformer(self.source.crs, self.crs)
+        return geodesy.transformer(self.source.ground[0], self.crs)
 
     def _back(self) -> pyproj.Transformer:
-        return geodesy.transformer(self.crs, self.source.crs)
+        return geodesy.transformer(self.crs, self.source.ground[0])
 
 
 def working_grid_for(source: Source, around: Box, card: ModelCard) -> WorkingGrid:
@@ -155,8 +155,9 @@ def working_grid_for(source: Source, around: Box, card: ModelCard) -> WorkingGri
     """
     middle = around.col + around.width / 2, around.row + around.height / 2
     try:
-        lon, lat = geodesy.wgs84(source.crs, *(source.transform @ middle))
-        metric = geodesy.metric_crs(lon, lat, source.crs)
+        crs, transform = source.ground
+        lon, lat = geodesy.wgs84(crs, *(transform @ middle))
+        metric = geodesy.metric_crs(lon, lat, crs)
         steps = _ground_steps(source, metric, middle)
     except geodesy.NotDefined as error:
         detail = f"The mask cannot be measured in {source.crs.name}: {error}."
@@ -186,8 +187,8 @@ def _ground_steps(source: Source, metric: pyproj.CRS, middle: tuple[float, float
     col, row = middle
     cols = np.array([col - 0.5, col + 0.5, col, col])
     rows = np.array([row, row, row - 0.5, row + 0.5])
-    x, y = source.transform @ (cols, rows)
-    x, y = geodesy.transformer(source.crs, metric).transform(x, y)
+    crs, transform = source.ground
+    x, y = geodesy.transformer(crs, metric).transform(*(transform @ (cols, rows)))
     steps = np.array([[x[1] - x[0], x[3] - x[2]], [y[1] - y[0], y[3] - y[2]]])
     if not np.isfinite(steps).all() or abs(np.linalg.det(steps)) < 1e-12:
         raise geodesy.NotDefined("the CRS has no scale there")

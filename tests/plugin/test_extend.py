@@ -51,7 +51,14 @@ def extend(path, box, target, **more):
     """Run as scripts do, in the calling thread."""
     import processing
 
-    parameters = {**QUICK, "INPUT": str(path), "EXTENT": box, "OUTPUT": str(target), **more}
+    parameters = {
+        **QUICK,
+        "FILL_HOLES": True,
+        "INPUT": str(path),
+        "EXTENT": box,
+        "OUTPUT": str(target),
+        **more,
+    }
     return processing.run("text2earth:extend", parameters)
 
 

@@ -46,7 +46,8 @@ ABOUT = base.AlgorithmInfo(
         "EXTENT": "Land that the result covers besides the raster; it has to touch the raster. In "
         "qgis_process it needs its CRS: xmin,xmax,ymin,ymax [EPSG:32633].",
         "PROMPT": "What the new land shows, for example: grassland.",
-        "FILL_HOLES": "Paint pixels of the raster that have no value, too, if they lie in the extent.",
+        "FILL_HOLES": "Paint pixels of the raster that have no value, too, if they lie in the extent. Where "
+        "nodata is 0, black land has none.",
         "STRETCH": "Values that the model sees as black and white. displayed: as the layer is shown. "
         "2-98 %: of what is near the new land. Or min,max for all bands, or min,max;min,max;min,max.",
         "EXTRA_BANDS": "Other bands of the new land. match: values of known pixels of similar colour. drop: "
@@ -68,7 +69,7 @@ class Extend(base.Algorithm):
             QgsProcessingParameterRasterLayer("INPUT", "Raster to extend"),
             QgsProcessingParameterExtent("EXTENT", "Extent"),
             shared.Prompt(),
-            QgsProcessingParameterBoolean("FILL_HOLES", "Fill holes of the raster in the extent", True),
+            QgsProcessingParameterBoolean("FILL_HOLES", "Fill holes of the raster in the extent", False),
             shared.seed(),
         )
 

@@ -188,47 +188,51 @@ def _parts(length: int) -> Iterator[slice]:
         yield slice(start, start + _PART)
 
 
-def cast(values: Float64Array, dtype: np.dtype[Any], avoid: float | None) -> NDArray[Any]:
+def cast(
+    values: Float64Array, dtype: np.dtype[Any], avoid: float | None, highest: int | None = None
+) -> NDArray[Any]:
     """Return values rounded and clipped to ``dtype``, none of them equal to the nodata value ``avoid``.
 
-    A value that would read as nodata moves to the neighbouring representable one.
+    A value that would read as nodata moves to the neighbouring representable one. ``highest`` is the largest
+    whole number that a pixel holds, if it has fewer bits than its type.
     """
+    most = np.iinfo(dtype).max if highest is None and dtype.kind != "f" else highest
     out = np.empty(values.shape, dtype)
     for part in _parts(len(values)):
-        out[part] = _cast(values[part], dtype, avoid)
+        out[part] = _cast(values[part], dtype, avoid, most)
     return out
 
 
-def _cast(values: Float64Array, dtype: np.dtype[Any], avoid: float | None) -> NDArray[Any]:
-    if dtype.kind == "f":
+def _cast(values: Float64Array, dtype: np.dtype[Any], avoid: float | None, most: int | None) -> NDArray[Any]:
+    if most is None:
         out = values.astype(dtype)
     else:
-        info = np.iinfo(dtype)
+        least = np.iinfo(dtype).min
         rounded = np.rint(np.nan_to_num(values, nan=0.0))
-        out = np.where(rounded >= info.max, info.max, np.where(rounded <= info.min, info.min, rounded))
+        out = np.where(rounded >= most, most, np.where(rounded <= least, least, rounded))
         # A float64 can be one above the largest 64-bit integer: clipped first by value, then by type.
-        out = _exact(out, info, dtype)
+        out = _exact(out, most, dtype)
     if avoid is None or np.isnan(avoid):
         return out
     hit = out == np.asarray(avoid).astype(dtype)
     if hit.any():
-        out[hit] = _beside(np.asarray(avoid).astype(dtype), dtype)
+        out[hit] = _beside(np.asarray(avoid).astype(dtype), dtype, most)
     return out
 
 
-def _exact(values: Float64Array, info: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
-    top = values >= info.max
+def _exact(values: Float64Array, most: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    top = values >= most
     out = np.where(top, 0, values).astype(dtype)
-    out[top] = info.max
+    out[top] = most
     return out
 
 
-def _beside(value: NDArray[Any], dtype: np.dtype[Any]) -> Any:
+def _beside(value: NDArray[Any], dtype: np.dtype[Any], most: int | None) -> Any:
     """Return the representable value next to ``value``, upwards where there is room."""
     if dtype.kind == "f":
         up = np.nextafter(value, np.asarray(np.inf, dtype))
         return up if np.isfinite(up) else np.nextafter(value, np.asarray(-np.inf, dtype))
-    return int(value) - 1 if int(value) == np.iinfo(dtype).max else int(value) + 1
+    return int(value) - 1 if int(value) == most else int(value) + 1
 
 
 def _spread(mask: BoolArray) -> BoolArray:

@@ -93,7 +93,7 @@ def join(prepared: Prepared, painted: Float32Array, recipe: Recipe, reporter: Re
     for number, band in enumerate(source.roles.visible):
         reporter.say("Joining it to its surroundings.")
         made = border.band(read(source, box, [band])[0], prepared.stretch.band(view, number))
-        values[band] = cast(made, source.dtype, source.nodata)
+        values[band] = cast(made, source.dtype, source.nodata, source.highest)
     assert recipe.edit is not None
     if recipe.edit.extra_bands == "match" and source.roles.extra:
         reporter.say("Matching the other bands.")
@@ -117,7 +117,7 @@ def _borrowed(
     values = {}
     for band, after in zip(roles.extra, lent, strict=True):
         blended = border.feathered(read(source, box, [band])[0], after)
-        values[band] = cast(blended, source.dtype, source.nodata)
+        values[band] = cast(blended, source.dtype, source.nodata, source.highest)
     return values
 
 

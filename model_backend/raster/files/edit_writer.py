@@ -62,7 +62,10 @@ def write_edit(
         bands = _apply(stage, source, patch, kept)
         _describe(stage, tags(recipe, plan, provenance) | _about_bands(source, recipe), recipe, provenance)
         _lift_band_tags(stage)
-        rasterio.shutil.copy(stage, part, **COG_OPTIONS, sparse_ok="YES")
+        options = COG_OPTIONS | {"sparse_ok": "YES"}
+        if source.bits is not None:  # there is no predictor for them
+            options |= {"predictor": "NO"}
+        rasterio.shutil.copy(stage, part, **options)
         _lower_band_tags(part)
         os.replace(part, path)
     return bands
@@ -89,7 +92,7 @@ def _apply(stage: Path, source: Source, patch: Patch, kept: list[int]) -> dict[s
         for number, band in enumerate(kept, start=1):
             new: Any = patch.values.get(band)
             if band == source.roles.alpha:
-                new = np.iinfo(source.dtype).max if source.dtype.kind in "ui" else 1
+                new = source.highest or (np.iinfo(source.dtype).max if source.dtype.kind == "i" else 1)
             if new is not None:
                 block = file.read(number, window=here)
                 block[patch.mask] = new

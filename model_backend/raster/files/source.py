@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ from rasterio.windows import Window
 
 from model_backend.arrays import BoolArray
 from model_backend.errors import InvalidInput
-from model_backend.raster.georeference.crs import parse_crs
+from model_backend.raster.georeference.crs import ALLOWED, horizontal, parse_any, unusable
 from model_backend.raster.georeference.grids import overlap, slices_in
+from model_backend.raster.georeference.longitudes import recentred
 from model_backend.schemas import Box
 
 # No sidecar is read or written, no folder listed; the block cache stays small beside a loaded model.
@@ -65,6 +67,7 @@ class Source:
     crs: pyproj.CRS
     roles: Roles
     mask_band: bool
+    bits: int | None  # of a pixel, if fewer than its type has
     warnings: tuple[str, ...]
     room: Box | None = None
 
@@ -82,6 +85,27 @@ class Source:
     def placed(self) -> Affine:
         """The transform of the whole raster."""
         return self.transform @ Affine.translation(self.box.col, self.box.row)
+
+    @cached_property
+    def ground(self) -> tuple[pyproj.CRS, Affine]:
+        """CRS and transform to reckon with: those of the file, with longitudes that PROJ can give."""
+        crs, placed = recentred(self.crs, self.placed, self.box.width, self.box.height)
+        if crs is self.crs:
+            return crs, self.transform
+        return crs, placed @ Affine.translation(-self.box.col, -self.box.row)
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """The coordinates of the raster's middle."""
+        x, y = self.transform @ (self.width / 2, self.height / 2)
+        return float(x), float(y)
+
+    @property
+    def highest(self) -> int | None:
+        """The largest value of a pixel of whole numbers that are not negative."""
+        if self.dtype.kind != "u":
+            return None
+        return int(np.iinfo(self.dtype).max) if self.bits is None else 2**self.bits - 1
 
     @property
     def all_known(self) -> bool:
@@ -119,6 +143,7 @@ def read_header(path: Path, bands: Sequence[int] | None = None) -> Source:
                 MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
                 for flags in dataset.mask_flag_enums
             ),
+            bits=_bits(dataset),
             warnings=warnings,
         )
 
@@ -171,6 +196,11 @@ def _transform(dataset: Any) -> tuple[Affine, tuple[str, ...]]:
         points, _ = dataset.gcps
         if len(points) < 3:
             detail = "The raster has no georeference. Georeference it first (in QGIS: Layer > Georeferencer)."
+            if dataset.rpcs is not None:
+                detail = (
+                    "The raster has rational polynomials (RPC) only, which need heights to be placed. Warp "
+                    "it first (in QGIS: Raster > Projections > Warp)."
+                )
             raise InvalidInput("source", detail, allowed="a raster with a transform")
         transform = from_gcps(points)
         warnings = (
@@ -179,6 +209,12 @@ def _transform(dataset: Any) -> tuple[Affine, tuple[str, ...]]:
     if not np.isfinite(list(transform)).all() or abs(transform.determinant) == 0:
         raise InvalidInput("source", "The raster's transform has pixels without an area.")
     return transform, warnings
+
+
+def _bits(dataset: Any) -> int | None:
+    """Return the bits of a pixel of whole numbers where they are fewer than its type has."""
+    bits = dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
+    return int(bits) if bits and not dataset.dtypes[0].startswith("float") else None
 
 
 def _dtype(dataset: Any) -> np.dtype[Any]:
@@ -207,7 +243,19 @@ def _crs(dataset: Any) -> pyproj.CRS:
         detail = "The raster has no coordinate reference system. Assign one and send it again."
         raise InvalidInput("source", detail, allowed="a raster with a CRS")
     code = crs.to_epsg(confidence_threshold=100)
-    return parse_crs(f"EPSG:{code}" if code else crs.to_wkt(version="WKT2_2019"), "source")
+    advice = "Warp it to another one first (in QGIS: Raster > Projections > Warp)."
+    try:
+        found = horizontal(
+            parse_any(f"EPSG:{code}" if code else crs.to_wkt(version="WKT2_2019"), "source").crs
+        )
+    except InvalidInput:
+        detail = f"The raster has a coordinate reference system that this server does not read. {advice}"
+        raise InvalidInput("source", detail, allowed=ALLOWED) from None
+    reason = unusable(found)
+    if reason:
+        detail = f"The raster's coordinate reference system {reason}. {advice}"
+        raise InvalidInput("source", detail, allowed=ALLOWED)
+    return found
 
 
 def _roles(dataset: Any, asked: Sequence[int] | None) -> Roles:
@@ -225,7 +273,7 @@ def _roles(dataset: Any, asked: Sequence[int] | None) -> Roles:
     visible = tuple(asked) if asked is not None else _visible(meanings, others)
     if len(visible) not in (1, 3) or len(set(visible)) != len(visible) or not set(visible) <= set(others):
         rule = f"one band, or three different ones, of {', '.join(map(str, others))}"
-        raise InvalidInput("bands", f"`bands` must be {rule}.", value=list(visible), allowed=rule)
+        raise InvalidInput("bands", f"The bands to paint must be {rule}.", value=list(visible), allowed=rule)
     return Roles(visible, alpha, tuple(band for band in others if band not in visible))
 
 

@@ -109,6 +109,8 @@ def check(source: Path, target: Path, most_bytes: int) -> dict[str, Any]:
 
 def _check_size(dataset: Any, most_bytes: int) -> None:
     """Refuse by what the header declares, before a pixel is read."""
+    if any("complex" in kind for kind in dataset.dtypes):
+        raise Refused("The raster's values are complex numbers. Save it with whole or real numbers.")
     width, height, count = dataset.width, dataset.height, dataset.count
     if not (0 < width <= _SIDE and 0 < height <= _SIDE and 0 < count <= _BANDS):
         size = f"{width:,} x {height:,} pixels in {count:,} bands"

@@ -28,7 +28,8 @@ from model_backend.errors import InvalidInput
 set_network_enabled(False)
 
 ALLOWED = (
-    "an authority code such as EPSG:32633, an OGC URI or URN, or WKT of a two-dimensional CRS of the Earth"
+    "an authority code such as EPSG:32633, an OGC URI or URN, or WKT of a projected or geographic CRS of the "
+    "Earth"
 )
 _LONGEST = 20_000
 _AUTHORITIES = {"EPSG": "EPSG", "ESRI": "ESRI", "IGNF": "IGNF", "OGC": "OGC"}
@@ -67,13 +68,14 @@ class Reference:
 
 
 def parse_crs(text: str, field: str) -> pyproj.CRS:
-    """Return the two-dimensional CRS of the Earth that ``text`` names; raises InvalidInput for ``field``."""
+    """Return the CRS that ``text`` names, its horizontal part if it has heights; raises InvalidInput."""
     return parse_reference(text, field).crs
 
 
 def parse_reference(text: str, field: str) -> Reference:
     """Return the CRS that ``text`` names and whether in official axis order; raises InvalidInput."""
     reference = parse_any(text, field)
+    reference = Reference(horizontal(reference.crs), reference.swapped)
     kind = unusable(reference.crs)
     if kind:
         raise InvalidInput(field, f"`{field}` {kind}.", value=text[:200], allowed=ALLOWED)
@@ -157,14 +159,20 @@ def _inside(crs: pyproj.CRS) -> tuple[float, float]:
     return west + 0.37 * (east - west), south + 0.61 * (north - south)
 
 
+def horizontal(crs: pyproj.CRS) -> pyproj.CRS:
+    """Return the part of a CRS that says where something lies, without its heights."""
+    if crs.is_compound:
+        return horizontal(crs.sub_crs_list[0])
+    if len(crs.axis_info) == 3 and not crs.is_bound and (crs.is_geographic or crs.is_projected):
+        return crs.to_2d()
+    return crs
+
+
 def unusable(crs: pyproj.CRS) -> str | None:
     """Return why no raster of the ground can be in ``crs``, as the end of a sentence; None if it can."""
     plain = crs.source_crs if crs.is_bound else crs
-    if plain is None or not (plain.is_geographic or plain.is_projected) or plain.is_compound:
-        kind = (plain or crs).type_name
-        return f"is a {kind}: give a projected or geographic one"
-    if len(plain.axis_info) != 2:
-        return f"has {len(plain.axis_info)} axes: give its two-dimensional form"
+    if plain is None or not (plain.is_geographic or plain.is_projected) or len(plain.axis_info) != 2:
+        return f"({crs.name}, {(plain or crs).type_name}) is neither projected nor geographic"
     if crs.ellipsoid is None or not 0.99 < crs.ellipsoid.semi_major_metre / 6_378_137 < 1.01:
         return "is not on the Earth"
     return None

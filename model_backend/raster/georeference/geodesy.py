@@ -32,8 +32,11 @@ class NotDefined(ValueError):
 
 @lru_cache(maxsize=64)
 def transformer(source: pyproj.CRS, target: pyproj.CRS) -> pyproj.Transformer:
-    """Return PROJ's best transformation between two CRSs, both in x, y order."""
-    return pyproj.Transformer.from_crs(source, target, always_xy=True)
+    """Return PROJ's best transformation between two CRSs, both in x, y order; raises NotDefined."""
+    try:
+        return pyproj.Transformer.from_crs(source, target, always_xy=True)
+    except ProjError:
+        raise NotDefined(f"nothing leads from {source.name} to {target.name}") from None
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,7 @@ def _degrees(crs: pyproj.CRS, xs: Float64Array, ys: Float64Array) -> tuple[Float
 
 def wgs84(crs: pyproj.CRS, x: float, y: float) -> tuple[float, float]:
     """Return longitude (-180..180) and latitude of a point of ``crs`` in WGS 84; raises NotDefined."""
-    try:
-        lon, lat = transformer(crs, _WGS84).transform(x, y)
-    except ProjError:
-        raise NotDefined("the CRS cannot be related to WGS 84") from None
+    lon, lat = transformer(crs, _WGS84).transform(x, y)
     if not (np.isfinite(lon) and np.isfinite(lat)):
         raise NotDefined("the coordinates lie outside of where the CRS is defined")
     return (lon + 180) % 360 - 180, lat
@@ -126,10 +126,7 @@ def project(bounds: Bounds, source: pyproj.CRS, target: pyproj.CRS) -> Bounds:
     if source.equals(target, ignore_axis_order=True):
         return bounds
     x, y = outline(bounds)
-    try:
-        xs, ys = transformer(source, target).transform(x, y)
-    except ProjError:
-        raise NotDefined("the two CRSs cannot be related") from None
+    xs, ys = transformer(source, target).transform(x, y)
     if not (np.isfinite(xs).all() and np.isfinite(ys).all()):
         raise NotDefined("it lies outside of where the CRS is defined")
     for values in (xs, ys):
@@ -194,10 +191,13 @@ def metric_crs(lon: float, lat: float, crs: pyproj.CRS | None = None) -> pyproj.
         return pyproj.CRS.from_epsg(ups if polar else utm + zone)
     letter = "S" if south else "N"
     meridian = 6 * zone - 183 - _prime_meridian(base)
+    # PROJ takes a transverse Mercator with UTM's numbers for UTM, which has no spheres.
+    sphere = base.ellipsoid is not None and base.ellipsoid.inverse_flattening == 0
+    easting = 400_000 if sphere else 500_000
     conversion = (
         PolarStereographicAConversion(-90 if south else 90, 0, 2_000_000, 2_000_000, 0.994)
         if polar
-        else TransverseMercatorConversion(0, meridian, 500_000, 10_000_000 if south else 0, 0.9996)
+        else TransverseMercatorConversion(0, meridian, easting, 10_000_000 if south else 0, 0.9996)
     )
     name = f"{base.name} / {'UPS ' + letter if polar else f'UTM zone {zone}{letter}'}"
     return ProjectedCRS(conversion=conversion, name=name, geodetic_crs=base)

@@ -75,7 +75,7 @@ def test_what_there_is_stays(
     editor: FileEditor, tmp_path: Path, dtype: str, grid: str, bands: int, nodata: bool
 ) -> None:
     path = rich_scene(tmp_path / "scene.tif", dtype, bands, grid, NODATA[dtype] if nodata else None)
-    out = editor.extend(path, *around(path, 21, 0, 10, 34))
+    out = editor.extend(path, *around(path, 21, 0, 10, 34), fill_holes=True)
     pixels = holds(editor, path, out)
     assert pixels.shape == (bands, 72 + 34, 90 + 31)
     assert known(out).all()
@@ -87,7 +87,7 @@ def test_holes_are_an_option(editor: FileEditor, tmp_path: Path) -> None:
     holds(editor, path, out, holes=False)
     assert (~known(out)).sum() == (~known(path)).sum() > 0
     half = around(path, 0, -30, 0, 0)  # its upper edge cuts the hole
-    out = editor.extend(path, *half)
+    out = editor.extend(path, *half, fill_holes=True)
     assert (~known(out)).sum() == 10 * 27
     assert holds(editor, path, out).shape == (3, 72, 90)
 
@@ -101,8 +101,8 @@ def test_a_collar_without_values(editor: FileEditor, tmp_path: Path) -> None:
     with rasterio.open(path, "w", **size, crs=UTM, transform=Affine(1, 0, 500000, 0, -1, 5200000)) as file:
         file.write(pixels)
     with pytest.raises(InvalidInput, match="no values near the new land"):
-        editor.extend(path, *around(path, -400, 0, 20, 0))
-    out = editor.extend(path, *around(path, -90, 0, 20, 0))
+        editor.extend(path, *around(path, -400, 0, 20, 0), fill_holes=True)
+    out = editor.extend(path, *around(path, -90, 0, 20, 0), fill_holes=True)
     assert holds(editor, path, out).shape == (3, 64, 420)
     assert known(out).all()
 
@@ -146,7 +146,7 @@ def test_the_same_land_whatever_the_extent(editor: FileEditor, tmp_path: Path) -
 def test_inside_the_raster(editor: FileEditor, tmp_path: Path) -> None:
     path = rich_scene(tmp_path / "scene.tif", "uint8", 3, "utm", None)
     with pytest.raises(InvalidInput, match="Every pixel of the extent has a value already"):
-        editor.extend(path, *around(path, -10, -10, -10, -10))
+        editor.extend(path, *around(path, -10, -10, -10, -10), fill_holes=True)
     with pytest.raises(InvalidInput, match=r"is one of the raster's: there is nothing to make"):
         editor.extend(path, *around(path, -10, -10, -10, -10), fill_holes=False)
 

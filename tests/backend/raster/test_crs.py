@@ -97,9 +97,7 @@ REFUSED = {
     "x" * 20_001: "no CRS",
     "GEOGCRS[": "cannot be understood",
     "GEOGCRS[" * 2_000: "cannot be understood",
-    "EPSG:4979": "3 axes",
     "EPSG:4978": "Geocentric",
-    "EPSG:7415": "Compound",
     "EPSG:5703": "Vertical",
     'ENGCRS["x",EDATUM["d"],CS[Cartesian,2],AXIS["x",east],AXIS["y",north],LENGTHUNIT["m",1]]': "Engineering",
     'LOCAL_CS["x",UNIT["m",1]]': "Engineering",
@@ -116,6 +114,15 @@ def test_refused(text: str) -> None:
     assert caught.value.field == "extent.crs"
     assert "EPSG:32633" in str(problem["allowed"])
     assert len(str(problem["value"])) <= 200
+
+
+@pytest.mark.parametrize(("given", "meant"), [("EPSG:4979", "EPSG:4326"), ("EPSG:7415", "EPSG:28992")])
+def test_of_a_crs_with_heights_the_horizontal_part_counts(given: str, meant: str) -> None:
+    assert crs_text(parse_crs(given, "mask.crs")) == meant
+    assert crs_text(parse_crs(pyproj.CRS(given).to_wkt(), "mask.crs")) == meant
+    code = given.removeprefix("EPSG:")
+    reference = parse_reference(f"http://www.opengis.net/def/crs/EPSG/0/{code}", "mask.crs")
+    assert (crs_text(reference.crs), reference.swapped) == (meant, meant == "EPSG:4326")
 
 
 def test_a_project_may_have_a_crs_that_no_raster_has() -> None:

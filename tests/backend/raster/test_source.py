@@ -54,7 +54,7 @@ def same(shift: float) -> Any:
         (scene(1).astype("complex64"), {}, "whole or real numbers"),
         (scene(), {"crs": None}, "no coordinate reference system"),
         (scene(), {"transform": Affine.identity()}, "no georeference"),
-        (scene(), {"crs": "EPSG:4978"}, "source"),
+        (scene(), {"crs": "EPSG:4978"}, "Geocentric CRS. is neither projected"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

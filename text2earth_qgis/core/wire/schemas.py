@@ -163,7 +163,7 @@ class ExtendInputs(Value):
     source: Upload
     extent: Extent
     negative_prompt: str = ""
-    fill_holes: bool = True
+    fill_holes: bool = False
     bands: Optional[Sequence[int]] = None
     stretch: Optional[Sequence[Sequence[float]]] = None
     extra_bands: str = "match"
