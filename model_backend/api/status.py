@@ -99,7 +99,7 @@ def read_filter(query: Sequence[tuple[str, str]]) -> Filter | None:
     return Filter(
         processes=tuple(values.get("processID", ())),
         statuses=tuple(statuses),
-        created=_interval(values.get("datetime", [""])[0]),
+        created=_interval(dict(query).get("datetime")),
         duration=(_seconds("minDuration", values), _seconds("maxDuration", values)),
     )
 
@@ -121,12 +121,12 @@ def _whole(name: str, text: str, least: int) -> int:
     return int(text)
 
 
-def _interval(text: str) -> tuple[float | None, float | None]:
+def _interval(text: str | None) -> tuple[float | None, float | None]:
     """Read OGC's datetime: an instant, or ``start/end`` with ``..`` or nothing for an open end."""
-    ends = text.split("/")
-    if not text:
+    if text is None:
         return None, None
-    if len(ends) > 2:
+    ends = text.split("/")
+    if not text or len(ends) > 2:
         raise _wrong("datetime", text, "an RFC 3339 instant, or start/end")
     first, last = (None if end in ("", "..") else _instant(end) for end in (ends[0], ends[-1]))
     if last is not None:  # told times are cut to milliseconds; an instant alone means that second

@@ -87,7 +87,7 @@ class Meter:
                 handle.remove()
 
     def spent(self, name: str) -> Spent:
-        """Return what was spent on a kind of work so far."""
+        """Add up the calls of a kind of work so far."""
         synchronize(self._device)
         spans = [span for span in self._spans if span[0] == name]
         seconds = sum(begin.elapsed_time(end) for _, _, begin, end in spans) / 1000

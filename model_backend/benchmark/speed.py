@@ -145,7 +145,7 @@ def _with(card: ModelCard, cutoff: float) -> ModelCard:
 
 
 def _about(model: Model, settings: Settings, case: Case) -> dict[str, Any]:
-    """Return what a scene consists of; windows are those of one phase."""
+    """Describe a scene: its canvas, steps, phases, and the windows of one phase."""
     recipe, card = _recipe(model, settings, case.size), _with(model.card, case.cutoff)
     canvas = cast(Box, recipe.canvas)
     layout = Layout.of(card.engine, card.vae_factor, canvas)

@@ -83,7 +83,7 @@ class StockPipeline:
         return across * across
 
     def networks(self) -> dict[str, torch.nn.Module]:
-        """Return what a meter should watch."""
+        """Return the networks whose calls a meter counts, by name."""
         vae = self.pipeline.vae
         return {"unet": self.pipeline.unet, "decode": vae.decoder, "encode": vae.encoder}
 

@@ -54,7 +54,7 @@ class Case:
 
 
 def repaint(model: Model, case: Case) -> RgbImage:
-    """Return the picture with the pixels of ``paint`` made anew, by the card's defaults."""
+    """Make the pixels of ``paint`` anew, by the card's defaults; return the whole picture."""
     card, paint = model.card, case.paint
     height, width = paint.shape
     known = ~paint if case.new_land else np.ones_like(paint)
@@ -143,7 +143,7 @@ def extensions(held: Chips, each: int, seed: int = 0) -> Iterator[Case]:
 
 
 @dataclass(frozen=True)
-class Share:
+class PooledRatio:
     """A ratio of sums over borders, and the interval that holds it 95 times of 100 with other borders."""
 
     ratio: float
@@ -155,17 +155,17 @@ class Share:
         return f"{self.ratio:.2f} ({self.low:.2f} - {self.high:.2f})"
 
 
-def pooled(values: Sequence[float], others: Sequence[float]) -> Share:
+def pooled(values: Sequence[float], others: Sequence[float]) -> PooledRatio:
     """Return sum of ``values`` / sum of ``others``, pair by pair of the same border."""
     pairs = np.array([values, others])
     chosen = np.random.default_rng(0).integers(pairs.shape[1], size=(_ANEW, pairs.shape[1]))
     over, under = pairs[:, chosen].sum(2)
     low, high = np.percentile(over / under, (2.5, 97.5))
-    return Share(float(pairs[0].sum() / pairs[1].sum()), float(low), float(high))
+    return PooledRatio(float(pairs[0].sum() / pairs[1].sum()), float(low), float(high))
 
 
-def edited(model: Model, cases: Sequence[Case]) -> Figures:
-    """Return what edits leave: colour steps in shares of 255, border ratios, both beside the land before."""
+def measure_edits(model: Model, cases: Sequence[Case]) -> Figures:
+    """Measure edits: colour steps in shares of 255 and border ratios, both beside the land before."""
     after, before, steps, land = [], [], [], []
     for case in cases:
         new = repaint(model, case)
@@ -186,8 +186,8 @@ def edited(model: Model, cases: Sequence[Case]) -> Figures:
     }
 
 
-def continued_land(pairs: Sequence[tuple[Case, RgbImage]]) -> Figures:
-    """Return what extensions, (case, result), leave at the old border: tone steps and edges, by `pooled`.
+def measure_extensions(pairs: Sequence[tuple[Case, RgbImage]]) -> Figures:
+    """Measure extensions, (case, result), at the old border: tone steps and edges, by `pooled`.
 
     Against other lines of the same picture, which lie in the known or in the new land; the same of the land
     as it was; and against the very line in the land as it was. Also the z of all borders together (Stouffer:
@@ -230,12 +230,12 @@ def run(folder: Path, chips: dict[int, Chips], out: Path, share: float = 1.0) ->
     for level, some in sorted(chips.items()):
         held = some.split()[1]
         each = max(1, round(share * (10 if level == 14 else 2)))
-        report[f"edits, level {level}"] = edited(model, list(edits(held, each)))
+        report[f"edits, level {level}"] = measure_edits(model, list(edits(held, each)))
         pairs = [(case, repaint(model, case)) for case in extensions(held, 2 * each)]
         everything += pairs
-        report[f"extensions, level {level}"] = continued_land(pairs)
+        report[f"extensions, level {level}"] = measure_extensions(pairs)
         _tell(report, out)
-    report["extensions, all"] = continued_land(everything)
+    report["extensions, all"] = measure_extensions(everything)
     _tell(report, out)
     return report
 
@@ -247,6 +247,6 @@ def _tell(report: Figures, out: Path) -> None:
 
 
 def _plain(value: object) -> str:
-    if isinstance(value, Share):
+    if isinstance(value, PooledRatio):
         return str(value)
     raise TypeError(type(value))

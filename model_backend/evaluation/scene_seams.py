@@ -95,7 +95,7 @@ def measure(model: Model, prompt: str, level: int, size: int) -> tuple[RgbImage,
 
 
 def summary(looked: Sequence[Figures], name: str) -> Figures:
-    """Return what the comparisons on one lattice come to, both axes and all parts of its overlaps."""
+    """Summarise the comparisons on one lattice: both axes and all parts of its overlaps."""
     mine = [row for row in looked if row["lattice"] == name]
     found: Figures = {"lattice": name}
     for statistic in STATISTICS:

@@ -90,3 +90,19 @@ def start(tiny: Path, tmp_path: Path) -> Iterator[Callable[..., Backend]]:
 def scene() -> dict[str, Any]:
     """Inputs of a small ``generate``: 64 x 64 pixels of 1 m."""
     return {"prompt": "a lake", "extent": UTM, "gsd": 1.0, "seed": 7}
+
+
+@pytest.fixture(scope="session")
+def chips(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Made-up chips of land cover, by level."""
+    from tests.support.backend.training_runs import made_up_chips
+
+    return made_up_chips(tmp_path_factory.mktemp("chips"))
+
+
+@pytest.fixture(scope="session")
+def trained(chips: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work folder of a training run of a few steps. Leave it as it is."""
+    from tests.support.backend.training_runs import train_few_steps
+
+    return train_few_steps(tmp_path_factory.mktemp("run"), chips)

@@ -94,7 +94,7 @@ def corpus() -> tuple[str, ...]:
 
 
 def attributes(pixels: UInt8Array) -> tuple[str, ...]:
-    """Return what is true of the colours of a window (3, h, w)."""
+    """Return the words for colours that are true of a window (3, h, w), by its mean colour."""
     red, green, blue = pixels.reshape(3, -1).mean(1)
     light = (red + green + blue) / 3
     found = []

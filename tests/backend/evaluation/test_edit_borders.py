@@ -40,7 +40,7 @@ def model() -> Model:
 
 class TestMeasure:
     def test_land_that_goes_on_as_it_was_is_its_own_null(self) -> None:
-        figures = edit_borders.continued_land([(case, case.picture) for case in cases("extend", 0)])
+        figures = edit_borders.measure_extensions([(case, case.picture) for case in cases("extend", 0)])
         for name in ("tone 8", "tone 16", "edge"):
             same = figures[f"{name}: border / same line as it was"]
             assert (same.ratio, same.low, same.high) == (1, 1, 1)
@@ -56,7 +56,7 @@ class TestMeasure:
             return np.where(case.paint, case.picture + 30.0, case.picture).clip(0, 255).astype(np.uint8)
 
         pairs = [(case, brighter(case)) for case in cases("extend", 0)]
-        figures = edit_borders.continued_land(pairs)
+        figures = edit_borders.measure_extensions(pairs)
         assert figures["tone 16: border / other lines"].low > 1.5
         assert figures["edge: border / same line as it was"].low > 1.5
         for name in ("tone 16", "edge"):
@@ -79,7 +79,7 @@ class TestMeasure:
 
 @pytest.mark.slow
 def test_edits_of_chips_leave_no_step_and_no_outline(model: Model) -> None:
-    figures = edit_borders.edited(model, cases("edit", 1))
+    figures = edit_borders.measure_edits(model, cases("edit", 1))
     assert figures["masks"] == 16
     assert figures["colour step, mean %"] <= 2
     assert figures["border ratio, mean"] <= 1.3 * figures["the same in the land before"]
@@ -93,7 +93,7 @@ def test_extensions_of_chips_go_on_in_tone(model: Model) -> None:
         assert np.array_equal(made[:, ~case.paint], case.picture[:, ~case.paint])
         assert (made[:, case.paint] != case.picture[:, case.paint]).mean() > 0.2
         pairs.append((case, made))
-    figures = edit_borders.continued_land(pairs)
+    figures = edit_borders.measure_extensions(pairs)
     # Sixteen borders: an interval that misses the table's 0.95 to 1.05 altogether would be a finding.
     step = figures["tone 16: border / other lines"]
     assert step.low < 1.05

@@ -1,27 +1,13 @@
 """The training scripts, run for a few steps on small made-up chips; the numbers of the evaluation."""
 
-import io
-import json
 import shutil
-from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from diffusers import AutoencoderTiny
-from PIL import Image
 from transformers import CLIPTokenizer
 
-from model_backend.evaluation import judge, model_quality, parameter_sweep, scene_seams
-from model_backend.evaluation.chip_images import central_windows
-from model_backend.evaluation.metrics.image_sets import (
-    frechet_distance,
-    nearest_distances,
-    outline_gradient,
-    shrunken_windows,
-)
 from model_backend.models.card import read_card
 from model_backend.training import export, sampling, tokenizer
 from model_backend.training.data_sets import captions, land_cover, masks
@@ -32,44 +18,6 @@ from model_backend.training.stages import autoencoder, decoder, diffusion
 from model_backend.training.trainer import Budget
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def write_parquet(path: Path, classes: list[str], size: int, each: int) -> None:
-    """Write chips of plain colours with noise, a colour for each class."""
-    rng = np.random.default_rng(1)
-    rows = []
-    for number, label in enumerate(classes):
-        for index in range(each):
-            colour = 60 + 120 * np.array([number & 1, number >> 1 & 1, number >> 2 & 1])
-            pixels = (colour + rng.normal(0, 12, (size, size, 3))).clip(0, 255).astype(np.uint8)
-            stored = io.BytesIO()
-            Image.fromarray(pixels).save(stored, "WEBP", lossless=True)
-            rows.append({"image": stored.getvalue(), "file": f"{label}/{label}_{index}", "label": label})
-    pq.write_table(pa.Table.from_pylist(rows), path)
-
-
-@pytest.fixture(scope="module")
-def chips(tmp_path_factory) -> land_cover.ChipsByLevel:
-    folder = tmp_path_factory.mktemp("chips")
-    write_parquet(folder / "eurosat_rgb.parquet", ["Forest", "Residential", "SeaLake"], 64, 40)
-    write_parquet(folder / "ucmerced_0m50.parquet", ["beach", "denseresidential", "river"], 156, 40)
-    first = land_cover.load(folder, folder / "cache")
-    again = land_cover.load(folder, folder / "cache")
-    assert all(np.array_equal(first[level].pixels, again[level].pixels) for level in first)
-    return first
-
-
-@pytest.fixture(scope="module")
-def trained(chips, tmp_path_factory) -> Path:
-    """Return the work folder of a run of a few steps of both stages."""
-    torch.set_num_threads(1)
-    work = tmp_path_factory.mktemp("run")
-    autoencoder.Stage(work, autoencoder.Options(width=16, batch=4), Budget(None, 3), ProcessGroup()).run(
-        chips
-    )
-    options = diffusion.Options(widths=(32, 64), batch=4)
-    diffusion.Stage(work, options, Budget(None, 2), ProcessGroup()).run(chips)
-    return work
 
 
 # --- data, captions, masks ---------------------------------------------------------------------------------
@@ -321,88 +269,3 @@ def test_export_is_a_model_folder_that_the_card_describes(chips, trained, tmp_pa
     # One image of a batch is the image alone, up to rounding: noise belongs to the seed and the slot.
     alone = sampling.draw(parts, request, batch=1)
     assert (alone - images).abs().mean() < 0.05
-
-
-# --- evaluation --------------------------------------------------------------------------------------------
-
-
-def test_frechet_distance_of_gaussians():
-    rng = torch.Generator().manual_seed(0)
-    some = torch.randn(4000, 4, generator=rng)
-    assert frechet_distance(some, some) == pytest.approx(0, abs=1e-6)
-    assert frechet_distance(some, some + 2) == pytest.approx(16, rel=1e-3)
-    assert frechet_distance(some, 3 * some) == pytest.approx(4 * 4, rel=0.05)
-
-
-def test_a_turned_copy_of_a_training_window_is_found():
-    pixels = np.random.default_rng(0).integers(0, 255, (3, 80, 80, 3), dtype=np.uint8)
-    library = shrunken_windows(pixels, 8)
-    assert len(library) == 3 * 9
-    copy = land_cover.turn(pixels[1, 8:72, 16:80], 5).transpose(2, 0, 1)[None]
-    found = nearest_distances(to_tensor(copy, torch.device("cpu")), library)
-    assert found[0] == pytest.approx(0, abs=0.1)
-    other = torch.rand(1, 3, 64, 64) * 2 - 1
-    assert nearest_distances(other, library)[0] > 1
-
-
-def test_outline_gradient_sees_a_seam():
-    image = np.zeros((64, 64, 3), np.uint8)
-    mask = np.zeros((64, 64), np.uint8)
-    mask[16:48, 16:48] = 1
-    image[mask == 1] = 40
-    assert outline_gradient(image, mask) == 40
-    assert outline_gradient(image, np.roll(mask, 5, 1)) < 20
-
-
-def test_an_evaluation_writes_every_figure_beside_its_ceiling(chips, trained, tmp_path):
-    export.write(trained, tmp_path / "model", chips)
-    amounts = model_quality.Amounts(fine=2, coarse=2, levels=2, masks=4, judge_steps=12, student_steps=3)
-    figures = model_quality.run(tmp_path / "model", chips, tmp_path, tmp_path / "out", amounts)
-    assert json.loads((tmp_path / "out" / "text2earth-mini.json").read_text()) == json.loads(
-        json.dumps(figures)
-    )
-    for level in ("level 14", "level 18"):
-        assert 0 <= figures[level]["prompt accuracy %"] <= 100
-        assert "ceiling: held-out chips %" in figures[level]
-        assert figures[level]["Frechet distance"] >= 0
-    assert figures["inpainting"]["masks"] == 4
-    assert {path.name for path in (tmp_path / "out").glob("*.*g")} == {
-        "text2earth-mini-level14.jpg",
-        "text2earth-mini-level18.jpg",
-        "text2earth-mini-inpainting.png",
-    }
-
-
-def test_the_table_of_lattices_tells_ghosts_from_agreement(chips, trained, tmp_path, monkeypatch):
-    export.write(trained, tmp_path / "model", chips)
-    monkeypatch.setattr(
-        parameter_sweep,
-        "SETTINGS",
-        (parameter_sweep.Setting((), 12, steps=2), parameter_sweep.Setting((480,), 12, steps=4)),
-    )
-    monkeypatch.setattr(parameter_sweep, "_ALONE", 2)
-    table = parameter_sweep.run(tmp_path / "model", tmp_path / "table.json", size=112)
-    assert [len(row["disagreement (noise left)"]) for row in table] == [1, 2]
-    assert all(row["disagreement (noise left)"][-1][1] == 0 for row in table)
-    assert all(row["contrast"] > 0 for row in table)
-    assert all(row["seam gradient ratio"] > 0 for row in table)
-
-
-def test_every_lattice_of_a_scene_is_looked_at(chips, trained, tmp_path, monkeypatch):
-    export.write(trained, tmp_path / "model", chips)
-    monkeypatch.setattr(scene_seams, "_OTHERS", 2)
-    monkeypatch.setattr(scene_seams, "PROMPTS", scene_seams.PROMPTS[:1])
-    (report,) = scene_seams.run(tmp_path / "model", tmp_path, 256)
-    assert [row["lattice"] for row in report["rows"]] == ["windows", "decode", "blocks"]
-    assert [row["comparisons"] for row in report["rows"]] == [18, 0, 6]  # decoded whole
-    gaps = report["disagreement (noise left)"]
-    assert [left > 0 for _, left in gaps] == [True, True, False]
-    assert all(gap > 0 for gap, _ in gaps)
-    assert np.asarray(Image.open(tmp_path / "model-seams-sea.png")).shape == (256, 256, 3)
-
-
-def test_the_judge_learns_to_tell_colours(chips):
-    trained = judge.train(chips, judge.labels_of(chips), judge.JudgeOptions(40, batch=24))
-    held = central_windows(chips[14])
-    seen = trained.classes_of(held.pixels, 14)
-    assert np.mean([a == b for a, b in zip(seen, held.names, strict=True)]) > 0.6

@@ -1,19 +1,16 @@
-"""The benchmark counts what really runs, runs on a bare machine, and reports on scenes know their lattice."""
+"""The benchmark counts what really runs, and runs on a bare machine."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -24,20 +21,11 @@ from model_backend.benchmark.stock import StockPipeline, WindowRequest
 from model_backend.engine.diffusion.prompt_field import Prompt, PromptField
 from model_backend.engine.diffusion.sampler import Lengths
 from model_backend.engine.lattice import Layout
-from model_backend.engine.progress import SilentListener
-from model_backend.engine.scene import Scene
-from model_backend.evaluation import lattice_lines
-from model_backend.evaluation.metrics.lines import AXES, Lines, seam_ratio
-from model_backend.models.card import EngineParameters, read_card
-from model_backend.raster.files.provenance import Provenance
+from model_backend.models.card import read_card
 from model_backend.schemas import Box
-from model_backend.settings import Settings
-from tests.support.backend.planning import planned
-from tests.support.backend.scene_files import write_pixels
 from tests.support.backend.tiny_models import build_tiny
 
 CPU = torch.device("cpu")
-SCENE = Path(__file__).parents[3] / "resources" / "demo" / "scene.tif"
 BARE = """
 import sys
 
@@ -225,122 +213,3 @@ class TestMeter:
         peak = memory.peak()
         assert peak is None or peak > 2**27
         assert matmul_peak(CPU, torch.float32)["tflops"] > 0
-
-
-class TestPlace:
-    def test_lines_lie_where_the_engine_puts_windows(self) -> None:
-        engine = EngineParameters(
-            window=8, stride=6, decode_window=26, decode_core=16, decode_halo=5, decode_fade=2
-        )
-        canvas = Box(col=-40, row=24, width=(8 + 6 * 9) * 8, height=(8 + 6 * 4) * 8)
-        layout = Layout.of(engine, 8, canvas)
-        corner = (50, 7)  # of a picture inside of the canvas
-        place = lattice_lines.LatticePosition(engine, 8, corner)
-        size = (150, 300)
-        found = {(name, part, axis): lines for name, part, axis, lines in place.lines(size)}
-        for axis, lattice, tiles, length, origin in (
-            ("rows", layout.rows, layout.tile_rows, size[0], corner[0] + canvas.row),
-            ("cols", layout.cols, layout.tile_cols, size[1], corner[1] + canvas.col),
-        ):
-            for name, one, unit in (("windows", lattice, 8), ("decode", tiles, 1)):
-                assert one.pieces is not None
-                assert one.bounds is not None
-                # Cells of a tile begin with its halo; pieces are numbered from the canvas's edge, which is
-                # no line.
-                starts = [
-                    one.bounds.start * unit + piece * one.stride * unit for piece in range(1, one.pieces)
-                ]
-                if name == "windows":
-                    assert starts == [one.cells(piece).start * unit for piece in range(1, one.pieces)]
-                for part, shift in (("begin", 0), ("middle", one.ramp * unit // 2), ("end", one.ramp * unit)):
-                    lines = set((found[name, part, axis].within(length) + origin - shift).tolist())
-                    inside = {line for line in lines if starts[0] <= line <= starts[-1]}
-                    assert inside == {start for start in starts if origin < start + shift < origin + length}
-                    assert inside
-
-    def test_one_decode_window_has_no_tiles(self) -> None:
-        lines = list(lattice_lines.LatticePosition(EngineParameters(), 8).lines((800, 832)))
-        assert {name for name, *_ in lines} == {"windows"}
-        assert lines[0] == ("windows", "begin", "rows", Lines(192, 0))
-
-
-class TestFusion:
-    def test_windows_of_a_scene_meet_without_a_seam_and_windows_made_alone_do_not(self) -> None:
-        model, _ = random_weights.build("tiny", CPU, torch.float32)
-        side, count = 64, 5
-        whole = Box(col=0, row=0, width=side + 6 * 8 * count, height=side + 6 * 8 * count)
-
-        def pixels(box: Box, seed: int) -> NDArray[np.uint8]:
-            recipe = model.card.recipe("a lake", 17, seed, box).model_copy(update={"steps": 8})
-            return Scene(model, recipe).pixels(box, SilentListener())
-
-        scene = pixels(whole, 1)
-        alone = np.block(
-            [
-                [
-                    pixels(Box(col=side * j, row=side * i, width=side, height=side), 9 * i + j)
-                    for j in range(count)
-                ]
-                for i in range(count)
-            ]
-        )
-        for axis in AXES:
-            assert seam_ratio(alone, axis, Lines(side), 8).z > 3
-            for offset in (0, 8, 16):
-                assert abs(seam_ratio(scene, axis, Lines(48, offset), 8).z) < 3
-
-
-class TestReport:
-    def test_a_scene_of_ours_knows_its_lattice(self, tiny: Path, tmp_path: Path) -> None:
-        settings = Settings(data_dir=tmp_path, model=str(tiny))
-        extent = {"bbox": [500003, 5200001, 500203, 5200151], "crs": "EPSG:32632"}
-        inputs = {"prompt": "a lake", "extent": extent, "gsd": 1.0, "seed": 1}
-        plan = planned("generate", inputs, settings)
-        grid, canvas = plan.recipe.grid, plan.recipe.canvas
-        assert isinstance(canvas, Box)
-        made = Provenance("Tiny", "none", "", "profile", False, datetime(2026, 1, 2, tzinfo=UTC))
-        pixels = np.random.default_rng(0).integers(0, 256, (3, grid.height, grid.width), np.uint8)
-        write_pixels(tmp_path / "scene.tif", pixels, plan, plan.recipe, made)
-        out = tmp_path / "report.json"
-        assert main(["metrics", str(tmp_path / "scene.tif"), "--card", str(tiny), "--out", str(out)]) == 0
-        report = json.loads(out.read_text(encoding="utf-8"))
-        assert report["lattice"]["origin"] == [grid.row - canvas.row, grid.col - canvas.col]
-        assert report["lattice"]["origin"] != [0, 0]
-        assert report["lattice"]["engine"]["stride"] == 6
-        assert report["summary"]["beyond_z"] <= 1
-
-    def test_real_land_is_the_null(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        out = tmp_path / "report.json"
-        lattice = ("--window", "16", "--stride", "12", "--factor", "4")
-        assert main(["metrics", str(SCENE), *lattice, "--singles", str(SCENE), "--out", str(out)]) == 0
-        report = json.loads(out.read_text(encoding="utf-8"))
-        assert report["summary"]["comparisons"] == 36
-        assert report["summary"]["beyond_z"] == 0
-        assert report["summary"]["outside_band"] <= 6
-        assert report["contrast"]["std"] == pytest.approx(1)
-        text = capsys.readouterr().out
-        assert "scene.tif: 448 x 384 pixels" in text
-        assert "repetition" in text
-
-    def test_a_picture_with_seams(self, tmp_path: Path) -> None:
-        with Image.open(SCENE) as picture:
-            image = np.asarray(picture)[..., :3].copy()
-        for row in range(0, 384, 48):
-            for col in range(0, 448, 48):
-                tile = image[row : row + 48, col : col + 48]
-                image[row : row + 48, col : col + 48] = tile[::-1, ::-1]
-        Image.fromarray(image).save(tmp_path / "turned.png")
-        out = tmp_path / "report.json"
-        lattice = ("--window", "16", "--stride", "12", "--factor", "4", "--out", str(out))
-        assert main(["metrics", str(tmp_path / "turned.png"), *lattice]) == 0
-        rows = json.loads(out.read_text(encoding="utf-8"))["lattices"]
-        windows = {row["part"]: row["seam"] for row in rows if row["lattice"] == "windows"}
-        assert windows["begin"]["z"] > 3
-        assert not windows["begin"]["passed"]
-        assert windows["middle"]["z"] < 3
-
-    def test_refusals_are_sentences(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["metrics", str(SCENE)]) == 1
-        assert "--card" in capsys.readouterr().err
-        assert main(["metrics", str(tmp_path / "none.png"), "--stride", "24"]) == 1
-        assert "none.png" in capsys.readouterr().err
