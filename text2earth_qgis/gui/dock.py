@@ -52,7 +52,7 @@ CHOSEN = PREFIX + "gui/mode"
 DIVIDED = PREFIX + "gui/splitter"
 PLAN_LINES = 9  # kept free for the plan, margins included
 LIST_LEAST = 150  # pixels of the list of runs
-TERMINAL = "text2earth-backend serve"
+TERMINAL = "python -m model_backend serve, with the Python that has the backend"
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ class PluginWindow:
         self.backend = LocalBackend()
         self.backend.listening.connect(lambda _url: self._connection.check())
         self.backend.ended.connect(self._backend_ended)
+        self.backend.said.connect(lambda line: self._log(line, Qgis.MessageLevel.Info))
         results = Results(canvas, project, iface.messageBar())
         self.dock = Dock(Parts(canvas, self._connection, self.runner, results), window)
         self.dock.allow_start(bool(settings.load().python))

@@ -7,9 +7,12 @@ main thread only.
 from __future__ import annotations
 
 import re
+from collections import deque
 from typing import Optional
 
 from qgis.PyQt.QtCore import QObject, QProcess, QProcessEnvironment, pyqtSignal
+
+from text2earth_qgis.core.wire.calls import OPTIONS
 
 FOREIGN = (
     "PYTHON",
@@ -23,6 +26,7 @@ FOREIGN = (
     "VIRTUAL_ENV",
     "CONDA",
 )
+LAST_LINES = 4  # of its output, that a failed start is told with
 _LISTENING = re.compile(r"Listening on (http://\S+)")
 
 
@@ -31,10 +35,12 @@ class LocalBackend(QObject):
 
     listening = pyqtSignal(str)  # URL
     said = pyqtSignal(str)  # a line of its output
-    ended = pyqtSignal(str)  # why, in a sentence
+    ended = pyqtSignal(str)  # why, in a sentence, with what it said last if it never was ready
 
     def __init__(self, parent: Optional[QObject] = None) -> None:
         super().__init__(parent)
+        self._ready = False
+        self._last_lines: deque[str] = deque(maxlen=LAST_LINES)
         self._process = QProcess(self)
         self._process.setProcessEnvironment(clean_environment())
         self._process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
@@ -49,6 +55,8 @@ class LocalBackend(QObject):
 
     def start(self, python: str, *options: str) -> None:
         """Start ``python -m model_backend serve`` with these options; ``listening`` or ``ended`` follows."""
+        self._ready = False
+        self._last_lines.clear()
         self._process.start(python, ["-m", "model_backend", "serve", *options])
 
     def stop(self, wait_ms: int = 3000) -> None:
@@ -61,20 +69,34 @@ class LocalBackend(QObject):
             self._process.waitForFinished(wait_ms)
 
     def _read(self) -> None:
-        while self._process.canReadLine():
+        while self._process.canReadLine() or (not self.running and self._process.bytesAvailable()):
             line = bytes(self._process.readLine()).decode("utf-8", "replace").rstrip()
             self.said.emit(line)
+            if line.strip():
+                self._last_lines.append(line.strip())
             found = _LISTENING.search(line)
             if found:
+                self._ready = True
                 self.listening.emit(found.group(1))
 
     def _failed(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart:
-            self.ended.emit(f"{self._process.program()} cannot be started. Choose the backend's Python.")
+            self.ended.emit(
+                f"{self._process.program()} cannot be started. Choose the backend's Python in {OPTIONS}."
+            )
 
     def _finished(self, code: int, _status: QProcess.ExitStatus) -> None:
         self._read()
-        self.ended.emit(f"The backend on this computer has ended (code {code}).")
+        said = "\n".join(self._last_lines)
+        if self._ready:
+            self.ended.emit(f"The backend on this computer has ended (code {code}).")
+        elif "No module named model_backend" in said:
+            self.ended.emit(
+                f"{self._process.program()} does not have the Text2Earth backend. Choose the Python that has "
+                f"it in {OPTIONS}."
+            )
+        else:
+            self.ended.emit(f"The backend on this computer did not start (code {code}). It said:\n{said}")
 
 
 def clean_environment() -> QProcessEnvironment:
