@@ -99,13 +99,18 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
+def token_path(settings: Settings) -> Path:
+    """Return the file that the tokens are in."""
+    return settings.token_file or settings.data_dir / "token"
+
+
 def read_tokens(settings: Settings) -> tuple[Token, ...]:
     """Return the tokens of the token file: one per line, optionally followed by its owner's name.
 
     ``#`` starts a comment. The default file is made with a random token at first start, readable by its owner
     only. Without a name the owner is called after the token's hash, so that the order of lines means nothing.
     """
-    path = settings.token_file or settings.data_dir / "token"
+    path = token_path(settings)
     if settings.token_file is None and not path.exists():
         _make_token(path)
     try:

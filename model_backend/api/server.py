@@ -14,8 +14,11 @@ import sys
 import uvicorn
 
 from model_backend.api.app import create_app
+from model_backend.api.auth import token_path
 from model_backend.api.backend import Backend
 from model_backend.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 GRACE = 5  # seconds that running requests get at shutdown
 KEEP_ALIVE = 30  # seconds; longer than a client's polls are apart
@@ -46,6 +49,7 @@ def serve(settings: Settings) -> None:
 
 def _run(settings: Settings, listener: socket.socket) -> None:
     backend = Backend.open(settings)
+    _log.info("No token is asked for." if settings.no_token else f"The token is in {token_path(settings)}")
     config = uvicorn.Config(
         create_app(backend),
         http="h11",

@@ -268,6 +268,12 @@ def test_no_token_asks_nobody(start: Callable[..., Backend]) -> None:
     assert httpx.get(f"{server.url}/jobs/{job}").status_code == 200
     assert httpx.get(f"{server.url}/jobs", headers={"Origin": "https://evil.example"}).status_code == 403
     assert not (server.data_dir / "token").exists()
+    assert "No token is asked for." in server.log
+
+
+def test_the_start_says_where_the_token_is(start: Callable[..., Backend]) -> None:
+    server = start(*NO_MODEL)
+    assert f"The token is in {server.data_dir / 'token'}\n" in server.log
 
 
 def test_start_up_errors_are_sentences(tmp_path: Path, tiny: Path) -> None:
