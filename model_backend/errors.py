@@ -16,6 +16,7 @@ these into ``application/problem+json``, RFC 7807). Messages are sentences that 
     |- Conflict            409  an Idempotency-Key came back with another body
     |- TooManyJobs         429  carries retry_after
     |- ModelUnavailable    503  the model is not installed, or cannot be loaded; says how to get it
+    |- Busy                503  another program holds the job store; carries retry_after
     |- StorageFull         507  not enough disk for the job
     `- JobFailed           500  what a failed job answers when its results are asked for
     Cancelled, Declined         control flow inside the worker, never an HTTP answer
@@ -157,6 +158,19 @@ class ModelUnavailable(BackendError):
 
     status = 503
     title = "Model unavailable"
+
+
+class Busy(BackendError):
+    """Another program holds the job store."""
+
+    status = 503
+    title = "Busy"
+    retry_after = 5
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another program, a backup perhaps, holds the backend's job store. Try again in some seconds."
+        )
 
 
 class StorageFull(BackendError):

@@ -21,6 +21,8 @@ from model_backend.jobs.uploads import Uploads
 from model_backend.models.registry import Registry
 from model_backend.settings import Settings
 
+PATIENCE = 5.0  # seconds that a request waits for another program that holds the job store
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -47,7 +49,8 @@ class Backend:
         registry.default()
         signer = Signer(_secret(settings.data_dir / "secret"), salt="result", digest_method=hashlib.sha256)
         files = Files(settings.data_dir)
-        store, uploads = JobStore.open(settings.data_dir, durable=True), Uploads(settings)
+        store, uploads = JobStore.open(settings.data_dir, durable=True, patience=PATIENCE), Uploads(settings)
+        store.database.check()
         supervisor = Supervisor(settings, store, files, uploads)
         return cls(settings, gate, registry, store, uploads, files, supervisor, signer)
 

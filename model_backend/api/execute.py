@@ -119,7 +119,7 @@ def submit(backend: Backend, owner: str, execution: Execution, key: str | None) 
 def dismiss(backend: Backend, owner: str, job: str) -> Job:
     """Dismiss an unfinished job or remove a finished one; its files go as soon as nobody writes them."""
     dismissed = backend.store.queue.dismiss(owner, job)
-    backend.files.sweep(backend.store.upkeep.keeping_files)
+    backend.files.sweep(backend.store.upkeep.folders)
     return dismissed
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from model_backend.errors import Cancelled, Declined
 from model_backend.jobs.database import Database
 from model_backend.jobs.endings import end_hopeless_jobs, end_job
+from model_backend.jobs.line import ORDER
 from model_backend.jobs.rows import Claim, FinishedBlock, Result
 from model_backend.schemas import Plan
 
@@ -51,18 +52,20 @@ class Claims:
         last: Claim | None = None,
         excluded: Collection[str] = (),
     ) -> Claim | None:
-        """Take a block that is free or whose lease has run out, of the first job that has one; None: none.
+        """Take a block that is free or whose lease has run out, of the job whose turn it is; None: none.
 
         ``last`` is the worker's claim before: the block after it is the cheapest to go on with. ``excluded``
         variants (``JOB/VARIANT``) are left to others.
         """
-        now = time.time()
+        now = time.time()  # before the wait for a lock, in which nobody can extend a lease
         free = {"now": now, "excluded": json.dumps(list(excluded))}
         with self._database.transaction() as db:
             end_hopeless_jobs(db, now, max_crashes)
             job = db.execute(
-                "SELECT id, process, inputs, plan FROM job JOIN block ON job.id = block.job"
-                f" WHERE job.status IN ('accepted', 'running') AND {CLAIMABLE} ORDER BY seq LIMIT 1",
+                "SELECT id, owner, status, process, inputs, plan FROM job"
+                " WHERE status IN ('accepted', 'running')"
+                f" AND EXISTS (SELECT 1 FROM block WHERE block.job = job.id AND {CLAIMABLE})"
+                f" ORDER BY {ORDER} LIMIT 1",
                 free,
             ).fetchone()
             if job is None:
@@ -79,8 +82,13 @@ class Claims:
                 "UPDATE block SET crashes = crashes + (status = 'running'), status = 'running',"
                 " attempt = attempt + 1, worker = ?, lease = ?, done = 0, profile = NULL, file = NULL"
                 " WHERE job = ? AND number = ? RETURNING attempt, variant, part, total",
-                (worker, now + lease, job["id"], number),
+                (worker, time.time() + lease, job["id"], number),
             ).fetchone()
+            if job["status"] == "accepted":
+                db.execute(
+                    "INSERT OR REPLACE INTO turn VALUES (?, 1 + (SELECT coalesce(max(number), 0) FROM turn))",
+                    (job["owner"],),
+                )
             db.execute(
                 "UPDATE job SET status = 'running', started = coalesce(started, ?), updated = ? WHERE id = ?",
                 (now, now, job["id"]),
@@ -142,7 +150,7 @@ class Claims:
 
     def put_back(self, claim: Claim) -> None:
         """Give a block back that somebody else is to do."""
-        with self._database.transaction() as db:
+        with self._database.transaction(essential=True) as db:
             _put_back(db, claim)
 
     def set_message(self, claim: Claim, message: str) -> None:
@@ -202,7 +210,7 @@ class Claims:
 
     def fail(self, claim: Claim, sentence: str) -> None:
         """End the job with a sentence for its owner."""
-        with self._database.transaction() as db:
+        with self._database.transaction(essential=True) as db:
             _ensure_held(db, claim)
             db.execute(
                 "UPDATE block SET status = 'failed' WHERE job = ? AND number = ?", (claim.job, claim.number)
@@ -211,7 +219,7 @@ class Claims:
 
     def let_go(self, claim: Claim) -> None:
         """Let go of a cancelled claim, if no later one has taken it."""
-        with self._database.transaction() as db:
+        with self._database.transaction(essential=True) as db:
             db.execute(
                 "UPDATE block SET status = 'dismissed'"
                 " WHERE job = :job AND number = :number AND attempt = :attempt AND status = 'running'",
@@ -224,7 +232,7 @@ class Claims:
         ``fault`` is a sentence about it for the owner, who reads it now and at the end.
         """
         values = {"worker": worker, "crashed": crashed, "fault": fault, "now": time.time()}
-        with self._database.transaction() as db:
+        with self._database.transaction(essential=True) as db:
             if fault is not None:
                 db.execute(
                     "UPDATE job SET message = :fault, updated = :now WHERE status = 'running'"

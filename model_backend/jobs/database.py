@@ -6,15 +6,26 @@ committed when it began and waits for nobody, so reading has connections of its 
 
 from __future__ import annotations
 
+import logging
+import os
+import shutil
 import sqlite3
 import threading
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from model_backend.errors import Busy, StorageFull
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 IDLE_READERS = 8  # connections kept open between reads
+WAIT = 1.0  # seconds that SQLite waits for a lock before we look whether to go on waiting
+RESERVE = 4 << 20  # bytes kept on the disk for what must be written even when it is full
 
 # Each entry brings a database from user_version i to i + 1; entries are never edited once released.
 MIGRATIONS = (
@@ -101,25 +112,69 @@ MIGRATIONS = (
     UPDATE block SET status = 'failed' WHERE status IN ('accepted', 'running')
         AND (SELECT status FROM job WHERE id = block.job) = 'failed';
     """,
+    """
+    CREATE TABLE turn (
+        owner  TEXT PRIMARY KEY,
+        number INTEGER NOT NULL                      -- grows: the owner whose job began last has the highest
+    );
+    CREATE TABLE clock (
+        one  INTEGER PRIMARY KEY CHECK (one = 1),
+        seen REAL NOT NULL,                          -- what the clock said when it was last looked at
+        hold REAL NOT NULL                           -- until when nothing expires, since it jumped
+    );
+    """,
 )
 
 
 class Database:
-    """One SQLite file; safe to share between threads of one process."""
+    """One SQLite file; safe to share between threads of one process.
 
-    def __init__(self, path: Path, *, durable: bool = False) -> None:
+    Another program, a backup say, may lock it. Whoever writes waits for that, ``patience`` seconds at most
+    (then Busy), or as long as it takes.
+    """
+
+    def __init__(self, path: Path, *, durable: bool = False, patience: float | None = None) -> None:
         """Open or create the file; ``durable`` syncs every commit: an accepted job survives a power cut.
 
-        Raises sqlite3.DatabaseError if it is newer than this program.
+        Raises sqlite3.DatabaseError if it is damaged, or newer than this program.
         """
-        self._path = path
+        self._path, self._patience = path, patience
         self._lock = threading.Lock()  # of the writer: one transaction at a time
         self._writer = self._connect()
-        self._writer.execute("PRAGMA journal_mode = WAL")
-        self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        self._writer.execute("PRAGMA foreign_keys = ON")
         self._idle: deque[sqlite3.Connection] = deque()
-        migrate(self._writer)
+        try:
+            self._patiently(lambda: self._writer.execute("PRAGMA journal_mode = WAL"))
+            self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._writer.execute("PRAGMA foreign_keys = ON")
+            self._patiently(lambda: migrate(self._writer))
+        except sqlite3.DatabaseError as error:
+            self._writer.close()
+            if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise self._damaged(str(error)) from error
+            raise
+
+    def check(self) -> None:
+        """Raise sqlite3.DatabaseError if the file is damaged."""
+        try:
+            found = [row[0] for row in self.rows("PRAGMA quick_check(1)")]
+        except sqlite3.DatabaseError as error:
+            found = [str(error)]
+        if found != ["ok"]:
+            raise self._damaged(found[0])
+
+    def keep_reserve(self) -> None:
+        """Keep some bytes of the disk, so that owners can remove jobs when it is full."""
+        path = self._reserve
+        if path.exists() or shutil.disk_usage(path.parent).free < 2 * RESERVE:
+            return
+        part = path.with_suffix(".part")
+        try:
+            with part.open("wb") as file:
+                file.write(os.urandom(RESERVE))  # no file system can make it smaller
+            os.replace(part, path)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
 
     def close(self) -> None:
         """Close all connections; nobody may be reading."""
@@ -129,16 +184,31 @@ class Database:
             self._idle.pop().close()
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection to write with; all of it is kept, or nothing where an exception leaves."""
-        with self._lock:
-            self._writer.execute("BEGIN IMMEDIATE")
+    def transaction(self, *, essential: bool = False) -> Iterator[sqlite3.Connection]:
+        """Give the connection to write with; all of it is kept, or nothing where an exception leaves.
+
+        What is ``essential`` may use up the reserve of a full disk. Raises Busy and StorageFull.
+        """
+        if essential and self._is_full():
+            self._reserve.unlink(missing_ok=True)
+        began = time.monotonic()
+        if not self._lock.acquire(timeout=-1 if self._patience is None else self._patience):
+            raise Busy
+        try:
+            self._patiently(lambda: self._writer.execute("BEGIN IMMEDIATE"), began)
             try:
                 yield self._writer
-            except BaseException:
-                self._writer.execute("ROLLBACK")
+                self._writer.execute("COMMIT")
+            except BaseException as error:
+                with suppress(sqlite3.OperationalError):  # a full disk has done so already
+                    self._writer.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError) and _code(error) == sqlite3.SQLITE_FULL:
+                    raise StorageFull(
+                        "The disk of the backend is full. Remove finished jobs, then try again."
+                    ) from error
                 raise
-            self._writer.execute("COMMIT")
+        finally:
+            self._lock.release()
 
     def rows(self, sql: str, values: dict[str, Any] | Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Return what a query finds of all that is committed."""
@@ -148,17 +218,52 @@ class Database:
             reader = self._connect()
             reader.execute("PRAGMA query_only = ON")
         try:
-            return reader.execute(sql, values).fetchall()
+            return self._patiently(lambda: reader.execute(sql, values).fetchall())
         finally:
             if len(self._idle) < IDLE_READERS:
                 self._idle.append(reader)
             else:
                 reader.close()
 
+    def _damaged(self, how: str) -> sqlite3.DatabaseError:
+        return sqlite3.DatabaseError(
+            f"The database {self._path} is damaged ({' '.join(how.split())}). Put a backup in its place, or"
+            " move it away to begin with an empty one; the folders of results stay."
+        )
+
+    @property
+    def _reserve(self) -> Path:
+        return self._path.with_name("reserve")
+
+    def _is_full(self) -> bool:
+        return shutil.disk_usage(self._path.parent).free < RESERVE
+
     def _connect(self) -> sqlite3.Connection:
-        made = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
+        made = sqlite3.connect(self._path, timeout=WAIT, isolation_level=None, check_same_thread=False)
         made.row_factory = sqlite3.Row
         return made
+
+    def _patiently(self, act: Callable[[], T], began: float | None = None) -> T:
+        """Do what a lock of another program may hold up; Busy when patience ends."""
+        began = time.monotonic() if began is None else began
+        said = False
+        while True:
+            try:
+                return act()
+            except sqlite3.OperationalError as error:
+                if _code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                    raise
+            waited = time.monotonic() - began
+            if self._patience is not None and waited > self._patience:
+                raise Busy
+            if not said and waited > 5 * WAIT:
+                said = True
+                log.warning("the job store is locked by another program, a backup perhaps: waiting for it")
+
+
+def _code(error: sqlite3.DatabaseError) -> int:
+    """Return the primary result code of SQLite."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def migrate(db: sqlite3.Connection) -> None:

@@ -1,6 +1,6 @@
 """Where the files of jobs lie: one folder per job below the data directory.
 
-Knows paths and their removal; rows decide what is wanted (``Upkeep.keeping_files``). Every attempt at a block
+Knows paths and their removal; rows decide what is wanted (``Upkeep.folders``). Every attempt at a block
 writes into a folder of its own, so a worker that has lost its claim can never touch what replaced it.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from model_backend.jobs.rows import Claim
@@ -51,15 +52,39 @@ class Files:
         if blocks:
             store.upkeep.forget_files(blocks)
 
-    def sweep(self, wanted: Callable[[], set[str]]) -> None:
-        """Remove the folders of jobs that are not ``wanted``.
+    def sweep(self, rows: Callable[[], dict[str, bool]]) -> None:
+        """Remove the folders of jobs whose files are not wanted, as ``rows`` say it; see ``Upkeep.folders``.
 
-        ``wanted`` is asked after the folders were listed: a folder is made after its row, so a job submitted
-        meanwhile is safe.
+        A folder of which there is no row is set aside, never removed: the rows may be what was lost. They are
+        asked after the folders were listed: a folder is made after its row, so a job submitted meanwhile is
+        safe.
         """
-        names = {path.name for path in self.root.iterdir()}
-        for name in names - wanted():
-            remove(self.of(name))
+        names = sorted(path.name for path in self.root.iterdir())
+        wanted = rows()
+        for name in names:
+            if not wanted.get(name, True):
+                remove(self.of(name))
+        self._set_aside([name for name in names if name not in wanted])
+
+    def remove(self, jobs: Sequence[str]) -> list[str]:
+        """Remove the folders of jobs and return those of which nothing is left."""
+        for job in jobs:
+            remove(self.of(job))
+        return [job for job in jobs if not self.of(job).exists()]
+
+    def _set_aside(self, names: Sequence[str]) -> None:
+        place = self.root.with_name("set-aside")
+        for name in names:
+            place.mkdir(mode=0o700, exist_ok=True)
+            target = place / name
+            if target.exists():
+                target = place / f"{name}-{time.time_ns()}"
+            os.replace(self.of(name), target)
+            log.warning(
+                "the job store knows nothing of %s: set aside as %s. Remove it if nobody needs it.",
+                name,
+                target,
+            )
 
 
 def remove(folder: Path) -> None:

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from model_backend.errors import Conflict, NoSuchJob, StorageFull, TooManyJobs
 from model_backend.jobs.database import Database
 from model_backend.jobs.endings import end_job
+from model_backend.jobs.line import Line
 from model_backend.jobs.rows import Filter, Job, Result, Submission, job_of
 
 JOBS = """
@@ -37,6 +38,7 @@ class Queue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._line = Line(database)
 
     def replay(self, owner: str, key: str | None, digest: str) -> Job | None:
         """Return the job already made for this Idempotency-Key; another request under it is a Conflict."""
@@ -119,28 +121,12 @@ class Queue:
         return [job_of(row) for row in self._database.rows(JOBS.format(where=FILTER) + PAGE, values)]
 
     def position(self, job: Job, workers: int = 1) -> tuple[int, float | None]:
-        """Return (place in the queue, seconds until the end); place 0 is running, seconds None is unknown.
-
-        Blocks that wait are taken to be as fast as those of their job that were measured.
-        """
-        sql = "SELECT count(*) FROM job WHERE status = 'accepted' AND seq <= ?"
-        ahead = self._database.rows(sql, (job.seq,))[0][0]
-        left, known, blocks, shared = self._database.rows(
-            """
-            WITH measured AS (SELECT job, avg(rate) AS rate FROM block
-                WHERE done > 0 AND part IS NOT NULL GROUP BY job),
-            open AS (SELECT block.total - block.done AS steps, block.part, CASE block.status = 'accepted'
-                    AND part IS NOT NULL WHEN 1 THEN coalesce(measured.rate, block.rate)
-                    ELSE coalesce(block.rate, measured.rate) END AS rate
-                FROM block JOIN job ON job.id = block.job LEFT JOIN measured ON measured.job = block.job
-                WHERE job.status IN ('accepted', 'running') AND job.seq <= ?
-                AND block.status IN ('accepted', 'running'))
-            SELECT total(steps * rate), count(rate), count(*), count(part) FROM open
-            """,
-            (job.seq,),
-        )[0]
-        at_once = max(1, min(workers, shared))
-        return (ahead if job.status == "accepted" else 0), (left / at_once if known == blocks else None)
+        """Return (place in the line, seconds until the end); place 0 is running, seconds None is unknown."""
+        place = self._line.place(job)
+        if place is None:
+            return 0, None
+        seconds = None if place.seconds is None else place.seconds / max(1, min(workers, place.blocks))
+        return (place.number if job.status == "accepted" else 0), seconds
 
     def results(self, owner: str, job: str) -> list[Result]:
         """Return the outputs of an owner's job in order; empty while unfinished or when removed."""
@@ -164,7 +150,7 @@ class Queue:
     def dismiss(self, owner: str, job: str) -> Job:
         """Dismiss an unfinished job, remove a finished one; again and again with the same outcome."""
         mine = "id = ? AND owner = ?"
-        with self._database.transaction() as db:
+        with self._database.transaction(essential=True) as db:
             end_job(db, job, "dismissed", "Dismissed.", owner)
             db.execute(
                 "UPDATE job SET removed = 1, status = 'dismissed', message = 'Removed.', key = NULL,"

@@ -32,9 +32,9 @@ class JobStore:
     profiles: Profiles  # what models are like on this machine
 
     @classmethod
-    def open(cls, data_dir: Path, *, durable: bool = False) -> JobStore:
+    def open(cls, data_dir: Path, *, durable: bool = False, patience: float | None = None) -> JobStore:
         """Open or create the store of a data folder; see ``Database``."""
-        database = Database(data_dir / FILE, durable=durable)
+        database = Database(data_dir / FILE, durable=durable, patience=patience)
         return cls(database, Queue(database), Claims(database), Upkeep(database), Profiles(database))
 
     def close(self) -> None:

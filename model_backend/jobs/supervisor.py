@@ -15,6 +15,7 @@ import time
 from typing import Any
 
 from model_backend import processes
+from model_backend.errors import BackendError
 from model_backend.jobs.device_worker import DeviceWorker
 from model_backend.jobs.files import Files
 from model_backend.jobs.store import JobStore
@@ -76,10 +77,14 @@ class Supervisor:
             self._store.claims.release(worker.name)
 
     def _run(self) -> None:
+        took_over = False
         while not self._stopping:
             try:
+                if not took_over:
+                    self._store.upkeep.take_over()
+                    took_over = True
                 self._look_after()
-            except (OSError, sqlite3.Error):  # a full disk, say: it must not end the watch
+            except (OSError, sqlite3.Error, BackendError):  # a full disk, say: it must not end the watch
                 log.exception("the supervisor could not do its round")
             self._look.wait(TICK)
             self._look.clear()
@@ -94,10 +99,18 @@ class Supervisor:
         self._store.upkeep.end_hopeless_jobs(self._settings.max_attempts, living)
         if time.monotonic() >= self._sweep_at:
             self._sweep_at = time.monotonic() + SWEEP
-            self._store.upkeep.expire(self._settings.result_hours * 3600)
-            self._files.sweep(self._store.upkeep.keeping_files)
-            self._files.forget_blocks(self._store)
-            self._uploads.sweep(self._store.upkeep.needs_upload)
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what is not wanted any more."""
+        upkeep = self._store.upkeep
+        self._store.database.keep_reserve()
+        if upkeep.is_clock_steady():
+            expired = upkeep.expired(self._settings.result_hours * 3600)
+            upkeep.forget(self._files.remove(expired))
+            self._uploads.sweep(upkeep.needs_upload)
+        self._files.sweep(upkeep.folders)
+        self._files.forget_blocks(self._store)
 
     def _check(self, worker: DeviceWorker) -> None:
         if worker.exit_code is not None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Collection, Sequence
 
 from model_backend.jobs.database import Database
 from model_backend.jobs.endings import end_hopeless_jobs
+
+log = logging.getLogger(__name__)
+
+JUMP = 24 * 3600.0  # seconds
 
 
 class Upkeep:
@@ -25,6 +30,11 @@ class Upkeep:
         )
         return bool(rows)
 
+    def take_over(self) -> None:
+        """Free what workers of an earlier backend held, whatever the clock says of their leases."""
+        with self._database.transaction(essential=True) as db:
+            db.execute("UPDATE block SET lease = 0 WHERE status = 'running'")
+
     def end_hopeless_jobs(self, max_crashes: int, living: Collection[str]) -> None:
         """Fail the jobs whose blocks have ended their worker ``max_crashes`` times, and free what is left.
 
@@ -33,7 +43,7 @@ class Upkeep:
         """
         now = time.time()
         values = {"now": now, "living": json.dumps(list(living))}
-        with self._database.transaction() as db:
+        with self._database.transaction(essential=True) as db:
             db.execute(  # nobody can be at these any more
                 "UPDATE block SET status = 'dismissed' WHERE status = 'running' AND lease < :now"
                 " AND worker NOT IN (SELECT value FROM json_each(:living))"
@@ -56,18 +66,41 @@ class Upkeep:
         with self._database.transaction() as db:
             db.executemany("UPDATE block SET file = NULL WHERE job = ? AND number = ?", blocks)
 
-    def expire(self, seconds: float) -> None:
-        """Forget jobs that ended more than ``seconds`` ago."""
-        with self._database.transaction() as db:
-            db.execute("DELETE FROM job WHERE finished < ?", (time.time() - seconds,))
-
-    def keeping_files(self) -> set[str]:
-        """Return the ids of jobs whose files are wanted: unfinished, successful, or still being written."""
+    def folders(self) -> dict[str, bool]:
+        """Return whether a job's files are wanted: it is unfinished, successful, or still being written."""
         rows = self._database.rows(
-            "SELECT id FROM job WHERE status IN ('accepted', 'running', 'successful')"
-            " OR id IN (SELECT job FROM block WHERE status = 'running')"
+            "SELECT id, status IN ('accepted', 'running', 'successful')"
+            " OR id IN (SELECT job FROM block WHERE block.status = 'running') AS wanted FROM job"
         )
-        return {row["id"] for row in rows}
+        return {row["id"]: bool(row["wanted"]) for row in rows}
+
+    def expired(self, seconds: float) -> list[str]:
+        """Return the jobs that ended more than ``seconds`` ago."""
+        sql = "SELECT id FROM job WHERE finished < ?"
+        return [row["id"] for row in self._database.rows(sql, (time.time() - seconds,))]
+
+    def forget(self, jobs: Sequence[str]) -> None:
+        """Forget jobs whose files are gone."""
+        with self._database.transaction(essential=True) as db:
+            db.executemany("DELETE FROM job WHERE id = ?", [(job,) for job in jobs])
+
+    def is_clock_steady(self) -> bool:
+        """Say whether ages can be believed: for a day after the clock jumped by more than one they cannot.
+
+        A backend that was off for days sees a jump, too: what is old by now goes a day later.
+        """
+        now = time.time()
+        with self._database.transaction(essential=True) as db:
+            row = db.execute("SELECT seen, hold FROM clock").fetchone()
+            seen, hold = row or (now, 0.0)
+            if abs(now - seen) > JUMP:
+                log.warning(
+                    "the clock went from %s to %s since it was looked at last: nothing expires for a day."
+                    " Set it right if it is wrong.", time.ctime(seen), time.ctime(now),
+                )  # fmt: skip
+                hold = now + JUMP
+            db.execute("INSERT OR REPLACE INTO clock VALUES (1, ?, ?)", (now, hold))
+        return bool(now >= hold)
 
     def needs_upload(self, upload: str) -> bool:
         """Say whether an unfinished job names an upload in its inputs."""

@@ -215,7 +215,7 @@ class Worker:
             self._fail(claim, _sentence(error))
         self._cache.keep(0, None)
         store.claims.let_go(claim)
-        self._files.sweep(store.upkeep.keeping_files)
+        self._files.sweep(store.upkeep.folders)
 
     def _fail(self, claim: Claim, sentence: str) -> None:
         try:

@@ -70,7 +70,7 @@ class SingleWorker:
 
     def sweep(self) -> None:
         """Remove the files of jobs that are over, as the worker does after each."""
-        self._worker._files.sweep(self.store.upkeep.keeping_files)
+        self._worker._files.sweep(self.store.upkeep.folders)
 
 
 def fill(folder: Path, leaving: int) -> Path:

@@ -6,13 +6,17 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from model_backend.errors import Cancelled, Conflict, Declined, NoSuchJob, TooManyJobs
+from model_backend.errors import Busy, Cancelled, Conflict, Declined, NoSuchJob, TooManyJobs
+from model_backend.jobs import database as databases
+from model_backend.jobs import line
 from model_backend.jobs.claims import choose_block
 from model_backend.jobs.database import MIGRATIONS
 from model_backend.jobs.files import Files
@@ -25,7 +29,8 @@ PLENTY = 10**12
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[JobStore]:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobStore]:
+    monkeypatch.setattr(line, "SECONDS", 0.0)  # every look counts anew
     one = JobStore.open(tmp_path)
     yield one
     one.close()
@@ -97,9 +102,9 @@ def test_a_cancelled_claim_stops_at_its_next_write(store: JobStore) -> None:
         with pytest.raises(Cancelled):
             write()
     assert not store.claims.extend_lease(claim, LEASE)
-    assert job.id in store.upkeep.keeping_files(), "the worker still holds the block"
+    assert store.upkeep.folders()[job.id], "the worker still holds the block"
     store.claims.let_go(claim)
-    assert job.id not in store.upkeep.keeping_files()
+    assert not store.upkeep.folders()[job.id]
     assert store.queue.job("ada", job.id).status == "dismissed"
 
 
@@ -212,6 +217,118 @@ def test_position_and_eta_count_what_is_ahead(store: JobStore) -> None:
     assert store.queue.position(second) == (1, 42.0)
     unknown = put(store, unit_seconds=None)
     assert store.queue.position(unknown) == (3, None)
+
+
+def test_owners_take_turns(store: JobStore) -> None:
+    """However many jobs the others send: those that run are ended first, then it is everybody's turn."""
+    many = [put(store, "ada", blocks=(1, 1)) for _ in range(3)]
+    bob = put(store, "bob")
+    cyd = [put(store, "cyd"), put(store, "cyd")]
+    order = [many[0], bob, cyd[0], many[1], cyd[1], many[2]]
+    assert [store.queue.position(job)[0] for job in order] == [1, 2, 3, 4, 5, 6]
+    for place, job in enumerate(order):
+        assert [store.queue.position(waiting)[0] for waiting in order[place:]] == list(range(1, 7 - place))
+        for _ in range(2 if job.owner == "ada" else 1):
+            claim = store.claims.take("w", LEASE, 3)
+            assert claim is not None
+            assert claim.job == job.id
+            store.claims.finish(claim, [])
+    late = put(store, "ada"), put(store, "dan")
+    assert [store.queue.position(job)[0] for job in late] == [2, 1], "who has had no turn yet comes first"
+
+
+def test_a_place_in_a_long_line_is_quick(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [put(store, f"owner{number % 10}", blocks=(1,) * 20, join_seconds=1.0) for number in range(200)]
+    monkeypatch.setattr(line, "SECONDS", 1.0)
+    before = time.monotonic()
+    places = {store.queue.position(job)[0] for _ in range(50) for job in jobs}
+    assert places == set(range(1, 201))
+    assert time.monotonic() - before < 10, "10,000 questions: it took minutes"
+
+
+def test_nobody_waits_for_a_backup_but_those_who_write(
+    store: JobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where a lock is held for long, a worker waits on; a request is told to come again."""
+    monkeypatch.setattr(databases, "WAIT", 0.1)
+    job = put(store)
+    worker = JobStore.open(tmp_path)
+    requests = JobStore.open(tmp_path, patience=0.3)
+    claim = worker.claims.take("w", LEASE, 3)
+    assert claim is not None
+    backup = sqlite3.connect(tmp_path / "jobs.sqlite", isolation_level=None)
+    backup.execute("BEGIN IMMEDIATE")
+    assert requests.queue.job("ada", job.id).status == "running", "who reads does not wait"
+    assert requests.queue.position(job)[0] == 0
+    with pytest.raises(Busy) as refusal:
+        requests.queue.dismiss("ada", job.id)
+    assert (refusal.value.status, bool(refusal.value.retry_after)) == (503, True)
+    writing = threading.Thread(target=worker.claims.finish, args=(claim, []))
+    writing.start()
+    while "locked by another program" not in caplog.text:
+        assert writing.is_alive()
+    backup.execute("ROLLBACK")
+    writing.join()
+    assert requests.queue.job("ada", job.id).status == "successful"
+    for one in (backup, worker, requests):
+        one.close()
+
+
+def test_what_the_database_forgot_is_set_aside(
+    store: JobStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files, folder = Files(tmp_path), tmp_path / "jobs" / "of-another-database"
+    folder.mkdir()
+    (folder / "image.tif").write_bytes(b"land")
+    job = put(store)
+    claim = store.claims.take("w", LEASE, 3)
+    assert claim is not None
+    files.attempt(claim)
+    files.sweep(store.upkeep.folders)
+    assert [path.name for path in files.root.iterdir()] == [job.id]
+    assert (tmp_path / "set-aside" / folder.name / "image.tif").read_bytes() == b"land"
+    assert folder.name in caplog.text
+    folder.mkdir()
+    files.sweep(store.upkeep.folders)
+    assert len(list((tmp_path / "set-aside").iterdir())) == 2, "nothing replaces what was there"
+
+
+@pytest.mark.parametrize("days", [9, -9])
+def test_nothing_expires_on_the_day_that_the_clock_jumps(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    now, ahead = time.time, 0.0
+    monkeypatch.setattr(time, "time", lambda: now() + ahead)
+    steady = []
+    for ahead in (0.0, *(days * 86400.0 + hour * 3600.0 for hour in range(0, 30, 6)), 0.0, 60.0):  # noqa: B007
+        steady.append(store.upkeep.is_clock_steady())
+    assert steady == [True, False, False, False, False, True, False, False]
+
+
+def test_leases_of_an_earlier_backend_are_over_whatever_the_clock_says(store: JobStore) -> None:
+    put(store)
+    assert store.claims.take("old", 9 * 86400.0, 3) is not None
+    assert store.claims.take("new", LEASE, 3) is None
+    store.upkeep.take_over()
+    again = store.claims.take("new", LEASE, 3)
+    assert again is not None
+    assert again.attempt == 2
+
+
+@pytest.mark.parametrize("how", ["zeroed", "noise", "header"])
+def test_a_damaged_database_is_said(tmp_path: Path, how: str) -> None:
+    store = JobStore.open(tmp_path)
+    for _ in range(100):
+        put(store)
+    store.close()
+    path = tmp_path / "jobs.sqlite"
+    content = bytearray(path.read_bytes())
+    at = 0 if how == "header" else 17 * 4096
+    content[at : at + 4096] = bytes(4096) if how == "zeroed" else os.urandom(4096)
+    path.write_bytes(content)
+    damaged = pytest.raises(sqlite3.DatabaseError, match=r"jobs.sqlite is damaged .* move it")
+    with damaged, closing(JobStore.open(tmp_path)) as again:
+        again.database.check()
 
 
 def test_a_scene_is_joined_when_its_blocks_are_there(store: JobStore) -> None:
@@ -358,8 +475,9 @@ def test_expired_jobs_go_and_their_files_after_them(store: JobStore, tmp_path: P
         store.claims.finish(claim, [])
     with store.database.transaction() as db:
         db.execute("UPDATE job SET finished = finished - 7200 WHERE id = ?", (old.id,))
-    store.upkeep.expire(3600)
-    files.sweep(store.upkeep.keeping_files)
+    assert store.upkeep.expired(3600) == [old.id]
+    store.upkeep.forget(files.remove([old.id]))
+    files.sweep(store.upkeep.folders)
     assert [path.name for path in files.root.iterdir()] == [fresh.id]
     with pytest.raises(NoSuchJob):
         store.queue.job("ada", old.id)
