@@ -21,12 +21,21 @@ test: setup  ## every test, those of the plugin in real QGIS
 	@.ci/qgis --limit 1800 test tests/plugin
 	@.ci/qgis --limit 1800 window tests/window
 
-lint: setup  ## ruff, mypy, import contracts
+test-fast: setup  ## part of every tier, in three minutes on two cores
+	@$(BACKEND)/pytest -m fast
+	@.ci/qgis --limit 600 test -m fast tests/plugin
+	@.ci/qgis --limit 600 window tests/window -m fast
+
+lint: setup  ## ruff, mypy, import contracts, spelling
+	@$(BACKEND)/codespell
 	@$(BACKEND)/ruff check .
 	@$(BACKEND)/ruff format --check .
 	@$(BACKEND)/mypy
 	@$(BACKEND)/mypy --package text2earth_qgis
 	@$(BACKEND)/lint-imports
+
+modules: setup  ## write docs/modules.md, the map of all modules, from their docstrings
+	@$(BACKEND)/python .ci/modules.py
 
 package: setup  ## the plugin as a zip that plugins.qgis.org accepts, in dist/
 	@$(BACKEND)/python .ci/package.py
@@ -34,4 +43,4 @@ package: setup  ## the plugin as a zip that plugins.qgis.org accepts, in dist/
 clean:  ## remove what these commands made, the environments too
 	rm -rf .venv build dist demo
 
-.PHONY: help setup demo serve test lint package clean
+.PHONY: help setup demo serve test test-fast lint modules package clean

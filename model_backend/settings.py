@@ -1,7 +1,7 @@
 """What an administrator may set: read once at the edge, passed down as a value.
 
 Every field is an environment variable ``TEXT2EARTH_<NAME>``; ``serve`` has flags for the common ones.
-README.md lists them all, held against this file by a test.
+docs/server.md lists them all, held against this file by a test.
 """
 
 from __future__ import annotations
