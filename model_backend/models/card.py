@@ -92,7 +92,7 @@ class ModelCard(CardValue):
 
     id: Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
     title: str
-    pipeline: Literal["text2image", "inpaint"] = "text2image"
+    pipeline: Literal["text2image", "inpaint", "surroundings"] = "text2image"
     vae_factor: Annotated[int, Field(ge=1)] = Field(8, description="Pixels per latent, per axis.")
     latent_channels: Annotated[int, Field(ge=1, le=4)] = 4
     levels: tuple[int, ...] | None = Field(
@@ -159,6 +159,19 @@ class ModelCard(CardValue):
         """Write the card into its model folder."""
         text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False)
         (folder / CARD_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+#: What fills a mask from the raster itself, where a request has no prompt. No model, so it is not listed.
+SURROUNDINGS = ModelCard(
+    id="surroundings",
+    title="rearranged pixels of the raster itself",
+    pipeline="surroundings",
+    vae_factor=1,
+    gsd=(1e-9, 1e9),
+    licence="that of the raster",
+    non_commercial=False,
+    words=(),
+)
 
 
 def read_card(folder: Path) -> ModelCard:

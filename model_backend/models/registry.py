@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Lock
 
 from model_backend.errors import ModelUnavailable
-from model_backend.models.card import CARD_FILE, FileSum, ModelCard, read_card
+from model_backend.models.card import CARD_FILE, SURROUNDINGS, FileSum, ModelCard, read_card
 from model_backend.models.schedule import Schedule, read_schedule
 from model_backend.settings import Settings
 
@@ -134,6 +134,8 @@ class Registry:
 
         Raises ModelUnavailable if there is none of that id, or its folder is broken.
         """
+        if model_id == SURROUNDINGS.id:
+            return Entry(SURROUNDINGS, None)
         models = self._models()
         if model_id in models.broken:
             raise models.broken[model_id]

@@ -26,7 +26,10 @@ class Edit(PaintingProcess[EditInputs]):
 
     id = "edit"
     title = "Edit imagery"
-    text = "Paints a part of a raster anew from a prompt. Outside the mask every pixel stays as it is."
+    text = (
+        "Paints a part of a raster anew from a prompt; without one it is filled from its surroundings. "
+        "Outside the mask every pixel stays as it is."
+    )
     keywords = ("inpainting", "synthetic imagery", "diffusion", "COG")
     inputs = EditInputs
     result_title = "Edited imagery"
@@ -52,9 +55,11 @@ class Edit(PaintingProcess[EditInputs]):
         box = expand(near, margin)
         self.check_pixels(box, context.limits)
         at, paint = _tight(grow(mask.rasterize(box), spacing, inputs.grow), box, source)
-        feather = _FEATHER * min(spacing) if inputs.feather is None else inputs.feather
+        copied = card.pipeline == "surroundings"  # of what was there nothing may shine through
+        usual = 0.0 if copied else _FEATHER * min(spacing)
+        feather = usual if inputs.feather is None else inputs.feather
         _check_reach("feather", feather, spacing)
-        return Target(work, at, paint, feather, new_land=False)
+        return Target(work, at, paint, feather, new_land=copied)
 
 
 PROCESS = Edit()

@@ -15,16 +15,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend.engine.diffusion.prompt_field import PromptField
-from model_backend.engine.diffusion.sampler import trajectory_of
-from model_backend.engine.editing.active_windows import Active, canvas_around
-from model_backend.engine.lattice import Layout
+from model_backend.engine.editing.fill_cost import has_patch
 from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
-from model_backend.models.card import ModelCard
+from model_backend.models.card import SURROUNDINGS, ModelCard
 from model_backend.models.registry import Entry, Registry
 from model_backend.processes import region_inputs
 from model_backend.processes.base import PlanContext
 from model_backend.processes.imagery import ImageryProcess, check_evaluations, licence, recipe_of
+from model_backend.processes.painting_work import canvas_of, work_of
 from model_backend.processes.prompts import check_prompts, unknown_words
 from model_backend.raster import stretch as stretches
 from model_backend.raster.files.source import Source, read, read_header, read_known
@@ -139,7 +137,7 @@ class PaintingProcess(ImageryProcess[P]):
             around = work.box(expand(target.at, _MARGIN))
         except InvalidInput as error:  # the grid does not know what the input is called
             raise error.named(self.field) from None
-        canvas = canvas_around(around, source.box if work.own else None, card.engine, card.vae_factor)
+        canvas = canvas_of(around, source.box, work.own, card)
         self.check_pixels(canvas, context.limits)
         needed = work.source_box(canvas)
         assert needed is not None
@@ -147,22 +145,26 @@ class PaintingProcess(ImageryProcess[P]):
         stretch, doubts = _look(inputs.stretch, source, needed)
         known = vars(target) | {"warnings": (*target.warnings, *doubts)}
         prepared = Prepared(**known, sha256=stored.sha256, canvas=canvas, stretch=stretch)
-        self._check_extra_bands(inputs, prepared)
+        if card.pipeline == "surroundings":
+            self._check_known(prepared)
+        else:
+            self._check_extra_bands(inputs, prepared)
         return prepared
 
     def plan(self, inputs: P, context: PlanContext) -> Plan:
         """Plan what is painted on the raster."""
         check_prompts(inputs.prompt, inputs.negative_prompt, context.limits)
-        entry = inpainting_model(inputs.model, context.registry)
+        wanted = inputs.model
+        if wanted is None and not inputs.prompt.strip() and self.regions(inputs) is None:
+            wanted = SURROUNDINGS.id
+        entry = painting_model(wanted, context.registry)
         card = entry.card
         prepared = self.prepare(inputs, card, context)
         regions = region_inputs.read(self.regions(inputs), prepared.work, context.limits)
         recipe = self._recipe(inputs, card, prepared, regions)
-        layout = Layout(card.engine, card.vae_factor, prepared.canvas)
-        active = Active(layout, prepared.work.mask_on(prepared.paint, prepared.at, prepared.canvas))
-        steps = trajectory_of(recipe, entry.schedule, card.engine, self.strength(inputs)).lengths
-        count = active.count(PromptField.of(recipe, layout), steps, card.engine.batch)
-        evaluations = count.evaluations * inputs.variants
+        paint = prepared.work.mask_on(prepared.paint, prepared.at, prepared.canvas)
+        work = work_of(recipe, prepared.canvas, paint, entry, self.strength(inputs))
+        evaluations = work.units * inputs.variants
         check_evaluations(evaluations, self.field, context.limits)
         source = prepared.source
         return Plan(
@@ -176,8 +178,8 @@ class PaintingProcess(ImageryProcess[P]):
             bbox=_bounds(source),
             gsd=prepared.work.gsd,
             level=prepared.work.level,
-            windows=count.windows,
-            window_evaluations=round(count.mean, 3),
+            windows=work.windows,
+            window_evaluations=work.window_evaluations,
             evaluations=evaluations,
             seconds=context.seconds(card.id, evaluations),
             bytes=_bytes(prepared) * inputs.variants,
@@ -214,6 +216,19 @@ class PaintingProcess(ImageryProcess[P]):
             )
             raise InvalidInput("extra_bands", detail, value="match", allowed=rule)
 
+    def _check_known(self, prepared: Prepared) -> None:
+        """Refuse to fill a mask from surroundings that are not there."""
+        box = prepared.work.source_box(prepared.canvas)
+        assert box is not None
+        known = read_known(prepared.source, box)
+        known[slices_in(prepared.at, box)] &= ~prepared.paint
+        if not has_patch(known):
+            detail = (
+                f"There is too little of the raster around the {self.noun} to fill it from. Write a prompt, "
+                "so that a model paints it."
+            )
+            raise InvalidInput("prompt", detail, value="", allowed="a prompt")
+
     def _recipe(
         self, inputs: P, card: ModelCard, prepared: Prepared, regions: region_inputs.RequestedRegions
     ) -> Recipe:
@@ -246,8 +261,10 @@ class PaintingProcess(ImageryProcess[P]):
         )
 
 
-def inpainting_model(named: str | None, registry: Registry) -> Entry:
+def painting_model(named: str | None, registry: Registry) -> Entry:
     """Return the model of a request: as named, else the default, else an installed one that can edit."""
+    if named == SURROUNDINGS.id:
+        return registry.get(named)
     able = [entry for entry in registry.all() if entry.card.pipeline == "inpaint"]
     allowed = ", ".join(entry.card.id for entry in able)
     if named is None:

@@ -166,7 +166,8 @@ def working_grid_for(source: Source, around: Box, card: ModelCard) -> WorkingGri
     own_gsd = (most * least) ** 0.5
     gsd = GroundSampleDistance(x=float(hypot(*steps[:, 0])), y=float(hypot(*steps[:, 1])))
     level, used = level_of(own_gsd, card), nearest(own_gsd, card)
-    if most <= _EVEN * least and fits(own_gsd, card):
+    copied = card.pipeline == "surroundings"  # pixels of the raster itself are never resampled
+    if copied or (most <= _EVEN * least and fits(own_gsd, card)):
         return WorkingGrid(source, True, source.crs, source.transform, gsd, level, 1.0, ())
     ratio = used / own_gsd
     if max(ratio, 1 / ratio) > _FARTHEST:

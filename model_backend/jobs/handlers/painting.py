@@ -30,7 +30,7 @@ from model_backend.raster import extra_bands
 from model_backend.raster.files.edit_writer import Patch, preview_pixels, write_edit
 from model_backend.raster.files.source import read, read_known
 from model_backend.raster.georeference.grids import overlap
-from model_backend.schemas import Recipe
+from model_backend.schemas import Plan, Recipe
 
 if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
     from model_backend.models.loader import Model
@@ -43,17 +43,14 @@ def run(process: PaintingProcess[P], claim: Claim, context: JobContext) -> list[
     inputs = process.parse(claim.inputs)
     recipe = plan.recipe.variant(claim.variant)
     space.take(context.folder, file_bytes(plan))
-    model = load_model(recipe, context)
-    prepared = process.prepare(inputs, model.card, context.plan_context(claim))
+    card = context.cache.card(recipe.model, recipe.revision)
+    prepared = process.prepare(inputs, card, context.plan_context(claim))
     which = "" if plan.variants == 1 else f" variant {claim.variant + 1} of {plan.variants}"
     reporter.say(f"Painting{which}.")
-    work = edit_of(model, recipe, prepared)
-    painted = work.view(reporter, overlap(recipe.grid, prepared.canvas))
-    learn_rate(plan, context)
-    patch = join(prepared, painted, recipe, reporter)
+    method = _by_example if card.pipeline == "surroundings" else _by_model
+    patch, profile, approximate = method(plan, prepared, recipe, context)
     reporter.say("Writing the file.")
-    profile = work.profile
-    made = provenance_of(profile.digest, profile.approximate, recipe, context, inputs.record_prompt)
+    made = provenance_of(profile, approximate, recipe, context, inputs.record_prompt)
     files = VariantFiles(claim, context.folder)
     with space.reserved(context.folder, file_bytes(plan)):
         bands = write_edit(files.image, prepared.source, patch, plan, recipe, made)
@@ -63,6 +60,30 @@ def run(process: PaintingProcess[P], claim: Claim, context: JobContext) -> list[
     )
     reporter.picture(preview_pixels(files.image, at, *_shown(prepared, recipe)))
     return files.results(f"{process.result_title} (cloud-optimized GeoTIFF)", recipe, made, bands)
+
+
+def _by_model(plan: Plan, prepared: Prepared, recipe: Recipe, context: JobContext) -> tuple[Patch, str, bool]:
+    """Paint with a diffusion model; return the patch, the profile's digest and whether it is approximate."""
+    work = edit_of(load_model(recipe, context), recipe, prepared)
+    painted = work.view(context.reporter, overlap(recipe.grid, prepared.canvas))
+    learn_rate(plan, context)
+    profile = work.profile
+    return join(prepared, painted, recipe, context.reporter), profile.digest, profile.approximate
+
+
+def _by_example(
+    plan: Plan, prepared: Prepared, recipe: Recipe, context: JobContext
+) -> tuple[Patch, str, bool]:
+    """Fill from the surroundings; return the same. Numba is imported with the first such job."""
+    from model_backend.engine.editing.surroundings import profile
+    from model_backend.jobs.handlers.filling import filled
+
+    made_on = profile()
+    patch = filled(prepared, recipe, context.reporter)
+    if context.reporter.seconds is not None:
+        rate = context.reporter.seconds * plan.variants / plan.evaluations
+        context.store.profiles.record(recipe.model, made_on["device"], made_on, rate)
+    return patch, made_on["digest"], False
 
 
 def edit_of(model: Model, recipe: Recipe, prepared: Prepared) -> EditMaker:

@@ -1,0 +1,128 @@
+"""The example images of a scene, stacked into one array per level, with what may be taken from where.
+
+A level is all chips below each other. ``valid`` is label + 1 at every centre of a patch that lies in usable
+pixels of one chip, else 0: whoever tests it never leaves a chip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from model_backend.arrays import Int32Array, Int64Array, UInt8Array
+from model_backend.engine.synthesis.pyramid import (
+    UNUSABLE,
+    half,
+    half_labels,
+    half_with_lines,
+    with_lines,
+)
+from model_backend.engine.synthesis.score import RADIUS, SIDE, expected_difference
+
+MOST_LABELS = 31  # a set of labels is a 32-bit mask
+
+
+@dataclass(frozen=True)
+class Exemplar:
+    """One example image: RGB bytes (height, width, 3) and a label per pixel (255: not to be used).
+
+    ``guide``, (height, width) bytes, is a fourth band to be matched as well, such as a distance to a shore.
+    """
+
+    pixels: UInt8Array
+    labels: UInt8Array
+    guide: UInt8Array | None = None
+
+
+class Level(NamedTuple):
+    """All exemplars at one scale, (height, width, ...), and where each lies: row, column, height, width."""
+
+    pixels: UInt8Array
+    valid: UInt8Array
+    expected: Int32Array
+    chips: Int64Array
+
+
+class Choice(NamedTuple):
+    """Which chips have a label: chips[first[label] : first[label] + counts[label]]."""
+
+    first: Int64Array
+    counts: Int64Array
+    chips: Int64Array
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Exemplars at every level, finest first."""
+
+    levels: tuple[Level, ...]
+    choice: Choice
+    guided: bool
+
+    @classmethod
+    def of(cls, exemplars: Sequence[Exemplar], levels: int, gamma_eighths: int, line_gain: int = 0) -> Atlas:
+        """Stack exemplars; sides are cut to whole pixels of the coarsest level. Raises ValueError if one is
+        too small."""
+        whole = 1 << (levels - 1)
+        guided = any(one.guide is not None for one in exemplars)
+        images, maps = [], []
+        for one in exemplars:
+            height, width = (side // whole * whole for side in one.labels.shape)
+            if min(height, width) < SIDE * whole:
+                raise ValueError(f"an exemplar of {one.labels.shape} pixels is too small for {levels} levels")
+            image = one.pixels[:height, :width]
+            if one.guide is None:
+                images.append(with_lines(image, line_gain))
+            else:
+                images.append(np.concatenate([image, one.guide[:height, :width, None]], -1))
+            maps.append(np.ascontiguousarray(one.labels[:height, :width]))
+        choice = _choice(maps)
+        made = []
+        for _ in range(levels):
+            made.append(_level(images, maps, gamma_eighths))
+            if len(made) < levels:
+                images = [(half if guided else half_with_lines)(image) for image in images]
+                maps = [half_labels(labels) for labels in maps]
+        return cls(tuple(made), choice, guided)
+
+    @property
+    def labels(self) -> int:
+        """How many labels there are."""
+        return len(self.choice.first)
+
+
+def _choice(maps: Sequence[UInt8Array]) -> Choice:
+    """List the chips of every label."""
+    present = [set(np.unique(labels).tolist()) - {UNUSABLE} for labels in maps]
+    count = max(map(max, filter(None, present)), default=0) + 1
+    if count > MOST_LABELS:
+        raise ValueError(f"{count} labels; at most {MOST_LABELS} can be told apart")
+    chips = [[chip for chip, labels in enumerate(present) if label in labels] for label in range(count)]
+    counts = np.array([len(some) for some in chips], np.int64)
+    first = np.concatenate([[0], counts.cumsum()[:-1]]).astype(np.int64)
+    flat = [chip for some in chips for chip in some] or [0]
+    return Choice(first, counts, np.array(flat, np.int64))
+
+
+def _level(images: Sequence[UInt8Array], maps: Sequence[UInt8Array], gamma_eighths: int) -> Level:
+    """Stack the chips of one level below each other."""
+    heights = [len(image) for image in images]
+    tops = np.concatenate([[0], np.cumsum(heights)]).astype(np.int64)
+    width = max(image.shape[1] for image in images)
+    pixels = np.zeros((int(tops[-1]), width, 4), np.uint8)
+    valid = np.zeros(pixels.shape[:2], np.uint8)
+    chips = []
+    for image, labels, top in zip(images, maps, tops[:-1].tolist(), strict=True):
+        height, wide = labels.shape
+        pixels[top : top + height, :wide] = image
+        chips.append((top, 0, height, wide))
+        usable = np.pad((labels < UNUSABLE).astype(np.int32), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+        whole = usable[SIDE:, SIDE:] - usable[:-SIDE, SIDE:] - usable[SIDE:, :-SIDE] + usable[:-SIDE, :-SIDE]
+        inner = labels[RADIUS : height - RADIUS, RADIUS : wide - RADIUS]
+        valid[top + RADIUS : top + height - RADIUS, RADIUS : wide - RADIUS] = np.where(
+            whole == SIDE * SIDE, inner + 1, 0
+        )
+    return Level(pixels, valid, expected_difference(pixels, valid, gamma_eighths), np.array(chips, np.int64))

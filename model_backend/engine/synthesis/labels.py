@@ -1,0 +1,66 @@
+"""Which kinds of land may be used where: a pixel's own label, and near an outline its neighbour's."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_backend.arrays import Int64Array, UInt8Array
+from model_backend.engine.synthesis.pyramid import grown
+from model_backend.engine.synthesis.score import RADIUS
+from model_backend.schemas import Box
+
+THIN_WEIGHT = 8  # of votes where land is thinner than a patch
+
+
+class LabelMap(Protocol):
+    """What is to be seen where, for any box of the plane."""
+
+    def labels(self, box: Box, level: int) -> UInt8Array:
+        """Return the label of every pixel of a box of a level, (height, width)."""
+
+
+class Everywhere:
+    """One label for the whole plane."""
+
+    def labels(self, box: Box, level: int) -> UInt8Array:
+        """Return label 0."""
+        return np.zeros((box.height, box.width), np.uint8)
+
+
+class Mapped:
+    """Labels of a canvas, (height, width) bytes; beyond its edges they go on as they are."""
+
+    def __init__(self, canvas: Box, labels: UInt8Array) -> None:
+        self._canvas, self._labels = canvas, labels
+
+    def labels(self, box: Box, level: int) -> UInt8Array:
+        """Sample the map at the middle of every pixel of the level."""
+        middle = (1 << level) >> 1
+        height, width = self._labels.shape
+        rows = (np.arange(box.row, box.row + box.height) << level) + middle - self._canvas.row
+        cols = (np.arange(box.col, box.col + box.width) << level) + middle - self._canvas.col
+        found: UInt8Array = self._labels[rows.clip(0, height - 1)[:, None], cols.clip(0, width - 1)]
+        return found
+
+
+def permitted(own: UInt8Array, corridor: int) -> tuple[NDArray[np.uint32], Int64Array]:
+    """Return the labels that may be used at every pixel, as bits, and the weight of its patch's votes.
+
+    Allowed are the own label and those nearer than ``corridor``; where a label's land is thinner than a patch
+    (a river, a road) its own alone, and it votes louder, or it would vanish.
+    """
+    kinds = np.unique(own)
+    bits = np.zeros(own.shape, np.uint32)
+    thin = np.zeros(own.shape, np.bool_)
+    if len(kinds) == 1:
+        bits[:] = np.uint32(1) << np.uint32(kinds[0])
+        return bits, np.ones(own.shape, np.int64)
+    for kind in kinds:
+        here = own == kind
+        bits[grown(here, corridor)] |= np.uint32(1) << np.uint32(kind)
+        thin |= here & ~grown(~grown(~here, RADIUS), RADIUS)
+    bits[thin] = np.uint32(1) << own[thin].astype(np.uint32)
+    return bits, np.where(thin, THIN_WEIGHT, 1).astype(np.int64)

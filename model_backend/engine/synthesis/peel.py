@@ -1,0 +1,39 @@
+"""The best of all patches for the pixels of a ring, for the first, coarsest look at a hole."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+from model_backend.arrays import BoolArray
+from model_backend.engine.synthesis.atlas import Level
+from model_backend.engine.synthesis.score import NEVER, score, views
+from model_backend.engine.synthesis.search import Matches, Target
+from model_backend.engine.synthesis.usage import Usage, price_of
+
+MOST_PATCHES = 16_384  # that are looked at for a pixel; of more, evenly spread ones
+
+
+def peel(target: Target, level: Level, usage: Usage, matches: Matches, ring: BoolArray) -> None:
+    """Enter into ``matches`` the best patch for every pixel of ``ring``, (height, width)."""
+    patches = np.argwhere(level.valid)
+    every = -(-len(patches) // MOST_PATCHES)
+    _peel(target, level, usage, matches, np.argwhere(ring), patches[:: max(1, every)])
+
+
+@njit(parallel=True, error_model="numpy", cache=True)
+def _peel(target, level, usage, matches, places, patches):  # type: ignore[no-untyped-def]
+    flat = views(target.pixels, target.weights, level.pixels)
+    for number in prange(len(places)):
+        y, x = places[number, 0], places[number, 1]
+        best = NEVER
+        for k in range(len(patches)):
+            row, col = patches[k, 0], patches[k, 1]
+            if (target.permitted[y, x] >> np.uint32(level.valid[row, col] - 1)) & np.uint32(1) == 0:
+                continue
+            price = price_of(usage, y + target.row, x + target.col, row, col, level.valid.shape[1], 0)
+            found = score(flat, level.expected, y, x, row, col, best, price)
+            if found < best:
+                best = found
+                matches.sources[y, x, 0], matches.sources[y, x, 1] = row, col
+        matches.scores[y, x] = best

@@ -1,0 +1,188 @@
+"""Better patches for every pixel: from its neighbours, at random from the place's chips, and nearby.
+
+One pass reads the state before it and writes another (Jacobi), so the order of pixels, the cut into blocks
+and the number of threads change no bit. A strictly better score wins, the first one found among equals.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from model_backend.arrays import BoolArray, Int32Array, UInt8Array
+from model_backend.engine.synthesis.atlas import Choice, Level
+from model_backend.engine.synthesis.hashing import below, mix, spread
+from model_backend.engine.synthesis.score import NEVER, RADIUS, SIDE, score, views
+from model_backend.engine.synthesis.usage import Usage, price_of
+
+
+class Target(NamedTuple):
+    """What is to be explained at a level: pixels (height + 6, width + 6, 4) and, where they differ, weights.
+
+    (row, col) is the place of the first pixel within the padding. ``active`` pixels take part, ``permitted``
+    are the labels that may be used at a pixel as bits, ``own`` is the pixel's label.
+    """
+
+    pixels: UInt8Array
+    weights: UInt8Array
+    row: int
+    col: int
+    active: BoolArray
+    permitted: NDArray[np.uint32]
+    own: UInt8Array
+
+
+class Matches(NamedTuple):
+    """For every pixel the centre of its patch in the atlas, (height, width, 2), and that patch's score."""
+
+    sources: Int32Array
+    scores: Int32Array
+
+
+class Draws(NamedTuple):
+    """How a pass draws at random: a lattice of ``cell`` pixels names ``pool`` chips per place."""
+
+    seed: int
+    number: int  # of the pass: no two passes draw alike
+    step: int  # of propagation
+    fresh: bool  # scores are those of another target
+    chance: int  # draws from the chips of the place
+    radius: int
+    cell: int
+    pool: int
+    raster: int  # the chip that is the user's raster itself
+    raster_draws: int
+
+
+@njit(inline="always", cache=True)
+def _allowed(level, bits, row, col):  # type: ignore[no-untyped-def]
+    if row < 0 or row >= level.valid.shape[0] or col < 0 or col >= level.valid.shape[1]:
+        return False
+    label = level.valid[row, col]
+    return label > 0 and (bits >> np.uint32(label - 1)) & np.uint32(1) == 1
+
+
+@njit(error_model="numpy", inline="always", cache=True)
+def _try(flat, target, level, usage, y, x, row, col, best, own):  # type: ignore[no-untyped-def]
+    """Score a patch at a pixel, its use priced; ``best`` where it is no better."""
+    price = price_of(usage, y + target.row, x + target.col, row, col, level.valid.shape[1], own)
+    return score(flat, level.expected, y, x, row, col, best, price)
+
+
+@njit(inline="always", cache=True)
+def _chip_draw(level, choice, draws, y, x, label, k):  # type: ignore[no-untyped-def]
+    """Draw a patch centre from one of the chips that the place's lattices name; (y, x) in the plane."""
+    r = mix(y, x, draws.seed * 131 + draws.number, k)
+    second = mix(r, k, 3, 7)
+    slot = k % draws.pool  # every slot has a lattice of its own
+    off_y = below(mix(slot, draws.seed, 1, label), draws.cell)
+    off_x = below(mix(slot, draws.seed, 2, label), draws.cell)
+    place = spread((y + off_y) // draws.cell, (x + off_x) // draws.cell, slot, mix(draws.seed, label, 5, 5))
+    chip = choice.chips[choice.first[label] + below(place, choice.counts[label])]
+    row = level.chips[chip, 0] + RADIUS + below(r, level.chips[chip, 2] - 2 * RADIUS)
+    col = level.chips[chip, 1] + RADIUS + below(second, level.chips[chip, 3] - 2 * RADIUS)
+    return row, col
+
+
+@njit(inline="always", cache=True)
+def _raster_draw(level, draws, y, x, k):  # type: ignore[no-untyped-def]
+    """Draw from the user's raster itself: from the same row, the same column, or near the place."""
+    r = mix(y, x, draws.seed * 131 + draws.number, 500 + k)
+    second = mix(r, k, 3, 8)
+    top, left = level.chips[draws.raster, 0], level.chips[draws.raster, 1]
+    high, wide = level.chips[draws.raster, 2], level.chips[draws.raster, 3]
+    how, near = k & 3, 4 * SIDE
+    if how == 0:
+        row, col = top + y + below(r, 5) - 2, left + below(second, wide)
+    elif how == 1:
+        row, col = top + below(r, high), left + x + below(second, 5) - 2
+    else:
+        row = top + y + below(r, 2 * near + 1) - near
+        col = left + x + below(second, 2 * near + 1) - near
+    if row < top or row >= top + high or col < left or col >= left + wide:
+        return -1, -1
+    return row, col
+
+
+@njit(parallel=True, error_model="numpy", cache=True)
+def search(
+    target: Target, level: Level, choice: Choice, usage: Usage, matches: Matches, draws: Draws
+) -> Matches:
+    """Make one pass over all active pixels; return the new matches."""
+    height, width = matches.scores.shape
+    sources, scores = matches.sources.copy(), matches.scores.copy()
+    flat = views(target.pixels, target.weights, level.pixels)
+    for y in prange(height):
+        for x in range(width):
+            if not target.active[y, x]:
+                continue
+            bits = target.permitted[y, x]
+            by, bx = np.int64(matches.sources[y, x, 0]), np.int64(matches.sources[y, x, 1])
+            best = matches.scores[y, x]
+            if draws.fresh:
+                best = NEVER
+                if _allowed(level, bits, by, bx):
+                    best = _try(flat, target, level, usage, y, x, by, bx, NEVER, 1)
+            for k in range(9):
+                dy, dx = (k // 3 - 1) * draws.step, (k % 3 - 1) * draws.step
+                yy, xx = y + dy, x + dx
+                if k == 4 or yy < 0 or yy >= height or xx < 0 or xx >= width or not target.active[yy, xx]:
+                    continue
+                row, col = matches.sources[yy, xx, 0] - dy, matches.sources[yy, xx, 1] - dx
+                if (row == by and col == bx) or not _allowed(level, bits, row, col):
+                    continue
+                found = _try(flat, target, level, usage, y, x, row, col, best, 0)
+                if found < best:
+                    best, by, bx = found, np.int64(row), np.int64(col)
+            for k in range(draws.chance if best < NEVER else draws.chance + 8):
+                row, col = _chip_draw(
+                    level, choice, draws, y + target.row, x + target.col, target.own[y, x], k
+                )
+                if _allowed(level, bits, row, col):
+                    found = _try(flat, target, level, usage, y, x, row, col, best, 0)
+                    if found < best:
+                        best, by, bx = found, np.int64(row), np.int64(col)
+            for k in range(draws.raster_draws):
+                row, col = _raster_draw(level, draws, y + target.row, x + target.col, k)
+                if _allowed(level, bits, row, col):
+                    found = _try(flat, target, level, usage, y, x, row, col, best, 0)
+                    if found < best:
+                        best, by, bx = found, np.int64(row), np.int64(col)
+            radius, k = draws.radius, 900
+            while radius >= 1:
+                r = mix(y + target.row, x + target.col, draws.seed * 131 + draws.number, k)
+                row = by + below(r, 2 * radius + 1) - radius
+                col = bx + below(mix(r, 5, 6, 7), 2 * radius + 1) - radius
+                if _allowed(level, bits, row, col):
+                    found = _try(flat, target, level, usage, y, x, row, col, best, 0)
+                    if found < best:
+                        best, by, bx = found, np.int64(row), np.int64(col)
+                radius //= 3
+                k += 1
+            sources[y, x, 0], sources[y, x, 1] = by, bx
+            scores[y, x] = best
+    return Matches(sources, scores)
+
+
+@njit(parallel=True, cache=True)
+def first_guess(own, level, choice, row, col, cell, seed):  # type: ignore[no-untyped-def]
+    """Lay out the chips that the plane's lattice names: a source, (height, width, 2), for every pixel."""
+    height, width = own.shape
+    sources = np.empty((height, width, 2), np.int32)
+    for y in prange(height):
+        for x in range(width):
+            label = own[y, x]
+            yy = y + row + below(mix(0, seed, 1, label), cell)
+            xx = x + col + below(mix(0, seed, 2, label), cell)
+            r, c = yy // cell, xx // cell
+            place = spread(r, c, 0, mix(seed, label, 5, 5))
+            chip = choice.chips[choice.first[label] + below(place, choice.counts[label])]
+            high, wide = level.chips[chip, 2] - 2 * RADIUS, level.chips[chip, 3] - 2 * RADIUS
+            down = (yy - r * cell + below(mix(r, c, seed, 11), high)) % high
+            right = (xx - c * cell + below(mix(r, c, seed, 12), wide)) % wide
+            sources[y, x, 0] = level.chips[chip, 0] + RADIUS + down
+            sources[y, x, 1] = level.chips[chip, 1] + RADIUS + right
+    return sources

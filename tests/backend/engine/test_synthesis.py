@@ -1,0 +1,236 @@
+"""Land by example: a function of recipe and place, whatever is asked for first; copies, no mixtures."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from model_backend.arrays import UInt8Array
+from model_backend.engine.synthesis.atlas import Atlas, Exemplar
+from model_backend.engine.synthesis.fill import Filling, Hole, depth
+from model_backend.engine.synthesis.labels import Mapped, permitted
+from model_backend.engine.synthesis.parameters import FILL, FILL_GAMMA, SCENE_GAMMA
+from model_backend.engine.synthesis.pyramid import UNUSABLE, half, half_labels
+from model_backend.engine.synthesis.scene import Synthesis
+from model_backend.engine.synthesis.score import NEVER, expected_difference
+from model_backend.engine.synthesis.usage import count_usage
+from model_backend.schemas import Box
+
+CANVAS = Box(col=-40, row=24, width=176, height=144)
+
+
+def land(seed: int, tone: int = 0, side: int = 96) -> UInt8Array:
+    """Fields of flat colours with roads between them and some grain."""
+    chance = np.random.default_rng(seed)
+    fields = np.repeat(np.repeat(chance.integers(60, 200, (side // 16, side // 16, 3)), 16, 0), 16, 1)
+    fields[::16] = fields[:, ::16] = 230
+    return (fields + tone + chance.normal(0, 6, fields.shape)).clip(0, 255).astype(np.uint8)
+
+
+def exemplars(*labels: int) -> list[Exemplar]:
+    """Chips of land with one label each; the label sets the tone."""
+    return [
+        Exemplar(land(number, -40 * label), np.full((96, 96), label, np.uint8))
+        for number, label in enumerate(labels)
+    ]
+
+
+@pytest.fixture(scope="module")
+def atlas() -> Atlas:
+    return Atlas.of(exemplars(0, 0, 0, 0), 4, SCENE_GAMMA)
+
+
+def crop(sources: np.ndarray, canvas: Box, box: Box) -> np.ndarray:
+    top, left = box.row - canvas.row, box.col - canvas.col
+    return sources[top : top + box.height, left : left + box.width]
+
+
+def test_any_box_of_a_canvas_is_that_of_the_whole(atlas):
+    whole = Synthesis(atlas, 7, CANVAS).sources(CANVAS)
+    for box in (
+        Box(col=-40, row=24, width=64, height=64),
+        Box(col=3, row=61, width=50, height=41),
+        Box(col=100, row=150, width=36, height=18),
+    ):
+        alone = Synthesis(atlas, 7, CANVAS)
+        assert np.array_equal(alone.sources(box), crop(whole, CANVAS, box))
+        assert np.array_equal(alone.sources(CANVAS), whole)
+
+
+def test_requests_on_the_ground_agree_where_they_overlap(atlas):
+    one, other = Box(col=-9, row=-30, width=70, height=40), Box(col=20, row=-11, width=50, height=60)
+    shared = Box(col=20, row=-11, width=41, height=21)
+    ground = [Synthesis(atlas, 7, None).sources(box) for box in (one, other)]
+    assert np.array_equal(crop(ground[0], one, shared), crop(ground[1], other, shared))
+
+
+def test_seeds_differ_and_the_same_seed_does_not(atlas):
+    box = Box(col=0, row=0, width=64, height=64)
+    one, same, other = (Synthesis(atlas, seed, box).sources(box) for seed in (1, 1, 2))
+    assert np.array_equal(one, same)
+    assert (one != other).any(-1).mean() > 0.9
+
+
+def test_every_pixel_is_a_copy_of_one_source_pixel(atlas):
+    scene = Synthesis(atlas, 3, CANVAS)
+    sources = scene.sources(CANVAS)
+    level = atlas.levels[0]
+    pixels = scene.pixels(sources).transpose(1, 2, 0)
+    assert np.array_equal(pixels, level.pixels[sources[..., 0], sources[..., 1], :3])
+    whole = {tuple(color) for chip in exemplars(0, 0, 0, 0) for color in chip.pixels.reshape(-1, 3)}
+    assert {tuple(color) for color in pixels.reshape(-1, 3)} <= whole
+    assert len(np.unique(sources.reshape(-1, 2), axis=0)) > pixels[..., 0].size / 8
+
+
+def test_labels_say_what_is_to_be_seen():
+    atlas = Atlas.of(exemplars(0, 0, 1, 1), 4, SCENE_GAMMA)
+    labels = np.zeros((144, 176), np.uint8)
+    labels[:, 90:] = 1
+    labels[60:64] = 1  # thinner than a patch
+    sources = Synthesis(atlas, 5, CANVAS, Mapped(CANVAS, labels)).sources(CANVAS)
+    chip = sources[..., 0] // 96
+    assert (chip[:, 95:] >= 2).all()
+    assert (chip[:50, :85] < 2).all()
+    assert (chip[61:63, :85] >= 2).mean() > 0.95
+
+
+def test_a_stop_is_heard_between_passes_and_nothing_is_lost(atlas):
+    heard: list[int] = []
+
+    def stop() -> None:
+        heard.append(1)
+        if len(heard) == 9:
+            raise KeyboardInterrupt
+
+    scene = Synthesis(atlas, 7, CANVAS)
+    with pytest.raises(KeyboardInterrupt):
+        scene.sources(CANVAS, stop)
+    assert len(heard) == 9
+    assert np.array_equal(scene.sources(CANVAS), Synthesis(atlas, 7, CANVAS).sources(CANVAS))
+
+
+def test_a_first_look_at_all_of_it_comes_from_the_coarse_levels(atlas):
+    scene = Synthesis(atlas, 7, CANVAS)
+    look = scene.picture()
+    assert look.shape == (36, 44, 3)
+    whole = scene.pixels(scene.sources(CANVAS)).transpose(1, 2, 0)
+    means = whole.reshape(36, 4, 44, 4, 3).mean((1, 3))
+    assert np.corrcoef(look.reshape(-1), means.reshape(-1))[0, 1] > 0.7
+
+
+THREADS = """
+import hashlib, sys
+import numba
+from tests.backend.engine.test_synthesis import CANVAS, SCENE_GAMMA, Atlas, Synthesis, exemplars
+numba.set_num_threads(int(sys.argv[1]))
+sources = Synthesis(Atlas.of(exemplars(0, 0, 0, 0), 4, SCENE_GAMMA), 7, CANVAS).sources(CANVAS)
+assert "torch" not in sys.modules
+print(hashlib.sha256(sources.tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_threads_change_no_bit_and_no_torch_is_imported(atlas):
+    expected = hashlib.sha256(Synthesis(atlas, 7, CANVAS).sources(CANVAS).tobytes()).hexdigest()
+    for threads in ("1", "2"):
+        command = [sys.executable, "-c", THREADS, threads]
+        done = subprocess.run(command, capture_output=True, text=True, env={"NUMBA_NUM_THREADS": "2"})
+        assert done.stdout.strip() == expected, done.stderr
+
+
+# ---- holes ---------------------------------------------------------------------------------------
+
+
+def hole_in(image: UInt8Array) -> Hole:
+    mask = np.zeros(image.shape[:2], np.bool_)
+    mask[40:62, 30:70] = True
+    smooth = image.copy()
+    smooth[mask] = image[~mask].mean(0)
+    return Hole(smooth, mask, np.zeros(mask.shape, np.uint8))
+
+
+def filled(hole: Hole, seed: int = 1) -> tuple[Atlas, np.ndarray]:
+    own = Exemplar(hole.image, np.where(hole.mask, UNUSABLE, 0).astype(np.uint8))
+    atlas = Atlas.of([own], 4, FILL_GAMMA, FILL.line_gain)
+    return atlas, Filling(atlas, FILL, seed, 0).sources(hole)
+
+
+def test_a_hole_is_filled_from_known_land_alone_and_roads_go_on():
+    image = land(3, side=128)
+    image[48:52] = 20  # a dark road through the hole
+    hole = hole_in(image)
+    atlas, sources = filled(hole)
+    rows, cols = sources[hole.mask].T
+    assert not hole.mask[rows, cols].any()
+    painted = atlas.levels[0].pixels[sources[..., 0], sources[..., 1], :3]
+    road = painted[48:52, 30:70].mean(-1)
+    assert (road < 60).mean() > 0.9
+    assert np.array_equal(filled(hole)[1], sources)
+
+
+def test_depth_counts_steps_from_the_rim():
+    mask = np.zeros((7, 9), np.bool_)
+    mask[1:6, 1:8] = True
+    assert depth(mask).max() == 3
+    assert depth(mask)[1].tolist() == [0, 1, 1, 1, 1, 1, 1, 1, 0]
+    assert (depth(np.ones((4, 4), np.bool_)) == 1).all()
+
+
+# ---- parts ---------------------------------------------------------------------------------------
+
+
+def test_halving_is_the_binomial_filter():
+    image = np.zeros((4, 4, 1), np.uint8)
+    image[1, 1] = 64
+    assert half(image)[..., 0].tolist() == [[9, 3], [3, 1]]
+    labels = np.array([[1, 1, 2, UNUSABLE], [1, 3, 2, 2]], np.uint8)
+    assert half_labels(labels).tolist() == [[3, UNUSABLE]]
+
+
+@pytest.mark.parametrize("eighths", [3, 4, 6])
+def test_expected_differences_are_the_power_that_is_written_down(eighths):
+    image = land(0)
+    valid = np.zeros(image.shape[:2], np.uint8)
+    valid[3:-3, 3:-3] = 1
+    found = expected_difference(image, valid, eighths)
+    patch = image[40:47, 50:57].astype(float)
+    variance = np.mean([patch[..., k].var() for k in range(3)])
+    assert found[43, 53] == pytest.approx(64 * (1 + variance / 100) ** (eighths / 8), rel=0.01)
+    assert found[0, 0] == 64
+
+
+def test_uses_are_counted_in_a_cell_and_the_eight_around():
+    sources = np.zeros((30, 30, 2), np.int32)
+    sources[..., 0] = np.arange(30)[:, None]
+    sources[..., 1] = np.arange(30)
+    sources[0, 0] = sources[29, 29] = (5, 5)
+    usage = count_usage(sources, row=0, col=0, cell=10, width=40, price=1, free=0)
+    key = 5 * 40 + 5 + 1
+    counts = [int(usage.counts[r, c][usage.keys[r, c] == key].sum()) for r in range(3) for c in range(3)]
+    assert counts == [2, 2, 0, 2, 3, 1, 0, 1, 1]
+
+
+def test_near_an_outline_both_labels_may_be_used_and_thin_land_keeps_its_own():
+    own = np.zeros((20, 20), np.uint8)
+    own[:, 10:] = 1
+    bits, weight = permitted(own, 2)
+    assert bits[0, [0, 7, 8, 11, 12]].tolist() == [1, 1, 3, 3, 2]
+    assert (weight == 1).all()
+    own[:, 10:] = 0
+    own[:, 10:12] = 2
+    bits, weight = permitted(own, 2)
+    assert bits[0, 10] == 4
+    assert weight[0, 10] == 8
+
+
+def test_what_cannot_be_an_atlas_is_refused():
+    with pytest.raises(ValueError, match="too small"):
+        Atlas.of([Exemplar(land(0, side=48), np.zeros((48, 48), np.uint8))], 4, SCENE_GAMMA)
+    many = np.full((96, 96), 40, np.uint8)
+    with pytest.raises(ValueError, match="labels"):
+        Atlas.of([Exemplar(land(0), many)], 4, SCENE_GAMMA)
+    assert NEVER == 2**31 - 1
