@@ -206,8 +206,12 @@ def _transform(dataset: Any) -> tuple[Affine, tuple[str, ...]]:
         warnings = (
             "The raster has ground control points only: the mask is placed by a plane fitted to them.",
         )
-    if not np.isfinite(list(transform)).all() or abs(transform.determinant) == 0:
-        raise InvalidInput("source", "The raster's transform has pixels without an area.")
+    # Numbers that are not finite, or too large to be multiplied, make an area that is none either.
+    if not np.isfinite(list(transform)).all() or not 0 < abs(transform.determinant) < np.inf:
+        detail = (
+            "The raster's pixels have no area that could be on the ground. Georeference it first (in QGIS: "
+        )
+        raise InvalidInput("source", detail + "Layer > Georeferencer).", allowed="a raster with a transform")
     return transform, warnings
 
 
