@@ -27,7 +27,7 @@ class Work:
 def canvas_of(around: Box, raster: Box, own: bool, card: ModelCard) -> Box:
     """Return the box that is worked on for pixels in ``around``; ``own``: both are on the raster's grid."""
     if card.pipeline == "surroundings":
-        return fill_cost.canvas_for(around, raster)
+        return fill_cost.canvas_for(around)
     return canvas_around(around, raster if own else None, card.engine, card.vae_factor)
 
 

@@ -9,25 +9,21 @@ from model_backend.schemas import Box
 
 _PATCH = 7
 WHOLE = 8  # pixels: a canvas is whole pixels of the coarsest of four levels
-_LEAST, _MOST = 96, 512  # pixels around the mask that patches are taken from
+_LEAST, _MOST = 96, 192  # pixels around the mask that patches are taken from
 _UNIT = 1 << 14  # pixels of the canvas that count as one unit of work
 
 
-def canvas_for(around: Box, raster: Box) -> Box:
-    """Return the canvas for a mask in ``around``: more where the mask is large, whole coarse pixels.
+def canvas_for(around: Box) -> Box:
+    """Return the canvas for a mask in ``around``: more where the mask is large, sides whole coarse pixels.
 
-    It leaves the raster by less than a coarse pixel; what lies beyond is unknown.
+    It depends on the mask alone, so it may leave the raster; what lies beyond is unknown.
     """
     margin = min(_MOST, max(_LEAST, max(around.width, around.height)))
-    left = max(around.col - margin, raster.col) // WHOLE * WHOLE
-    top = max(around.row - margin, raster.row) // WHOLE * WHOLE
-    right = min(around.col + around.width + margin, raster.col + raster.width)
-    below = min(around.row + around.height + margin, raster.row + raster.height)
     return Box(
-        col=left,
-        row=top,
-        width=-(-(right - left) // WHOLE) * WHOLE,
-        height=-(-(below - top) // WHOLE) * WHOLE,
+        col=around.col - margin,
+        row=around.row - margin,
+        width=-(-(around.width + 2 * margin) // WHOLE) * WHOLE,
+        height=-(-(around.height + 2 * margin) // WHOLE) * WHOLE,
     )
 
 

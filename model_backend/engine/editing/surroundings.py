@@ -35,7 +35,8 @@ def sources(canvas: EditCanvas, seed: int, listener: ProgressListener) -> tuple[
     labels = np.where(hole, UNUSABLE, 0).astype(np.uint8)
     parameters, atlas = _atlas(image, labels)
     passes = _Passes(listener, _pass_count(parameters))
-    where = Hole(image, hole, np.zeros_like(labels), None, canvas.box.row, canvas.box.col)
+    # Places count from the canvas, which follows the mask: any crop of a raster is filled alike.
+    where = Hole(image, canvas.paint, canvas.known, np.zeros_like(labels))
     found = Filling(atlas, parameters, seed, raster=0).sources(where, passes.over)
     passes.end()
     rows, cols = found[canvas.paint].astype(np.int64).T

@@ -35,13 +35,15 @@ CONFIDENCE = np.array([64, 53, 44, 37, 31, 26, 21, 18, 15, 12, 10, 9, 7, 6, 5, 4
 class Hole:
     """An image with a hole, at (row, col) of its plane.
 
-    ``image`` (height, width, 3) has something smooth in the hole; ``labels`` say what is to be seen there,
-    ``guide`` is the band that guided exemplars have as well. Sides and position are whole pixels of the
-    coarsest level.
+    ``image`` (height, width, 3) has something smooth where it is not ``known``, and under the ``mask`` that
+    is to be filled; the rest that is unknown stays as it is and counts for nothing. ``labels`` say what is to
+    be seen there, ``guide`` is the band that guided exemplars have as well. Sides and position are whole
+    pixels of the coarsest level.
     """
 
     image: UInt8Array
     mask: BoolArray
+    known: BoolArray
     labels: UInt8Array
     guide: UInt8Array | None = None
     row: int = 0
@@ -61,31 +63,39 @@ class Filling:
         pyramid = self._pyramid(hole)
         sources: Int32Array | None = None
         for level in range(self._parameters.levels - 1, -1, -1):
-            image, mask = pyramid[level]
-            sources = _Stage(self, level, hole, image, mask).run(sources, report)
+            sources = _Stage(self, level, hole, *pyramid[level]).run(sources, report)
         assert sources is not None
         return sources
 
-    def _pyramid(self, hole: Hole) -> list[tuple[UInt8Array, BoolArray]]:
+    def _pyramid(self, hole: Hole) -> list[tuple[UInt8Array, BoolArray, BoolArray]]:
         """Halve image and hole level by level; a coarse pixel with an unknown part is unknown."""
         if hole.guide is None:
             image = with_lines(hole.image, self._parameters.line_gain)
         else:
             image = np.concatenate([hole.image, hole.guide[..., None]], -1)
         halved = half_with_lines if hole.guide is None else half
-        pyramid = [(image, hole.mask)]
+        pyramid = [(image, hole.mask, hole.known)]
         for _ in range(self._parameters.levels - 1):
-            image, mask = pyramid[-1]
-            quarters = [mask[row::2, col::2] for row in (0, 1) for col in (0, 1)]
-            pyramid.append((halved(image), np.logical_or.reduce(quarters)))
+            image, mask, known = pyramid[-1]
+            some, every = np.logical_or.reduce, np.logical_and.reduce
+            pyramid.append((halved(image), some(_quarters(mask)), every(_quarters(known))))
         return pyramid
 
 
 class _Stage:
     """One level of a filling."""
 
-    def __init__(self, filling: Filling, number: int, hole: Hole, image: UInt8Array, mask: BoolArray) -> None:
+    def __init__(
+        self,
+        filling: Filling,
+        number: int,
+        hole: Hole,
+        image: UInt8Array,
+        mask: BoolArray,
+        known: BoolArray,
+    ) -> None:
         self._number, self._image, self._mask = number, image, mask
+        self._known = known & ~mask
         self._level: Level = filling._atlas.levels[number]
         self._choice = filling._atlas.choice
         self._parameters = filling._parameters
@@ -98,11 +108,11 @@ class _Stage:
         bits, _ = permitted(own, self._one.corridor)
         self._active = grown(mask, RADIUS)
         bits[self._active & ~mask] = 0xFFFFFFFF
-        self._depth = depth(mask)
+        self._depth = depth(~self._known)
         steps = self._depth.clip(0, len(CONFIDENCE) - 1)
         self._confidence = np.where(mask, CONFIDENCE[steps], 64)
         painted = PAINTED_WEIGHT[self._depth.clip(0, len(PAINTED_WEIGHT) - 1)]
-        weights = np.where(mask, painted, KNOWN_WEIGHT).astype(np.uint8)
+        weights = np.where(mask, painted, np.where(known, KNOWN_WEIGHT, 0)).astype(np.uint8)
         self._target = Target(
             _edged(image), self._weigh(weights), self._row, self._col, self._active, bits, own
         )
@@ -144,15 +154,15 @@ class _Stage:
         """Close the hole ring by ring from its rim."""
         shape = self._mask.shape
         matches = Matches(np.zeros((*shape, 2), np.int32), np.full(shape, NEVER, np.int32))
-        known, usage = ~self._mask, no_usage()
-        for ring in range(1, int(self._depth.max()) + 1):
+        known, usage = self._known.copy(), no_usage()
+        for ring in range(1, int(self._depth[self._mask].max()) + 1):
             if ring % 2 and self._one.use_price:
                 usage = self._usage(matches.sources)
-            here = self._depth == ring
+            here = self._mask & (self._depth == ring)
             weights = np.where(known, np.where(self._mask, PAINTED_WEIGHT[0], KNOWN_WEIGHT), 0)
             target = self._target._replace(weights=self._weigh(weights.astype(np.uint8)))
             peel(target, self._level, usage, matches, here)
-            near = (self._depth > max(0, ring - RADIUS)) & (self._depth <= ring)
+            near = self._mask & (self._depth > max(0, ring - RADIUS)) & (self._depth <= ring)
             pixels, _ = vote(
                 target._replace(active=near),
                 self._level,
@@ -188,7 +198,7 @@ class _Stage:
         used = sources.copy()
         if self._raster is not None:
             top, left, height, width = self._level.chips[self._raster]
-            rows, cols = np.nonzero(~self._mask)
+            rows, cols = np.nonzero(self._known)
             used[rows, cols, 0] = top + rows.clip(0, height - 1)
             used[rows, cols, 1] = left + cols.clip(0, width - 1)
         return count_usage(used, self._row, self._col, one.apart, wide, one.use_price, 0)
@@ -209,6 +219,11 @@ class _Stage:
 
 def _edged(pixels: UInt8Array) -> UInt8Array:
     return np.pad(pixels, ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0)), "edge")
+
+
+def _quarters(mask: BoolArray) -> list[BoolArray]:
+    """List the four pixels that each coarser one is made of, (height / 2, width / 2)."""
+    return [mask[row::2, col::2] for row in (0, 1) for col in (0, 1)]
 
 
 def depth(mask: BoolArray) -> Int32Array:

@@ -150,7 +150,7 @@ def hole_in(image: UInt8Array) -> Hole:
     mask[40:62, 30:70] = True
     smooth = image.copy()
     smooth[mask] = image[~mask].mean(0)
-    return Hole(smooth, mask, np.zeros(mask.shape, np.uint8))
+    return Hole(smooth, mask, ~mask, np.zeros(mask.shape, np.uint8))
 
 
 def filled(hole: Hole, seed: int = 1) -> tuple[Atlas, np.ndarray]:

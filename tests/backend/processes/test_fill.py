@@ -98,6 +98,20 @@ def test_masks_anywhere_and_of_any_size(client, tmp_path, box):
     assert after[:, mask].std() > 0 or mask.sum() == 1
 
 
+def test_a_crop_of_a_raster_is_filled_like_the_whole(client, tmp_path):
+    """Only what lies around the mask counts, so the plugin may send that alone."""
+    pixels = np.tile(land("uint8", 3), (1, 3, 3))
+    whole = write(tmp_path / "a.tif", pixels, transform=HERE)
+    part = write(tmp_path / "b.tif", pixels[:, 77:403, 51:390], transform=HERE @ Affine.translation(51, 77))
+    made = []
+    for path, (col, row) in ((whole, (210, 240)), (part, (210 - 51, 240 - 77))):
+        inputs = {"source": send(client, path), "mask": square(210, 240, 33, 21), "prompt": "", "seed": 4}
+        with result(client, "edit", inputs) as file:
+            made.append(file.read()[:, row : row + 21, col : col + 33])
+    assert made[0].tobytes() == made[1].tobytes()
+    assert (made[0] != pixels[:, 240:261, 210:243]).any()
+
+
 def test_the_same_seed_gives_the_same_pixels_and_another_one_others(client, tmp_path):
     path = write(tmp_path / "a.tif", land("uint8", 3), transform=HERE)
     inputs = {"source": send(client, path), "mask": square(40, 30, 50, 40), "prompt": "  "}
