@@ -1,1 +1,1 @@
-"""The only place for rasterio and pyproj: frames, CRS, GeoTIFFs, provenance."""
+"""Rasters on the ground and in files; the only place for rasterio and pyproj."""

@@ -20,7 +20,7 @@ _PART = 1 << 18  # pixels at a time, so that what is in between stays small
 
 
 def samples(known: BoolArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return rows and columns of the known pixels that are looked at, evenly chosen in row order."""
+    """Choose the known pixels to borrow from, evenly in row order; return their rows and columns."""
     places = np.flatnonzero(known)
     picked = np.unique(np.linspace(0, len(places) - 1, _SAMPLES).astype(np.intp))
     rows, cols = np.divmod(places[picked], known.shape[1])
@@ -33,7 +33,7 @@ def match(
     colours: Float64Array,
     values: NDArray[Any],
 ) -> Iterator[Float64Array]:
-    """Yield for every band of ``values`` what it is to be where the visible bands are ``wanted``, (n,) each.
+    """Yield values of every other band, (n,) each, for pixels whose visible bands are ``wanted``, (n,) each.
 
     ``view`` turns values of the visible bands, (n,) each, into colours (3, n), in the scale 0..1; ``colours``
     (3, m) and ``values`` (bands, m) are those of ``samples``, m >= 1. The cost is bounded: as many look-ups
@@ -58,7 +58,7 @@ def match(
 
 
 def _alike(means: Float64Array, colours: Float64Array) -> NDArray[np.intp]:
-    """Return for every colour of ``means``, (3, n), which samples are most alike, (n, nearest)."""
+    """Return the samples most alike to every colour of ``means``, (3, n): their indices, (n, nearest)."""
     nearest = min(_NEAREST, colours.shape[1])
     found = np.empty((means.shape[1], nearest), np.intp)
     for start in range(0, len(found), 256):

@@ -1,4 +1,4 @@
-"""Where an edit may paint: polygons in any CRS, or another raster, as pixels of the edited raster.
+"""Masks on the raster that is edited: polygons in any CRS or another raster, turned into its pixels.
 
 A pixel is masked if its centre lies in a polygon; of a polygon thinner than two pixels every pixel that it
 touches is, so that no stroke vanishes. Where a polygon crosses itself, every part of it counts that an
@@ -49,7 +49,7 @@ class PolygonMask:
         return _around(every[:, 0], every[:, 1])
 
     def rasterize(self, box: Box) -> BoolArray:
-        """Return which pixels of ``box`` are masked."""
+        """Return the mask as an array of ``box``: True where a pixel is masked."""
         out = np.zeros((box.height, box.width), np.uint8)
         place = Affine.translation(box.col, box.row)
         for thin in (False, True):
@@ -124,7 +124,7 @@ def from_geojson(geometry: Mapping[str, Any], crs: str, source: Source) -> Polyg
 
 
 def outside() -> InvalidInput:
-    """Return what to say of a mask that does not touch the raster."""
+    """Return the error for a mask that does not touch the raster."""
     detail = "The mask lies outside of the raster. Draw it on the raster, or check its CRS."
     return InvalidInput("mask", detail, allowed="a mask that touches the raster")
 
@@ -244,7 +244,7 @@ def _cut(ring: Float64Array, parts: int) -> Float64Array:
 
 
 def _is_thin(polygon: tuple[Float64Array, ...]) -> bool:
-    """Say whether a polygon may slip between the centres of pixels."""
+    """Tell whether a polygon may slip between the centres of pixels."""
     area = length = 0.0
     for ring in polygon:
         x, y = (ring - ring.mean(0)).T

@@ -29,11 +29,11 @@ _FARTHEST = 2**40  # pixels or units; beyond, coordinates have no digits left
 
 
 class Unusable(ValueError):
-    """Why a geometry cannot be a region, as the end of a sentence that begins with the region's name."""
+    """A geometry cannot be a region; the message continues a sentence that begins with its name."""
 
 
 def corners(geometry: object) -> int:
-    """Return how many corners a geometry lists, whatever else is wrong with it."""
+    """Count the corners of a geometry, whatever else is wrong with it."""
     if not isinstance(geometry, list):
         return sum(map(corners, geometry.values())) if isinstance(geometry, Mapping) else 0
     if geometry and not isinstance(geometry[0], list | Mapping):

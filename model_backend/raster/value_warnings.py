@@ -1,6 +1,6 @@
 """Values of a raster that painted ones would make no sense among: codes of classes, an undeclared nodata.
 
-A guess from the values around what is painted, said in the plan; nothing is refused for it.
+Guesses, said in the plan or after the painting; nothing is refused for them.
 """
 
 from __future__ import annotations
@@ -40,6 +40,14 @@ def value_warnings(values: NDArray[Any], known: BoolArray) -> list[str]:
             )
             break
     return found
+
+
+def leaves_range(painted: NDArray[Any], around: NDArray[Any]) -> bool:
+    """Tell whether painted values go beyond those around them by more than the whole range of these."""
+    if not painted.size or not around.size:
+        return False
+    low, high = float(around.min()), float(around.max())
+    return float(painted.min()) < low - (high - low) or float(painted.max()) > high + (high - low)
 
 
 def _are_classes(sample: NDArray[Any]) -> bool:

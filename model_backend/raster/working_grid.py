@@ -1,4 +1,4 @@
-"""The grid on which the model works at an edit, and the way there and back.
+"""The grid on which the model works when a raster is edited, and resampling to it and back.
 
 Where the raster's own pixels are square on the ground (within 5 %) and of a size the model knows, that is the
 raster's own grid, rotated or not: nothing is resampled. Elsewhere (degrees, stretched pixels, too fine or too
@@ -60,14 +60,14 @@ class WorkingGrid:
         return box if self.own else _mapped(box, self.source.ground[1], self.transform, self._forth())
 
     def source_box(self, canvas: Box) -> Box | None:
-        """Return the raster's pixels that a box of this grid is made of, None if it lies beside it."""
+        """Return the box of the raster under a box of this grid, None if it lies beside it."""
         if self.own:
             return overlap(canvas, self.source.box)
         there = self.transform, self.source.ground[1]
         return overlap(expand(_mapped(canvas, *there, self._back()), 2), self.source.box)
 
     def read_view(self, canvas: Box, stretch: Stretch) -> tuple[Float32Array, BoolArray]:
-        """Return the view of a box of this grid, and where it is known; the rest is mirrored or grey."""
+        """Read a box of this grid as the model sees it, and where it is known; the rest is made up."""
         box = self.source_box(canvas)
         if box is None:
             grey = np.full((3, canvas.height, canvas.width), 0.5, np.float32)
@@ -82,7 +82,7 @@ class WorkingGrid:
         return _padded(view, known, box, canvas) if self.own else self._warped(view, known, box, canvas)
 
     def mask_on(self, mask: BoolArray, at: Box, canvas: Box) -> BoolArray:
-        """Return which pixels of ``canvas`` have a part in a mask of the raster's pixels at ``at``."""
+        """Return a mask of the raster's pixels at ``at`` as pixels of ``canvas``, those that it touches."""
         if self.own:
             out = np.zeros((canvas.height, canvas.width), np.bool_)
             both = overlap(at, canvas)
@@ -100,7 +100,7 @@ class WorkingGrid:
         return out
 
     def onto_source(self, view: Float32Array, canvas: Box, to: Box) -> Float32Array:
-        """Return the view of a box of the raster's pixels, (3, rows, columns), from that of ``canvas``."""
+        """Resample a view of ``canvas`` onto a box of the raster's pixels, (3, rows, columns)."""
         if self.own:
             rows, cols = slices_in(to, canvas)
             return view[:, rows, cols]

@@ -30,6 +30,7 @@ from model_backend.raster import extra_bands
 from model_backend.raster.files.edit_writer import Patch, preview_pixels, write_edit
 from model_backend.raster.files.source import read, read_known
 from model_backend.raster.georeference.grids import overlap
+from model_backend.raster.value_warnings import leaves_range
 from model_backend.schemas import Plan, Recipe
 
 if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
@@ -111,10 +112,14 @@ def join(prepared: Prepared, painted: Float32Array, recipe: Recipe, reporter: Re
     border = Join(prepared.mask, known, prepared.spacing, prepared.feather, new_land=prepared.new_land)
     view = prepared.work.onto_source(painted, prepared.canvas, box)
     values: dict[int, NDArray[Any]] = {}
+    stays = known & ~prepared.mask
     for number, band in enumerate(source.roles.visible):
         reporter.say("Joining it to its surroundings.")
-        made = border.band(read(source, box, [band])[0], prepared.stretch.band(view, number))
+        there = read(source, box, [band])[0]
+        made = border.band(there, prepared.stretch.band(view, number))
         values[band] = cast(made, source.dtype, source.nodata, source.highest)
+        if source.dtype != np.uint8 and leaves_range(values[band], there[stays]):
+            reporter.note(f"Some painted values of band {band} are far beyond those around them.")
     assert recipe.edit is not None
     if recipe.edit.extra_bands == "match" and source.roles.extra:
         reporter.say("Matching the other bands.")

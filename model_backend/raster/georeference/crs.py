@@ -169,7 +169,7 @@ def horizontal(crs: pyproj.CRS) -> pyproj.CRS:
 
 
 def unusable(crs: pyproj.CRS) -> str | None:
-    """Return why no raster of the ground can be in ``crs``, as the end of a sentence; None if it can."""
+    """Return the reason why no raster can be in ``crs``, as the end of a sentence; None if it can."""
     plain = crs.source_crs if crs.is_bound else crs
     if plain is None or not (plain.is_geographic or plain.is_projected) or len(plain.axis_info) != 2:
         return f"({crs.name}, {(plain or crs).type_name}) is neither projected nor geographic"

@@ -1,4 +1,4 @@
-"""What coordinates of a CRS are on the ground: geodesic lengths, scale, outlines, the metric CRS of a place.
+"""Measuring on the ground: geodesic lengths, scale of a CRS, outlines, the metric CRS of a place.
 
 Lengths are geodesics on the ellipsoid of the CRS (Karney 2013, through ``pyproj.Geod``). Longitudes and
 latitudes in here are degrees in x, y order, from the CRS's own prime meridian unless said otherwise. Knows no
@@ -27,7 +27,7 @@ _WGS84 = pyproj.CRS.from_epsg(4326)
 
 
 class NotDefined(ValueError):
-    """Coordinates have no counterpart in the other CRS, or not a continuous one."""
+    """Coordinates cannot be transformed into the other CRS, or not in one piece."""
 
 
 @lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""Which pixel sizes a model may be asked for, in ground metres per pixel: the one place that knows the rule.
+"""The pixel sizes that a model can make, in ground metres: the one place that knows the rule.
 
 A model with levels was trained at 2^(17 - level) metres and makes what lies within half a level of one of
 them; another model makes what its card's range names. Knows a card's numbers; no CRS, no raster.
@@ -39,7 +39,7 @@ def fits(gsd: float, card: ModelCard) -> bool:
 
 
 def nearest(gsd: float, card: ModelCard) -> float:
-    """Return the pixels that the model knows nearest to ``gsd``: itself where it fits, else a level's own."""
+    """Return the pixel size nearest to ``gsd`` that the model can make."""
     if fits(gsd, card):
         return gsd
     finest, coarsest = gsd_range(card)
@@ -48,7 +48,7 @@ def nearest(gsd: float, card: ModelCard) -> float:
 
 
 def rule(card: ModelCard) -> str:
-    """Return in words which pixels the model may be asked for."""
+    """Return a sentence part that names the pixel sizes that the model can make."""
     finest, coarsest = gsd_range(card)
     levels = sorted(card.levels or (), reverse=True)
     if len(levels) > 1 and levels[0] - levels[-1] >= len(levels):

@@ -1,4 +1,4 @@
-"""From an extent, a ground sample distance and a CRS to integers: the frame, the grid in it, the file's grid.
+"""Placing a request: from extent, ground sample distance and CRS to a frame, its pixels and the file's grid.
 
 The story of a request's georeference; ``place`` is the only door. A file's transform comes from the snapped
 extent alone, never from the level; the level comes from the ground sample distance, never from the CRS.
@@ -58,7 +58,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a request lies: what is generated (frame, grid, level) and what the file will be."""
+    """A request's place: the pixels to generate (frame, grid, level) and the grid of the file."""
 
     frame: Frame
     grid: Box
@@ -86,7 +86,7 @@ class _Area:
 
 @dataclass(frozen=True)
 class _AskedPixels:
-    """What pixels are asked for, and of which model: ground metres, or another raster's grid."""
+    """The pixel size that a request asks for: ground metres, or another raster's grid."""
 
     gsd: float
     grid: PixelGrid | None
@@ -102,7 +102,7 @@ class _Pixels:
 
 
 def place(inputs: GenerateInputs, card: ModelCard) -> Placement:
-    """Return where ``inputs`` lie; raises InvalidInput that names the field and what is allowed."""
+    """Return the place of a request; raises InvalidInput that names the field and what is allowed."""
     area = _area(inputs.extent)
     target, field, warnings = _target(inputs, area)
     if not storable(crs_text(target)):
@@ -168,7 +168,7 @@ def _check_degrees(bounds: Bounds, crs: pyproj.CRS, extent: Extent) -> None:
 
 
 def _defined(compute: Callable[[], R], field: str, value: object, crs: pyproj.CRS) -> R:
-    """Return what ``compute`` returns; where coordinates do not exist in ``crs``, refuse the field."""
+    """Compute something on the ground; refuse the field where coordinates do not exist in ``crs``."""
     try:
         return compute()
     except geodesy.NotDefined as error:

@@ -17,8 +17,8 @@ from model_backend.raster.georeference.longitudes import from_meridian
 from model_backend.raster.mask import from_geojson, from_raster
 from model_backend.raster.working_grid import working_grid_for
 from model_backend.schemas import Box
-from tests.support.editing import write
-from tests.support.tiny_models import tiny_card
+from tests.support.backend.file_editor import write
+from tests.support.backend.tiny_models import tiny_card
 
 STEP = 1e-5
 RING = [(10.2, 8.1), (40.7, 8.3), (36.4, 30.2), (12.1, 25.9)]

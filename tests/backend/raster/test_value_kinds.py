@@ -18,11 +18,11 @@ from model_backend.processes.painting import Prepared
 from model_backend.raster.files.source import read_header
 from model_backend.raster.files.upload_check import Refused, rewrite
 from model_backend.raster.stretch import stretch_for
-from model_backend.raster.value_warnings import value_warnings
+from model_backend.raster.value_warnings import leaves_range, value_warnings
 from model_backend.raster.working_grid import working_grid_for
 from model_backend.schemas import Box
-from tests.support.editing import Editor, polygon, write
-from tests.support.tiny_models import tiny_card
+from tests.support.backend.file_editor import FileEditor, polygon, write
+from tests.support.backend.tiny_models import tiny_card
 
 KNOWN = np.ones((40, 40), np.bool_)
 
@@ -45,7 +45,7 @@ def glaring(prepared: Prepared) -> Float32Array:
 @pytest.mark.parametrize(
     ("bits", "dtype"), [(7, "uint8"), (10, "uint16"), (12, "uint16"), (15, "uint16"), (24, "uint32")]
 )
-def test_few_bits_stay_few(editor: Editor, tmp_path: Path, bits: int, dtype: str) -> None:
+def test_few_bits_stay_few(editor: FileEditor, tmp_path: Path, bits: int, dtype: str) -> None:
     path = write(tmp_path / "a.tif", scene(2**bits - 1, dtype), nbits=bits)
     mask, crs = polygon(path, [(30, 12), (66, 20), (58, 50), (34, 44)])
     with rasterio.open(editor.run(path, mask, crs, glaring)) as out, rasterio.open(path) as source:
@@ -129,3 +129,11 @@ def test_meaningless_values_are_told() -> None:
         holes[0, :6, :6] = value
         assert f"value {value:g}" in value_warnings(holes, KNOWN)[0]
         assert value_warnings(holes, KNOWN & (holes[0] != np.float32(value))) == []
+
+
+def test_painted_values_far_beyond_the_others_are_told() -> None:
+    around = np.array([100.0, 300.0, np.float64(200)])
+    assert not leaves_range(np.array([-50.0, 480.0]), around)
+    assert leaves_range(np.array([-150.0, 280.0]), around)
+    assert leaves_range(np.array([150.0, 501.0]), around)
+    assert not leaves_range(np.empty(0), around)
