@@ -22,6 +22,7 @@ from model_backend.jobs.uploads import Uploads
 from model_backend.models.registry import Registry
 from model_backend.processes.base import PlanContext
 from model_backend.processes.imagery import COG
+from model_backend.processes.prompts import prompt_warnings
 from model_backend.raster.files import provenance
 from model_backend.schemas import Plan, Recipe
 from model_backend.settings import Settings
@@ -66,25 +67,13 @@ class JobContext:
 
 
 def load_model(recipe: Recipe, context: JobContext) -> Model:
-    """Load the model of a recipe, and tell the owner which prompts are longer than it reads."""
+    """Load the model of a recipe, and tell the owner which words of the prompts it will not heed."""
     if not context.cache.has(recipe.model, recipe.revision):
         context.reporter.say(f"Loading the model {recipe.model}.")
     model = context.cache.get(recipe.model, recipe.revision)
-    lost = {name: tokens for name, text in _prompts(recipe).items() if (tokens := model.tokens_lost(text))}
-    for name, tokens in lost.items():
-        context.reporter.note(
-            f"The {name} is longer than the model reads: its last {tokens} tokens were ignored."
-        )
+    for sentence in prompt_warnings(recipe, context.registry.get(recipe.model)):
+        context.reporter.note(sentence)
     return model
-
-
-def _prompts(recipe: Recipe) -> dict[str, str]:
-    """Return the prompts of a recipe by what to call them, each once."""
-    texts = {recipe.negative_prompt: "negative prompt", recipe.prompt: "prompt"}
-    for region in recipe.regions or ():
-        for text in (region.prompt, region.negative_prompt):
-            texts.setdefault(text, f'prompt "{text[:30]}..." of a region')
-    return {name: text for text, name in texts.items()}
 
 
 def learn_rate(plan: Plan, context: JobContext) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from model_backend.errors import ModelUnavailable
 from model_backend.models import profile as profiles
 from model_backend.models.card import NO_LEVEL, ModelCard
 from model_backend.models.profile import Profile, SlotTest, try_slots
+from model_backend.models.prompt_tokens import plain_prompt
 from model_backend.models.schedule import read_schedule
 
 T = TypeVar("T")
@@ -36,9 +36,6 @@ T = TypeVar("T")
 _GPU_BATCH = 4  # times the card's batch: small windows leave a GPU idle
 _PROMPTS_KEPT = 64
 _AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}
-# The authors' pipelines take the level as a prefix of the prompt and cut it off again. Here the level is a
-# number.
-_LEVEL_PREFIX = re.compile(r"^\s*\d+_GOOGLE_LEVEL_")
 
 
 @dataclass(frozen=True)
@@ -112,10 +109,6 @@ class Model:
         while len(self._prompts) > _PROMPTS_KEPT:
             del self._prompts[next(iter(self._prompts))]  # the one used longest ago
         return torch.cat(embeddings)
-
-    def tokens_lost(self, prompt: str) -> int:
-        """Count the tokens of a prompt that are cut because the text encoder reads no more."""
-        return max(0, len(self._tokenizer(self._plain(prompt)).input_ids) - self._tokens)
 
     @torch.inference_mode()
     def denoise(
@@ -200,12 +193,9 @@ class Model:
             int(self._text_encoder.config.max_position_embeddings), int(self._tokenizer.model_max_length)
         )
 
-    def _plain(self, prompt: str) -> str:
-        return _LEVEL_PREFIX.sub("", prompt) if self.card.levels else prompt
-
     def _encode(self, prompt: str) -> Tensor:
         tokens = self._tokenizer(
-            self._plain(prompt),
+            plain_prompt(prompt, self.card),
             padding="max_length",
             max_length=self._tokens,
             truncation=True,

@@ -18,6 +18,7 @@ from threading import Lock
 
 from model_backend.errors import ModelUnavailable
 from model_backend.models.card import CARD_FILE, SURROUNDINGS, FileSum, ModelCard, read_card
+from model_backend.models.prompt_tokens import PromptTokens
 from model_backend.models.schedule import Schedule, read_schedule
 from model_backend.settings import Settings
 
@@ -98,6 +99,11 @@ class Entry:
         else:
             how = "A release brings it; until then set TEXT2EARTH_MODEL to another model or a model folder."
         raise ModelUnavailable(f"The model {self.card.id} is not installed. {how}")
+
+    @cached_property
+    def tokens(self) -> PromptTokens:
+        """Tokenizer, which tells what of a prompt is read; ModelUnavailable if not installed."""
+        return PromptTokens.of(self.require())
 
     @cached_property
     def schedule(self) -> Schedule:

@@ -19,7 +19,7 @@ from model_backend.models.registry import Entry, Registry
 from model_backend.processes import region_inputs
 from model_backend.processes.base import PlanContext
 from model_backend.processes.imagery import ImageryProcess, check_evaluations, licence, recipe_of
-from model_backend.processes.prompts import check_prompts, unknown_words
+from model_backend.processes.prompts import check_prompts, prompt_warnings
 from model_backend.raster.georeference.placement import Placement, place
 from model_backend.schemas import Box, GenerateInputs, Plan, Recipe
 from model_backend.settings import Settings
@@ -87,7 +87,7 @@ class Generate(ImageryProcess[GenerateInputs]):
                 *placement.warnings,
                 *_cost_warnings(recipe, entry, count.evaluations),
                 *_continuation_warnings(inputs, card, canvas, context.profile(card.id)),
-                *unknown_words(inputs.prompt, card),
+                *prompt_warnings(recipe, entry),
                 *regions.warnings(recipe.grid, card),
                 *licence(card),
             ],

@@ -23,7 +23,7 @@ from model_backend.processes import region_inputs
 from model_backend.processes.base import PlanContext
 from model_backend.processes.imagery import ImageryProcess, check_evaluations, licence, recipe_of
 from model_backend.processes.painting_work import canvas_of, work_of
-from model_backend.processes.prompts import check_prompts, unknown_words
+from model_backend.processes.prompts import check_prompts, prompt_warnings
 from model_backend.raster import stretch as stretches
 from model_backend.raster.files.source import Source, read, read_header, read_known
 from model_backend.raster.georeference.crs import crs_text
@@ -187,7 +187,7 @@ class PaintingProcess(ImageryProcess[P]):
                 *source.warnings,
                 *prepared.warnings,
                 *prepared.work.warnings,
-                *unknown_words(inputs.prompt, card),
+                *prompt_warnings(recipe, entry),
                 *regions.warnings(recipe.grid, card),
                 *licence(card),
             ],

@@ -9,7 +9,19 @@ import re
 
 from model_backend.errors import TooLarge
 from model_backend.models.card import ModelCard
+from model_backend.models.prompt_tokens import plain_prompt
+from model_backend.models.registry import Entry
+from model_backend.schemas import Recipe
 from model_backend.settings import Settings
+
+_WORD = re.compile(r"[^\W\d_]+")
+#: Words between words: a model that was trained on captions has met them, and its card does not list them.
+_FILLERS = frozenset(
+    ("a", "an", "the", "and", "or", "of", "in", "on", "at", "by", "to", "from", "with", "near", "beside")
+    + ("between", "some", "is", "are")
+)
+_NAMED = 8  # words or prompts that a warning names
+_SHOWN = 30  # characters of a text in a warning
 
 
 def check_prompts(prompt: str, negative_prompt: str, limits: Settings) -> None:
@@ -26,19 +38,75 @@ def check_length(field: str, what: str, text: str, limits: Settings) -> None:
         raise TooLarge(field, detail, value=text[:200], allowed=rule)
 
 
-def unknown_words(prompt: str, card: ModelCard) -> list[str]:
-    """Return a warning if the model was trained on none of the prompt's words."""
-    if knows(card, prompt):
-        return []
-    return [f"{card.title} knows none of the words of the prompt. {vocabulary(card)}"]
+def prompt_warnings(recipe: Recipe, entry: Entry) -> list[str]:
+    """Return sentences on the words of a recipe's prompts that the model does not know, or will not read."""
+    return [*_unknown(recipe, entry.card), *_cut(recipe, entry)]
 
 
 def knows(card: ModelCard, prompt: str) -> bool:
     """Say whether the model was trained on any of the prompt's words, as far as its card tells."""
-    said = re.findall(r"[^\W\d_]+", prompt.casefold())
-    return card.words is None or not said or bool(set(said) & {word.casefold() for word in card.words})
+    return len(unknown_words(card, prompt)) < len(_words(prompt)) or not _words(prompt)
+
+
+def unknown_words(card: ModelCard, prompt: str) -> list[str]:
+    """Return the words of a prompt that the model was not trained on, as far as its card tells."""
+    if card.words is None:
+        return []
+    known = {word.casefold() for word in card.words}
+    return [word for word in _words(prompt) if word not in known]
 
 
 def vocabulary(card: ModelCard) -> str:
     """Return a sentence with words that the model was trained on."""
     return f"It knows words such as {', '.join(sorted(card.words or ())[:12])}."
+
+
+def _words(prompt: str) -> list[str]:
+    """Return the words of a prompt that mean something, each once, in small letters."""
+    return [word for word in dict.fromkeys(_WORD.findall(prompt.casefold())) if word not in _FILLERS]
+
+
+def _unknown(recipe: Recipe, card: ModelCard) -> list[str]:
+    strange = not knows(card, recipe.prompt)
+    said = [f"{card.title} knows none of the words of the prompt. {vocabulary(card)}"] if strange else []
+    some = [
+        f"{_listed(words)} ({name})"
+        for name, text in _named(recipe)
+        if knows(card, text) and (words := unknown_words(card, text))
+    ]
+    if some:
+        said.append(f"{card.title} does not know: {'; '.join(some[:_NAMED])}. {vocabulary(card)}")
+    return said
+
+
+def _cut(recipe: Recipe, entry: Entry) -> list[str]:
+    said = []
+    for name, text in _named(recipe):
+        if cut := entry.tokens.cut(plain_prompt(text, entry.card)):
+            ignored = "its last token is" if cut.tokens == 1 else f"its last {cut.tokens} tokens are"
+            said.append(
+                f"The {name} is longer than the model reads: {ignored} ignored, from "
+                f'"{_short(cut.rest)}" on. Say what matters first, or say less.'
+            )
+    return said[:_NAMED]
+
+
+def _named(recipe: Recipe) -> list[tuple[str, str]]:
+    """Return the prompts of a recipe, each once, and before each what to call it."""
+    texts = {recipe.prompt: "prompt"}
+    texts.setdefault(recipe.negative_prompt, "negative prompt")
+    for region in recipe.regions or ():
+        texts.setdefault(region.prompt, f'prompt "{_short(region.prompt)}" of a region')
+        texts.setdefault(
+            region.negative_prompt, f'negative prompt "{_short(region.negative_prompt)}" of a region'
+        )
+    return [(name, text) for text, name in texts.items()]
+
+
+def _listed(words: list[str]) -> str:
+    more = len(words) - _NAMED
+    return ", ".join(words[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

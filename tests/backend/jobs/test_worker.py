@@ -98,6 +98,14 @@ def test_a_prompt_that_is_cut_is_mentioned(client: httpx.Client, scene: dict[str
     assert "longer than the model reads" in message
 
 
+def test_words_that_the_model_does_not_know_are_mentioned(
+    client: httpx.Client, scene: dict[str, Any]
+) -> None:
+    words = {"model": "text2earth-mini", "prompt": "a lake with gloop", "negative_prompt": "blarf, trees"}
+    message = finished(client, submit(client, "generate", scene | words | {"steps": 1}))["message"]
+    assert "Text2Earth mini does not know: gloop (prompt); blarf (negative prompt)." in message
+
+
 def test_a_model_that_was_replaced_is_not_used(
     several: Backend, client: httpx.Client, tiny: Path, scene: dict[str, Any]
 ) -> None:

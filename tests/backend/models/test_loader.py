@@ -49,13 +49,6 @@ def test_a_prompt_is_encoded_once_and_the_memory_is_bounded(tiny: Path):
     assert len(calls) == 102  # the one in use is kept
 
 
-def test_tokens_beyond_the_encoder_are_counted(tiny: Path):
-    model = load_tiny(tiny)
-    assert model.tokens_lost("lake " * 75) == 0  # 75 words, begin and end
-    assert model.tokens_lost("lake " * 80) == 5
-    assert model.tokens_lost("") == 0
-
-
 def test_the_authors_level_prefix_never_reaches_the_text_encoder(tiny: Path, tmp_path: Path):
     model = load_tiny(tiny)
     assert torch.equal(model.embed(["16_GOOGLE_LEVEL_a lake"]), model.embed(["a lake"]))
