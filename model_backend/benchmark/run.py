@@ -128,8 +128,9 @@ def _beside(report: dict[str, Any]) -> str:
 
 def _open(given: argparse.Namespace) -> Opened:
     device = profile.choose_device(given.device)
-    dtype = profile.choose_dtype(device) if given.dtype == "auto" else getattr(torch, given.dtype)
+    wanted = None if given.dtype == "auto" else getattr(torch, given.dtype)
     if given.random_weights:
+        dtype = wanted or profile.choose_dtype(device)
         if given.threads:
             torch.set_num_threads(given.threads)
         profile.make_deterministic(device)
@@ -138,6 +139,7 @@ def _open(given: argparse.Namespace) -> Opened:
         seconds = time.perf_counter() - began
         return Opened(model, seconds, partial(stock.from_networks, networks, dtype))
     folder, card = _find(given.model)
+    dtype = wanted or profile.choose_dtype(device, card.dtype)
     began = time.perf_counter()
     model = loader.load(folder, card, given.device, given.threads, dtype)
     seconds = time.perf_counter() - began

@@ -24,6 +24,8 @@ CARD_FILE = "text2earth.json"
 NO_LEVEL = 0  # what the model is given where the level is unknown, and in the unconditional half
 
 Rgb = tuple[float, float, float]
+DeviceKind = Literal["cpu", "cuda", "mps"]
+DType = Literal["float32", "float16", "bfloat16"]
 
 #: The frame of scenes that are only measured or learned from: pixels of 1 m.
 NOWHERE = Frame(crs="EPSG:32632", pixel_size=["1", "1"], anchor=[500_000, 5_200_000])
@@ -36,6 +38,10 @@ SD_LATENT_RGB: tuple[Rgb, ...] = (
     (-0.158, 0.189, 0.264),
     (-0.184, -0.271, -0.473),
 )
+
+
+#: Text2Earth's UNet is published and run by its authors in half precision.
+TEXT2EARTH_DTYPE: dict[DeviceKind, DType] = {"cuda": "float16"}
 
 
 class CardValue(BaseModel):
@@ -107,6 +113,9 @@ class ModelCard(CardValue):
     engine: EngineParameters = EngineParameters()
     latent_rgb: tuple[Rgb, ...] = Field(SD_LATENT_RGB, description="Preview: latents -> RGB in [-1, 1].")
     latent_rgb_bias: Rgb = (0.0, 0.0, 0.0)
+    dtype: dict[DeviceKind, DType] = Field(
+        {}, description="Number format of the UNet by kind of device; else what the device does well."
+    )
     licence: str = "unknown"
     licence_url: str | None = None
     non_commercial: bool = True
@@ -115,6 +124,9 @@ class ModelCard(CardValue):
     words: tuple[str, ...] | None = Field(None, description="Words of its captions; null: open vocabulary.")
     repo: str | None = Field(None, description="Where `models pull` finds it on the hub.")
     revision: str | None = Field(None, description="Commit hash on the hub.")
+    known_revisions: tuple[str, ...] = Field(
+        (), description="First digits of the commits that this version knows; a pull of another one warns."
+    )
     files: dict[str, FileSum] = {}
 
     @model_validator(mode="after")
@@ -215,6 +227,7 @@ def card_from_folder(folder: Path) -> ModelCard:
             gsd=(0.354, 181.0) if has_level else (0.05, 200.0),
             guidance=(3.5 if inpaint else 4.0) if has_level else 7.5,
             engine=EngineParameters(window=window, stride=window * 3 // 4),
+            dtype=TEXT2EARTH_DTYPE if has_level else {},
         )
 
 

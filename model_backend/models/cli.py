@@ -27,7 +27,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _list(args: argparse.Namespace) -> int:
-    registry = Registry(_settings(args))
+    try:
+        registry = Registry(_settings(args))
+    except BackendError as error:
+        return _fail(error)
     default = registry.default_id
     for entry in registry.all():
         card = entry.card
@@ -47,6 +50,8 @@ def _pull(args: argparse.Namespace) -> int:
         offered = pull.offer(Registry(settings).get(args.id).card)
         size = f"{len(offered.files)} files, {offered.size / 1e6:,.1f} MB"
         print(f"{args.id}: {size}, commit {offered.revision}")
+        if offered.unfamiliar:
+            print(offered.unfamiliar, file=sys.stderr)
         folder = pull.pull(offered, models_dir(settings), accept=lambda text: _accept(text, args.yes))
     except BackendError as error:
         return _fail(error)
@@ -57,9 +62,9 @@ def _pull(args: argparse.Namespace) -> int:
 def _verify(args: argparse.Namespace) -> int:
     from model_backend.models import pull
 
-    registry = Registry(_settings(args))
     wrong = 0
     try:
+        registry = Registry(_settings(args))
         entries = [registry.get(args.id)] if args.id else [entry for entry in registry.all() if entry.folder]
         for entry in entries:
             problems = pull.verify(entry.require())

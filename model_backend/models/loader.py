@@ -3,7 +3,8 @@
 Stock diffusers and transformers classes, whatever pipeline class the folder's index names: no remote code, no
 pickles, safetensors only. Three shapes are understood: Text2Earth (a Stable Diffusion 2 UNet with a level
 input), its inpainting sibling (nine input channels), and plain Stable Diffusion 2 without a level. Text
-encoder and autoencoder stay in float32, the UNet takes the number format that suits the device.
+encoder and autoencoder stay in float32, the UNet takes the number format that its card names for the device,
+or that suits the device.
 
 Knows networks and devices; does not know samplers, windows or pixels of a frame.
 """
@@ -27,9 +28,11 @@ from transformers.utils.logging import disable_progress_bar
 from model_backend.errors import ModelUnavailable
 from model_backend.models import profile as profiles
 from model_backend.models.card import NO_LEVEL, ModelCard
+from model_backend.models.finite import finite
 from model_backend.models.profile import Profile, SlotTest, try_slots
 from model_backend.models.prompt_tokens import plain_prompt
 from model_backend.models.schedule import read_schedule
+from model_backend.models.weights import WEIGHTED_PARTS, check_weights
 
 T = TypeVar("T")
 
@@ -57,15 +60,16 @@ def load(
 ) -> Model:
     """Load a model folder onto a device and measure its profile.
 
-    ``threads`` are those of the CPU (0: torch's choice); ``dtype`` is the UNet's number format (None: what
-    the device is good at). Raises ModelUnavailable with a sentence if the folder cannot be loaded.
+    ``threads`` are those of the CPU (0: torch's choice); ``dtype`` is the UNet's number format (None: that
+    of the card, or what the device is good at). Raises ModelUnavailable with a sentence if the folder cannot
+    be loaded.
     """
     if threads:
         torch.set_num_threads(threads)
     where = profiles.choose_device(device)
     profiles.make_deterministic(where)
     disable_progress_bar()
-    networks = _read_networks(folder, dtype or profiles.choose_dtype(where))
+    networks = _read_networks(folder, dtype or profiles.choose_dtype(where, card.dtype))
     _check(folder, card, networks)
     try:
         return Model(folder, card, networks, where)
@@ -148,7 +152,7 @@ class Model:
         """Return pixels in [-1, 1], (b, 3, h * factor, w * factor) float32, of clean latents (b, c, h, w)."""
         latents = latents.to(self.device, torch.float32) / float(self._vae.config.scaling_factor)
         pixels: Tensor = self._again(lambda: self._vae.decode(latents, return_dict=False)[0])
-        return pixels.clamp(-1, 1)
+        return finite(pixels, "decoder", pixels.dtype).clamp(-1, 1)
 
     @torch.inference_mode()
     def encode(self, pixels: Tensor) -> Tensor:
@@ -157,7 +161,7 @@ class Model:
         encoded = self._again(lambda: self._vae.encode(pixels))
         posterior = getattr(encoded, "latent_dist", None)
         latents: Tensor = encoded.latents if posterior is None else posterior.mode()
-        return latents * float(self._vae.config.scaling_factor)
+        return finite(latents, "encoder", latents.dtype) * float(self._vae.config.scaling_factor)
 
     def free(self) -> None:
         """Give back memory that the device keeps in reserve."""
@@ -202,7 +206,7 @@ class Model:
             return_tensors="pt",
         )
         embedding: Tensor = self._text_encoder(tokens.input_ids.to(self.device))[0]
-        return embedding
+        return finite(embedding, "text encoder", embedding.dtype)
 
     def _nothing_known(self, x: Tensor) -> Tensor:
         """The context of an inpainting UNet where all is to be generated: mask 1, grey pixels."""
@@ -253,8 +257,8 @@ class Model:
 
 
 def _read_networks(folder: Path, dtype: torch.dtype) -> Networks:
-    for part in ("unet", "vae", "text_encoder"):
-        _refuse_pickles(folder, part)
+    for part in WEIGHTED_PARTS:
+        check_weights(folder, part)
     vae_class = _class_of(folder / "vae")
     if vae_class not in _AUTOENCODERS:
         supported = ", ".join(_AUTOENCODERS)
@@ -272,17 +276,6 @@ def _read_networks(folder: Path, dtype: torch.dtype) -> Networks:
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).replace(str(folder), folder.name).strip()  # paths are not the caller's business
         raise ModelUnavailable(f"The model folder {folder.name} cannot be loaded: {reason}") from error
-
-
-def _refuse_pickles(folder: Path, part: str) -> None:
-    suffixes = {path.suffix for path in (folder / part).glob("*")}
-    if ".safetensors" in suffixes:
-        return
-    if suffixes & {".bin", ".ckpt", ".pt", ".pth"}:
-        how = "only as a pickle, which could run any code when it is read; convert it to safetensors first"
-    else:
-        how = "not at all"
-    raise ModelUnavailable(f"The model folder {folder.name} holds the weights of its {part} {how}.")
 
 
 def _class_of(folder: Path) -> str:

@@ -20,20 +20,30 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import HfApi, hf_hub_url
+from huggingface_hub import constants as hf_constants
 from huggingface_hub.errors import HTTPError
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers, disable_progress_bars
 
 from model_backend.errors import BackendError, ModelUnavailable, StorageFull
 from model_backend.models.card import FileSum, ModelCard, read_card, stored_card
+from model_backend.models.weights import WEIGHTED_PARTS, is_page, variant_of
 
 # What a model folder is made of; variants such as "model.fp16.safetensors" are second copies of the same
 # weights.
 _WANTED = re.compile(
     r"model_index\.json|README\.md|LICENSE[\w.]*|"
     r"(unet|vae|text_encoder|tokenizer|scheduler)/[\w-]+(\.index)?\.(json|txt|safetensors)"
+)
+# Without these nothing can be loaded; better to know before gigabytes are fetched.
+_NEEDED = (
+    "model_index.json",
+    *(f"{part}/config.json" for part in WEIGHTED_PARTS),
+    "scheduler/scheduler_config.json",
+    "tokenizer/tokenizer_config.json",
 )
 _ACCEPTED = ".accepted"
 
@@ -68,37 +78,72 @@ class Offer:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
 
+    @property
+    def unfamiliar(self) -> str:
+        """A sentence if the commit is none that this version knows, else empty."""
+        known = self.card.known_revisions
+        if not known or self.card.revision or self.revision.startswith(known):
+            return ""
+        return (
+            f"Note: this version knows {self.card.repo} at commit {' or '.join(known)}; it is at "
+            f"{self.revision[:7]} now. Its files may be others; what the card pins is checked all the same."
+        )
+
 
 def offer(card: ModelCard) -> Offer:
     """Ask the hub what there is of a model. Raises ModelUnavailable or PullFailed."""
     if card.repo is None:
         raise ModelUnavailable(f"The model {card.id} is not on the hub; it cannot be pulled.")
-    try:
-        info = HfApi().model_info(card.repo, revision=card.revision, files_metadata=True)
-    except (HTTPError, OSError) as error:
-        raise PullFailed(f"The hub does not answer for {card.repo}: {error}") from error
+    info = _describe(card)
+    siblings = info.siblings or []
     files = tuple(
         RemoteFile(
             name=sibling.rfilename,
-            size=sibling.lfs.size if sibling.lfs else sibling.size,
+            size=(sibling.lfs.size if sibling.lfs else sibling.size) or 0,
             sha256=sibling.lfs.sha256 if sibling.lfs else None,
             git_hash=None if sibling.lfs else sibling.blob_id,
         )
-        for sibling in info.siblings
+        for sibling in siblings
         if _WANTED.fullmatch(sibling.rfilename)
     )
     names = {file.name for file in files}
-    for part in ("unet", "vae", "text_encoder"):
+    for part in WEIGHTED_PARTS:
         if not any(name.startswith(part + "/") and name.endswith(".safetensors") for name in names):
-            raise PullFailed(
-                f"{card.repo} has no safetensors weights of its {part}; pickles are not fetched."
-            )
+            raise PullFailed(_no_weights(card, part, [sibling.rfilename for sibling in siblings]))
+    missing = [name for name in _NEEDED if name not in names]
+    if missing:
+        raise PullFailed(f"{card.repo} has no {missing[0]}: it is no model in the layout of diffusers.")
     absent = sorted(set(card.files) - names)
     if absent:
         raise PullFailed(f"{card.repo} has no {absent[0]}, which the card of {card.id} pins.")
     if card.revision not in (None, info.sha):
         raise PullFailed(f"The hub offers commit {info.sha} of {card.repo}, not the pinned {card.revision}.")
     return Offer(card, str(info.sha), files)
+
+
+def _describe(card: ModelCard) -> Any:
+    """Return what the hub says of a card's repository, at its revision."""
+    try:
+        return HfApi().model_info(card.repo, revision=card.revision, files_metadata=True)
+    except (HTTPError, OSError) as error:
+        raise PullFailed(f"The hub does not answer for {card.repo}: {error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:  # it describes no repository
+        raise PullFailed(
+            f"What answers for {card.repo} at {hf_constants.ENDPOINT} is not the hub, perhaps the login page"
+            " of a network. Open any page in a browser, log in, and pull again."
+        ) from error
+
+
+def _no_weights(card: ModelCard, part: str, names: list[str]) -> str:
+    """Say that a repository has no weights of a part that could be fetched, and what there is instead."""
+    variants = [name for name in names if name.startswith(part + "/") and name.endswith(".safetensors")]
+    if not variants:
+        return f"{card.repo} has no safetensors weights of its {part}; pickles are not fetched."
+    return (
+        f"{card.repo} has the weights of its {part} only as {variants[0]}, which is not fetched. Download the"
+        f' repository yourself, take ".{variant_of(variants[0])}" out of the names of such files, and set '
+        "the model to that folder."
+    )
 
 
 def pull(offered: Offer, models: Path, accept: Callable[[str], bool]) -> Path:
@@ -172,9 +217,11 @@ def _fetch(offered: Offer, file: RemoteFile, staging: Path) -> FileSum:
                     expected_size=file.size,
                 )
         except (HTTPError, OSError) as error:
+            _refuse_page(part, file)
             raise PullFailed(
                 f"{file.name} did not come through; pull again to go on where it stopped. ({error})"
             ) from error
+        _refuse_page(part, file)
         os.replace(part, path)
     found = FileSum(sha256=_digest(path), size=path.stat().st_size)
     pinned = offered.card.files.get(file.name)
@@ -184,6 +231,18 @@ def _fetch(offered: Offer, file: RemoteFile, staging: Path) -> FileSum:
         whose = "the card pins" if stated else "the hub states"
         raise PullFailed(f"{file.name} has another checksum than {whose}; it was thrown away.")
     return found
+
+
+def _refuse_page(part: Path, file: RemoteFile) -> None:
+    """Throw away what is a web page instead of a file: nothing could be made of it, now or later."""
+    with part.open("rb") as stream:
+        page = is_page(stream.read(64))
+    if page and not file.name.endswith(".md"):
+        part.unlink()
+        raise PullFailed(
+            f"Instead of {file.name} a web page came, perhaps the login page of a network. Open any page in "
+            "a browser, log in, and pull again; what is complete stays."
+        )
 
 
 def _digest(path: Path) -> str:

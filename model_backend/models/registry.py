@@ -9,6 +9,7 @@ torch.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,7 +18,14 @@ from pathlib import Path
 from threading import Lock
 
 from model_backend.errors import ModelUnavailable
-from model_backend.models.card import CARD_FILE, SURROUNDINGS, FileSum, ModelCard, read_card
+from model_backend.models.card import (
+    CARD_FILE,
+    SURROUNDINGS,
+    TEXT2EARTH_DTYPE,
+    FileSum,
+    ModelCard,
+    read_card,
+)
 from model_backend.models.prompt_tokens import PromptTokens
 from model_backend.models.schedule import Schedule, read_schedule
 from model_backend.settings import Settings
@@ -42,6 +50,7 @@ def _text2earth(inpaint: bool) -> ModelCard:
     repo = "lcybuaa/Text2Earth" + ("-inpainting" if inpaint else "")
     notice = _TEXT2EARTH_NOTICE.format(
         repo=repo,
+        known_revisions=() if inpaint else ("3754e38", "96226bb"),
         card_says="names no licence that we could confirm" if inpaint else "says Apache-2.0",
         base="Stable Diffusion 2 inpainting" if inpaint else "Stable Diffusion 2 base",
     )
@@ -52,12 +61,14 @@ def _text2earth(inpaint: bool) -> ModelCard:
         levels=tuple(range(10, 19)),
         gsd=(0.354, 181.0),  # half a level beyond 0.5 m (level 18) and 128 m (level 10)
         guidance=3.5 if inpaint else 4.0,
+        dtype=TEXT2EARTH_DTYPE,
         licence="CreativeML Open RAIL++-M (base model); research use",
         licence_url="https://huggingface.co/" + repo,
         non_commercial=True,
         attribution="Text2Earth, Liu et al., IEEE GRSM 2025, arXiv 2501.00895",
         notice=notice,
         repo=repo,
+        known_revisions=() if inpaint else ("3754e38", "96226bb"),
         # The hub shows this checksum on the file's page. It is the only one we could see; sizes are not shown
         # exactly.
         files={}
@@ -120,15 +131,20 @@ class _Models:
     default_id: str
 
 
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
 class Registry:
     """The models of one backend; one that comes, changes or goes is noticed at the next question."""
 
     def __init__(self, settings: Settings) -> None:
-        """Read all cards; ModelUnavailable if the folder that was set as the default model is none."""
+        """Read all cards; ModelUnavailable if what was set as the default model is none."""
         self._settings = settings
         self._lock = Lock()
         self._found: tuple[frozenset[_Stamp], _Models] | None = None
-        self._models()
+        models = self._models()
+        if models.default_id not in models.broken:
+            self.get(models.default_id)
 
     @property
     def default_id(self) -> str:
@@ -181,8 +197,33 @@ def _folders(settings: Settings) -> list[Path]:
 
 
 def _default_folder(settings: Settings) -> Path | None:
-    """Return the folder that was set as the default model; None: it was set by its id."""
-    return Path(settings.model) if _is_folder(settings.model) else None
+    """Return the folder that was set as the default model; None: it was set by its id.
+
+    Raises ModelUnavailable, which says what to set instead, if it is no folder of a model.
+    """
+    folder = Path(settings.model).expanduser()
+    looks_like_path = folder.is_absolute() or len(folder.parts) > 1
+    if not (looks_like_path or (folder / CARD_FILE).is_file() or (folder / "model_index.json").is_file()):
+        return None
+    if not folder.exists():
+        known = [card.id for card in KNOWN if card.repo == settings.model]
+        if known:
+            how = f"It is {known[0]} here: pull it (models pull {known[0]}) and set the model to that id."
+        elif _HUB_ID.fullmatch(settings.model):
+            how = "If it is a model on a hub, download its folder first and set the model to that."
+        else:
+            how = "Set the model to a folder that exists, or to an id of `models list`."
+        raise ModelUnavailable(f"There is no model folder {settings.model}. {how}")
+    if folder.is_file():
+        raise ModelUnavailable(
+            f"{settings.model} is a file; a model is a folder with a model_index.json. A single file is made "
+            "one by diffusers: StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER)."
+        )
+    if not (folder / "model_index.json").is_file():
+        inside = sorted([*folder.glob("*/model_index.json"), *folder.glob("snapshots/*/model_index.json")])
+        hint = f"Did you mean {inside[0].parent}?" if inside else "Set the model to a folder that has one."
+        raise ModelUnavailable(f"{settings.model} is not a model folder: it has no model_index.json. {hint}")
+    return folder
 
 
 def _stamps(folder: Path) -> Iterator[_Stamp]:
@@ -221,9 +262,3 @@ def _add(folder: Path, models: _Models) -> None:
 def models_dir(settings: Settings) -> Path:
     """Return the folder that pulled models live in, one folder per id."""
     return settings.data_dir / "models"
-
-
-def _is_folder(model: str) -> bool:
-    folder = Path(model)
-    looks_like_path = folder.is_absolute() or len(folder.parts) > 1
-    return looks_like_path or (folder / CARD_FILE).is_file() or (folder / "model_index.json").is_file()

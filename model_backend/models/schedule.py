@@ -22,6 +22,25 @@ Prediction = Literal["epsilon", "v_prediction"]
 Spacing = Literal["linspace", "leading", "trailing"]
 BetaSchedule = Literal["linear", "scaled_linear"]
 
+# Schedulers for noise that a table of betas adds. Others are for other noise (flow matching, EDM), or for
+# models that were taught to take few steps (LCM, TCD), and would paint something strange here.
+_CLASSES = {
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "DEISMultistepScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSDEScheduler",
+    "DPMSolverSinglestepScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "LMSDiscreteScheduler",
+    "PNDMScheduler",
+    "UniPCMultistepScheduler",
+}
+
 # Members that would change the trajectory and that we do not implement, with the one value that means "off".
 _UNSUPPORTED = {
     "trained_betas": None,
@@ -29,6 +48,9 @@ _UNSUPPORTED = {
     "use_karras_sigmas": False,
     "use_exponential_sigmas": False,
     "use_beta_sigmas": False,
+    "use_flow_sigmas": False,
+    "use_dynamic_shifting": False,
+    "thresholding": False,
     "interpolation_type": "linear",
     "timestep_type": "discrete",
     "final_sigmas_type": "zero",
@@ -65,29 +87,54 @@ class Schedule:
 def read_schedule(folder: Path) -> Schedule:
     """Return the schedule of a model folder.
 
-    The class that the file names is not looked at: Text2Earth's index declares PNDM, its scheduler file DDIM,
-    and its README swaps in Euler. Raises ModelUnavailable where the file cannot be read, or asks for a
-    schedule that this engine does not implement.
+    Which class the file names does not matter as long as it is one for this kind of noise: Text2Earth's index
+    declares PNDM, its scheduler file DDIM, and its README swaps in Euler. Raises ModelUnavailable where the
+    file cannot be read, or asks for a schedule that this engine does not implement.
     """
-    path = folder / "scheduler" / "scheduler_config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelUnavailable(f"The scheduler file of {folder.name} cannot be read: {error}") from error
+    config = _read(folder)
+    named = config.get("_class_name", "DDIMScheduler")
+    if named not in _CLASSES:
+        raise ModelUnavailable(
+            f"The model {folder.name} was trained for {named}, another kind of noise than this engine makes. "
+            "Use a model for one of Stable Diffusion's schedulers, such as DDIM, PNDM or Euler."
+        )
     for member, off in _UNSUPPORTED.items():
         if config.get(member, off) not in (off, None):
             raise ModelUnavailable(
                 f"The scheduler of {folder.name} sets {member} to {config[member]!r}, which is not supported."
             )
     return Schedule(
-        timesteps=int(config.get("num_train_timesteps", 1000)),
-        beta_start=float(config.get("beta_start", 0.0001)),
-        beta_end=float(config.get("beta_end", 0.02)),
+        timesteps=int(_number(config, "num_train_timesteps", 1000, folder)),
+        beta_start=_number(config, "beta_start", 0.0001, folder),
+        beta_end=_number(config, "beta_end", 0.02, folder),
         beta_schedule=_one_of(BetaSchedule, config, "beta_schedule", "linear", folder),
         prediction=_one_of(Prediction, config, "prediction_type", "epsilon", folder),
         spacing=_one_of(Spacing, config, "timestep_spacing", "linspace", folder),
-        steps_offset=int(config.get("steps_offset", 0)),
+        steps_offset=int(_number(config, "steps_offset", 0, folder)),
     )
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    path = folder / "scheduler" / "scheduler_config.json"
+    if not path.is_file():
+        raise ModelUnavailable(
+            f"The model folder {folder.name} has no scheduler/scheduler_config.json, which says what noise it"
+            " was trained with. Get the model anew, or that file from where it was published."
+        )
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelUnavailable(f"The scheduler file of {folder.name} cannot be read: {error}") from error
+    if not isinstance(config, dict):
+        raise ModelUnavailable(f"The scheduler file of {folder.name} holds no settings. Get the model anew.")
+    return config
+
+
+def _number(config: dict[str, Any], member: str, default: float, folder: Path) -> float:
+    value = config.get(member, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
+        raise ModelUnavailable(f"The scheduler of {folder.name} sets {member} to {value!r}, which is no use.")
+    return float(value)
 
 
 def _one_of(choices: Any, config: dict[str, Any], member: str, default: str, folder: Path) -> Any:

@@ -14,7 +14,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from model_backend.arrays import Float32Array
 from model_backend.engine.diffusion.guidance import Guidance
 from model_backend.engine.diffusion.latent_field import Batch
 from model_backend.engine.diffusion.leveled_noise import leveled_noise
@@ -23,7 +22,7 @@ from model_backend.engine.diffusion.prompt_field import PromptField
 from model_backend.engine.diffusion.sampler import advance, clean, trajectory_of
 from model_backend.engine.diffusion.window_progress import WindowProgress
 from model_backend.engine.lattice import Latents, Layout, Window
-from model_backend.errors import JobFailed
+from model_backend.models.finite import finite
 from model_backend.models.loader import Model
 from model_backend.models.profile import Profile
 from model_backend.schemas import Recipe
@@ -94,17 +93,10 @@ class Denoiser:
         for step in self.trajectory.phases[phase]:
             output = guided.predict(x, step, seen, progress.called)
             x0 = clean(x, output, step, self._model.schedule.prediction)
+            finite(x0, "UNet", self._model.dtype)
             x, before = advance(x, x0, before, step), x0
             progress.stepped(windows, x0.cpu().numpy())
-        done = self._finite(x.cpu().numpy())
+        done: Batch = x.cpu().numpy()
         if self._observer is not None:
             self._observer(phase, windows, done)
         return done
-
-    def _finite(self, latents: Float32Array) -> Batch:
-        if not np.isfinite(latents).all():
-            raise JobFailed(
-                f"The model computed numbers that are not finite, in {self._profile.dtype} on "
-                f"{self._profile.device}. Another device or a full-precision copy of the model may help."
-            )
-        return latents

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from model_backend.arrays import BoolArray, Float32Array, Float64Array
 from model_backend.engine.editing.membrane import Membrane, highest
+from model_backend.errors import JobFailed
 
 REACH = 256  # pixels that a grow or a feather may reach at most: the cost grows with it
 _RING = 2  # pixels around over which the tone along the border is averaged, so that noise makes no streaks
@@ -141,7 +142,7 @@ class Join:
 
     def band(self, source: NDArray[Any], generated: Float64Array) -> Float64Array:
         """Return the values of the masked pixels, in row order: generated, in the surroundings' tone,
-        feathered.
+        feathered. Raises JobFailed if a value is not finite.
 
         ``source`` and ``generated`` are (rows, columns) in the same unit; the source's values inside the mask
         only count where it is feathered and known.
@@ -149,7 +150,13 @@ class Join:
         values: Float64Array = generated[self.mask]
         if self._membrane is not None:
             values += self._membrane.solve(self._difference(source, generated))
-        return self.feathered(source, values)
+        values = self.feathered(source, values)
+        if not np.isfinite(values).all():
+            raise JobFailed(
+                "The values to be painted are not finite. Set the nodata value of the raster, so that what"
+                " it has beside the mask is no infinite number, and try again."
+            )
+        return values
 
     def feathered(self, source: NDArray[Any], values: Float64Array) -> Float64Array:
         """Return new ``values`` of the masked pixels, in place, faded into the source's at the border."""

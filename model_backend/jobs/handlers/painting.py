@@ -139,6 +139,8 @@ def _borrowed(
 
     near = colours([read(source, box, [band])[0, rows, cols] for band in roles.visible])
     others = np.stack([read(source, box, [band])[0, rows, cols] for band in roles.extra])
+    if (whole := np.isfinite(others).all(0)).any():  # where no pixel has all bands, they stay without values
+        near, others = near[:, whole], others[:, whole]
     lent = extra_bands.match([painted[band] for band in roles.visible], colours, near, others)
     values = {}
     for band, after in zip(roles.extra, lent, strict=True):

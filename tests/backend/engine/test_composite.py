@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from model_backend.arrays import BoolArray, Float64Array
 from model_backend.engine.editing.composite import Join, cast, distance, grow
+from model_backend.errors import JobFailed
 
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12))
 
@@ -119,6 +120,16 @@ def test_invalid_values_in_the_mask_do_not_spread() -> None:
     source = np.where(mask, np.nan, 10.0)
     filled = Join(mask, ~mask, (1, 1), 5).band(source, np.full(mask.shape, 10.0))
     assert np.allclose(filled, 10)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused(bad: float) -> None:
+    mask = np.zeros((30, 30), np.bool_)
+    mask[5:25, 5:25] = True
+    generated = np.full(mask.shape, 10.0)
+    generated[12, 12] = bad
+    with pytest.raises(JobFailed, match="values to be painted are not finite. Set the nodata value"):
+        Join(mask, ~mask, (1, 1), 5).band(np.full(mask.shape, 10.0), generated)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -140,4 +141,33 @@ def test_schedule_is_read_like_diffusers_reads_it(tiny, tmp_path):
         read_schedule(tmp_path)
     path.write_text('{"rescale_betas_zero_snr": true}', encoding="utf-8")
     with pytest.raises(ModelUnavailable, match="rescale_betas_zero_snr to True, which is not supported"):
+        read_schedule(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        (
+            '{"_class_name": "FlowMatchEulerDiscreteScheduler"}',
+            "for FlowMatchEulerDiscreteScheduler, another",
+        ),
+        ('{"_class_name": "LCMScheduler", "beta_schedule": "scaled_linear"}', "was trained for LCMScheduler"),
+        ('{"_class_name": "EDMEulerScheduler", "sigma_max": 80}', "was trained for EDMEulerScheduler"),
+        ('{"_class_name": "UniPCMultistepScheduler", "use_flow_sigmas": true}', "use_flow_sigmas to True"),
+        (
+            '{"prediction_type": "flow_prediction"}',
+            "prediction_type to 'flow_prediction'; supported: e",
+        ),
+        ('{"num_train_timesteps": "many"}', "num_train_timesteps to 'many'"),
+        ('{"beta_end": null}', "beta_end to None"),
+        ("[]", "holds no settings"),
+        ("{", "cannot be read"),
+        (None, "has no scheduler/scheduler_config.json, .* Get the model anew"),
+    ],
+)
+def test_a_schedule_for_other_noise_is_refused(tmp_path: Path, config: str | None, sentence: str):
+    (tmp_path / "scheduler").mkdir()
+    if config is not None:
+        (tmp_path / "scheduler" / "scheduler_config.json").write_text(config, encoding="utf-8")
+    with pytest.raises(ModelUnavailable, match=sentence):
         read_schedule(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,39 @@ def test_pickles_are_refused(copy: Path):
     refused(copy, "holds the weights of its unet only as a pickle, .* convert it to safetensors first")
 
 
+UNET = "unet/diffusion_pytorch_model.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (lambda whole: b"", "is empty. Get the file again"),
+        (
+            lambda whole: whole[: len(whole) // 2],
+            "bytes instead of .*: a download that stopped. Get",
+        ),
+        (lambda whole: whole + b"more", "bytes instead of"),
+        (lambda whole: whole[:5], "is no safetensors file, or cut off"),
+        (lambda whole: whole[:40], "is no safetensors file, or cut off"),
+        (
+            lambda whole: b"\x10" + bytes(7) + b"no JSON in here.",
+            "no safetensors file. Get the file again",
+        ),
+        (lambda whole: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", 'with "git lfs pull"'),
+        (lambda whole: b"<!DOCTYPE html><html>Please log in</html>", "is a web page. Get the file again"),
+    ],
+)
+def test_damaged_weights_are_named(copy: Path, content: Callable[[bytes], bytes], sentence: str):
+    path = copy / UNET
+    path.write_bytes(content(path.read_bytes()))
+    refused(copy, f"The file {UNET} of copy .*{sentence}")
+
+
+def test_weights_in_half_precision_alone_say_what_to_do(copy: Path):
+    (copy / UNET).rename(copy / "unet" / "diffusion_pytorch_model.fp16.safetensors")
+    refused(copy, "only as diffusion_pytorch_model.fp16.safetensors. Rename it to diffusion_pytorch_model.s")
+
+
 def test_missing_weights_are_refused_not_made_up(copy: Path):
     for part, file in (("text_encoder", "model"), ("unet", "diffusion_pytorch_model")):
         path = copy / part / f"{file}.safetensors"
@@ -130,11 +164,11 @@ def test_missing_weights_are_refused_not_made_up(copy: Path):
 
 
 def test_broken_folders_are_refused_with_a_sentence(copy: Path):
-    (copy / "vae" / "diffusion_pytorch_model.safetensors").write_bytes(b"no tensors in here")
-    refused(copy, "The model folder copy cannot be loaded")
     config = copy / "vae" / "config.json"
     config.write_text(json.dumps({"_class_name": "VQModel"}), encoding="utf-8")
     refused(copy, "autoencoder of copy is of class VQModel; supported: AutoencoderKL, AutoencoderTiny")
+    (copy / "vae" / "diffusion_pytorch_model.safetensors").write_bytes(b"no tensors in here")
+    refused(copy, "The file vae/diffusion_pytorch_model.safetensors of copy is no safetensors file")
     shutil.rmtree(copy / "vae")
     refused(copy, "holds the weights of its vae not at all")
 

@@ -12,9 +12,11 @@ import torch
 
 from model_backend.errors import ModelUnavailable
 from model_backend.models import profile as profiles
-from model_backend.models.loader import Model
+from model_backend.models.card import card_from_folder, read_card
+from model_backend.models.loader import Model, load
 from model_backend.models.profile import SlotTest, try_slots
-from tests.support.backend.tiny_models import load_tiny
+from model_backend.models.registry import BUNDLED, KNOWN
+from tests.support.backend.tiny_models import build_tiny, load_tiny, tiny_card
 
 SAMPLES = torch.randn(8, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -102,6 +104,23 @@ def test_bfloat16_only_where_a_processor_multiplies_it(monkeypatch: pytest.Monke
     monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")
     monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
     assert profiles.choose_dtype(cpu) == torch.float32
+
+
+def test_the_number_format_is_that_of_the_card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    cuda, cpu, mps = (torch.device(kind) for kind in ("cuda", "cpu", "mps"))
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    published = [card for card in KNOWN if card.repo]
+    assert len(published) == 2
+    for card in (*published, card_from_folder(build_tiny(tmp_path / "model", card=None))):
+        assert profiles.choose_dtype(cuda, card.dtype) == torch.float16
+        assert (
+            profiles.choose_dtype(cpu, card.dtype) == profiles.choose_dtype(mps, card.dtype) == torch.float32
+        )
+    assert all(read_card(index.parent).dtype == {} for index in BUNDLED[0].glob("*/model_index.json"))
+    folder = build_tiny(tmp_path / "half", card=tiny_card(dtype={"cpu": "bfloat16"}))
+    assert load(folder, read_card(folder), "cpu", 1).profile.dtype == "bfloat16"
 
 
 def test_devices():

@@ -184,10 +184,63 @@ def test_a_file_the_card_pins_must_be_that_file(models, tmp_path: Path):
 
 
 def test_a_repository_of_pickles_is_refused(models, hub: ModelHub):
-    del hub.files[UNET], hub.files[LARGE]
+    for name in (UNET, LARGE, "unet/diffusion_pytorch_model.fp16.safetensors"):
+        del hub.files[name]
     code, _, err = models("pull", MODEL, "--yes")
     assert code == 1
     assert "no safetensors weights of its unet; pickles are not fetched" in err
+
+
+def test_a_portal_that_answers_instead_of_the_hub_is_named(models, hub: ModelHub, folder: Path):
+    hub.faults.portal = True
+    code, _, err = models("pull", MODEL, "--yes")
+    assert code == 1
+    assert "is not the hub, perhaps the login page of a network. Open any page in a browser, log in" in err
+    assert "Traceback" not in err
+    hub.faults.portal = False
+    for name in (UNET, "vae/config.json"):
+        hub.faults.portal_at = {name}
+        code, _, err = models("pull", MODEL, "--yes")
+        assert code == 1
+        assert f"Instead of {name} a web page came" in err
+        assert "Traceback" not in err
+    hub.faults.portal_at = set()
+    assert models("pull", MODEL)[0] == 0
+    assert (folder / UNET).read_bytes() == hub.files[UNET]
+
+
+def test_what_is_no_description_of_a_repository_is_a_sentence(models, hub: ModelHub):
+    hub.describe = lambda: ["no", "repository"]  # type: ignore[assignment,return-value]
+    code, _, err = models("pull", MODEL, "--yes")
+    assert code == 1
+    assert "is not the hub" in err
+    assert "Traceback" not in err
+
+
+def test_a_repository_of_half_precision_alone_says_what_to_do(models, hub: ModelHub):
+    del hub.files[UNET], hub.files[LARGE]
+    code, _, err = models("pull", MODEL, "--yes")
+    assert code == 1
+    assert "has the weights of its unet only as unet/diffusion_pytorch_model.fp16.safetensors" in err
+    assert 'take ".fp16" out of the names of such files, and set the model to that folder' in err
+
+
+@pytest.mark.parametrize("name", ["model_index.json", "scheduler/scheduler_config.json", "unet/config.json"])
+def test_a_repository_without_a_needed_file_is_refused_before_anything_is_fetched(
+    models, hub: ModelHub, name: str
+):
+    del hub.files[name]
+    code, _, err = models("pull", MODEL, "--yes")
+    assert code == 1
+    assert f"has no {name}" in err
+    assert not any("/resolve/" in path for _, path, _ in hub.requests)
+
+
+def test_another_commit_than_this_version_knows_is_mentioned(models, hub: ModelHub):
+    _, _, err = models("pull", "text2earth", "--yes")
+    assert "knows lcybuaa/Text2Earth at commit 3754e38 or 96226bb; it is at 0123456 now" in err
+    _, _, err = models("pull", MODEL, "--yes")
+    assert "at commit" not in err
 
 
 def test_errors_are_sentences(models, hub: ModelHub, tmp_path: Path, tiny: Path):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,3 +142,47 @@ def test_engine_parameters_must_fit_together(changes: dict, sentence: str):
     members = tiny_card().engine.model_dump() | changes
     with pytest.raises(ValidationError, match=sentence):
         EngineParameters.model_validate(members)
+
+
+def test_what_is_no_model_folder_says_what_to_set(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "weights.safetensors").write_bytes(b"")
+    cached = tmp_path / "models--somebody--model"
+    shutil.copytree(tiny, cached / "snapshots" / "0123")
+    (tmp_path / "empty").mkdir()
+    for model, sentence in (
+        (str(tmp_path / "nowhere"), "Set the model to a folder that exists, or to an id of `models"),
+        (
+            "lcybuaa/Text2Earth",
+            "It is text2earth here: pull it .models pull text2earth. and set the",
+        ),
+        ("somebody/model", "If it is a model on a hub, download its folder first"),
+        (str(tmp_path / "weights.safetensors"), r"is a file; .*from_single_file\(FILE\).save_pretrained"),
+        (str(tmp_path / "empty"), "has no model_index.json. Set the model to a folder that has one"),
+        (str(cached), "has no model_index.json. Did you mean .*models--somebody--model/snapshots/0123"),
+        (
+            "text2erth",
+            "There is no model 'text2erth' here. Known models: text2earth, text2earth-inp",
+        ),
+    ):
+        with pytest.raises(ModelUnavailable, match=sentence):
+            Registry(Settings(data_dir=tmp_path / "data", model=model))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shutil.copytree(tiny, tmp_path / "mine")
+    registry = Registry(Settings(data_dir=tmp_path / "data", model="~/mine"))
+    assert registry.default().folder == tmp_path / "mine"
+
+
+def test_the_command_line_says_so_too(tmp_path: Path):
+    for command in (["serve", "--port", "0", "--model", "somebody/model"], ["models", "list"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "model_backend", *command, "--data-dir", str(tmp_path)],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"TEXT2EARTH_MODEL": "somebody/model"},
+            timeout=200,
+        )
+        assert done.returncode == 1
+        assert "If it is a model on a hub, download its folder first" in done.stderr
+        assert "Traceback" not in done.stderr

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+LOGIN_PAGE = b"<!DOCTYPE html>\n<html><body>Welcome! Please log in.</body></html>"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -26,6 +27,8 @@ class Faults:
     break_at: dict[str, int] = field(default_factory=dict)  # the connection breaks after so many bytes, once
     stall_at: dict[str, int] = field(default_factory=dict)  # after so many bytes nothing comes, once
     corrupt: set[str] = field(default_factory=set)  # another byte in the middle, always
+    portal: bool = False  # every answer is a login page
+    portal_at: set[str] = field(default_factory=set)  # files instead of which a login page comes
     stalled: threading.Event = field(default_factory=threading.Event)
     release: threading.Event = field(default_factory=threading.Event)
 
@@ -86,6 +89,9 @@ def _handler(hub: ModelHub) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             path = unquote(urlsplit(self.path).path)
             hub.requests.append((self.command, path, self.headers.get("Range")))
+            if hub.faults.portal or any(path.endswith("/" + name) for name in hub.faults.portal_at):
+                self._answer(200, LOGIN_PAGE, {"Content-Type": "text/html"})
+                return
             if path.startswith("/api/models/"):
                 revision = path.partition("/revision/")[2] or "main"
                 known = revision in ("main", COMMIT)
