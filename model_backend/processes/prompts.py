@@ -57,8 +57,8 @@ def unknown_words(card: ModelCard, prompt: str) -> list[str]:
 
 
 def vocabulary(card: ModelCard) -> str:
-    """Return a sentence with words that the model was trained on."""
-    return f"It knows words such as {', '.join(sorted(card.words or ())[:12])}."
+    """Return a sentence with words that the model was trained on, if it was trained on any."""
+    return f"It knows words such as {', '.join(sorted(card.words)[:12])}." if card.words else "It reads none."
 
 
 def _words(prompt: str) -> list[str]:
@@ -80,6 +80,8 @@ def _unknown(recipe: Recipe, card: ModelCard) -> list[str]:
 
 
 def _cut(recipe: Recipe, entry: Entry) -> list[str]:
+    if entry.card.pipeline == "surroundings":  # it reads no prompt
+        return []
     said = []
     for name, text in _named(recipe):
         if cut := entry.tokens.cut(plain_prompt(text, entry.card)):
