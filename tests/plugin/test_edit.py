@@ -130,6 +130,14 @@ def test_a_scene_in_degrees(backend, tmp_path):
     assert holds(path, tmp_path / "b.tif", pixels(path, 120, 90, 30, 30)).mean() > 0.9
 
 
+def test_without_a_prompt_the_mask_is_filled_from_its_surroundings(backend, tmp_path):
+    path = raster_files.raster(tmp_path / "a.tif", dtype="uint16", bands=4, size=(300, 260))
+    mask = raster_files.polygons([raster_files.square(path, 100, 80, 40)], "EPSG:32633")
+    result = edit(path, mask, tmp_path / "b.tif", PROMPT="")
+    assert raster_files.recipe_of(result["OUTPUT"])["model"] == "surroundings"
+    assert holds(path, tmp_path / "b.tif", pixels(path, 100, 80, 40, 40)).mean() > 0.9
+
+
 def test_control_points_inside_a_zip(backend, tmp_path, project):
     plain = raster_files.raster(tmp_path / "u.tif", size=(200, 160))
     path = tmp_path / "a.tif"
@@ -478,7 +486,6 @@ def test_grow_reaches_from_outside(backend, tmp_path):
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
-        ({"PROMPT": " "}, "The prompt is empty"),
         ({"MODEL": "nothing"}, "nothing"),
         ({"STRETCH": "a lot"}, "'a lot' is none of: displayed"),
         ({"RESULT": "vrt"}, "its name must end in .vrt"),

@@ -112,7 +112,6 @@ def test_each_missing_thing_is_a_sentence(dock, form, scene):
     form.mask.only.setChecked(True)
     says("No polygon is selected")
     form.mask.only.setChecked(False)
-    says("Write in the prompt")
     form.prompt.setPlainText(LAKE)
     until(lambda: "lies outside of the raster" in dock.plan.text())
     says("lies outside")

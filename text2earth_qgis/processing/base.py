@@ -53,8 +53,8 @@ class AlgorithmInfo:
     help: str
     tags: tuple[str, ...]
     output: str  # label of the result, its layer's name unless there is a better one
-    no_prompt: str  # what to say of an empty prompt
     parameters: Mapping[str, str]
+    no_prompt: str = ""  # what to say of an empty prompt, where there has to be one
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class Algorithm(QgsProcessingAlgorithm):
         """Refuse what needs no backend to be refused."""
         list(open_layers(self, parameters, context))  # quietly, before QGIS does
         prompt = self.parameterAsString(parameters, "PROMPT", context)
-        if self._needs_prompt(parameters) and not prompt.strip():
+        if self.about.no_prompt and self._needs_prompt(parameters) and not prompt.strip():
             return False, self.about.no_prompt
         return super().checkParameterValues(parameters, context)
 

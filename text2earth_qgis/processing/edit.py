@@ -40,8 +40,9 @@ from text2earth_qgis.processing.parameter_reader import ParameterReader
 ABOUT = base.AlgorithmInfo(
     name="edit",
     title="Edit imagery",
-    summary="Paints a masked part of a raster anew from a prompt; the rest stays to the byte.",
-    help="Paints a part of a raster anew from a prompt: inside a mask, a polygon layer or another raster. "
+    summary="Paints a masked part of a raster anew; the rest stays to the byte.",
+    help="Paints a part of a raster anew from a prompt, or fills it from its surroundings where there is no "
+    "prompt: inside a mask, a polygon layer or another raster. "
     "Outside of the mask every pixel of every band stays as it is, to the byte; grid, CRS, type, nodata and "
     "metadata stay too. The result is a new file. What is painted is synthetic: it shows nothing that was "
     "observed, and the file says so.\n\n"
@@ -51,12 +52,12 @@ ABOUT = base.AlgorithmInfo(
     "result is an image of that part alone. Its attribution stays with it.",
     tags=("inpainting", "inpaint", "mask"),
     output="Edited imagery",
-    no_prompt="The prompt is empty. Describe what shall be in the mask.",
     parameters={
         "INPUT": "Raster to edit: a file or an online layer. It is only read.",
         "MASK": "Where the raster may change: polygons, or a raster that is above zero there, in any CRS.",
         "SELECTED_ONLY": "Take only the selected polygons of the mask.",
-        "PROMPT": "What shall be there, for example: a lake.",
+        "PROMPT": "What shall be there, for example: a lake. Left empty, the mask is filled from what is "
+        "around it: for removing things. Every band is then copied from real pixels nearby.",
         "NEGATIVE_PROMPT": "What shall not be there.",
         "FEATHER": "Metres on the ground over which the edit fades in, inside the mask; if empty, 6 pixels.",
         "GROW": "Metres on the ground by which the mask grows first.",
@@ -89,7 +90,7 @@ class Edit(base.Algorithm):
             QgsProcessingParameterRasterLayer("INPUT", "Raster to edit"),
             QgsProcessingParameterMapLayer("MASK", "Mask: polygons or raster", types=kinds),
             QgsProcessingParameterBoolean("SELECTED_ONLY", "Only selected polygons of the mask", False),
-            shared.Prompt(),
+            shared.optional_prompt(),
             shared.choice("RESULT", "Result", RESULTS, "whole"),
             shared.seed(),
         )

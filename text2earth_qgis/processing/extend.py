@@ -29,7 +29,7 @@ from text2earth_qgis.processing.parameter_reader import ParameterReader, send_re
 ABOUT = base.AlgorithmInfo(
     name="extend",
     title="Extend imagery",
-    summary="Continues a raster over more land from a prompt; the pixels that it has stay to the byte.",
+    summary="Continues a raster over more land; the pixels that it has stay to the byte.",
     help="Makes a raster larger: the land around it is painted from a prompt so that it continues what is "
     "there. Every pixel that the raster has stays as it is in every band, to the byte; CRS, pixel grid, "
     "type, nodata and metadata stay too. The result is a new file. What is painted is synthetic: it shows "
@@ -40,12 +40,12 @@ ABOUT = base.AlgorithmInfo(
     "The raster must be a file that QGIS reads through GDAL. Save an online layer as GeoTIFF first.",
     tags=("outpainting", "outpaint", "expand", "uncrop", "fill nodata"),
     output="Extended imagery",
-    no_prompt="The prompt is empty. Describe the land that shall be around the raster.",
     parameters={
         "INPUT": "Raster file to extend. It is only read.",
         "EXTENT": "Land that the result covers besides the raster; it has to touch the raster. In "
         "qgis_process it needs its CRS: xmin,xmax,ymin,ymax [EPSG:32633].",
-        "PROMPT": "What the new land shows, for example: grassland.",
+        "PROMPT": "What the new land shows, for example: grassland. Left empty, the land that is "
+        "there goes on: every band is copied from real pixels nearby.",
         "FILL_HOLES": "Paint pixels of the raster that have no value, too, if they lie in the extent. Where "
         "nodata is 0, black land has none.",
         "STRETCH": "Values that the model sees as black and white. displayed: as the layer is shown. "
@@ -68,7 +68,7 @@ class Extend(base.Algorithm):
         return (
             QgsProcessingParameterRasterLayer("INPUT", "Raster to extend"),
             QgsProcessingParameterExtent("EXTENT", "Extent"),
-            shared.Prompt(),
+            shared.optional_prompt(),
             QgsProcessingParameterBoolean("FILL_HOLES", "Fill holes of the raster in the extent", False),
             shared.seed(),
         )

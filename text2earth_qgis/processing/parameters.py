@@ -125,6 +125,11 @@ class Prompt(QgsProcessingParameterString):
         return True
 
 
+def optional_prompt() -> QgsProcessingParameterString:
+    """Return the parameter PROMPT of algorithms that also do without one."""
+    return QgsProcessingParameterString("PROMPT", "Prompt", optional=True, multiLine=True)
+
+
 def negative_prompt() -> QgsProcessingParameterString:
     """Return the parameter NEGATIVE_PROMPT."""
     return QgsProcessingParameterString("NEGATIVE_PROMPT", "Negative prompt", optional=True, multiLine=True)

@@ -27,7 +27,7 @@ from text2earth_qgis.gui.panels.fields import PromptEdit, SeedField, fold
 from text2earth_qgis.gui.panels.mask_field import MaskField
 from text2earth_qgis.gui.panels.model import AUTOMATIC, ModelPanel, narrow_combo
 
-EXAMPLE = "What shall be there, such as: a lake with reed beds"
+EXAMPLE = "What shall be there, such as: a lake with reed beds. Empty: filled from its surroundings"
 AVOID = "What shall not be there, such as: boats, clouds"
 RESULTS = {"whole": "Whole raster", "patch": "Edited part only", "vrt": "Edited part over the raster (VRT)"}
 UNABLE = "The backend has no model that can edit. Install an inpainting model there."
@@ -162,9 +162,7 @@ class EditPanel(QWidget):
         except RasterRefused as error:
             return str(error)
         sentence = self.mask.missing()
-        if not sentence and not self.prompt.text():
-            sentence = "Write in the prompt what shall be in the mask."
-        if not sentence and not self.model.card():
+        if not sentence and self.prompt.text() and not self.model.card():
             sentence = UNABLE
         return sentence or self.bands.missing()
 
