@@ -219,7 +219,7 @@ def test_a_refusal_of_the_backend_is_told_and_listed(dock, form, scene, iface):
     fill_edit(dock, form, scene)
     key = press_run(dock)
     until(lambda: state(dock, key) == "failed")
-    assert "feather" in dock.runs.row(key).run.message
+    assert "'Feather' must be" in dock.runs.row(key).run.message
     assert "feather" in bar(iface)[0]
 
 
