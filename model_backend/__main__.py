@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sqlite3
 import sys
 from pathlib import Path
@@ -50,11 +51,19 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=_serve)
 
 
+def _in_utf8() -> None:
+    """Begin anew in UTF-8 mode where the locale is of another kind: GDAL takes names of files in UTF-8."""
+    if not sys.flags.utf8_mode and sys.getfilesystemencoding() != "utf-8":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
 def _serve(given: argparse.Namespace) -> int:
     # Imported here: the other commands run where FastAPI is missing.
     from model_backend.api.auth import BadSetUp
     from model_backend.api.server import serve
 
+    _in_utf8()
     flags = {name: value for name, value in vars(given).items() if name != "run" and value is not None}
     try:
         serve(Settings(**flags))

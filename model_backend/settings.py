@@ -6,11 +6,13 @@ docs/server.md lists them all, held against this file by a test.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Annotated
 
 from platformdirs import user_data_path
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Settings(BaseSettings):
@@ -21,8 +23,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8765, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     public_url: str | None = Field(None, description="Base URL that clients see, behind a reverse proxy.")
-    allowed_hosts: list[str] = Field(
-        default_factory=list, description="Host names accepted besides loopback, `host` and `public_url`."
+    allowed_hosts: Annotated[list[str], NoDecode] = Field(
+        default_factory=list,
+        description="Host names accepted besides loopback, `host` and `public_url`, with commas.",
     )
     data_dir: Path = Field(
         default_factory=lambda: user_data_path("text2earth"),
@@ -56,6 +59,17 @@ class Settings(BaseSettings):
         8_589_934_592, ge=1024, description="Bytes of an uploaded raster's pixels, unpacked."
     )
     upload_hours: float = Field(24.0, gt=0, description="Hours an upload is kept after it was last used.")
+    owner_uploads: int = Field(1_000, ge=1, description="Uploads that an owner may keep at a time.")
+    owner_upload_bytes: int = Field(
+        53_687_091_200,
+        ge=1024,
+        description="Bytes of these uploads, those included that were only announced.",
+    )
+    owner_result_bytes: int = Field(
+        536_870_912_000,
+        ge=1024,
+        description="Bytes of results that an owner may keep, unfinished jobs included.",
+    )
     max_jobs: int = Field(16, ge=1, description="Unfinished jobs per token.")
     result_hours: float = Field(168.0, gt=0, description="Hours a finished job and its files are kept.")
     lease_seconds: float = Field(
@@ -71,3 +85,12 @@ class Settings(BaseSettings):
         900.0, gt=0, description="Seconds a worker may make no progress at a block before it is replaced."
     )
     max_attempts: int = Field(3, ge=1, description="Times a block is tried before its job fails.")
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _hosts(cls, given: object) -> object:
+        """Take names with commas between them, or a JSON list."""
+        if not isinstance(given, str):
+            return given
+        names = json.loads(given) if given.lstrip().startswith("[") else given.split(",")
+        return [name.strip() for name in names if name.strip()]

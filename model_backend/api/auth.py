@@ -8,7 +8,6 @@ of another origin sent. Knows HTTP headers and the token file; does not know job
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import ipaddress
@@ -71,7 +70,7 @@ class Gate:
     def check_source(self, headers: Headers, scheme: str) -> None:
         """Refuse (Forbidden) a Host that is not ours and a page of another origin."""
         host = headers.get("host", "")
-        name = (urlsplit(f"//{host}").hostname or "") if _sane(host) else ""
+        name = _host_name(host)
         if name not in self.hosts and not (self.addresses and _is_address(name)):
             raise Forbidden(
                 "This backend is not known by that host name. Its administrator can add the name to"
@@ -114,13 +113,15 @@ def read_tokens(settings: Settings) -> tuple[Token, ...]:
     if settings.token_file is None and not path.exists():
         _make_token(path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise BadSetUp(f"The token file {path} cannot be read: {error}") from error
     words = [line.split("#")[0].split(maxsplit=1) for line in lines]
     tokens = tuple(_token(parts[0], parts[1:]) for parts in words if parts)
     if not tokens:
         raise BadSetUp(f"The token file {path} holds no token.")
+    if not all(parts[0].isascii() for parts in words if parts):
+        raise BadSetUp(f"A token in {path} has letters beyond ASCII, which not every client can send.")
     if any(len(parts[0]) < SHORTEST_TOKEN for parts in words if parts):
         raise BadSetUp(f"A token in {path} is shorter than {SHORTEST_TOKEN} characters: it can be guessed.")
     if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
@@ -139,6 +140,8 @@ def _make_token(path: Path) -> None:
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(secrets.token_urlsafe(32) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(part, path)
 
 
@@ -150,7 +153,7 @@ def _credential(header: str) -> bytes:
     if scheme.lower() == "basic":
         try:
             return base64.b64decode(rest.strip(), validate=True).partition(b":")[2]
-        except binascii.Error:
+        except ValueError:  # no base64, or no ASCII
             return b""
     return b""
 
@@ -163,6 +166,11 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _sane(host: str) -> bool:
-    """Say whether a Host header can be taken apart (``urlsplit`` raises on unbalanced brackets)."""
-    return host.count("[") == host.count("]") <= 1 and not set(host) & set("/?#@\\ ")
+def _host_name(host: str) -> str:
+    """Return the name in a Host header without its port; empty if it is none."""
+    if set(host) & set("/?#@\\ "):
+        return ""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:  # brackets around what is no address
+        return ""

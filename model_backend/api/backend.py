@@ -10,10 +10,13 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from itsdangerous import Signer
 
 from model_backend.api.auth import Gate
+from model_backend.api.folder_lock import lock_folder
+from model_backend.api.threads import Threads
 from model_backend.jobs.files import Files
 from model_backend.jobs.store import JobStore
 from model_backend.jobs.supervisor import Supervisor
@@ -21,6 +24,7 @@ from model_backend.jobs.uploads import Uploads
 from model_backend.models.registry import Registry
 from model_backend.settings import Settings
 
+SECRET = 32  # bytes
 PATIENCE = 5.0  # seconds that a request waits for another program that holds the job store
 
 
@@ -36,14 +40,18 @@ class Backend:
     files: Files
     supervisor: Supervisor
     signer: Signer
+    threads: Threads
+    lock: BinaryIO
 
     @classmethod
     def open(cls, settings: Settings) -> Backend:
         """Open (or make) the data directory.
 
-        Raises BadSetUp, ModelUnavailable (there is no such default model), OSError or sqlite3.DatabaseError.
+        Raises BadSetUp (also where another backend uses it), ModelUnavailable (there is no such default
+        model), OSError or sqlite3.DatabaseError.
         """
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = lock_folder(settings.data_dir)
         gate = Gate.of(settings)
         registry = Registry(settings)
         registry.default()
@@ -52,19 +60,22 @@ class Backend:
         store, uploads = JobStore.open(settings.data_dir, durable=True, patience=PATIENCE), Uploads(settings)
         store.database.check()
         supervisor = Supervisor(settings, store, files, uploads)
-        return cls(settings, gate, registry, store, uploads, files, supervisor, signer)
+        return cls(settings, gate, registry, store, uploads, files, supervisor, signer, Threads(), lock)
 
     def close(self) -> None:
         """End the workers and close the store; unfinished jobs stay queued."""
         self.supervisor.stop()
         self.store.close()
+        self.lock.close()
 
 
 def _secret(path: Path) -> bytes:
-    """Return the key that signs links, made at first start."""
-    if not path.exists():
+    """Return the key that signs links, made at first start and where a power cut left none."""
+    if not path.exists() or path.stat().st_size < SECRET:
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
+            file.write(secrets.token_bytes(SECRET))
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(part, path)
     return path.read_bytes()

@@ -21,7 +21,7 @@ from starlette.concurrency import run_in_threadpool
 from model_backend.api.backend import Backend
 from model_backend.api.results import render
 from model_backend.api.status import poll_headers, status_info
-from model_backend.api.uploads import as_upload
+from model_backend.api.uploads import InputRasters
 from model_backend.api.wire import digest, loads
 from model_backend.errors import BackendError, InvalidInput
 from model_backend.jobs.answers import JSON, answer
@@ -85,7 +85,7 @@ async def respond(backend: Backend, base: str, request: Request, process: Proces
     if isinstance(process, ValueProcess) and not prefers_async:
         results = await wait(backend, owner, process, execution)
         return render(backend, base, "", execution.requested, results)
-    job = await run_in_threadpool(submit, backend, owner, execution, key)
+    job = await backend.threads.execute(submit, backend, owner, execution, key)
     info = await run_in_threadpool(status_info, backend, base, job)
     applied = {"Preference-Applied": "respond-async"} if prefers_async else {}
     headers = {"Location": f"{base}/jobs/{job.id}", **applied, **poll_headers(info)}
@@ -95,10 +95,14 @@ async def respond(backend: Backend, base: str, request: Request, process: Proces
 async def wait(
     backend: Backend, owner: str, process: ValueProcess[Any], execution: Execution
 ) -> list[Result]:
-    """Execute while the caller waits and return the outputs."""
-    inputs = await run_in_threadpool(_parse, backend, owner, execution)
-    await asyncio.sleep(process.pause(inputs))
-    return await run_in_threadpool(lambda: answer(process, inputs, _plan_context(backend, owner)))
+    """Execute while the caller waits and return the outputs; no file of it stays."""
+    rasters = InputRasters(backend, owner)
+    try:
+        inputs = await backend.threads.execute(_parse, backend, owner, execution, rasters)
+        await asyncio.sleep(process.pause(inputs))
+        return await backend.threads.execute(answer, process, inputs, _plan_context(backend, owner))
+    finally:
+        rasters.forget()
 
 
 def submit(backend: Backend, owner: str, execution: Execution, key: str | None) -> Job:
@@ -106,12 +110,18 @@ def submit(backend: Backend, owner: str, execution: Execution, key: str | None) 
     known = backend.store.queue.replay(owner, key, execution.digest)
     if known is not None:
         return known
-    inputs = _parse(backend, owner, execution)
-    job = backend.store.queue.submit(
-        _submission(backend, owner, execution, inputs, key),
-        max_jobs=backend.settings.max_jobs,
-        free=backend.supervisor.free_bytes(),
-    )
+    rasters, limits = InputRasters(backend, owner), backend.settings
+    try:
+        inputs = _parse(backend, owner, execution, rasters)
+        job = backend.store.queue.submit(
+            _submission(backend, owner, execution, inputs, key),
+            max_jobs=limits.max_jobs,
+            max_bytes=limits.owner_result_bytes,
+            free=backend.supervisor.free_bytes() - backend.uploads.promised(),
+        )
+    except BaseException:
+        rasters.forget()
+        raise
     backend.supervisor.wake()
     return job
 
@@ -142,8 +152,8 @@ def _plan_context(backend: Backend, owner: str) -> PlanContext:
     return PlanContext(backend.registry, backend.settings, backend.store.profiles.of, raster)
 
 
-def _parse(backend: Backend, owner: str, execution: Execution) -> Value:
-    given = execution.process.with_uploads(execution.inputs, partial(as_upload, backend, owner))
+def _parse(backend: Backend, owner: str, execution: Execution, rasters: InputRasters) -> Value:
+    given = execution.process.with_uploads(execution.inputs, rasters.as_upload)
     inputs = {name: _fetched(backend, owner, name, value) for name, value in given.items()}
     parsed: Value = execution.process.parse(inputs)
     return parsed

@@ -5,6 +5,7 @@ Knows sockets, signals and uvicorn; does not know what is served.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -14,7 +15,7 @@ import sys
 import uvicorn
 
 from model_backend.api.app import create_app
-from model_backend.api.auth import token_path
+from model_backend.api.auth import BadSetUp, token_path
 from model_backend.api.backend import Backend
 from model_backend.settings import Settings
 
@@ -72,7 +73,10 @@ def _run(settings: Settings, listener: socket.socket) -> None:
 
 def _bind(host: str, port: int) -> socket.socket:
     # The protocol is named because asyncio switches Nagle's delay (40 ms an answer) off only then.
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    except OSError as error:
+        raise BadSetUp(_why_not(error, host, port)) from error
     family, kind, protocol, _, address = found[0]
     listener = socket.socket(family, kind, protocol)
     try:
@@ -80,7 +84,16 @@ def _bind(host: str, port: int) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(128)
-    except OSError:
+    except OSError as error:
         listener.close()
-        raise
+        raise BadSetUp(_why_not(error, host, port)) from error
     return listener
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    """Say what an administrator can do where nobody can listen."""
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} of {host} is in use. Stop what listens there, or choose another (--port)."
+    if error.errno == errno.EACCES:
+        return f"This user may not listen on port {port}. Choose one above 1023 (--port)."
+    return f"{host} is no address of this computer ({error.strerror}). Choose another (--host)."

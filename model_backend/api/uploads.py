@@ -27,7 +27,6 @@ from starlette.concurrency import run_in_threadpool
 from model_backend.api.backend import Backend
 from model_backend.api.results import base_url
 from model_backend.errors import BackendError, Conflict, InvalidInput, TooLarge
-from model_backend.jobs.uploads import Uploads
 
 _RANGE = re.compile(r"bytes (?:(\d{1,15})-(\d{1,15})|\*)/(\d{1,15})")
 _RULE = "bytes FIRST-LAST/LENGTH, or bytes */LENGTH without a body"
@@ -48,13 +47,15 @@ async def begin(request: Request, backend: TheBackend) -> Response:
     """Take a whole file, or begin one that comes in pieces."""
     uploads, owner = backend.uploads, request.state.owner
     given = request.headers.get("content-range")
-    announced = _range(given)[2] if given else int(request.headers.get("content-length", 0))
-    _check_length(announced, backend.settings.max_upload)
+    most = backend.settings.max_upload
+    # A body that does not say its length may have as many bytes as are taken.
+    announced = _range(given)[2] if given else int(request.headers.get("content-length", most))
+    _check_length(announced, most)
     state = await run_in_threadpool(uploads.start, owner, announced)
     if given is None:
         try:
             await _append(uploads.part(owner, state.id), request.stream())
-            state = await run_in_threadpool(uploads.finish, owner, state.id)
+            state = await backend.threads.check(uploads.finish, owner, state.id)
         except BaseException:  # also when the sender goes away: nobody knows the id
             uploads.remove(owner, state.id)
             raise
@@ -78,7 +79,7 @@ async def resume(upload: str, request: Request, backend: TheBackend) -> Response
         await _append(uploads.part(owner, upload), request.stream(), last + 1 - first)
         state = await run_in_threadpool(uploads.state, owner, upload)
         if state.received == state.length:
-            state = await run_in_threadpool(uploads.finish, owner, upload)
+            state = await backend.threads.check(uploads.finish, owner, upload)
     return JSONResponse(state.to_dict())
 
 
@@ -95,54 +96,66 @@ def remove(upload: str, request: Request, backend: TheBackend) -> Response:
     return Response(status_code=204)
 
 
-def as_upload(backend: Backend, owner: str, name: str, value: object) -> object:
-    """Return the raster that an input names as ``{"upload": id}``; anything else is left for the process.
+class InputRasters:
+    """The rasters that the inputs of one request name: those that are no uploads yet become some."""
 
-    Rasters may be uploads, links to uploads and results of the caller's own jobs, ``data:`` URIs, or base64.
-    Raises InvalidInput.
-    """
-    if isinstance(value, dict) and isinstance(value.get("value"), str):
-        value = value["value"]
-    uploads = Uploads(backend.settings)
-    try:
-        if isinstance(value, str):
-            return {"upload": uploads.adopt(owner, base64.b64decode(value, validate=True))}
-        if not isinstance(value, dict) or not isinstance(value.get("href"), str):
-            return value
-        href = value["href"]
-        if href.lower().startswith("data:"):
-            return {"upload": uploads.adopt(owner, base64.b64decode(href.partition(",")[2], validate=True))}
-        return {"upload": _linked(backend, owner, href, uploads)}
-    except (binascii.Error, ValueError):
-        detail = f"`{name}` is no GeoTIFF in base64."
-        raise InvalidInput(name, detail, allowed="a GeoTIFF in base64, or an upload") from None
-    except InvalidInput as error:
-        raise error.named(name) from None
+    def __init__(self, backend: Backend, owner: str) -> None:
+        self._backend, self._owner = backend, owner
+        self._adopted: list[str] = []
 
+    def as_upload(self, name: str, value: object) -> object:
+        """Return the raster that an input names as ``{"upload": id}``; anything else is left for the process.
 
-def _linked(backend: Backend, owner: str, href: str, uploads: Uploads) -> str:
-    """Return the upload that a link to this server means: one of the caller's uploads or result files."""
-    parts = urlsplit(href).path.strip("/").split("/")
-    ours = {*backend.gate.hosts, None, ""}
-    if urlsplit(href).hostname in ours:
-        if parts[-2:-1] == ["uploads"]:
-            return parts[-1]
-        if len(parts) >= 4 and (parts[-4], parts[-2]) == ("jobs", "results"):
-            return _result(backend, owner, (parts[-3], parts[-1].removesuffix(".tif")), uploads)
-    detail = "The link cannot be followed: this server fetches nothing from elsewhere."
-    raise InvalidInput("href", detail, value=href, allowed="your uploads, and images of your own jobs")
+        Rasters may be uploads, links to uploads and results of the caller's own jobs, ``data:`` URIs, or
+        base64. Raises InvalidInput and StorageFull.
+        """
+        if isinstance(value, dict) and isinstance(value.get("value"), str):
+            value = value["value"]
+        try:
+            if isinstance(value, str):
+                return {"upload": self._adopt(base64.b64decode(value, validate=True))}
+            if not isinstance(value, dict) or not isinstance(value.get("href"), str):
+                return value
+            href = value["href"]
+            if href.lower().startswith("data:"):
+                return {"upload": self._adopt(base64.b64decode(href.partition(",")[2], validate=True))}
+            return {"upload": self._linked(href)}
+        except (binascii.Error, ValueError):
+            detail = f"`{name}` is no GeoTIFF in base64."
+            raise InvalidInput(name, detail, allowed="a GeoTIFF in base64, or an upload") from None
+        except InvalidInput as error:
+            raise error.named(name) from None
 
+    def forget(self) -> None:
+        """Remove what was made an upload for this request alone."""
+        for upload in self._adopted:
+            self._backend.uploads.remove(self._owner, upload)
 
-def _result(backend: Backend, owner: str, named: tuple[str, str], uploads: Uploads) -> str:
-    job, output = named
-    try:
-        results = backend.store.queue.results(owner, job)
-    except BackendError as error:
-        raise InvalidInput("href", f"The link cannot be followed: {error}", value=job) from None
-    for result in results:
-        if result.output == output and result.file is not None and result.type.startswith("image/tiff"):
-            return uploads.adopt(owner, backend.files.of(job) / result.file)
-    raise InvalidInput("href", "The link cannot be followed: the job has no such image.", value=output)
+    def _adopt(self, content: bytes | Path) -> str:
+        self._adopted.append(self._backend.uploads.adopt(self._owner, content))
+        return self._adopted[-1]
+
+    def _linked(self, href: str) -> str:
+        """Return the upload that a link to this server means: one of the caller's uploads or result files."""
+        parts = urlsplit(href).path.strip("/").split("/")
+        ours = {*self._backend.gate.hosts, None, ""}
+        if urlsplit(href).hostname in ours:
+            if parts[-2:-1] == ["uploads"]:
+                return parts[-1]
+            if len(parts) >= 4 and (parts[-4], parts[-2]) == ("jobs", "results"):
+                return self._result(parts[-3], parts[-1].removesuffix(".tif"))
+        detail = "The link cannot be followed: this server fetches nothing from elsewhere."
+        raise InvalidInput("href", detail, value=href, allowed="your uploads, and images of your own jobs")
+
+    def _result(self, job: str, output: str) -> str:
+        try:
+            results = self._backend.store.queue.results(self._owner, job)
+        except BackendError as error:
+            raise InvalidInput("href", f"The link cannot be followed: {error}", value=job) from None
+        for result in results:
+            if result.output == output and result.file is not None and result.type.startswith("image/tiff"):
+                return self._adopt(self._backend.files.of(job) / result.file)
+        raise InvalidInput("href", "The link cannot be followed: the job has no such image.", value=output)
 
 
 _busy: set[str] = set()  # uploads that are written to; only touched by the event loop
@@ -179,6 +192,8 @@ def _range(given: str) -> tuple[int | None, int | None, int]:
 
 
 def _check_length(length: int, most: int) -> None:
+    if length == 0:
+        raise InvalidInput("body", "An empty file is no raster.", value=0, allowed="at least one byte")
     if length > most:
         rule = f"at most {most:,} bytes"
         raise TooLarge("body", f"The file is too large: {rule} are taken.", value=length, allowed=rule)

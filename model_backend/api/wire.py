@@ -16,13 +16,15 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model_backend.api.auth import Gate
-from model_backend.errors import BackendError, InvalidInput, TooLarge, Unauthorized
+from model_backend.errors import BackendError, InvalidInput, StorageFull, TooLarge, Unauthorized
+from model_backend.jobs import space
 from model_backend.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -135,11 +137,26 @@ def _unforeseen(request: Request, error: Exception) -> Problem:
     return Problem({"type": "about:blank", "title": "Internal error", "status": 500, "detail": detail}, 500)
 
 
+def _disk_error(_: Request, error: Exception) -> Problem:
+    assert isinstance(error, OSError)
+    sentence = space.sentence(error)
+    if sentence is None:
+        raise error
+    return problem_of(StorageFull(sentence))
+
+
+def _gone(_: Request, __: Exception) -> Response:
+    """Answer nobody: the client left before its request was here."""
+    return Response(status_code=400)
+
+
 def answer_errors(app: FastAPI) -> None:
     """Make every error of ``app`` an RFC 7807 answer."""
     app.add_exception_handler(BackendError, _backend_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_parameter)
+    app.add_exception_handler(OSError, _disk_error)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unforeseen)
 
 

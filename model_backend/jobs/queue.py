@@ -7,6 +7,7 @@ not exist.
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 import uuid
 from dataclasses import asdict
@@ -51,30 +52,17 @@ class Queue:
             raise Conflict("This Idempotency-Key was used for another request; send a new key.")
         return self.job(owner, rows[0]["id"])
 
-    def submit(self, s: Submission, *, max_jobs: int, free: int) -> Job:
-        """Queue a job, given the ``free`` bytes of the disk.
+    def submit(self, s: Submission, *, max_jobs: int, free: int, max_bytes: int | None = None) -> Job:
+        """Queue a job, given the ``free`` bytes of the disk and the most bytes that its owner may keep.
 
-        Raises TooManyJobs, StorageFull (what all unfinished jobs may still write counts) or Conflict.
+        Raises TooManyJobs, StorageFull (what unfinished jobs may still write counts) or Conflict.
         """
         now, job, work = time.time(), str(uuid.uuid4()), s.work
         with self._database.transaction() as db:
             known = self.replay(s.owner, s.key, s.digest)
             if known is not None:  # a resend overtook us
                 return known
-            mine, reserved = db.execute(
-                "SELECT coalesce(sum(owner = ?), 0), coalesce(sum(bytes), 0) FROM job"
-                " WHERE status IN ('accepted', 'running')",
-                (s.owner,),
-            ).fetchone()
-            if mine >= max_jobs:
-                detail = f"You have {mine} unfinished jobs, as many as allowed; wait for one or dismiss one."
-                raise TooManyJobs(detail, retry_after=10)
-            if work.disk and reserved + work.disk > free:
-                left = max(0, free - reserved)
-                raise StorageFull(
-                    f"The job needs {work.disk / 1e6:,.0f} MB of disk; {left / 1e6:,.0f} MB are free"
-                    " and not reserved by other jobs. Ask for a smaller extent or a coarser GSD."
-                )
+            _check_room(db, s, max_jobs, free, max_bytes)
             db.execute(
                 "INSERT INTO job (id, owner, process, inputs, plan, wish, bytes, digest, key, created,"
                 " updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -166,3 +154,32 @@ class Queue:
         """Return the number of unfinished jobs of all owners."""
         sql = "SELECT count(*) FROM job WHERE status IN ('accepted', 'running')"
         return int(self._database.rows(sql)[0][0])
+
+
+def _check_room(
+    db: sqlite3.Connection, s: Submission, max_jobs: int, free: int, max_bytes: int | None
+) -> None:
+    """Refuse a job that is one too many, or more than disk or owner have room for; see ``Queue.submit``."""
+    jobs, mine, reserved = db.execute(
+        "SELECT coalesce(sum(owner = :owner), 0), coalesce(sum(iif(owner = :owner, bytes, 0)), 0),"
+        " coalesce(sum(bytes), 0) FROM job WHERE status IN ('accepted', 'running')",
+        {"owner": s.owner},
+    ).fetchone()
+    if jobs >= max_jobs:
+        detail = f"You have {jobs} unfinished jobs, as many as allowed; wait for one or dismiss one."
+        raise TooManyJobs(detail, retry_after=10)
+    needed = s.work.disk
+    if needed and reserved + needed > free:
+        left = max(0, free - reserved)
+        raise StorageFull(
+            f"The job needs {needed / 1e6:,.0f} MB of disk; {left / 1e6:,.0f} MB are free"
+            " and not reserved by other jobs. Ask for a smaller extent or a coarser GSD."
+        )
+    results = "SELECT coalesce(sum(result.bytes), 0) FROM result JOIN job ON job.id = job WHERE owner = ?"
+    kept = mine + db.execute(results, (s.owner,)).fetchone()[0]
+    if needed and max_bytes is not None and kept + needed > max_bytes:
+        raise StorageFull(
+            f"The job needs {needed / 1e6:,.0f} MB; you keep {kept / 1e6:,.0f} MB of results, unfinished"
+            f" jobs included, and may keep {max_bytes / 1e6:,.0f} MB. Remove finished jobs (DELETE"
+            " /jobs/ID), or ask for a smaller extent or a coarser GSD."
+        )

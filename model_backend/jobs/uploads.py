@@ -55,18 +55,53 @@ class Uploads:
         """Use ``data_dir/uploads``."""
         self._settings = settings
         self._root = settings.data_dir / "uploads"
+        self._lock = threading.Lock()  # of what is promised
 
     def start(self, owner: str, length: int) -> State:
-        """Begin an upload of ``length`` bytes; raises StorageFull."""
+        """Begin an upload of ``length`` bytes.
+
+        Raises StorageFull: the disk, or what the owner may keep, is less than that and all that is promised.
+        """
         folder = self._folder(owner)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # The file, and what it is rewritten to.
-        if 2 * length + _SPARE > shutil.disk_usage(folder).free:
-            raise StorageFull("The backend has not enough disk for this upload.")
-        upload = uuid.uuid4().hex
-        (folder / f"{upload}.part").touch(mode=0o600)
-        self._write(folder / f"{upload}.json", {"length": length})
+        with self._lock:
+            # The file, and what it is rewritten to.
+            if 2 * length + self.promised() + _SPARE > shutil.disk_usage(folder).free:
+                raise StorageFull(
+                    "The backend has not enough disk for this upload. Remove uploads and finished jobs, then"
+                    " try again."
+                )
+            self._check_quota(owner, 1, length)
+            upload = uuid.uuid4().hex
+            (folder / f"{upload}.part").touch(mode=0o600)
+            self._write(folder / f"{upload}.json", {"length": length})
         return State(upload, length, 0, None)
+
+    def promised(self) -> int:
+        """Return the bytes of disk that unfinished uploads of all owners may still take."""
+        left = 0
+        for part in self._root.glob("*/*.part"):
+            with contextlib.suppress(OSError, ValueError):  # it ends as we look
+                length = json.loads(part.with_suffix(".json").read_bytes())["length"]
+                left += max(0, 2 * int(length) - part.stat().st_size)
+        return left
+
+    def _check_quota(self, owner: str, more: int, length: int) -> None:
+        """Raise StorageFull if an owner may not keep so many ``more`` uploads of ``length`` bytes in all."""
+        kept, size = more, length
+        for record in self._folder(owner).glob("*.json"):
+            kept += 1
+            with contextlib.suppress(OSError, ValueError):
+                known = json.loads(record.read_bytes())
+                whole = "facts" in known
+                size += record.with_suffix(".tif").stat().st_size if whole else int(known["length"])
+        most, most_bytes = self._settings.owner_uploads, self._settings.owner_upload_bytes
+        if kept > most or size > most_bytes:
+            raise StorageFull(
+                f"You may keep {most:,} uploads of {most_bytes / 1e9:,.1f} GB at a time; with this one there"
+                f" would be {kept:,} of {size / 1e9:,.1f} GB. Remove some (DELETE /uploads/ID), or wait:"
+                f" they expire {self._settings.upload_hours:g} hours after their last use."
+            )
 
     def state(self, owner: str, upload: str) -> State:
         """Return how far an upload is; raises NoSuchUpload, also for those of other owners."""
@@ -86,7 +121,11 @@ class Uploads:
         return self._path(owner, upload, ".part")
 
     def finish(self, owner: str, upload: str) -> State:
-        """Check a file that is here completely; raises InvalidInput, and then it is gone."""
+        """Check a file that is here completely.
+
+        Raises InvalidInput (it is no raster that is taken) or StorageFull (unpacked it is more than its owner
+        may keep), and then it is gone; NoSuchUpload if it was removed meanwhile.
+        """
         part = self.part(owner, upload)
         made = part.with_suffix(".made")
         try:
@@ -95,27 +134,37 @@ class Uploads:
             with made.open("rb") as file:
                 facts["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
             length = part.stat().st_size
+            self._check_quota(owner, 0, max(0, made.stat().st_size - length))
             os.replace(made, part.with_suffix(".tif"))
+            if not part.with_suffix(".json").exists():
+                raise FileNotFoundError(upload)
             self._write(part.with_suffix(".json"), {"length": length, "facts": facts})
-        except InvalidInput:
+            part.unlink()
+        except FileNotFoundError:
+            self.remove(owner, upload)
+            raise NoSuchUpload("The upload was removed while it was looked at.") from None
+        except BaseException:
             self.remove(owner, upload)
             raise
-        part.unlink()
         return State(upload, length, length, facts)
 
     def adopt(self, owner: str, content: bytes | Path) -> str:
         """Make bytes, or a file of ours, an upload of its own, and return its id."""
         length = len(content) if isinstance(content, bytes) else content.stat().st_size
         upload = self.start(owner, length).id
-        if isinstance(content, bytes):
-            self.part(owner, upload).write_bytes(content)
-        else:
-            shutil.copyfile(content, self.part(owner, upload))
+        try:
+            if isinstance(content, bytes):
+                self.part(owner, upload).write_bytes(content)
+            else:
+                shutil.copyfile(content, self.part(owner, upload))
+        except BaseException:
+            self.remove(owner, upload)
+            raise
         return self.finish(owner, upload).id
 
     def remove(self, owner: str, upload: str) -> None:
         """Remove an upload, whole or not."""
-        for ending in (".json", ".part", ".made", ".tif"):
+        for ending in (".json", ".new", ".part", ".made", ".tif"):
             self._path(owner, upload, ending).unlink(missing_ok=True)
 
     def raster(self, owner: str, field: str, named: Upload) -> StoredRaster:

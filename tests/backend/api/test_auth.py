@@ -62,6 +62,7 @@ def test_bearer_and_basic_are_accepted_and_nothing_else(server: Backend) -> None
     for bad in (
         "", "Bearer", f"Bearer {server.token}x", f"Bearer {server.token[:-1]}", server.token,
         f"Basic {user}", "Basic !!", "Basic", f"Digest {server.token}", "Bearer \u00e9".encode(),
+        b"Basic \xff", "Basic \u00e9".encode(),
     ):  # fmt: skip
         answer = httpx.get(server.url + "/jobs", headers={"Authorization": bad})
         assert answer.status_code == 401, bad
@@ -171,6 +172,7 @@ def test_other_hosts_and_origins_are_refused(server: Backend, client: httpx.Clie
     for host in (f"127.0.0.1:{port}", f"localhost:{port}", "LOCALHOST", f"[::1]:{port}", "127.0.0.1"):
         assert ask(Host=host) == 200, host
     for host in ("evil.example", f"evil.example:{port}", "10.0.0.1", "127.0.0.1.evil.example", "[::1",
+                 "[abc]",
                  "a@localhost", "localhost#.evil.example", "localhost/", ""):  # fmt: skip
         assert ask(Host=host) == 403, host
     assert ask(Origin=server.url) == 200
@@ -230,6 +232,7 @@ def test_tokens_are_compared_whole(tmp_path: Path) -> None:
         ("# only a comment\n", 0o600, "holds no token"),
         ("short\n", 0o600, "can be guessed"),
         ("x" * 40 + "\n", 0o644, "0600"),
+        ("\u00e4" * 40 + "\n", 0o600, "beyond ASCII"),
     ],
 )
 def test_a_bad_token_file_is_refused(tmp_path: Path, content: str, mode: int, words: str) -> None:
@@ -238,6 +241,50 @@ def test_a_bad_token_file_is_refused(tmp_path: Path, content: str, mode: int, wo
     path.chmod(mode)
     with pytest.raises(BadSetUp, match=words):
         gate(no_token=False, token_file=path)
+
+
+def test_a_token_file_of_an_editor_that_marks_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_text("x" * 40 + " J\u00fcrgen\n", encoding="utf-8-sig")
+    path.chmod(0o600)
+    one = gate(no_token=False, token_file=path)
+    assert one.owner(Headers({"authorization": "Bearer " + "x" * 40})) == "J\u00fcrgen"
+
+
+def test_links_are_never_signed_with_an_empty_key(start: Callable[..., Backend]) -> None:
+    server = start(*NO_MODEL)
+    server.stop()
+    (server.data_dir / "secret").write_bytes(b"")
+    server.start()
+    assert (server.data_dir / "secret").stat().st_size == 32
+
+
+def test_two_backends_do_not_share_a_folder(start: Callable[..., Backend]) -> None:
+    server = start(*NO_MODEL)
+    second = serve(server.data_dir, "--port", "0", *NO_MODEL)
+    assert second.returncode == 1
+    assert "Another backend uses" in second.stderr
+    server.kill()
+    server.start()
+
+
+@pytest.mark.parametrize("given", ["gpu.example.org,b", '["gpu.example.org", "b"]', " gpu.example.org , b ,"])
+def test_host_names_come_with_commas(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("TEXT2EARTH_ALLOWED_HOSTS", given)
+    assert Settings().allowed_hosts == ["gpu.example.org", "b"]
+    monkeypatch.setenv("TEXT2EARTH_ALLOWED_HOSTS", "gpu.example.org")
+    assert Settings().allowed_hosts == ["gpu.example.org"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locales of other encodings")
+def test_a_folder_beyond_ascii_in_a_locale_that_is_not_utf8(
+    start: Callable[..., Backend], scene: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}.items():
+        monkeypatch.setenv(name, value)
+    server = start(name="d\u00e4ta")
+    with server.client() as client:
+        assert finished(client, submit(client, "generate", scene))["status"] == "successful"
 
 
 def test_a_missing_token_file_is_refused(tmp_path: Path) -> None:

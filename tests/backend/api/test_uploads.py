@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import os
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,10 @@ import rasterio
 import rasterio.features
 from affine import Affine
 from PIL import Image
+from starlette.concurrency import run_in_threadpool
 
-from tests.support.backend.service import Backend, execute, finished, submit
+from model_backend.api.threads import Threads
+from tests.support.backend.service import Backend, execute, finished, submit, until
 from tests.support.backend.tiny_models import build_tiny
 
 BOX = {
@@ -111,7 +116,12 @@ def test_pieces_and_going_on_after_a_break(client: httpx.Client, raster: Path) -
 
 @pytest.mark.parametrize(
     ("headers", "field"),
-    [({"Content-Range": "bytes 0-1"}, "Content-Range"), ({"Content-Range": "lines */5"}, "Content-Range")],
+    [
+        ({"Content-Range": "bytes 0-1"}, "Content-Range"),
+        ({"Content-Range": "lines */5"}, "Content-Range"),
+        ({"Content-Range": "bytes */0"}, "body"),
+        ({}, "body"),
+    ],
 )
 def test_ranges_that_mean_nothing(client: httpx.Client, headers: dict[str, str], field: str) -> None:
     answer = client.post("/uploads", headers=headers)
@@ -250,6 +260,74 @@ def test_uploads_that_nobody_uses_go(painter: Backend, client: httpx.Client, ras
     Uploads(Settings(data_dir=painter.data_dir)).sweep(lambda upload: upload == used)
     assert client.get(f"/uploads/{used}").status_code == 200
     assert client.get(f"/uploads/{unused}").status_code == 404
+
+
+def kept(server: Backend) -> list[Path]:
+    return [path for path in (server.data_dir / "uploads").rglob("*") if path.is_file()]
+
+
+def test_what_an_owner_may_keep(start: Callable[..., Backend], raster: Path) -> None:
+    """So many uploads, so many bytes: announced ones count, and so does what they unpack to."""
+    server = start("--model", "text2earth", owner_uploads=2, owner_upload_bytes=5_000_000)
+    with server.client(checked=False) as client:
+        promise = client.post("/uploads", headers={"Content-Range": "bytes */4000000"}).json()["id"]
+        assert client.post("/uploads", headers={"Content-Range": "bytes */1000001"}).status_code == 507
+        upload = send(client, raster)
+        refused = client.post("/uploads", content=raster.read_bytes())
+        assert (refused.status_code, "DELETE /uploads/ID" in refused.json()["detail"]) == (507, True)
+        assert client.delete(f"/uploads/{promise}").status_code == 204
+        noise = np.random.default_rng(1).integers(0, 255, 1 << 16, np.uint8)
+        rolled = np.stack([np.roll(noise, -512 * row) for row in range(128)])[None]
+        small = write(raster.with_name("small.tif"), rolled, compress="ZSTD", blockysize=128)
+        assert small.stat().st_size < 1_000_000 < rolled.nbytes - 5_000_000
+        unpacked = client.post("/uploads", content=small.read_bytes())
+        assert (unpacked.status_code, "may keep" in unpacked.json()["detail"]) == (507, True)
+        assert {path.stem for path in kept(server)} == {upload}
+        assert client.delete(f"/uploads/{upload}").status_code == 204
+        send(client, raster)
+
+
+def test_requests_leave_no_files_behind(painter: Backend, client: httpx.Client, raster: Path) -> None:
+    """A raster sent in a request is kept for the job alone that it makes."""
+    before = len(kept(painter))
+    inputs = {"source": base64.b64encode(raster.read_bytes()).decode(), "mask": MASK, "prompt": "a lake"}
+    planned = client.post("/processes/plan/execution", json={"inputs": {"process": "edit", "inputs": inputs}})
+    assert planned.status_code == 200, planned.text
+    refused = execute(client, "edit", inputs | {"model": "none"})
+    assert refused.status_code in (400, 503)
+    far = {"geojson": {"type": "Point", "coordinates": [0, 0]}, "crs": "EPSG:32632"}
+    assert execute(client, "edit", inputs | {"mask": far}).status_code == 400
+    assert len(kept(painter)) == before
+
+
+def test_an_upload_removed_while_it_is_looked_at(
+    client: httpx.Client, painter: Backend, tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(2).integers(0, 255, (3, 1500, 1500), np.uint8)
+    content = write(tmp_path / "big.tif", pixels).read_bytes()
+    upload = client.post("/uploads", headers={"Content-Range": f"bytes */{len(content)}"}).json()["id"]
+    span = {"Content-Range": f"bytes 0-{len(content) - 1}/{len(content)}"}
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(client.put, f"/uploads/{upload}", content=content, headers=span)
+        until(lambda: sending.done() or any(path.name == f"{upload}.made" for path in kept(painter)))
+        assert client.delete(f"/uploads/{upload}").status_code == 204
+        assert sending.result().status_code in (200, 404)
+    assert client.get(f"/uploads/{upload}").status_code == 404
+    assert not [path for path in kept(painter) if upload in path.name]
+
+
+def test_checks_leave_threads_for_quick_answers() -> None:
+    """However many uploads wait to be looked at, what all endpoints share is free."""
+
+    async def crowd() -> None:
+        threads, go = Threads(), threading.Event()
+        waiting = [asyncio.ensure_future(threads.check(go.wait, 60)) for _ in range(60)]
+        waiting += [asyncio.ensure_future(threads.execute(go.wait, 60)) for _ in range(60)]
+        assert await asyncio.wait_for(run_in_threadpool(lambda: "here"), 30) == "here"
+        go.set()
+        assert all(await asyncio.gather(*waiting))
+
+    asyncio.run(crowd())
 
 
 def test_hostile_files_hurt_nobody(

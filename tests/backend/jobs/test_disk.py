@@ -16,9 +16,11 @@ import pytest
 from model_backend.errors import StorageFull
 from model_backend.jobs import space
 from model_backend.jobs.pulse import Pulse
-from model_backend.jobs.rows import Job
+from model_backend.jobs.rows import Job, RequestedOutputs, Submission
+from model_backend.jobs.store import JobStore
 from model_backend.jobs.uploads import Uploads
 from model_backend.jobs.worker import Worker
+from model_backend.processes.base import Workload
 from model_backend.settings import Settings
 from tests.support.backend.file_editor import polygon, rich_scene
 from tests.support.backend.headless_backend import SCENE, SMALL
@@ -78,6 +80,41 @@ def fill(folder: Path, leaving: int) -> Path:
     path = folder / "filler"
     path.write_bytes(bytes(max(0, shutil.disk_usage(folder).free - leaving)))
     return path
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Path]:
+    """A data directory on a small disk of its own."""
+    folder = tmp_path / "all"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16M", "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no small disk can be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_owners_can_look_and_remove_while_the_disk_is_full(full: Path) -> None:
+    store = JobStore.open(full)
+    store.database.keep_reserve()
+    filler = fill(full, 0)
+    jobs: list[Job] = []
+
+    def submit() -> None:
+        work = Workload((1,) * 50)
+        asked = Submission(OWNER, "echo", "d", {"message": "x" * 1000}, RequestedOutputs(), work)
+        jobs.append(store.queue.submit(asked, max_jobs=10**6, free=10**12))
+
+    with pytest.raises(StorageFull, match="Remove finished jobs"):
+        list(iter(submit, "for ever"))
+    assert {store.queue.job(OWNER, job.id).status for job in jobs} <= {"accepted"}
+    for job in jobs:
+        assert store.queue.dismiss(OWNER, job.id).status == "dismissed"
+    filler.unlink()
+    store.database.keep_reserve()
+    assert (full / "reserve").exists()
+    submit()
+    store.close()
 
 
 def short_of_disk(labour: SingleWorker, disk: Path) -> Job:
