@@ -136,8 +136,7 @@ def test_from_the_order_to_the_file(backend, history, tmp_path, qtbot):
     asked = order(path, tmp_path / "b.tif")
 
     def prepare(listener):
-        ready = edit_preparation.prepare(backend.access, asked, listener)
-        return ready.inputs.to_json(), ready.assembly.to_json()
+        return edit_preparation.prepare(backend.access, asked, listener)
 
     run = Run(backend.url, {"prompt": "a lake"}, str(asked.target), process="edit", state="preparing")
     watcher = noted(JobWatcher(backend.access, history, run, 0.1, prepare=prepare))

@@ -1,6 +1,7 @@
 """Masks with more corners than a request may have: the plugin's pixels are those that the backend makes."""
 
 import random
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from qgis.core import (
     QgsFeature,
     QgsGeometry,
     QgsProject,
+    QgsRectangle,
     QgsVectorLayer,
     QgsVectorLayerFeatureSource,
 )
@@ -180,3 +182,33 @@ def test_it_can_be_left(tmp_path, monkeypatch):
     left = iter([False] * 20)
     with pytest.raises(Cancelled):
         mask_raster.write(asked.mask, place, grid.box, tmp_path / "m.tif", lambda: next(left, True))
+
+
+def test_tens_of_thousands_of_tiny_polygons_take_seconds(tmp_path):
+    """Of the building footprints of a town on a coarse raster no pixel is missed, and nobody waits for it."""
+    dice, size = random.Random(0), 0.4
+    layer = QgsVectorLayer("Polygon?crs=EPSG:32633", "mask", "memory")
+    features, touched = [], np.zeros((2000, 2000), bool)
+    for _ in range(40_000):
+        # Within a pixel, or by at least a tenth in each of two: GDAL leaves out what is hardly touched.
+        col, row = (dice.randrange(1999) + dice.choice((dice.uniform(0.1, 0.5), 0.75)) for _axis in "xy")
+        box = QgsRectangle(500000 + col, 5800000 - row - size, 500000 + col + size, 5800000 - row)
+        feature = QgsFeature()
+        feature.setGeometry(QgsGeometry.fromRect(box))
+        features.append(feature)
+        touched[int(row) : int(row + size) + 1, int(col) : int(col + size) + 1] = True
+    layer.dataProvider().addFeatures(features)
+    utm = QgsCoordinateReferenceSystem("EPSG:32633")
+    grid = datasets.Grid((500000.0, 1.0, 0.0, 5800000.0, 0.0, -1.0), 2000, 2000, utm)
+    placement = masks.MaskPlacement(grid, QgsProject.instance().transformContext())
+    shapes = masks.MaskPolygons("mask", QgsVectorLayerFeatureSource(layer), utm, None)
+    begun = time.process_time()
+    polygons, box = masks.polygons_to_send(shapes, placement, lambda: False)
+    assert polygons is None
+    there = mask_raster.write(shapes, placement, box, tmp_path / "mask.tif", lambda: False)
+    assert time.process_time() - begun < 8  # 2.4 where every polygon's own measures took 22
+    made = gdal.Open(str(tmp_path / "mask.tif"))
+    drawn = np.zeros_like(touched)
+    part = np.frombuffer(made.ReadRaster(), "u1").reshape(there.height, there.width) > 0
+    drawn[there.row : there.row + there.height, there.col : there.col + there.width] = part
+    assert (drawn == touched).all()

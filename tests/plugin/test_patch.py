@@ -287,6 +287,26 @@ def test_nothing_is_left_of_a_cancelled_or_failed_copy(tmp_path):
         patch.check_target(Path(path), source)
 
 
+def test_a_damaged_source_is_blamed_itself(tmp_path):
+    """Not the result, which is a file that can well be written."""
+    whole = Path(raster_files.raster(tmp_path / "a.tif", size=(600, 600), dtype="uint16"))
+    file, source = load(whole)
+    piece, content = painted(source, file, tmp_path), whole.read_bytes()
+    crops.check_whole(source, file)
+    half = len(content) // 2
+    for name, damage in (
+        ("torn", content[:half] + bytes(40_000) + content[half + 40_000 :]),
+        ("short", content[:half]),
+    ):
+        (tmp_path / f"{name}.tif").write_bytes(damage)
+        damaged = datasets.RasterFile(name, str(tmp_path / f"{name}.tif"), (), file.crs, False)
+        with pytest.raises(RasterRefused, match=f"'{name}' is damaged, so there can be no copy of it"):
+            patch.write_whole(damaged.open(), damaged, piece, tmp_path / "b.tif", WATCH)
+        assert not (tmp_path / "b.tif").exists()
+    with pytest.raises(RasterRefused, match="'short' is damaged"):
+        crops.check_whole(damaged.open(), damaged)
+
+
 def test_sidecars_of_an_older_file_go(tmp_path):
     path = raster_files.raster(tmp_path / "a.tif")
     file, source = load(path)
@@ -311,6 +331,18 @@ def test_refusals_are_sentences(tmp_path):
     gdal.GetDriverByName("GTiff").Create(bare, 10, 10, 1)
     file, source = load(bare)
     with pytest.raises(RasterRefused, match="'mine' has no georeference"):
+        datasets.grid_of(source, file)
+    camera = gdal.GetDriverByName("GTiff").Create(str(tmp_path / "rpc.tif"), 10, 10, 1)
+    ones = " ".join(["1"] * 20)
+    numbers = ("LINE", "SAMP", "LAT", "LONG", "HEIGHT")
+    terms = [f"{name}_{end}" for name in ("LINE", "SAMP") for end in ("NUM_COEFF", "DEN_COEFF")]
+    camera.SetMetadata(
+        {f"{name}_{end}": "1" for name in numbers for end in ("OFF", "SCALE")} | dict.fromkeys(terms, ones),
+        "RPC",
+    )
+    camera = None
+    file, source = load(tmp_path / "rpc.tif")
+    with pytest.raises(RasterRefused, match="camera model .RPC.*Orthorectify it first"):
         datasets.grid_of(source, file)
     made = gdal.GetDriverByName("GTiff").Create(str(tmp_path / "c.tif"), 10, 10, 1, gdal.GDT_CFloat32)
     made = None

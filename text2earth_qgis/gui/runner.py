@@ -29,7 +29,7 @@ from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.async_client import AsyncClient
-from text2earth_qgis.core.wire.schemas import GenerateInputs, Json
+from text2earth_qgis.core.wire.schemas import GenerateInputs
 from text2earth_qgis.core.wire.uploads import uploads_of
 
 SHOWN = 200  # runs in the list
@@ -211,12 +211,7 @@ class Runner(QObject):
 
 def _sending(access: Access, request: EditRequest, send: Send) -> Prepare:
     """Return the function that sends an edit, in a worker."""
-
-    def work(listener: Listener) -> tuple[Json, Json]:
-        ready = send(access, request, listener)
-        return ready.inputs.to_json(), ready.assembly.to_json()
-
-    return work
+    return lambda listener: send(access, request, listener)
 
 
 def file_name(title: str, key: str, ending: str = ".tif") -> str:

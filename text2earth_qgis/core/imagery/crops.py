@@ -59,6 +59,13 @@ def check_editable(dataset: gdal.Dataset, file: RasterFile) -> None:
         )
 
 
+def check_whole(dataset: gdal.Dataset, file: RasterFile) -> None:
+    """Refuse a file that ends too early, of which there could be no copy, by its first and last pixels."""
+    with datasets.gdal_errors(datasets.DAMAGED.format(file.name)):
+        for col, row in ((0, 0), (dataset.RasterXSize - 1, dataset.RasterYSize - 1)):
+            datasets.require(dataset.ReadRaster(col, row, 1, 1))
+
+
 def write(dataset: gdal.Dataset, file: RasterFile, box: Box, path: Path, stop: Stop) -> None:
     """Write a box of a raster to ``path``, a GeoTIFF like the raster."""
     crs = file.crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT2_2019) if file.assigned else None

@@ -23,6 +23,7 @@ from text2earth_qgis.core.wire.schemas import Box
 Stop = Callable[[], bool]  # whether the user wants to stop
 Points = Union[Sequence[tuple[float, float]], np.ndarray]
 
+DAMAGED = "'{}' is damaged, so there can be no copy of it with the edit in it"
 STRIP = 32 << 20  # bytes of pixels that are held at once
 FAR = 2**31  # pixels: beyond it a point is nowhere near a raster
 _KINDS = {
@@ -89,6 +90,11 @@ def grid_of(dataset: gdal.Dataset, file: RasterFile) -> Grid:
     transform = dataset.GetGeoTransform(can_return_null=True)
     if transform is None and dataset.GetGCPCount() >= 3:
         transform = gdal.GCPsToGeoTransform(dataset.GetGCPs())
+    if transform is None and dataset.GetMetadata("RPC"):
+        raise RasterRefused(
+            f"'{file.name}' is placed by a camera model (RPC), not by a pixel grid. Orthorectify it first "
+            "(Raster > Projections > Warp)."
+        )
     if transform is None or gdal.InvGeoTransform(transform) is None:
         raise RasterRefused(
             f"'{file.name}' has no georeference. Georeference it first (Layer > Georeferencer)."

@@ -32,10 +32,14 @@ ROUNDS = 3  # crops that are tried before the largest one has to do
 
 @dataclass(frozen=True)
 class PreparedEdit:
-    """An edit whose files are on the backend: what is left is to run it and to put the part in its place."""
+    """An edit whose files are on the backend: what is left is to run it and to put the part in its place.
+
+    ``warnings`` are what the backend's plan says of it.
+    """
 
     inputs: Union[EditInputs, ExtendInputs]
     assembly: Assembly
+    warnings: tuple[str, ...] = ()
 
 
 def prepare(access: Access, request: EditRequest, listener: Listener) -> PreparedEdit:
@@ -45,6 +49,8 @@ def prepare(access: Access, request: EditRequest, listener: Listener) -> Prepare
         source = request.source.open()
         patch.check_target(request.target, source)
         crops.check_editable(source, request.source)
+        if request.result == "whole":
+            crops.check_whole(source, request.source)
         uploads = Uploads(access, open_client(access, listener), listener)
         try:
             ready = _send(request, source, uploads, Path(folder))
@@ -77,7 +83,8 @@ def _send(request: EditRequest, source: gdal.Dataset, uploads: Uploads, folder: 
     for turn in range(ROUNDS):
         inputs = _send_crop(request, source, crop, target, uploads, folder / f"source{turn}.tif")
         with pool_thread_released():
-            recipe = uploads.client.plan(request.process, inputs.to_json()).recipe
+            plan = uploads.client.plan(request.process, inputs.to_json())
+        recipe = plan.recipe
         wanted = crops.needed_box(recipe, crop, grid, request.context)
         if crops.covers(crop, wanted, grid.box) or turn == ROUNDS - 1:
             break
@@ -96,7 +103,7 @@ def _send(request: EditRequest, source: gdal.Dataset, uploads: Uploads, folder: 
         mask=request.layers[1],
         whole=target.whole,
     )
-    return PreparedEdit(replace(inputs, seed=int(recipe["seed"])), assembly)
+    return PreparedEdit(replace(inputs, seed=plan.seed), assembly, tuple(plan.warnings))
 
 
 def _target(

@@ -18,7 +18,7 @@ from xml.etree import ElementTree  # nosec B405 (what GDAL has just written)
 from osgeo import gdal
 from qgis.core import QgsCoordinateReferenceSystem
 
-from text2earth_qgis.core.errors import JobFailed, PluginError
+from text2earth_qgis.core.errors import JobFailed, PluginError, RasterRefused
 from text2earth_qgis.core.imagery import datasets
 from text2earth_qgis.core.imagery.datasets import RasterFile, Stop
 from text2earth_qgis.core.wire.schemas import Box
@@ -77,6 +77,26 @@ def write_whole(
     source: gdal.Dataset, file: RasterFile, patch: Patch, target: Path, watch: tuple[Progress, Stop]
 ) -> None:
     """Write the source with the patch in it to ``target``, a GeoTIFF. Raises ``PluginError``."""
+    try:
+        _write_whole(source, file, patch, target, watch)
+    except RasterRefused:
+        _check_readable(source, file, watch[1])
+        raise
+
+
+def _check_readable(source: gdal.Dataset, file: RasterFile, stop: Stop) -> None:
+    """Refuse the source if it is what cannot be read: GDAL does not say which file failed."""
+    box = Box(0, 0, source.RasterXSize, source.RasterYSize)
+    pixel = source.RasterCount * gdal.GetDataTypeSize(source.GetRasterBand(1).DataType) // 8
+    with datasets.gdal_errors(datasets.DAMAGED.format(file.name)):
+        for strip in datasets.strips(box, box.width * pixel):
+            datasets.raise_if_stopped(stop)
+            datasets.require(source.ReadRaster(strip.col, strip.row, strip.width, strip.height))
+
+
+def _write_whole(
+    source: gdal.Dataset, file: RasterFile, patch: Patch, target: Path, watch: tuple[Progress, Stop]
+) -> None:
     structure = source.GetMetadata("IMAGE_STRUCTURE")
     cloud = structure.get("LAYOUT") == "COG"
     with _in_its_place(target) as part, datasets.gdal_errors(f"{target} cannot be written", **NO_SIDECAR):

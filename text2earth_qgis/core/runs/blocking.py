@@ -17,7 +17,13 @@ from qgis.core import QgsProcessingFeedback
 from text2earth_qgis.core.errors import BackendError, Cancelled, HistoryError, PluginError, Unreachable
 from text2earth_qgis.core.runs.fetching import check_writable, fetch
 from text2earth_qgis.core.runs.history import History, Run
-from text2earth_qgis.core.runs.job_status import DENOISING, notes_of, raise_unless_successful, status_text
+from text2earth_qgis.core.runs.job_status import (
+    DENOISING,
+    all_notes,
+    notes_of,
+    raise_unless_successful,
+    status_text,
+)
 from text2earth_qgis.core.tasks import Listener, stoppable
 from text2earth_qgis.core.threads import Feedback, pause, pool_thread_released
 from text2earth_qgis.core.wire.access import Access
@@ -58,18 +64,21 @@ def run_job(context: RunContext, run: Run, feedback: QgsProcessingFeedback) -> F
         client = open_client(context.access, stop)
         plan = client.plan(run.process, run.inputs)
         _tell(plan, feedback)
-        run = replace(run, inputs={**run.inputs, "seed": plan.seed}, recipe=plan.recipe)
+        inputs = {**run.inputs, "seed": plan.seed}
+        run = replace(run, inputs=inputs, recipe=plan.recipe, notes=all_notes(*plan.warnings))
         run = record(context, run, feedback)
         # Not cancellable, but short: only its answer names the job that a cancel has to delete.
         status = open_client(context.access).execute(run.process, run.inputs, run.key)
         run = record(context, replace(run, job=status.job, state=status.status), feedback)
         try:
             status = _follow(client, status, _Reporter(feedback, stop, context.poll_seconds))
-            told: Json = {"state": status.status, "message": status.message, "notes": notes_of(status)}
-            run = record(context, replace(run, **told), feedback)
+            said = notes_of(status)
+            notes = all_notes(run.notes, said)
+            run = replace(run, state=status.status, message=status.message, notes=notes)
+            run = record(context, run, feedback)
             raise_unless_successful(status)
-            if run.notes:
-                feedback.pushWarning(run.notes)
+            if said:
+                feedback.pushWarning(said)
             listener = Listener(
                 lambda share: feedback.setProgress(100 * share), feedback.setProgressText, stop.isCanceled
             )

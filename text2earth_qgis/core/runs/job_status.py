@@ -23,6 +23,11 @@ def notes_of(status: StatusInfo) -> str:
     return status.message[len(DONE) :].strip() if good else ""
 
 
+def all_notes(*notes: str) -> str:
+    """Return notes one after the other, each once."""
+    return " ".join(dict.fromkeys(filter(None, notes)))
+
+
 def status_text(status: StatusInfo) -> str:
     """Return where a job stands, in words."""
     if status.status == "accepted" and status.queue_position:

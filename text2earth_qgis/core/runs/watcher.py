@@ -14,18 +14,25 @@ from typing import Any, Callable, Optional, TypeVar
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from text2earth_qgis.core.errors import BackendError, JobFailed, PluginError, Unreachable
+from text2earth_qgis.core.imagery.edit_preparation import PreparedEdit
 from text2earth_qgis.core.runs.fetching import fetch
 from text2earth_qgis.core.runs.history import History, Run
-from text2earth_qgis.core.runs.job_status import DENOISING, notes_of, raise_unless_successful, status_text
+from text2earth_qgis.core.runs.job_status import (
+    DENOISING,
+    all_notes,
+    notes_of,
+    raise_unless_successful,
+    status_text,
+)
 from text2earth_qgis.core.tasks import BackgroundTask, Listener
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.async_client import AsyncClient, Pending
-from text2earth_qgis.core.wire.schemas import Json, StatusInfo
+from text2earth_qgis.core.wire.schemas import StatusInfo
 from text2earth_qgis.core.wire.transport import open_client
 
 T = TypeVar("T")
-Prepare = Callable[[Listener], tuple[Json, Json]]  # makes a run's inputs and assembly, in a worker
+Prepare = Callable[[Listener], PreparedEdit]  # sends what an edit needs, in a worker
 
 LONGEST_WAIT = 30.0  # seconds between two tries while the backend is away
 GONE = (404, 410)
@@ -149,7 +156,7 @@ class JobWatcher(QObject):
 
     def _told(self, status: StatusInfo) -> None:
         if status.status != self.run.state or status.job != self.run.job:
-            told = {"message": status.message, "notes": notes_of(status)}
+            told = {"message": status.message, "notes": all_notes(self.run.notes, notes_of(status))}
             self._note(job=status.job, state=status.status, **told)
         percent = None if status.progress is None else status.progress * DENOISING
         self._tell(status_text(status), percent, status)
@@ -175,13 +182,18 @@ class JobWatcher(QObject):
         else:
             self._work("sending what an edit needs", self._prepare_it, self._prepared)
 
-    def _prepared(self, made: Optional[tuple[Json, Json]], error: Optional[PluginError]) -> None:
+    def _prepared(self, made: Optional[PreparedEdit], error: Optional[PluginError]) -> None:
         if made is None:
             sentence = str(error or UNSENT)
             self._note(state="failed", message=sentence)
             self._end(self.failed, sentence)
             return
-        self._note(state="submitting", inputs=made[0], assembly=made[1])
+        self._note(
+            state="submitting",
+            inputs=made.inputs.to_json(),
+            assembly=made.assembly.to_json(),
+            notes=" ".join(made.warnings),
+        )
         self._step()
 
     def _fetch(self) -> None:
