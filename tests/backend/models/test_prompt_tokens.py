@@ -13,7 +13,7 @@ from transformers import CLIPTokenizer
 
 from model_backend.errors import ModelUnavailable
 from model_backend.models.prompt_tokens import PromptTokens, plain_prompt
-from tests.support.tiny_models import build_tiny, tiny_card
+from tests.support.backend.tiny_models import build_tiny, tiny_card
 
 MINI = Path(__file__).resolve().parents[3] / "resources" / "models" / "text2earth-mini"
 TEXTS = (

@@ -9,7 +9,7 @@ import pytest
 
 from model_backend.models.registry import Registry
 from model_backend.settings import Settings
-from tests.support.planning import planned
+from tests.support.backend.planning import planned
 
 METRES = {"bbox": [500_000.0, 5_200_000.0, 500_064.0, 5_200_064.0], "crs": "EPSG:32632"}
 GOOD: dict[str, Any] = {"prompt": "a lake", "extent": METRES, "gsd": 1.0, "seed": 7}
