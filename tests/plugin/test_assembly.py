@@ -2,7 +2,9 @@
 
 import dataclasses
 import os
+import re
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +150,20 @@ def test_from_the_order_to_the_file(backend, history, tmp_path, qtbot):
     assert "Writing the result" in told
     assert history.get(run.key).inputs["seed"] == 7
     assert gdal.Open(str(asked.target)).RasterXSize == 160
+
+
+def test_what_the_plan_warns_of_stays_with_the_run(backend, history, tmp_path, qtbot):
+    """The dock asks for no plan of an edit before it is sent: its warnings are in the list and the layer."""
+    flat = ((500000.0, 1.0, 0.0, 5800000.0, 0.0, -1.5), 32633)  # no model makes such pixels
+    path = raster_files.raster(tmp_path / "a.tif", place=flat)
+    asked = order(path, tmp_path / "b.tif")
+    run = Run(backend.url, {"prompt": "a lake"}, str(asked.target), process="edit", state="preparing")
+    prepare = partial(edit_preparation.prepare, backend.access, asked)
+    watcher = noted(JobWatcher(backend.access, history, run, 0.1, prepare=prepare))
+    watcher.start()
+    assert ended(qtbot, watcher) == "finished"
+    assert re.search("resampled into the raster's", history.get(run.key).notes)
+    assert history.get(run.key).message == ""
 
 
 def test_a_cancel_while_it_is_sent(backend, history, tmp_path, qtbot):

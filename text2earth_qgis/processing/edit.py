@@ -62,7 +62,8 @@ ABOUT = base.AlgorithmInfo(
         "FEATHER": "Metres on the ground over which the edit fades in, inside the mask; if empty, 6 pixels.",
         "GROW": "Metres on the ground by which the mask grows first.",
         "STRENGTH": "1 paints anew; less keeps more of what is there.",
-        "STRETCH": "Values that the model sees as black and white. displayed: as the layer is shown. "
+        "STRETCH": "Values that the model sees as black and white. displayed: those set by hand in "
+        "the style of the layer; where QGIS has counted them, what suits the surroundings. "
         "2-98 %: of what is around the mask. Or min,max for all bands, or min,max;min,max;min,max.",
         "EXTRA_BANDS": "Other bands in the mask. match: values of known pixels of similar colour. keep: as "
         "they are. drop: the result has no such bands.",

@@ -48,7 +48,8 @@ ABOUT = base.AlgorithmInfo(
         "there goes on: every band is copied from real pixels nearby.",
         "FILL_HOLES": "Paint pixels of the raster that have no value, too, if they lie in the extent. Where "
         "nodata is 0, black land has none.",
-        "STRETCH": "Values that the model sees as black and white. displayed: as the layer is shown. "
+        "STRETCH": "Values that the model sees as black and white. displayed: those set by hand in "
+        "the style of the layer; where QGIS has counted them, what suits the surroundings. "
         "2-98 %: of what is near the new land. Or min,max for all bands, or min,max;min,max;min,max.",
         "EXTRA_BANDS": "Other bands of the new land. match: values of known pixels of similar colour. drop: "
         "the result has no such bands.",

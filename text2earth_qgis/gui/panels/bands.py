@@ -37,8 +37,8 @@ class BandsPanel(QWidget):
         self._stretch.setEditable(True)
         self._stretch.addItems(list(STRETCHES.values()))
         self._stretch.setToolTip(
-            "Values that the model sees as black and white: as the layer is shown, by the values around the "
-            "mask, or numbers: min,max or min,max;min,max;min,max"
+            "Values that the model sees as black and white: those set by hand in the layer's style, else "
+            "what suits the mask's surroundings; 2 to 98 % of these; or min,max or min,max;min,max;min,max"
         )
         self.extra = narrow_combo()
         for key, text in EXTRA.items():
