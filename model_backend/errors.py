@@ -13,6 +13,7 @@ these into ``application/problem+json``, RFC 7807). Messages are sentences that 
     |- ResultNotReady      404
     |- NoSuchResult        404  the job has no such output, or it has expired
     |- NoSuchUpload        404  also for uploads of other owners
+    |- TooSlow             408  the body does not come
     |- Conflict            409  an Idempotency-Key came back with another body
     |- TooManyJobs         429  carries retry_after
     |- ModelUnavailable    503  the model is not installed, or cannot be loaded; says how to get it
@@ -139,6 +140,16 @@ class Conflict(BackendError):
 
     status = 409
     title = "Conflict"
+
+
+class TooSlow(BackendError):
+    """The body of a request does not come."""
+
+    status = 408
+    title = "Request timeout"
+
+    def __init__(self) -> None:
+        super().__init__("The body of the request came too slowly. Send it again, large files in pieces.")
 
 
 class TooManyJobs(BackendError):

@@ -54,6 +54,13 @@ class Settings(BaseSettings):
     max_regions: int = Field(2_000, ge=1, description="Polygons of the regions of a scene.")
     max_region_corners: int = Field(40_000, ge=3, description="Corners of all these polygons together.")
     max_body: int = Field(1_048_576, ge=1024, description="Bytes of a JSON request body.")
+    max_connections: int = Field(400, ge=1, description="Connections at a time; the longest silent ones go.")
+    header_seconds: float = Field(
+        20.0, gt=0, description="Seconds after which a connection without a complete request is closed."
+    )
+    body_seconds: float = Field(
+        60.0, gt=0, description="Seconds a body may pause; after so many it comes at 1 kB a second or more."
+    )
     max_upload: int = Field(2_147_483_648, ge=1024, description="Bytes of an uploaded file.")
     max_raster: int = Field(
         8_589_934_592, ge=1024, description="Bytes of an uploaded raster's pixels, unpacked."

@@ -14,9 +14,11 @@ import sys
 
 import uvicorn
 
+from model_backend import logs
 from model_backend.api.app import create_app
 from model_backend.api.auth import BadSetUp, token_path
 from model_backend.api.backend import Backend
+from model_backend.api.connections import protocol
 from model_backend.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ class _Server(uvicorn.Server):
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; raises BadSetUp, ModelUnavailable, OSError or
     sqlite3.DatabaseError at start."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
+    logs.begin()
     os.umask(0o077)  # prompts and pictures are their owner's
     with _bind(settings.host, settings.port) as listener:
         _run(settings, listener)
@@ -53,7 +55,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     _log.info("No token is asked for." if settings.no_token else f"The token is in {token_path(settings)}")
     config = uvicorn.Config(
         create_app(backend),
-        http="h11",
+        http=protocol(settings),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -6,11 +6,13 @@ request passes first, and a cap on bodies that holds while they stream in. Knows
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
 import math
 import re
+import time
 from http import HTTPStatus
 from typing import Any
 
@@ -23,11 +25,13 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model_backend.api.auth import Gate
-from model_backend.errors import BackendError, InvalidInput, StorageFull, TooLarge, Unauthorized
+from model_backend.errors import BackendError, InvalidInput, StorageFull, TooLarge, TooSlow, Unauthorized
 from model_backend.jobs import space
 from model_backend.settings import Settings
 
 log = logging.getLogger(__name__)
+
+PACE = 1000  # bytes a second that a long body comes at, at least
 
 OPEN = re.compile(r"/healthz")  # answered without a token
 UPLOAD = re.compile(r"/uploads(/|$)")  # files, not JSON
@@ -98,6 +102,8 @@ def problem_of(error: BackendError) -> Problem:
     """Return the answer for one of our errors."""
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     response = Problem(error.problem(), error.status, headers)
+    if isinstance(error, TooSlow):
+        response.headers["Connection"] = "close"
     if isinstance(error, Unauthorized):
         for challenge in ("Bearer", 'Basic realm="Text2Earth", charset="UTF-8"'):
             response.headers.append("WWW-Authenticate", challenge)
@@ -212,15 +218,24 @@ class Guard:
         )
 
     def _capped(self, receive: Receive, most: int) -> Receive:
-        """Count what streams in, for bodies that do not say their length."""
-        seen = 0
+        """Count what streams in, for bodies that do not say their length; and end what does not come."""
+        seen, whole, began = 0, False, time.monotonic()
+        pause = self._settings.body_seconds
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, whole
+            if whole:  # what is waited for is the client's leaving
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), pause)
+            except TimeoutError:
+                raise TooSlow from None
             seen += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if seen > most:
                 raise self._too_large(f"more than {most}", most)
+            if not whole and time.monotonic() - began > pause + seen / PACE:
+                raise TooSlow
             return message
 
         return counted

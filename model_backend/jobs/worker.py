@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model_backend import processes
+from model_backend import logs, processes
 from model_backend.errors import BackendError, Cancelled, Declined, ModelUnavailable
 from model_backend.jobs import handlers, space
 from model_backend.jobs.cache import ModelCache
@@ -238,7 +238,7 @@ def _sentence(error: Exception) -> str:
 
 def main() -> None:
     """Run as the supervisor's child."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s:     worker: %(message)s")
+    logs.begin("worker: ")
     pulse = Pulse()
     pulse.start(_own_output())
     order = json.loads(sys.stdin.buffer.readline())
