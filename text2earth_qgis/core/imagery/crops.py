@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Optional
 
 import numpy as np
-from osgeo import gdal
+from osgeo import gdal, osr
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
@@ -32,6 +32,7 @@ Ranges = tuple[tuple[float, float], ...]
 
 BANDS_SHOWN = (1, 3)  # how many bands can be looked at
 PERCENT = (2, 98)
+ALONE = {"GDAL_TIFF_INTERNAL_MASK": "YES", "GDAL_PAM_ENABLED": "NO"}  # what travels is one file
 SAMPLE = 1024  # pixels of a side that percentiles are taken from
 
 
@@ -66,6 +67,20 @@ def check_whole(dataset: gdal.Dataset, file: RasterFile) -> None:
             datasets.require(dataset.ReadRaster(col, row, 1, 1))
 
 
+def has_shades(dataset: gdal.Dataset, stop: Stop) -> bool:
+    """Say whether a mask band has values between 0 and 255, as only one in a file beside has."""
+    band = dataset.GetRasterBand(1)
+    mask = band.GetMaskBand()
+    if band.GetMaskFlags() != gdal.GMF_PER_DATASET or mask.GetMetadataItem("NBITS", "IMAGE_STRUCTURE") == "1":
+        return False
+    for strip in datasets.strips(Box(0, 0, dataset.RasterXSize, dataset.RasterYSize), dataset.RasterXSize):
+        datasets.raise_if_stopped(stop)
+        values = datasets.read(mask, strip)
+        if ((values > 0) & (values < 255)).any():
+            return True
+    return False
+
+
 def write(dataset: gdal.Dataset, file: RasterFile, box: Box, path: Path, stop: Stop) -> None:
     """Write a box of a raster to ``path``, a GeoTIFF like the raster."""
     crs = file.crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT2_2019) if file.assigned else None
@@ -76,10 +91,10 @@ def write(dataset: gdal.Dataset, file: RasterFile, box: Box, path: Path, stop: S
         creationOptions=["TILED=YES", "COMPRESS=DEFLATE", "BIGTIFF=IF_SAFER"],
         callback=datasets.gdal_callback(lambda _share: None, stop),
     )
-    with datasets.gdal_errors(f"'{file.name}' cannot be read", GDAL_TIFF_INTERNAL_MASK="YES"):
+    with datasets.gdal_errors(f"'{file.name}' cannot be read", **ALONE):
         made = gdal.Translate(str(path), dataset, options=options)
         datasets.raise_if_stopped(stop)
-        datasets.require(made)
+        _check_crs(datasets.require(made), file)
         made = None
         datasets.require_written()
 
@@ -175,6 +190,41 @@ def stretch_from_text(text: str, bands: tuple[int, ...]) -> Ranges:
             "the smaller value first."
         )
     return tuple(pairs)  # type: ignore[arg-type]
+
+
+def _check_crs(made: gdal.Dataset, file: RasterFile) -> None:
+    """Refuse a CRS that a GeoTIFF cannot hold: what it reads back as lies elsewhere."""
+    made.FlushCache()
+    written = datasets.require(gdal.OpenEx(made.GetDescription(), gdal.OF_RASTER))
+    found = written.GetSpatialRef() or written.GetGCPSpatialRef()
+    meant = osr.SpatialReference()
+    meant.ImportFromWkt(file.crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT2_2019))
+    if found is None or not _alike(found, meant, made):
+        raise RasterRefused(
+            f"A GeoTIFF cannot hold the CRS of '{file.name}', {file.crs.userFriendlyIdentifier()}, in which "
+            "the raster would travel. Warp it to another CRS first (Raster > Projections > Warp)."
+        )
+
+
+def _alike(one: osr.SpatialReference, other: osr.SpatialReference, raster: gdal.Dataset) -> bool:
+    """Say whether the corners of a raster are at one place in both CRSs, to a hundredth of a pixel."""
+    for system in (one, other):
+        system.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    if one.IsSame(other):
+        return True
+    a, b, c, d, e, f = raster.GetGeoTransform()
+    corners = [
+        (a + b * x + c * y, d + e * x + f * y)
+        for x in (0, raster.RasterXSize)
+        for y in (0, raster.RasterYSize)
+    ]
+    try:
+        there = osr.CoordinateTransformation(one, other).TransformPoints(corners)
+    except RuntimeError:
+        return False
+    pixel = max(abs(b), abs(c), abs(e), abs(f))
+    off = [max(abs(x - p), abs(y - q)) for (x, y), (p, q, *_) in zip(corners, there)]
+    return bool(off) and max(off) < pixel / 100
 
 
 def _stored(dataset: gdal.Dataset, number: int, pair: tuple[float, float]) -> tuple[float, float]:

@@ -70,10 +70,18 @@ class Grid:
         """All pixels."""
         return Box(0, 0, self.width, self.height)
 
+    def near(self, x: np.ndarray) -> np.ndarray:
+        """Return longitudes shifted by whole turns to where the raster counts them; other x as they are."""
+        turn = turn_of(self.crs)
+        origin, across, down = self.transform[:3]
+        middle = origin + across * self.width / 2 + down * self.height / 2
+        return x - turn * np.round((x - middle) / turn) if turn else x
+
     def pixels(self, points: Points) -> np.ndarray:
         """Return the columns and rows, (n, 2), of points in the CRS."""
         a, b, c, d, e, f = gdal.InvGeoTransform(self.transform)
         x, y = np.array(points, np.float64).reshape(-1, 2).T
+        x = self.near(x)
         return np.stack([a + b * x + c * y, d + e * x + f * y], axis=1)
 
     def outline(self, box: Box, parts: int = 32) -> list[tuple[float, float]]:
@@ -83,6 +91,11 @@ class Grid:
         rows = box.row + box.height * np.concatenate([share * 0, share, share * 0 + 1, 1 - share])
         a, b, c, d, e, f = self.transform
         return list(zip(a + b * cols + c * rows, d + e * cols + f * rows))
+
+
+def turn_of(crs: QgsCoordinateReferenceSystem) -> float:
+    """Return how many units of a CRS in degrees go around the Earth; 0 for other CRSs."""
+    return 360.0 if crs.isGeographic() else 0.0
 
 
 def grid_of(dataset: gdal.Dataset, file: RasterFile) -> Grid:
@@ -95,7 +108,9 @@ def grid_of(dataset: gdal.Dataset, file: RasterFile) -> Grid:
             f"'{file.name}' is placed by a camera model (RPC), not by a pixel grid. Orthorectify it first "
             "(Raster > Projections > Warp)."
         )
-    if transform is None or gdal.InvGeoTransform(transform) is None:
+    if transform is not None and gdal.InvGeoTransform(transform) is None:
+        raise RasterRefused(f"The pixels of '{file.name}' have no area: its georeference is damaged.")
+    if transform is None:
         raise RasterRefused(
             f"'{file.name}' has no georeference. Georeference it first (Layer > Georeferencer)."
         )

@@ -89,6 +89,12 @@ def _send(request: EditRequest, source: gdal.Dataset, uploads: Uploads, folder: 
         if crops.covers(crop, wanted, grid.box) or turn == ROUNDS - 1:
             break
         crop = crops.larger_crop(crop, wanted, window, grid.box)
+    with datasets.gdal_errors(f"'{request.source.name}' cannot be read"):
+        if crops.has_shades(source, uploads.listener.stop):
+            uploads.listener.say(
+                f"The mask of '{request.source.name}' has values between 0 and 255, which that of a GeoTIFF "
+                "does not have: in the result they are 255."
+            )
     painted = crops.box_in_raster(recipe, recipe["grid"], crop, grid, request.context)
     at = crop if target.whole is None else datasets.union(crop, target.box)
     assembly = Assembly(
@@ -154,6 +160,10 @@ def _shown(
     """Return the bands that the model sees, and the values shown black and white; none: backend's choice."""
     asked = request.options.get("bands")
     bands = tuple(asked) if asked else request.displayed.bands
+    if not asked and any(
+        source.GetRasterBand(band).GetColorInterpretation() == gdal.GCI_AlphaBand for band in bands
+    ):
+        bands = ()
     wanted = request.stretch.strip().lower()
     if wanted in ("", "displayed"):
         return bands, crops.stretch_as_displayed(source, request.displayed, bands)

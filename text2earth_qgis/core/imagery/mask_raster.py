@@ -68,11 +68,9 @@ def _placed(shapes: MaskPolygons, placement: MaskPlacement, stop: Stop) -> Itera
         shape.constGet().nCoordinates() for shape in masks.polygons_near_grid(shapes, placement, stop)
     )
     cuts = max(1, min(FINEST, masks.DENSE // max(1, corners))) - 1
-    way, to_pixels = placement.way(shapes.crs), placement.to_pixels
+    way = placement.way(shapes.crs)
     for shape in masks.polygons_near_grid(shapes, placement, stop):
-        flat = QgsGeometry(masks.transformed(shape, way, cuts, shapes))
-        flat.convertToStraightSegment()
-        flat.transform(to_pixels)
+        flat = masks.in_pixels(shape, way, cuts, shapes, placement)
         for part in flat.asGeometryCollection() if flat.isMultipart() else [flat]:
             part.get().dropZValue()
             part.get().dropMValue()

@@ -41,6 +41,7 @@ CUTS = 7  # corners of an edge more, where a straight line of the mask bends in 
 DIGITS = 15
 MOST = 900_000  # characters of GeoJSON: a request may have a little more
 LEAST = 6  # characters of a corner, at least
+AROUND = 5  # times the size of the raster that polygons are cut to
 DENSE = 40_000  # corners that the edges of all polygons are cut into, where they bend on the way to the grid
 
 
@@ -89,9 +90,9 @@ def polygons_to_send(
     None instead of the polygons if they are too much for a request. Raises ``RasterRefused`` with what to do.
     """
     found: list[Json] = []
-    size, box, way, to_pixels = 0, None, placement.way(shapes.crs), placement.to_pixels
+    size, box, way = 0, None, placement.way(shapes.crs)
     for shape in polygons_near_grid(shapes, placement, stop):
-        here = _around(shape, way, shapes, to_pixels)
+        here = _around(shape, way, shapes, placement)
         box = here if box is None else datasets.union(box, here)
         least = size + LEAST * shape.constGet().nCoordinates()
         text = shape.asJson(DIGITS) if least <= MOST else ""
@@ -105,23 +106,20 @@ def polygons_to_send(
 
 
 def polygons_near_grid(shapes: MaskPolygons, placement: MaskPlacement, stop: Stop) -> Iterator[QgsGeometry]:
-    """Yield the polygons that may touch a grid. Raises ``RasterRefused`` if there are none anywhere."""
-    if not shapes.crs.isValid():
-        raise RasterRefused(
-            f"The mask '{shapes.name}' has no CRS. Set it in the properties of the layer first."
-        )
+    """Yield what of polygons may touch a grid. Raises ``RasterRefused`` if there are none anywhere."""
     request = QgsFeatureRequest().setSubsetOfAttributes([])
     if shapes.ids is not None:
         request.setFilterFids(list(shapes.ids))
-    near, seen = _near(shapes.crs, placement), False
+    near, seen = None, False
     for feature in shapes.source.getFeatures(request):
         datasets.raise_if_stopped(stop)
-        shape = feature.geometry()
-        if shape.isEmpty() or shape.type() != QgsWkbTypes.GeometryType.PolygonGeometry:
-            continue
-        seen = True
-        if near is None or near.intersects(shape.boundingBox()):
-            yield shape
+        for shape in _polygons_in(feature.geometry()):
+            if not seen and not shapes.crs.isValid():
+                raise RasterRefused(
+                    f"The mask '{shapes.name}' has no CRS. Set it in the properties of the layer first."
+                )
+            near, seen = near if seen else _near(shapes.crs, placement), True
+            yield from _parts_near(shape, near, datasets.turn_of(shapes.crs))
     if not seen:
         what = "No polygon is selected in" if shapes.ids is not None else "There is no polygon in"
         advice = "Draw or select one where the raster shall change."
@@ -195,6 +193,45 @@ def ground_pixel(grid: Grid, context: QgsCoordinateTransformContext) -> tuple[fl
     return sizes[0], sizes[1]
 
 
+def _polygons_in(shape: QgsGeometry) -> Iterator[QgsGeometry]:
+    """Yield a polygon, or those of a collection of all kinds of geometries."""
+    kind = QgsWkbTypes.GeometryType
+    if shape.isEmpty():
+        return
+    if shape.type() == kind.PolygonGeometry:
+        yield shape
+    elif shape.type() == kind.UnknownGeometry:
+        for part in shape.asGeometryCollection():
+            yield from _polygons_in(part)
+
+
+def _parts_near(shape: QgsGeometry, near: Optional[QgsRectangle], turn: float) -> Iterator[QgsGeometry]:
+    """Yield what of a polygon is near a box, its longitudes counted as the box's.
+
+    Of one as large as a country or the world no more is taken than a few times the box: far away it may have
+    no place in the raster's CRS.
+    """
+    if near is None:
+        yield shape
+        return
+    box = shape.boundingBox()
+    for turns in (0, -1, 1) if turn else (0,):
+        here = QgsRectangle(near)
+        here.setXMinimum(near.xMinimum() + turns * turn)
+        here.setXMaximum(near.xMaximum() + turns * turn)
+        if not here.intersects(box):
+            continue
+        here.scale(AROUND)
+        part = shape
+        if not here.contains(box) and shape.isGeosValid():
+            part = shape.clipped(here)
+        if turns:
+            part = QgsGeometry(part)
+            part.translate(-turns * turn, 0)
+        if not part.isEmpty():
+            yield part
+
+
 def _near(crs: QgsCoordinateReferenceSystem, placement: MaskPlacement) -> Optional[QgsRectangle]:
     """Return a box of the mask's CRS beyond which nothing touches the raster, None if there is none."""
     way = QgsCoordinateTransform(placement.grid.crs, crs, placement.context)
@@ -213,30 +250,40 @@ def _near(crs: QgsCoordinateReferenceSystem, placement: MaskPlacement) -> Option
 
 
 def _around(
-    shape: QgsGeometry, way: QgsCoordinateTransform, shapes: MaskPolygons, to_pixels: QTransform
+    shape: QgsGeometry, way: QgsCoordinateTransform, shapes: MaskPolygons, placement: MaskPlacement
 ) -> Box:
     """Return the pixels around a polygon."""
     cuts = min(CUTS, DENSE // max(1, shape.constGet().nCoordinates()))
-    placed = QgsGeometry(transformed(shape, way, cuts, shapes))
-    placed.transform(to_pixels)
-    box = placed.boundingBox()
+    box = in_pixels(shape, way, cuts, shapes, placement).boundingBox()
+    turn = datasets.turn_of(placement.grid.crs) / abs(placement.grid.transform[1] or 1)
+    if turn and box.width() > turn / 2:  # it crosses the antimeridian: it may be anywhere on the raster
+        return datasets.grown(placement.grid.box, placement.reach)
     try:
         return datasets.box_between(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
     except ValueError as error:
         raise _nowhere(shapes) from error
 
 
-def transformed(
-    shape: QgsGeometry, way: QgsCoordinateTransform, cuts: int, shapes: MaskPolygons
+def in_pixels(
+    shape: QgsGeometry,
+    way: QgsCoordinateTransform,
+    cuts: int,
+    shapes: MaskPolygons,
+    placement: MaskPlacement,
 ) -> QgsGeometry:
-    """Return a polygon in another CRS, its edges with ``cuts`` corners more, so that they can bend there."""
-    if way.isShortCircuited():
-        return shape
-    placed = shape.densifyByCount(cuts) if cuts else QgsGeometry(shape)
-    try:
-        placed.transform(way)
-    except QgsCsException as error:
-        raise _nowhere(shapes) from error
+    """Return a polygon in columns and rows, its edges with ``cuts`` corners more, so that they can bend."""
+    placed = QgsGeometry(shape)
+    if not way.isShortCircuited():
+        placed = shape.densifyByCount(cuts) if cuts else placed
+        try:
+            placed.transform(way)
+        except QgsCsException as error:
+            raise _nowhere(shapes) from error
+        if placement.grid.crs.isGeographic():
+            middle = placed.boundingBox().center().x()
+            placed.translate(float(placement.grid.near(np.array(middle))) - middle, 0)
+    placed.convertToStraightSegment()
+    placed.transform(placement.to_pixels)
     return placed
 
 

@@ -12,7 +12,7 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterator, Optional
+from typing import Callable, Iterator, Optional, Sequence
 from xml.etree import ElementTree  # nosec B405 (what GDAL has just written)
 
 from osgeo import gdal
@@ -99,7 +99,8 @@ def _write_whole(
 ) -> None:
     structure = source.GetMetadata("IMAGE_STRUCTURE")
     cloud = structure.get("LAYOUT") == "COG"
-    with _in_its_place(target) as part, datasets.gdal_errors(f"{target} cannot be written", **NO_SIDECAR):
+    sentence = f"{target} cannot be written"
+    with _in_its_place(target) as part, datasets.gdal_errors(sentence, **NO_SIDECAR):
         stage = part.with_name(part.name + ".stage") if cloud else part
         try:
             _copy(source, patch, stage, watch)
@@ -111,6 +112,8 @@ def _write_whole(
         finally:
             if cloud:
                 stage.unlink(missing_ok=True)
+    with datasets.gdal_errors(sentence):
+        _keep_tables(source, patch.bands, target)
 
 
 def write_vrt(source: gdal.Dataset, file: RasterFile, patch: Patch, target: Path) -> None:
@@ -131,6 +134,22 @@ def write_vrt(source: gdal.Dataset, file: RasterFile, patch: Patch, target: Path
         _tag(made, source, gdal.OpenEx(str(patch.path), gdal.OF_RASTER))
         made = None
         datasets.require_written()
+
+
+def _keep_tables(source: gdal.Dataset, bands: Sequence[int], target: Path) -> None:
+    """Write names of categories and attribute tables beside a GeoTIFF, which has no place for them itself."""
+    made = None
+    for number, band in enumerate(map(source.GetRasterBand, bands), start=1):
+        names, table = band.GetCategoryNames(), band.GetDefaultRAT()
+        if not names and (table is None or not table.GetRowCount()):
+            continue
+        made = made or datasets.require(gdal.OpenEx(str(target), gdal.OF_RASTER))
+        if names:
+            datasets.require(made.GetRasterBand(number).SetCategoryNames(names))
+        if table is not None:
+            datasets.require(made.GetRasterBand(number).SetDefaultRAT(table))
+    made = None
+    datasets.require_written()
 
 
 @contextmanager
@@ -171,7 +190,13 @@ def layout(source: gdal.Dataset, count: int) -> list[str]:
     predictor = structure.get("PREDICTOR")
     if compression not in (*LOSSLESS, "NONE"):
         compression, predictor = "DEFLATE", None
-    if predictor is None and compression == "DEFLATE" and structure.get("COMPRESSION") != "DEFLATE":
+    few = first.GetMetadataItem("NBITS", "IMAGE_STRUCTURE")  # bits, for which there is no predictor
+    if (
+        predictor is None
+        and not few
+        and compression == "DEFLATE"
+        and structure.get("COMPRESSION") != "DEFLATE"
+    ):
         predictor = {"Float32": "3", "Float64": "3"}.get(gdal.GetDataTypeName(first.DataType), "2")
     options = [f"COMPRESS={compression}", "BIGTIFF=IF_SAFER"]
     if predictor and compression in PREDICTABLE:
@@ -216,6 +241,8 @@ def _paint(path: Path, source: gdal.Dataset, file: RasterFile, patch: Patch) -> 
     crs = _crs(file)
     if crs is not None:
         datasets.require(made.SetProjection(crs))
+    for number, band in enumerate(patch.bands, start=1):
+        made.GetRasterBand(number).SetUnitType(source.GetRasterBand(band).GetUnitType())
     _tag(made, source, new)
     made = None
     datasets.require_written()
