@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 import sys
+from contextlib import suppress
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import rasterio
@@ -34,6 +36,10 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BLOCK = 1 << 28  # bytes of a decoded block: GDAL holds one whole
 _BANDS = 64
 _SIDE = 2_000_000  # pixels
+_GDAL_METADATA = 42112  # tag
+_METADATA = 1_000_000  # bytes of it
+_ITEMS = 2_000
+_TAGS = 1 << 16  # looked through
 
 # Blocks of 512 pixels and a bounded cache keep the child's memory flat; sparse parts of the file stay sparse.
 _OWN = {
@@ -60,6 +66,7 @@ def rewrite(source: Path, target: Path, most_bytes: int) -> dict[str, Any]:
     with source.open("rb") as file:
         if file.read(4) not in _TIFF:
             raise Refused("Only TIFF files are taken. Save the raster as GeoTIFF and send it again.")
+        _check_metadata(gdal_metadata(file))
     try:
         with rasterio.Env(**SEALED), rasterio.open(source, driver="GTiff") as dataset:
             _check_size(dataset, most_bytes)
@@ -105,6 +112,40 @@ def check(source: Path, target: Path, most_bytes: int) -> dict[str, Any]:
         sentence = answer.get("refused", "The file takes too much memory or time to read, or is damaged.")
         raise InvalidInput("body", sentence, allowed="a GeoTIFF")
     return dict(answer)
+
+
+def gdal_metadata(file: BinaryIO) -> bytes:
+    """Return the tags of a TIFF's first image in which GDAL keeps its metadata, as XML; empty without any.
+
+    GDAL takes a time for it that grows with the square of its items, at every opening, so it is looked at
+    before GDAL sees the file. Read like a TIFF of any byte order, large or not; what is none is for GDAL.
+    """
+    file.seek(0)
+    head = file.read(16)
+    order = "<" if head[:2] == b"II" else ">"
+    large = head[2:4] in (b"+\0", b"\0+")
+    number, count_size = ("Q", 8) if large else ("I", 2)
+    size = struct.calcsize(f"{order}HH2{number}")
+    found = []
+    with suppress(struct.error, OSError, OverflowError):
+        file.seek(struct.unpack(f"{order}{number}", head[8:16] if large else head[4:8])[0])
+        count = int.from_bytes(file.read(count_size), "little" if order == "<" else "big")
+        directory = file.read(size * min(count, _TAGS))
+        for tag, _, length, offset in struct.iter_unpack(
+            f"{order}HH2{number}", directory[: len(directory) // size * size]
+        ):
+            if tag == _GDAL_METADATA:
+                file.seek(offset)
+                found.append(file.read(min(length, _METADATA + 1)))
+    return b"".join(found)
+
+
+def _check_metadata(metadata: bytes) -> None:
+    if len(metadata) > _METADATA or metadata.count(b"<Item") > _ITEMS:
+        raise Refused(
+            f"The raster carries too much metadata: at most {_ITEMS:,} items of {_METADATA / 1e6:g} MB in all"
+            " are taken. Save it without (gdal_translate -nomd) and send it again."
+        )
 
 
 def _check_size(dataset: Any, most_bytes: int) -> None:

@@ -199,6 +199,12 @@ def _metadata() -> Iterator[tuple[str, bytes]]:
         "half an element": b"<GDALMetadata><Item name='x",
         "no XML": bytes(range(1, 256)) * 20,
         "twenty thousand items": b"<GDALMetadata>" + item * 20_000 + b"</GDALMetadata>",
+        "forty thousand short items": b"<GDALMetadata>"
+        + b"".join(b"<Item name='%x'/>" % number for number in range(40_000))
+        + b"</GDALMetadata>",
+        "a hundred thousand names": b"<GDALMetadata>"
+        + b"".join(b"<Item name='n%d'>v</Item>" % number for number in range(100_000))
+        + b"</GDALMetadata>",
         "a scale of zero": b"<GDALMetadata><Item name='SCALE' sample='0' role='scale'>0</Item>"
         b"</GDALMetadata>",
         "a scale of no number": b"<GDALMetadata><Item name='SCALE' sample='0' role='scale'>nan</Item>"
@@ -209,6 +215,10 @@ def _metadata() -> Iterator[tuple[str, bytes]]:
         b"</Item><Item name='x' domain='xml:VRT'>1</Item></GDALMetadata>",
     }.items():
         yield f"metadata of {name}", plain().text(42112, xml).bytes()
+    late = plain()
+    late.more = [(number, LONG, 1, (number,)) for number in range(40_000, 42_000)]
+    xml = b"<GDALMetadata>" + b"".join(b"<Item name='%x'/>" % number for number in range(40_000))
+    yield "metadata behind many tags", late.text(42112, xml).bytes()
     for tag in (270, 305, 306, 315, 700):
         yield f"tag {tag} of a megabyte", plain().text(tag, b"x" * 1_000_000).bytes()
     palette = plain().set(262, SHORT, 3).set(277, SHORT, 1).set(258, SHORT, 8).set(339, SHORT, 1)
