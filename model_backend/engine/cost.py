@@ -11,18 +11,16 @@ from model_backend.models.schedule import Schedule
 from model_backend.schemas import Recipe
 
 
-def count(recipe: Recipe, card: ModelCard, schedule: Schedule, batch: int | None = None) -> Count:
-    """Return windows, UNet calls and sample evaluations of one variant, made block by block by one worker.
+def count(recipe: Recipe, card: ModelCard, schedule: Schedule) -> Count:
+    """Count windows, UNet calls and sample evaluations of one variant, made block by block by one worker.
 
-    ``batch`` is the profile's largest window batch where it is known (a GPU's is larger than the card's).
-    Raises ValueError if the canvas of the recipe is not made of whole windows or does not hold its grid.
+    In batches of the card's size; a GPU's are larger and pad a little more. Raises ValueError if the canvas
+    of the recipe is not made of whole windows or does not hold its grid.
     """
-    return sum(count_blocks(recipe, card, schedule, batch), Count())
+    return sum(count_blocks(recipe, card, schedule), Count())
 
 
-def count_blocks(
-    recipe: Recipe, card: ModelCard, schedule: Schedule, batch: int | None = None
-) -> list[Count]:
+def count_blocks(recipe: Recipe, card: ModelCard, schedule: Schedule) -> list[Count]:
     """Count what every block adds to those before it, in the order of the scan.
 
     The last batch of a phase is padded in every block, and padding counts: it is computed. A block that is
@@ -33,5 +31,5 @@ def count_blocks(
     prompts = PromptField.of(recipe, layout)
     survey = prompts.survey(*layout.windows(recipe.grid, len(lengths))[0])  # later phases need no others
     blocks = Blocks.of(recipe.grid, card.engine, card.vae_factor)
-    largest = batch or card.engine.batch
-    return [survey.count(windows, lengths, largest) for windows in blocks.fresh(layout, len(lengths))]
+    batch = card.engine.batch
+    return [survey.count(windows, lengths, batch) for windows in blocks.fresh(layout, len(lengths))]

@@ -6,7 +6,6 @@ Pure functions from values to short English phrases; knows no widget, no QGIS an
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Optional
 from urllib.parse import urlsplit
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -76,10 +75,10 @@ def ordinal(number: int) -> str:
     return f"{number}" + {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
 
 
-def moment(when: datetime, now: Optional[datetime] = None) -> str:
+def moment(when: datetime) -> str:
     """Return a local time as short as today allows: ``14:05``, ``yesterday 14:05``, ``3 May 14:05``."""
     local = when.astimezone()
-    today = (now or datetime.now()).astimezone()
+    today = datetime.now().astimezone()
     clock = local.strftime("%H:%M")
     if local.date() == today.date():
         return clock

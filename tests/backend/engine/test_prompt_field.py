@@ -323,7 +323,7 @@ class TestScenes:
             watcher = ProgressRecorder()
             Scene(model, recipe(LAKE, ROAD, HOUSES, canvas=canvas)).pixels(wanted, watcher)
             made = recipe(LAKE, ROAD, HOUSES, canvas=canvas, grid=wanted)
-            counted = cost.count(made, model.card, model.schedule, model.profile.batch)
+            counted = cost.count(made, model.card, model.schedule)
             assert watcher.steps[-1] == (counted.evaluations, counted.evaluations)
             plain = made.model_copy(update={"regions": None})
             cheaper = cost.count(plain, model.card, model.schedule)

@@ -26,6 +26,7 @@ FOREIGN = (
     "VIRTUAL_ENV",
     "CONDA",
 )
+_WAIT_MS = 3000  # for it to end
 LAST_LINES = 4  # of its output, that a failed start is told with
 _LISTENING = re.compile(r"Listening on (http://\S+)")
 
@@ -59,14 +60,14 @@ class LocalBackend(QObject):
         self._last_lines.clear()
         self._process.start(python, ["-m", "model_backend", "serve", *options])
 
-    def stop(self, wait_ms: int = 3000) -> None:
+    def stop(self) -> None:
         """End the process: ask it first, then kill it."""
         if not self.running:
             return
         self._process.terminate()  # Windows has no such signal for console programs: killed below
-        if not self._process.waitForFinished(wait_ms):
+        if not self._process.waitForFinished(_WAIT_MS):
             self._process.kill()
-            self._process.waitForFinished(wait_ms)
+            self._process.waitForFinished(_WAIT_MS)
 
     def _read(self) -> None:
         while self._process.canReadLine() or (not self.running and self._process.bytesAvailable()):
