@@ -43,6 +43,9 @@ def polygons(*rows, crs="EPSG:32633", kind="Polygon"):
     return layer
 
 
+HALF = "POLYGON((500000 5800000, 500060 nan, 500060 5800060, 500000 5800000))"
+
+
 def square(x, y, side):
     return QgsGeometry.fromRect(QgsRectangle(500000 + x, 5800000 + y, 500000 + x + side, 5800000 + y + side))
 
@@ -181,6 +184,17 @@ class TestAlgorithm:
         ("rows", "more", "sentence"),
         [
             ([(BOW, "a bow")], {}, "Region 1 is no valid polygon (Self-intersection"),
+            (
+                [(square(0, 0, 60), "a lake", "", float("nan"))],
+                {},
+                "Region 1 has a 'priority' that is no number",
+            ),
+            (
+                [(square(0, 0, 60), "a lake", "", float("inf"))],
+                {},
+                "Region 1 has a 'priority' that is no number",
+            ),
+            ([(HALF, "a lake")], {}, "Region 1"),
             ([(BOW, None)], {}, "Region 1 has no prompt"),
             ([(None, "a lake")], {}, "Region 1 has no geometry"),
             ([(BOW, "a bow")], {"REGION_PROMPT_FIELD": ""}, "Choose the field of 'land'"),

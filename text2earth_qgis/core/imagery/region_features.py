@@ -141,7 +141,10 @@ def _flat(shape: QgsGeometry) -> QgsGeometry:
 
 
 def _plain(value: Any) -> Any:
-    """Return a field's value as JSON has it: text, number, or None for NULL."""
-    if isinstance(value, (str, int, float)):
+    """Return a field's value as JSON has it: text, number, or None for NULL.
+
+    JSON has no NaN and no infinity: they travel as text, which the backend refuses by the region's name.
+    """
+    if isinstance(value, (str, int)) or (isinstance(value, float) and isfinite(value)):
         return value
     return None if value is None or value == NULL else str(value)
