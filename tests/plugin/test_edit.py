@@ -741,6 +741,9 @@ def test_in_qgis_process(backend, tmp_path):
     assert done.returncode == 0, done.stderr
     assert holds(path, target, pixels(path, 90, 80, 30, 30)).mean() > 0.9
     assert "are sent to http://127.0.0.1" in done.stdout
+    assert files(tmp_path) - {"wire", "data"} == {"a.tif", "mask.geojson", "b.tif"}
+    here = edit(path, str(mask), tmp_path / "here.tif")  # where QGIS shows nothing, as where it does
+    assert raster_files.recipe_of(target) == json.loads(here["RECIPE"])
     large = raster_files.raster(tmp_path / "large.tif", size=(2000, 1600))
     slow = command(large, mask, tmp_path / "c.tif", STEPS=200, GROW=800)
     process = subprocess.Popen(

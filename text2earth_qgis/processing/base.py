@@ -32,7 +32,7 @@ from text2earth_qgis.core.runs.history import History
 from text2earth_qgis.core.wire.schemas import Json
 from text2earth_qgis.processing import parameters as shared
 from text2earth_qgis.processing.layer_post_processor import LayerPlacement, LayerPostProcessor
-from text2earth_qgis.processing.parameter_reader import ParameterReader, open_layers
+from text2earth_qgis.processing.parameter_reader import ParameterReader
 from text2earth_qgis.processing.parameters import Definitions
 
 T = TypeVar("T")
@@ -173,7 +173,6 @@ class Algorithm(QgsProcessingAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext
     ) -> tuple[bool, str]:
         """Refuse what needs no backend to be refused."""
-        list(open_layers(self, parameters, context))  # quietly, before QGIS does
         prompt = self.parameterAsString(parameters, "PROMPT", context)
         if self.about.no_prompt and self._needs_prompt(parameters) and not prompt.strip():
             return False, self.about.no_prompt

@@ -16,8 +16,6 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingMultiStepFeedback,
     QgsProcessingParameterBoolean,
-    QgsProcessingParameterMapLayer,
-    QgsProcessingParameterRasterLayer,
     QgsRasterLayer,
     QgsVectorLayer,
     QgsVectorLayerFeatureSource,
@@ -88,8 +86,8 @@ class Edit(base.Algorithm):
     def _plain(self) -> shared.Definitions:
         kinds = [QgsProcessing.SourceType.TypeVectorPolygon, QgsProcessing.SourceType.TypeRaster]
         return (
-            QgsProcessingParameterRasterLayer("INPUT", "Raster to edit"),
-            QgsProcessingParameterMapLayer("MASK", "Mask: polygons or raster", types=kinds),
+            shared.RasterInput("INPUT", "Raster to edit"),
+            shared.MaskInput("MASK", "Mask: polygons or raster", types=kinds),
             QgsProcessingParameterBoolean("SELECTED_ONLY", "Only selected polygons of the mask", False),
             shared.optional_prompt(),
             shared.choice("RESULT", "Result", RESULTS, "whole"),

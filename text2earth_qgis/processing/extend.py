@@ -12,7 +12,6 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterExtent,
-    QgsProcessingParameterRasterLayer,
 )
 
 from text2earth_qgis.core.imagery import rasters
@@ -67,7 +66,7 @@ class Extend(base.Algorithm):
 
     def _plain(self) -> shared.Definitions:
         return (
-            QgsProcessingParameterRasterLayer("INPUT", "Raster to extend"),
+            shared.RasterInput("INPUT", "Raster to extend"),
             QgsProcessingParameterExtent("EXTENT", "Extent"),
             shared.optional_prompt(),
             QgsProcessingParameterBoolean("FILL_HOLES", "Fill holes of the raster in the extent", False),

@@ -12,7 +12,6 @@ from qgis.core import (
     QgsProcessingOutputNumber,
     QgsProcessingParameterCrs,
     QgsProcessingParameterExtent,
-    QgsProcessingParameterRasterLayer,
 )
 
 from text2earth_qgis.core import continuation, layers
@@ -68,7 +67,7 @@ class Generate(base.Algorithm):
 
     def _plain(self) -> shared.Definitions:
         return (
-            shared.Prompt(),
+            shared.prompt(),
             QgsProcessingParameterExtent("EXTENT", "Extent"),
             shared.number("GSD", "Ground sample distance (m per pixel)", shared.DOUBLE, (0.01, 100_000)),
             shared.seed(),
@@ -77,9 +76,9 @@ class Generate(base.Algorithm):
     def _advanced(self) -> shared.Definitions:
         return (
             QgsProcessingParameterCrs("CRS", "CRS of the image", optional=True),
-            QgsProcessingParameterRasterLayer("ALIGN_TO", "Align pixels to", optional=True),
+            shared.RasterInput("ALIGN_TO", "Align pixels to", optional=True),
             shared.suggestions("CANVAS", "Canvas", ("extent", "ground")),
-            QgsProcessingParameterRasterLayer("CONTINUE", "Scene to continue", optional=True),
+            shared.RasterInput("CONTINUE", "Scene to continue", optional=True),
             *shared.regions(),
         )
 

@@ -12,9 +12,13 @@ from qgis.core import (
     QgsProcessingParameterEnum,
     QgsProcessingParameterFeatureSource,
     QgsProcessingParameterField,
+    QgsProcessingParameterMapLayer,
     QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
 )
+
+from text2earth_qgis.core.imagery.datasets import no_statistics_kept
 
 Definitions = Iterable[QgsProcessingParameterDefinition]
 
@@ -108,21 +112,53 @@ def view(other_bands: Iterable[str]) -> tuple[QgsProcessingParameterDefinition, 
     return bands, stretch, choice("EXTRA_BANDS", "Other bands", other_bands, "match")
 
 
+class RasterInput(QgsProcessingParameterRasterLayer):
+    """A raster; QGIS opens it to look whether it is one, and what it counts then is not written beside it."""
+
+    def clone(self) -> RasterInput:
+        """Return a copy."""
+        made = RasterInput(self.name())
+        made.fromVariantMap(self.toVariantMap())
+        return made
+
+    def checkValueIsAcceptable(self, value: object, context: Optional[QgsProcessingContext] = None) -> bool:
+        """Say whether QGIS can open a value."""
+        with no_statistics_kept(str(value)):
+            return bool(super().checkValueIsAcceptable(value, context))
+
+
+class MaskInput(QgsProcessingParameterMapLayer):
+    """The parameter MASK: polygons or a raster, which is opened as ``RasterInput`` is."""
+
+    def clone(self) -> MaskInput:
+        """Return a copy."""
+        made = MaskInput(self.name())
+        made.fromVariantMap(self.toVariantMap())
+        return made
+
+    def checkValueIsAcceptable(self, value: object, context: Optional[QgsProcessingContext] = None) -> bool:
+        """Say whether QGIS can open a value."""
+        with no_statistics_kept(str(value)):
+            return bool(super().checkValueIsAcceptable(value, context))
+
+
 class Prompt(QgsProcessingParameterString):
     """The parameter PROMPT, empty or not: whether it may be empty the algorithm says, in words of its own."""
 
-    def __init__(self) -> None:
-        super().__init__("PROMPT", "Prompt", multiLine=True)
-
     def clone(self) -> Prompt:
         """Return a copy."""
-        made = Prompt()
-        made.setHelp(self.help())
+        made = Prompt(self.name())
+        made.fromVariantMap(self.toVariantMap())
         return made
 
     def checkValueIsAcceptable(self, value: object, context: Optional[QgsProcessingContext] = None) -> bool:
         """Accept every value."""
         return True
+
+
+def prompt() -> Prompt:
+    """Return the parameter PROMPT of an algorithm that needs one."""
+    return Prompt("PROMPT", "Prompt", multiLine=True)
 
 
 def optional_prompt() -> QgsProcessingParameterString:
