@@ -220,7 +220,7 @@ def test_a_refusal_of_the_backend_is_told_and_listed(dock, form, scene, iface):
     key = press_run(dock)
     until(lambda: state(dock, key) == "failed")
     assert "'Feather' must be" in dock.runs.row(key).run.message
-    assert "feather" in bar(iface)[0]
+    assert "'Feather' must be" in bar(iface)[0]
 
 
 def test_an_edit_again_has_the_same_mask_and_settings(dock, form, scene):
