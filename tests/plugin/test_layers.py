@@ -144,6 +144,13 @@ def test_a_result_is_seen_in_a_group_that_is_switched_off(result):
     group.setItemVisibilityChecked(False)
     made = layers.add_result(result, project, {"seed": 1}, source)
     assert project.layerTreeRoot().findLayer(made.id()).isVisible()
+    layers.group_of(project).setItemVisibilityChecked(False)
+    by_toolbox = QgsRasterLayer(result, "by the toolbox", "gdal")
+    project.addMapLayer(by_toolbox)
+    layers.put_above(by_toolbox, "not in this project", project)
+    node = project.layerTreeRoot().findLayer(by_toolbox.id())
+    assert node.parent().name() == "Text2Earth"
+    assert node.isVisible()
 
 
 def test_the_summary_says_size_on_the_ground_and_notes(result):

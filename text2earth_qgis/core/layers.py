@@ -84,10 +84,14 @@ def group_of(project: QgsProject) -> QgsLayerTreeGroup:
 def move_to_group(layer: QgsRasterLayer, project: QgsProject) -> None:
     """Move a layer that somebody else put into the project to our group."""
     node = project.layerTreeRoot().findLayer(layer.id())
-    if node is None or (node.parent() is not None and node.parent().name() == GROUP):
+    if node is None:
         return
-    group_of(project).insertChildNode(0, node.clone())
-    node.parent().removeChildNode(node)
+    if node.parent() is None or node.parent().name() != GROUP:
+        moved = node.clone()
+        group_of(project).insertChildNode(0, moved)
+        node.parent().removeChildNode(node)
+        node = moved
+    node.setItemVisibilityCheckedParentRecursive(True)
 
 
 def put_above(layer: QgsMapLayer, other: str, project: QgsProject) -> None:
