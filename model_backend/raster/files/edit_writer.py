@@ -32,7 +32,7 @@ from model_backend.raster.georeference.grids import overlap, slices_in
 from model_backend.schemas import Box, Plan, Recipe
 
 _PREVIEW = 1024  # pixels of a side of a preview, at most
-_THE_OWNERS = ("TIFFTAG_COPYRIGHT", "TIFFTAG_DATETIME")  # tags that speak of the whole picture
+_THE_OWNERS = ("TIFFTAG_COPYRIGHT",)  # tags that speak of the whole picture
 _BORROWED = "values where it was painted are borrowed from known pixels of similar colour, not predicted"
 
 

@@ -34,7 +34,10 @@ _PROMPTS: Any = {**_TEXTS, "regions": {"__all__": _TEXTS}}
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where pixels come from, besides their recipe; ``created`` is aware, in UTC."""
+    """Where pixels come from, besides their recipe.
+
+    ``created`` (aware, in UTC) is for the STAC Item alone: one recipe is to give the same file at any time.
+    """
 
     model: str
     licence: str
@@ -58,7 +61,6 @@ def tags(recipe: Recipe, plan: Plan, provenance: Provenance) -> dict[str, str]:
         text = f"EDITED: part of this raster is synthetic (AI-generated), made by {provenance.model}."
     return {
         "TIFFTAG_SOFTWARE": provenance.software,
-        "TIFFTAG_DATETIME": f"{provenance.created:%Y:%m:%d %H:%M:%S}",
         "TIFFTAG_IMAGEDESCRIPTION": text,
         "TIFFTAG_COPYRIGHT": ". ".join(
             text.rstrip(". ") for text in (provenance.attribution, provenance.licence) if text
@@ -92,7 +94,7 @@ def read_recipe(path: Path) -> dict[str, Any] | None:
 
 def xmp(provenance: Provenance, source_type: str = SOURCE_TYPE) -> bytes:
     """Return the XMP packet (ISO 16684-1) with IPTC's DigitalSourceType."""
-    created, rights = provenance.created.isoformat(timespec="seconds"), escape(provenance.licence)
+    rights = escape(provenance.licence)
     maker = escape(f"{provenance.software}, {provenance.model}")
     return f"""<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
@@ -103,7 +105,6 @@ def xmp(provenance: Provenance, source_type: str = SOURCE_TYPE) -> bytes:
     xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">
    <Iptc4xmpExt:DigitalSourceType>{source_type}</Iptc4xmpExt:DigitalSourceType>
    <xmp:CreatorTool>{maker}</xmp:CreatorTool>
-   <xmp:CreateDate>{created}</xmp:CreateDate>
    <dc:rights><rdf:Alt><rdf:li xml:lang="x-default">{rights}</rdf:li></rdf:Alt></dc:rights>
   </rdf:Description>
  </rdf:RDF>

@@ -262,6 +262,22 @@ def test_uploads_that_nobody_uses_go(painter: Backend, client: httpx.Client, ras
     assert client.get(f"/uploads/{unused}").status_code == 404
 
 
+def test_one_recipe_gives_one_file(client: httpx.Client, raster: Path, scene: dict[str, Any]) -> None:
+    """To the byte, whenever it is made; when that was, the STAC Item says."""
+    upload = send(client, raster)
+    edit = {"source": {"upload": upload}, "mask": MASK, "prompt": "a lake", "seed": 5, "steps": 2}
+    for process, inputs in (("generate", scene), ("edit", edit)):
+        digests, dates = set(), set()
+        for _ in range(2):
+            job = submit(client, process, inputs, response="document")
+            assert finished(client, job)["status"] == "successful"
+            results = client.get(f"/jobs/{job}/results").json()
+            digests.add((results["image"]["sha256"], results["recipe"]["sha256"]))
+            dates.add(client.get(f"/jobs/{job}/results/item.json").json()["id"])
+        assert len(digests) == 1, process
+        assert len(dates) == 2
+
+
 def kept(server: Backend) -> list[Path]:
     return [path for path in (server.data_dir / "uploads").rglob("*") if path.is_file()]
 
