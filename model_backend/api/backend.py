@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 from itsdangerous import Signer
 
-from model_backend.api.auth import Gate
+from model_backend.api.auth import BadSetUp, Gate
+from model_backend.api.device_check import missing
 from model_backend.api.folder_lock import lock_folder
 from model_backend.api.threads import Threads
 from model_backend.jobs.files import Files
@@ -55,6 +56,8 @@ class Backend:
         gate = Gate.of(settings)
         registry = Registry(settings)
         registry.default()
+        if sentence := missing([device.strip() for device in settings.device.split(",")]):
+            raise BadSetUp(sentence)
         signer = Signer(_secret(settings.data_dir / "secret"), salt="result", digest_method=hashlib.sha256)
         files = Files(settings.data_dir)
         store, uploads = JobStore.open(settings.data_dir, durable=True, patience=PATIENCE), Uploads(settings)

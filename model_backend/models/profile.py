@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -81,8 +82,9 @@ def choose_device(device: str) -> torch.device:
             return torch.device("cuda", 0)
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, _, index = device.partition(":")
-    if kind == "cuda" and torch.cuda.is_available() and int(index or 0) < torch.cuda.device_count():
-        return torch.device("cuda", int(index or 0))
+    number = int(index) if index.isdecimal() else 0 if device == "cuda" else sys.maxsize
+    if kind == "cuda" and torch.cuda.is_available() and number < torch.cuda.device_count():
+        return torch.device("cuda", number)
     if device == "cpu" or (device == "mps" and torch.backends.mps.is_available()):
         return torch.device(device)
     raise ModelUnavailable(f"The device {device!r} does not exist here; use auto, cpu, cuda, cuda:N or mps.")

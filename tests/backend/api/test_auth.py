@@ -329,7 +329,13 @@ def test_start_up_errors_are_sentences(tmp_path: Path, tiny: Path) -> None:
         busy = serve(tmp_path / "a", "--port", port, "--model", str(tiny))
     no_model = serve(tmp_path / "b", "--port", "0", "--model", str(tmp_path / "nothing"))
     bad_port = serve(tmp_path / "c", "--port", "99999")
-    for refused, words in ((busy, "in use"), (no_model, "model_index.json"), (bad_port, "port")):
+    no_device = serve(tmp_path / "d", "--port", "0", "--devices", "cpu,cuda:77")
+    strange = serve(tmp_path / "e", "--port", "0", "--devices", "cuda:first")
+    for refused in (no_device, strange):
+        assert "use auto, cpu, cuda" in refused.stderr
+        assert refused.returncode == 1
+        assert "Traceback" not in refused.stderr
+    for refused, words in ((busy, "in use"), (no_model, "no model folder"), (bad_port, "port")):
         assert refused.returncode == 1
         assert words in refused.stderr
         assert "Traceback" not in refused.stderr
