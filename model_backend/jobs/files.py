@@ -11,6 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from model_backend.jobs.rows import Claim
@@ -79,12 +80,9 @@ class Files:
             target = place / name
             if target.exists():
                 target = place / f"{name}-{time.time_ns()}"
-            os.replace(self.of(name), target)
-            log.warning(
-                "the job store knows nothing of %s: set aside as %s. Remove it if nobody needs it.",
-                name,
-                target,
-            )
+            with suppress(FileNotFoundError):  # somebody else did so, or it has been removed with its row
+                os.replace(self.of(name), target)
+                log.warning("no job is called %s: set aside as %s, to be removed by hand", name, target)
 
 
 def remove(folder: Path) -> None:

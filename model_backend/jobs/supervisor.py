@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from model_backend import processes
@@ -74,7 +75,8 @@ class Supervisor:
             worker.leave()
         for worker in self._workers:
             worker.end(PATIENCE)
-            self._store.claims.release(worker.name)
+            with suppress(BackendError):  # a full or locked disk; the next start takes over
+                self._store.claims.release(worker.name)
 
     def _run(self) -> None:
         took_over = False
