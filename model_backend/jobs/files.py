@@ -19,6 +19,8 @@ from model_backend.jobs.store import JobStore
 
 log = logging.getLogger(__name__)
 
+SET_ASIDE = "set-aside"
+
 
 class Files:
     """The folders of all jobs."""
@@ -60,7 +62,7 @@ class Files:
         asked after the folders were listed: a folder is made after its row, so a job submitted meanwhile is
         safe.
         """
-        names = sorted(path.name for path in self.root.iterdir())
+        names = sorted(path.name for path in self.root.iterdir() if path.name != SET_ASIDE)
         wanted = rows()
         for name in names:
             if not wanted.get(name, True):
@@ -74,8 +76,10 @@ class Files:
         return [job for job in jobs if not self.of(job).exists()]
 
     def _set_aside(self, names: Sequence[str]) -> None:
-        place = self.root.with_name("set-aside")
+        place = self.root / SET_ASIDE  # on the same disk, whatever is mounted where
         for name in names:
+            if not self.of(name).is_dir():
+                continue
             place.mkdir(mode=0o700, exist_ok=True)
             target = place / name
             if target.exists():

@@ -60,8 +60,8 @@ class SingleWorker:
             wish["source"] = {"upload": Uploads(settings).adopt(OWNER, wish["source"])}
         job = submission(settings, process, wish or SCENE | {"extent": EXTENT})
         self.id = self.store.queue.submit(job, max_jobs=1, free=10**12).id
-        assert job.plan is not None
-        self.plan = job.plan
+        assert job.work.plan is not None
+        self.plan = job.work.plan
 
     def next(self) -> Job:
         """Do the next block."""

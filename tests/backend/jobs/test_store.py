@@ -285,12 +285,12 @@ def test_what_the_database_forgot_is_set_aside(
     assert claim is not None
     files.attempt(claim)
     files.sweep(store.upkeep.folders)
-    assert [path.name for path in files.root.iterdir()] == [job.id]
-    assert (tmp_path / "set-aside" / folder.name / "image.tif").read_bytes() == b"land"
+    assert {path.name for path in files.root.iterdir()} == {job.id, "set-aside"}
+    assert (files.root / "set-aside" / folder.name / "image.tif").read_bytes() == b"land"
     assert folder.name in caplog.text
     folder.mkdir()
     files.sweep(store.upkeep.folders)
-    assert len(list((tmp_path / "set-aside").iterdir())) == 2, "nothing replaces what was there"
+    assert len(list((files.root / "set-aside").iterdir())) == 2, "nothing replaces what was there"
 
 
 @pytest.mark.parametrize("days", [9, -9])

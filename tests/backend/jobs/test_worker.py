@@ -187,6 +187,7 @@ def test_previews_are_small_and_whole(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_first_moments_do_not_overrule_an_estimate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("model_backend.jobs.line.SECONDS", 0.0)  # every look counts anew
     store = JobStore.open(tmp_path)
     work = Workload((10, 10), unit_seconds=6.0)
     job = store.queue.submit(Submission("ada", "echo", "d", {}, RequestedOutputs(), work), max_jobs=1, free=1)
