@@ -22,9 +22,9 @@ test: setup  ## every test, those of the plugin in real QGIS
 	@.ci/qgis --limit 1800 window tests/window
 
 test-fast: setup  ## part of every tier, in three minutes on two cores
-	@$(BACKEND)/pytest -m fast
-	@.ci/qgis --limit 600 test -m fast tests/plugin
-	@.ci/qgis --limit 600 window tests/window -m fast
+	@$(BACKEND)/pytest -m "fast and not slow"
+	@.ci/qgis --limit 600 test -m "fast and not slow" tests/plugin
+	@.ci/qgis --limit 600 window tests/window -m "fast and not slow"
 
 lint: setup  ## ruff, mypy, import contracts, spelling
 	@$(BACKEND)/codespell

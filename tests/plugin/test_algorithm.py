@@ -45,6 +45,8 @@ def run(parameters, context=None, feedback=None):
     return processing.run("text2earth:generate", parameters, context=context, feedback=feedback)
 
 
+@pytest.mark.fast
+@pytest.mark.fast
 def test_parameters_and_outputs(algorithm):
     names = [one.name() for one in algorithm.parameterDefinitions()]
     assert names == [
@@ -64,6 +66,8 @@ def test_parameters_and_outputs(algorithm):
     assert "iface" not in algorithm.asPythonCommand({}, QgsProcessingContext())
 
 
+@pytest.mark.fast
+@pytest.mark.fast
 def test_run_from_a_script(backend, tmp_path):
     target = str(tmp_path / "a.tif")
     results = run({**QUICK, "OUTPUT": target})

@@ -11,6 +11,8 @@ from text2earth_qgis.core.errors import BackendError, PluginError, Unreachable
 from text2earth_qgis.core.wire.client import RANGE, Client
 from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Link
 
+pytestmark = pytest.mark.fast
+
 CONTENT = bytes(range(256)) * 4096 * 20  # 20 MiB: three ranges
 
 

@@ -15,7 +15,7 @@ from text2earth_qgis.core.wire.schemas import Box
 
 QUICK = {"PROMPT": "a lake", "GSD": 1, "STEPS": 2, "SEED": 7}
 FIRST = "500000,500064,5800000,5800064 [EPSG:32633]"
-pytestmark = pytest.mark.usefixtures("provider", "own_history")
+pytestmark = [pytest.mark.fast, pytest.mark.usefixtures("provider", "own_history")]
 
 
 def run(**parameters):

@@ -10,6 +10,8 @@ from text2earth_qgis.core.errors import HistoryError
 from text2earth_qgis.core.runs.history import VERSION, History, Run
 from text2earth_qgis.core.wire.schemas import Align, Box, Extent, GenerateInputs
 
+pytestmark = pytest.mark.fast
+
 INPUTS = GenerateInputs(
     "a lake, été 湖",
     Extent([0, 1, 2, 3], "EPSG:32633"),

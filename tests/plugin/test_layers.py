@@ -15,6 +15,8 @@ from qgis.core import (
 from text2earth_qgis.core import layers
 from text2earth_qgis.core.errors import PluginError
 
+pytestmark = pytest.mark.fast
+
 RECIPE = {
     "prompt": "a residential area with houses, trees and streets",
     "negative_prompt": "clouds",

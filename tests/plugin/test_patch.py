@@ -13,6 +13,8 @@ from text2earth_qgis.core.errors import Cancelled, PluginError, RasterRefused
 from text2earth_qgis.core.imagery import crops, datasets, patch, rasters
 from text2earth_qgis.core.wire.schemas import Box
 
+pytestmark = pytest.mark.fast
+
 AT, CHANGED = Box(40, 30, 60, 50), Box(50, 41, 20, 13)
 WATCH = (lambda _share: None, lambda: False)
 

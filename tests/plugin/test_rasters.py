@@ -7,6 +7,8 @@ from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsRasterLay
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery import rasters
 
+pytestmark = pytest.mark.fast
+
 LAEA = (
     'PROJCS["mine",GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],'
     'PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]],PROJECTION["Lambert_Azimuthal_Equal_Area"],'

@@ -9,6 +9,8 @@ import qgis.core
 import qgis.gui
 from qgis.PyQt import QtCore, QtGui, QtNetwork, QtWidgets
 
+pytestmark = pytest.mark.fast
+
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "text2earth_qgis"
 MODULES = sorted(PLUGIN.rglob("*.py"))

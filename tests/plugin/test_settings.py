@@ -7,6 +7,8 @@ from text2earth_qgis.core import settings
 from text2earth_qgis.core.settings import Settings
 from text2earth_qgis.core.wire.access import Access
 
+pytestmark = pytest.mark.fast
+
 
 def test_defaults_and_round_trip():
     assert settings.load() == Settings()

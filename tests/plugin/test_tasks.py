@@ -2,12 +2,15 @@
 
 import gc
 
+import pytest
 from qgis.PyQt.QtCore import QThreadPool
 
 from tests.support.qgis.toolbox import PATIENCE
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.tasks import BackgroundTask
 from text2earth_qgis.core.threads import pool_thread_released
+
+pytestmark = pytest.mark.fast
 
 
 def answers(qtbot, *work):

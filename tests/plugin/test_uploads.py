@@ -10,6 +10,8 @@ from text2earth_qgis.core.wire import calls, client, transport
 from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.transport import open_client
 
+pytestmark = pytest.mark.fast
+
 CONTENT = bytes(range(256)) * 20
 ID = "0" * 32
 

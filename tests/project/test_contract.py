@@ -10,6 +10,8 @@ from pydantic_core import PydanticUndefined
 from model_backend import schemas as backend
 from text2earth_qgis.core.wire import schemas as plugin
 
+pytestmark = pytest.mark.fast
+
 TWINS = ["Extent", "Box", "Align", "GenerateInputs", "Upload", "Polygons", "EditInputs", "ExtendInputs"]
 TWINS += ["PlanInputs", "EchoInputs", "Frame", "Joins"]
 EXAMPLES = [

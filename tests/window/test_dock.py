@@ -12,6 +12,8 @@ from tests.support.qgis.dock import PROMPT, ask, drag, texts_fit
 from tests.support.qgis.window import box, grab, settle, until
 from text2earth_qgis.core.wire import calls
 
+pytestmark = pytest.mark.fast
+
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 PLAIN = Qt.KeyboardModifier.NoModifier
 

@@ -6,6 +6,7 @@ import gc
 import importlib
 import subprocess
 
+import pytest
 from qgis import utils
 from qgis.core import QgsApplication, QgsMapLayer, QgsProject, QgsSettings
 from qgis.gui import QgsMapCanvasItem, QgsMapTool, QgsOptionsWidgetFactory
@@ -65,6 +66,8 @@ def census(iface) -> dict[str, int]:
     }
 
 
+@pytest.mark.fast
+@pytest.mark.fast
 def test_three_times_loaded_and_unloaded_leaves_nothing(iface, scene):
     def off() -> dict[str, int]:
         utils.unloadPlugin(NAME)
@@ -82,12 +85,18 @@ def test_three_times_loaded_and_unloaded_leaves_nothing(iface, scene):
     without, seen = off(), []
     for _ in range(3):
         seen.append((on(), off()))
-    assert [after for _, after in seen] == [without] * 3
-    assert seen[0][0] == seen[1][0] == seen[2][0]
+    on()  # also where it fails: later tests need it
+
+    def grown(counts, before):  # something of QGIS's own may go meanwhile, such as the timer of a message
+        return [{name for name in before if count[name] > before[name]} for count in counts]
+
+    assert grown([after for _, after in seen], without) == [set()] * 3, (without, seen)
+    assert grown([with_it for with_it, _ in seen], seen[0][0]) == [set()] * 3, seen
     assert seen[0][0]["docks"] == without["docks"] + 1
+    assert pages(iface) == 1
+    off()
     assert pages(iface) == 0
     on()
-    assert pages(iface) == 1
 
 
 def test_the_menu_and_the_toolbar_open_the_dock(iface, window, scene):

@@ -21,6 +21,8 @@ from tests.support.backend.interruption import stopped
 from tests.support.backend.ogc_schemas import validate
 from tests.support.backend.service import Backend, execute, finished, status_in, submit
 
+pytestmark = pytest.mark.fast
+
 SPEC = "http://www.opengis.net/spec/ogcapi-processes-1/1.0"
 REL = "http://www.opengis.net/def/rel/ogc/1.0"
 EXCEPTION = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0"

@@ -23,6 +23,7 @@ from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
 from model_backend.api.threads import Threads
+from tests.support.backend.raster_files import write
 from tests.support.backend.service import Backend, execute, finished, submit, until
 from tests.support.backend.tiny_models import build_tiny
 
@@ -54,22 +55,6 @@ def raster(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An RGB scene of 1 m with four corners of noise."""
     path = tmp_path_factory.mktemp("rasters") / "scene.tif"
     return write(path, np.random.default_rng(0).integers(0, 255, (3, 100, 120), np.uint8))
-
-
-def write(path: Path, pixels: np.ndarray, **profile: Any) -> Path:
-    count, height, width = pixels.shape
-    members = {
-        "driver": "GTiff",
-        "count": count,
-        "height": height,
-        "width": width,
-        "dtype": pixels.dtype,
-        "crs": "EPSG:32632",
-        "transform": Affine(1, 0, 500000, 0, -1, 5200000),
-    }
-    with rasterio.open(path, "w", **(members | profile)) as file:
-        file.write(pixels)
-    return path
 
 
 def send(client: httpx.Client, path: Path) -> str:

@@ -14,6 +14,8 @@ from model_backend.models.card import EngineParameters
 from model_backend.schemas import Box
 from tests.support.backend.tiny_models import build_tiny, load_tiny
 
+pytestmark = pytest.mark.fast
+
 PARAMS = EngineParameters(window=8, stride=6, decode_window=26, decode_core=16, decode_halo=5, decode_fade=2)
 NOISE = Noise(seed=3, level=16, frame_hash=1)
 
@@ -95,6 +97,7 @@ def test_bytes_are_those_of_diffusers():
     np.testing.assert_array_equal(to_bytes(image), np.asarray(theirs).transpose(2, 0, 1))
 
 
+@pytest.mark.slow
 def test_an_autoencoder_without_groupnorm_tiles_exactly(tmp_path):
     """Experiment E8: stock AutoencoderTiny; a halo as wide as its reach leaves rounding alone."""
     model = load_tiny(build_tiny(tmp_path / "tiny-vae", vae="tiny"))

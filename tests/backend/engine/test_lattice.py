@@ -16,6 +16,8 @@ from model_backend.engine.lattice import Count, Lattice, Layout, batch_of, canva
 from model_backend.models.card import EngineParameters
 from model_backend.schemas import Box
 
+pytestmark = pytest.mark.fast
+
 PARAMS = EngineParameters()  # W 32, S 24, decode 104 / 64
 
 

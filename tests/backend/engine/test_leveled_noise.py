@@ -8,6 +8,8 @@ import pytest
 from model_backend.engine.diffusion.leveled_noise import leveled_noise
 from model_backend.engine.diffusion.noise import TONE, Noise
 
+pytestmark = pytest.mark.fast
+
 FIELD = Noise(seed=7, level=14, frame_hash=3)
 
 

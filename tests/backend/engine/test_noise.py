@@ -11,6 +11,8 @@ import pytest
 from model_backend.engine.diffusion import noise
 from model_backend.engine.diffusion.noise import Noise, philox
 
+pytestmark = pytest.mark.fast
+
 ONES = 0xFFFFFFFF
 FIELD = Noise(seed=20250101, level=16, frame_hash=0xC0FFEE)
 
@@ -39,6 +41,7 @@ def test_bits_are_pinned():
     )
 
 
+@pytest.mark.slow
 def test_statistics():
     z = FIELD.normals(range(-1024, 1024), range(-1024, 1024)).astype(np.float64)  # 16.8 million
     n = z.size

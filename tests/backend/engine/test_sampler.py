@@ -16,6 +16,8 @@ from model_backend.models.card import EngineParameters
 from model_backend.models.schedule import Schedule, read_schedule
 from tests.support.backend.tiny_models import SCHEDULER
 
+pytestmark = pytest.mark.fast
+
 SD2 = Schedule(1000, 0.00085, 0.012, "scaled_linear", steps_offset=1)
 NOISE = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
 

@@ -32,6 +32,8 @@ from tests.support.backend.recipes import FRAME, recipe_of
 from tests.support.backend.scenes import SHORT, box, counted, pixels
 from tests.support.backend.tiny_models import ProgressRecorder, build_tiny, load_tiny
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture(scope="module")
 def model(tiny: Path) -> Model:
@@ -123,6 +125,7 @@ def test_an_inpainting_model_generates_like_its_stock_pipeline(tmp_path: Path):
     assert_same_picture(model, recipe, *stock(pipeline, scheduler, recipe, **inputs))
 
 
+@pytest.mark.slow
 def test_overlapping_requests_on_the_ground_agree_in_every_byte(model: Model):
     """Different extents, offsets of no multiple, across the origin into negative coordinates."""
     first, second = box(-45, -30, 90, 60), box(-13, -51, 70, 65)
@@ -132,6 +135,7 @@ def test_overlapping_requests_on_the_ground_agree_in_every_byte(model: Model):
     assert len(np.unique(one)) > 100
 
 
+@pytest.mark.slow
 def test_a_latent_may_be_four_pixels(tmp_path: Path):
     model = load_tiny(build_tiny(tmp_path / "model", factor=4), engine=SHORT)
     first, second = box(-31, -9, 40, 20), box(-11, -3, 25, 41)
@@ -256,6 +260,7 @@ def test_a_canvas_of_another_model_is_refused(model: Model):
 
 
 @pytest.mark.parametrize("vae", ["kl", "tiny"])
+@pytest.mark.slow
 def test_bfloat16_agrees_with_itself(vae: Any, tmp_path: Path):
     """The number format of fast processors: other bits than float32, but as repeatable."""
     folder = build_tiny(tmp_path / "model", vae=vae)
@@ -268,6 +273,7 @@ def test_bfloat16_agrees_with_itself(vae: Any, tmp_path: Path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_runs_where_rasterio_and_fastapi_are_missing(tiny: Path):
     program = (
         "import sys\n"

@@ -8,6 +8,8 @@ import pytest
 from model_backend.engine.diffusion.tone_matching import match_tones
 from model_backend.engine.lattice import Lattice, Window, overlap
 
+pytestmark = pytest.mark.fast
+
 BOUNDS = range(-3, 49)
 LATTICE = Lattice(16, 12, 4, BOUNDS)
 WINDOWS = [Window(row, col) for row in range(4) for col in range(4)]

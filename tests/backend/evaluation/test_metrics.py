@@ -26,6 +26,8 @@ from model_backend.evaluation.metrics.lines import (
 from model_backend.evaluation.metrics.outlines import border_ratio, colour_step
 from model_backend.evaluation.metrics.repetition import repetition_peak
 
+pytestmark = pytest.mark.fast
+
 AXES: tuple[Axis, Axis] = ("rows", "cols")
 SCENE = Path(__file__).parents[3] / "resources" / "demo" / "scene.tif"
 Image = NDArray[np.float64]

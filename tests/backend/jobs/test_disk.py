@@ -22,8 +22,8 @@ from model_backend.jobs.uploads import Uploads
 from model_backend.jobs.worker import Worker
 from model_backend.processes.base import Workload
 from model_backend.settings import Settings
-from tests.support.backend.file_editor import polygon, rich_scene
 from tests.support.backend.headless_backend import SCENE, SMALL
+from tests.support.backend.raster_files import polygon, rich_scene
 from tests.support.backend.submissions import OWNER, submission
 from tests.support.backend.tiny_models import build_tiny, tiny_card
 

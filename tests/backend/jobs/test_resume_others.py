@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from model_backend.jobs.uploads import Uploads
-from tests.support.backend.file_editor import polygon, rich_scene
 from tests.support.backend.headless_backend import RESULTS, HeadlessBackend, worker_settings
+from tests.support.backend.raster_files import polygon, rich_scene
 from tests.support.backend.submissions import OWNER
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks, and kills with POSIX signals")

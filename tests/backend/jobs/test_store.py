@@ -24,6 +24,8 @@ from model_backend.jobs.rows import Filter, Job, RequestedOutputs, Result, Submi
 from model_backend.jobs.store import JobStore
 from model_backend.processes.base import Workload
 
+pytestmark = pytest.mark.fast
+
 LEASE = 30.0
 PLENTY = 10**12
 
@@ -513,6 +515,7 @@ def _labour(path: Path, name: str) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills with a POSIX signal")
+@pytest.mark.slow
 def test_every_job_is_done_once_whoever_dies(store: JobStore, tmp_path: Path) -> None:
     jobs = [put(store) for _ in range(60)]
     spawn = multiprocessing.get_context("spawn")

@@ -17,6 +17,8 @@ from model_backend.models.card import card_from_folder, read_card
 from model_backend.models.loader import load
 from tests.support.backend.tiny_models import build_tiny, load_tiny, tiny_card
 
+pytestmark = pytest.mark.fast
+
 X = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 
 

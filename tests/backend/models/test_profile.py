@@ -18,6 +18,8 @@ from model_backend.models.profile import SlotTest, try_slots
 from model_backend.models.registry import BUNDLED, KNOWN
 from tests.support.backend.tiny_models import build_tiny, load_tiny, tiny_card
 
+pytestmark = pytest.mark.fast
+
 SAMPLES = torch.randn(8, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 
 

@@ -18,6 +18,8 @@ from model_backend.models.registry import Registry
 from model_backend.settings import Settings
 from tests.support.backend.tiny_models import tiny_card
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture(autouse=True)
 def nothing_bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

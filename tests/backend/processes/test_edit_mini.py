@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from model_backend.evaluation.metrics.outlines import border_ratio, colour_step
 from model_backend.models.card import read_card
 from model_backend.models.loader import Model, load
-from tests.support.backend.file_editor import FileEditor, differences, polygon
+from tests.support.backend.file_editor import FileEditor
+from tests.support.backend.raster_files import differences, polygon
 
 ROOT = Path(__file__).resolve().parents[3]
 SCENE = ROOT / "resources" / "demo" / "scene.tif"  # NAIP, 5 m, red, green, blue, near infrared

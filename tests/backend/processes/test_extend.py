@@ -19,7 +19,8 @@ from model_backend.errors import InvalidInput, TooLarge
 from model_backend.evaluation.metrics.lines import Lines, seam_ratio, tone_step_ratio
 from model_backend.models.card import read_card
 from model_backend.models.loader import load
-from tests.support.backend.file_editor import NODATA, FileEditor, rich_scene
+from tests.support.backend.file_editor import FileEditor
+from tests.support.backend.raster_files import NODATA, rich_scene
 from tests.support.backend.service import Backend, execute, finished, submit
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -14,7 +14,7 @@ import pytest
 import rasterio
 from affine import Affine
 
-from tests.support.backend.file_editor import write
+from tests.support.backend.raster_files import write
 from tests.support.backend.service import NO_MODEL, Backend, execute, finished, submit
 
 SIDE = 160

@@ -21,6 +21,8 @@ from model_backend.settings import Settings
 from tests.support.backend.planning import plan_context
 from tests.support.backend.planning import planned as planned_by
 
+pytestmark = pytest.mark.fast
+
 METRES = {"bbox": [500_000.0, 5_200_000.0, 500_064.0, 5_200_064.0], "crs": "EPSG:32632"}
 GOOD: dict[str, Any] = {"prompt": "a lake", "extent": METRES, "gsd": 1.0, "seed": 7}
 

@@ -18,6 +18,8 @@ from model_backend.processes.describe import allowed
 from model_backend.schemas import Box, EchoInputs, GenerateInputs, PlanInputs
 from tests.support.backend.ogc_schemas import validate
 
+pytestmark = pytest.mark.fast
+
 GENERATE = processes.get("generate")
 EXTENT = {"bbox": [10.0, 50.0, 10.1, 50.1]}
 GOOD: dict[str, Any] = {"prompt": "a lake", "extent": EXTENT}
@@ -191,6 +193,7 @@ json_values = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(name=st.sampled_from(sorted(GenerateInputs.model_fields)), value=json_values)
+@pytest.mark.slow
 def test_any_json_is_taken_or_refused(name: str, value: Any) -> None:
     """No input, however odd, ends in anything but a value or an InvalidInput that can be sent as JSON."""
     problem: dict[str, object] = {"field": name}

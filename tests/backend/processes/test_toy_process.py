@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import rasterio
 
-from tests.support.backend.file_editor import write
+from tests.support.backend.raster_files import write
 from tests.support.backend.service import NO_MODEL, Backend, execute, finished, submit
+
+pytestmark = pytest.mark.fast
 
 
 class ToyBackend(Backend):

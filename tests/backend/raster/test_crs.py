@@ -23,6 +23,8 @@ from model_backend.errors import InvalidInput
 from model_backend.raster.georeference.crs import crs_text, parse_any, parse_crs, parse_reference, storable
 from tests.support.backend.crs import LAEA, ROTATED
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.mark.parametrize(
     ("text", "code", "swapped"),

@@ -19,15 +19,8 @@ from model_backend.arrays import Float32Array
 from model_backend.errors import InvalidInput
 from model_backend.processes.painting import Prepared
 from model_backend.raster.files.source import read
-from tests.support.backend.file_editor import (
-    GRIDS,
-    NODATA,
-    FileEditor,
-    differences,
-    facts,
-    polygon,
-    rich_scene,
-)
+from tests.support.backend.file_editor import FileEditor
+from tests.support.backend.raster_files import GRIDS, NODATA, differences, facts, polygon, rich_scene
 
 
 @pytest.mark.parametrize(

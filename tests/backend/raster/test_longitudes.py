@@ -17,7 +17,7 @@ from model_backend.raster.georeference.longitudes import from_meridian
 from model_backend.raster.mask import from_geojson, from_raster
 from model_backend.raster.working_grid import working_grid_for
 from model_backend.schemas import Box
-from tests.support.backend.file_editor import write
+from tests.support.backend.raster_files import write
 from tests.support.backend.tiny_models import tiny_card
 
 STEP = 1e-5

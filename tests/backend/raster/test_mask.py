@@ -24,6 +24,8 @@ from model_backend.settings import Settings
 from tests.support.backend.planning import plan_context
 from tests.support.backend.tiny_models import tiny_card
 
+pytestmark = pytest.mark.fast
+
 UTM = "EPSG:32632"
 NORTH_UP = Affine(2, 0, 500000, 0, -2, 5200000)
 

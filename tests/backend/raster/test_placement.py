@@ -19,6 +19,8 @@ from model_backend.raster.georeference.placement import Placement, place
 from model_backend.schemas import GenerateInputs
 from tests.support.backend.crs import LAEA, ROTATED
 
+pytestmark = pytest.mark.fast
+
 CARD = ModelCard(id="card", title="Card", levels=tuple(range(10, 19)), gsd=(0.354, 181.0))
 PLAIN = ModelCard(id="plain", title="Plain", levels=None, gsd=(0.05, 200.0))
 BERLIN = [13.40, 52.50, 13.405, 52.503]

@@ -26,6 +26,8 @@ from model_backend.schemas import Plan, Recipe
 from tests.support.backend.crs import LAEA
 from tests.support.backend.scene_files import noise, plan_of, write_pixels
 
+pytestmark = pytest.mark.fast
+
 MADE = Provenance(
     model="Tiny & Sons <1>",
     licence="OpenRAIL++ \u201cresearch\u201d & more",

@@ -21,7 +21,8 @@ from model_backend.processes.painting import Prepared
 from model_backend.raster.files.source import read_header, read_known
 from model_backend.raster.working_grid import working_grid_for
 from model_backend.schemas import Box
-from tests.support.backend.file_editor import FileEditor, differences, facts, polygon, rings, write
+from tests.support.backend.file_editor import FileEditor
+from tests.support.backend.raster_files import differences, facts, polygon, rings, write
 from tests.support.backend.tiny_models import tiny_card
 
 PLACE = Affine(1, 0, 500000, 0, -1, 5200000)

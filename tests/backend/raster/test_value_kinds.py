@@ -21,7 +21,8 @@ from model_backend.raster.stretch import stretch_for
 from model_backend.raster.value_warnings import leaves_range, value_warnings
 from model_backend.raster.working_grid import working_grid_for
 from model_backend.schemas import Box
-from tests.support.backend.file_editor import FileEditor, polygon, write
+from tests.support.backend.file_editor import FileEditor
+from tests.support.backend.raster_files import polygon, write
 from tests.support.backend.tiny_models import tiny_card
 
 KNOWN = np.ones((40, 40), np.bool_)

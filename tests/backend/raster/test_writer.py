@@ -19,6 +19,8 @@ from model_backend.raster.files.scene_writer import write_block, write_scene
 from model_backend.schemas import OutputGrid
 from tests.support.backend.scene_files import MADE, noise, plan_of, write_pixels
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (64, 64), (513, 511), (1500, 700)])
 def test_a_cog_that_gdal_reads_back(tmp_path: Path, width: int, height: int) -> None:
@@ -102,6 +104,7 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     """Writing 8,192 x 8,192 pixels (192 MiB, which the caller holds) takes less than as much again."""
     script = f"""
