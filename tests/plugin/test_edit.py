@@ -490,7 +490,7 @@ def test_grow_reaches_from_outside(backend, tmp_path):
         ({"STRETCH": "a lot"}, "'a lot' is none of: displayed"),
         ({"RESULT": "vrt"}, "its name must end in .vrt"),
         ({"OUTPUT": "/x/a.png"}, "must end in .tif"),
-        ({"RGB_BANDS": [1, 9]}, "'Red, green and blue band' must be one band, or three"),
+        ({"RGB_BANDS": [1, 9]}, "The bands to paint must be one band, or three"),
         ({"GSD": 2}, "keeps its own pixels"),
         ({"RGB_BANDS": "red"}, "The bands 'red' are not numbers"),
         ({"FEATHER": 5000}, "'Feather' must be"),

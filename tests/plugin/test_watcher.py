@@ -63,7 +63,7 @@ def test_what_the_backend_left_out_is_kept_with_the_run(shared_backend, watch, h
     run = history.get(watcher.run.key)
     assert run.state == "fetched"
     assert run.message == ""
-    assert re.search(r"prompt is longer than the model reads: its last \d+ tokens were ignored", run.notes)
+    assert re.search(r"its last \d+ tokens are ignored", run.notes)
 
 
 def test_from_the_request_to_the_file(shared_backend, watch, history, qtbot):

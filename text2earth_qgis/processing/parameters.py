@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Optional
+from typing import Iterable, Optional, TypeVar
 
 from qgis.core import (
     QgsProcessing,
@@ -20,6 +20,7 @@ from qgis.core import (
 
 from text2earth_qgis.core.imagery.datasets import no_statistics_kept
 
+P = TypeVar("P", bound=QgsProcessingParameterDefinition)
 Definitions = Iterable[QgsProcessingParameterDefinition]
 
 SAMPLERS = ["dpm++2m", "euler"]
@@ -112,14 +113,19 @@ def view(other_bands: Iterable[str]) -> tuple[QgsProcessingParameterDefinition, 
     return bands, stretch, choice("EXTRA_BANDS", "Other bands", other_bands, "match")
 
 
+def _copy(parameter: P) -> P:
+    """Return a copy of a parameter of a class of ours."""
+    made = type(parameter)(parameter.name())
+    made.fromVariantMap(parameter.toVariantMap())
+    return made
+
+
 class RasterInput(QgsProcessingParameterRasterLayer):
     """A raster; QGIS opens it to look whether it is one, and what it counts then is not written beside it."""
 
     def clone(self) -> RasterInput:
         """Return a copy."""
-        made = RasterInput(self.name())
-        made.fromVariantMap(self.toVariantMap())
-        return made
+        return _copy(self)
 
     def checkValueIsAcceptable(self, value: object, context: Optional[QgsProcessingContext] = None) -> bool:
         """Say whether QGIS can open a value."""
@@ -132,9 +138,7 @@ class MaskInput(QgsProcessingParameterMapLayer):
 
     def clone(self) -> MaskInput:
         """Return a copy."""
-        made = MaskInput(self.name())
-        made.fromVariantMap(self.toVariantMap())
-        return made
+        return _copy(self)
 
     def checkValueIsAcceptable(self, value: object, context: Optional[QgsProcessingContext] = None) -> bool:
         """Say whether QGIS can open a value."""
@@ -147,9 +151,7 @@ class Prompt(QgsProcessingParameterString):
 
     def clone(self) -> Prompt:
         """Return a copy."""
-        made = Prompt(self.name())
-        made.fromVariantMap(self.toVariantMap())
-        return made
+        return _copy(self)
 
     def checkValueIsAcceptable(self, value: object, context: Optional[QgsProcessingContext] = None) -> bool:
         """Accept every value."""

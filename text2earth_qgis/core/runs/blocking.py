@@ -77,7 +77,7 @@ def run_job(context: RunContext, run: Run, feedback: QgsProcessingFeedback) -> F
             run = replace(run, state=status.status, message=status.message, notes=notes)
             run = record(context, run, feedback)
             raise_unless_successful(status)
-            if said:
+            if notes != all_notes(*plan.warnings):  # which were told before
                 feedback.pushWarning(said)
             listener = Listener(
                 lambda share: feedback.setProgress(100 * share), feedback.setProgressText, stop.isCanceled

@@ -24,8 +24,12 @@ def notes_of(status: StatusInfo) -> str:
 
 
 def all_notes(*notes: str) -> str:
-    """Return notes one after the other, each once."""
-    return " ".join(dict.fromkeys(filter(None, notes)))
+    """Return notes one after the other, each once: a job repeats what its plan has warned of."""
+    found = ""
+    for note in notes:
+        if note not in found:
+            found = f"{found} {note}".strip()
+    return found
 
 
 def status_text(status: StatusInfo) -> str:
