@@ -12,6 +12,7 @@ from pathlib import Path
 from model_backend.errors import ModelUnavailable
 
 WEIGHTED_PARTS = ("unet", "vae", "text_encoder")  # of a model folder
+_NAME = {"text_encoder": "model"}  # of the files of weights that are read, whole or in numbered pieces
 _PICKLES = {".bin", ".ckpt", ".pt", ".pth"}
 _HEADER_MOST = 100_000_000  # bytes; longer ones are refused by the format itself
 _AGAIN = "Get the file again"
@@ -19,7 +20,8 @@ _AGAIN = "Get the file again"
 
 def check_weights(folder: Path, part: str) -> None:
     """Refuse a part of a model folder whose weights are missing, not safetensors, or damaged."""
-    files = sorted((folder / part).glob("*.safetensors"))
+    name = _NAME.get(part, "diffusion_pytorch_model")
+    files = sorted((folder / part).glob(f"{name}*.safetensors"))
     if not files:
         suffixes = {path.suffix for path in (folder / part).glob("*")}
         if suffixes & _PICKLES:
@@ -27,7 +29,7 @@ def check_weights(folder: Path, part: str) -> None:
                 "only as a pickle, which could run any code when it is read; convert it to safetensors first"
             )
         else:
-            how = "not at all; get the model anew"
+            how = f"not at all: there is no {part}/{name}.safetensors; get the model anew"
         raise ModelUnavailable(f"The model folder {folder.name} holds the weights of its {part} {how}.")
     if all(variant_of(path.name) for path in files):
         wanted = files[0].name.replace(f".{variant_of(files[0].name)}.", ".")
