@@ -5,7 +5,7 @@ from osgeo import gdal, osr
 from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsRasterLayer, QgsRectangle
 
 from text2earth_qgis.core.errors import RasterRefused
-from text2earth_qgis.core.imagery import rasters
+from text2earth_qgis.core.imagery import datasets, rasters
 
 pytestmark = pytest.mark.fast
 
@@ -106,3 +106,19 @@ def test_public_codes_travel_as_they_are():
 def test_extent_is_west_south_east_north():
     extent = rasters.extent_of(QgsRectangle(1, 2, 3, 4), QgsCoordinateReferenceSystem("EPSG:4326"))
     assert extent.to_json() == {"bbox": [1, 2, 3, 4], "crs": "EPSG:4326"}
+
+
+def test_what_is_written_beside_a_raster_is_still_read(tmp_path):
+    """Some have their CRS there, and are opened without it only where nothing is there."""
+    path = str(tmp_path / "bare.tif")
+    gdal.GetDriverByName("GTiff").Create(path, 8, 8, 1).SetGeoTransform((500000, 1, 0, 5800000, 0, -1))
+    with datasets.no_statistics_kept(path):
+        assert not QgsRasterLayer(path, "bare", "gdal").crs().isValid()
+    assert [one.name for one in tmp_path.iterdir()] == ["bare.tif"]
+    system = osr.SpatialReference()
+    system.ImportFromEPSG(32633)
+    gdal.Open(path).SetSpatialRef(system)  # not into the file, which is open for reading
+    assert (tmp_path / "bare.tif.aux.xml").exists()
+    for source in (path, f"{path}|option:NUM_THREADS=2"):
+        with datasets.no_statistics_kept(source):
+            assert QgsRasterLayer(source, "bare", "gdal").crs().authid() == "EPSG:32633"

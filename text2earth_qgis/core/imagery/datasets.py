@@ -141,7 +141,7 @@ def no_statistics_kept(path: str) -> Iterator[None]:
     such a file that is there already is still added to, since it has to be read.
     """
     options = {"GDAL_PAM_ENABLE_MARK_DIRTY": "NO"}
-    if not os.path.exists(f"{path}.aux.xml"):
+    if gdal.VSIStatL(f"{path.split('|')[0]}.aux.xml") is None:
         options["GDAL_PAM_ENABLED"] = "NO"
     with _options(options):
         yield
