@@ -19,7 +19,7 @@ from model_backend.api.device_check import missing
 from model_backend.api.folder_lock import lock_folder
 from model_backend.api.threads import Threads
 from model_backend.jobs.files import Files
-from model_backend.jobs.store import JobStore
+from model_backend.jobs.store.job_store import JobStore
 from model_backend.jobs.supervisor import Supervisor
 from model_backend.jobs.uploads import Uploads
 from model_backend.models.registry import Registry

@@ -25,7 +25,7 @@ from model_backend.api.uploads import InputRasters
 from model_backend.api.wire import digest, loads
 from model_backend.errors import BackendError, InvalidInput
 from model_backend.jobs.answers import JSON, answer
-from model_backend.jobs.rows import Job, RequestedOutputs, Result, Submission
+from model_backend.jobs.store.rows import Job, RequestedOutputs, Result, Submission
 from model_backend.processes.base import PlanContext, Process
 from model_backend.processes.values import ValueProcess
 from model_backend.schemas import Value

@@ -16,7 +16,7 @@ from model_backend.api import execute, results
 from model_backend.api.backend import Backend
 from model_backend.api.openapi import OPENAPI_TYPE, document
 from model_backend.api.status import poll_headers, read_filter, read_page, status_info
-from model_backend.jobs.rows import Job
+from model_backend.jobs.store.rows import Job
 from model_backend.processes.base import Process
 
 _SPEC = "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/"

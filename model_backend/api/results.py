@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 
 from model_backend.api.backend import Backend
 from model_backend.errors import JobFailed, NoSuchResult, ResultNotReady, Unauthorized
-from model_backend.jobs.rows import UNFINISHED, Job, RequestedOutputs, Result
+from model_backend.jobs.store.rows import UNFINISHED, Job, RequestedOutputs, Result
 
 LINK_SECONDS = 24 * 3600  # that a signed link is good for
 EXTENSIONS = {"image/tiff": ".tif", "application/json": ".json", "application/geo+json": ".json"}

@@ -14,7 +14,7 @@ from typing import Any
 
 from model_backend.api.backend import Backend
 from model_backend.errors import InvalidInput
-from model_backend.jobs.rows import UNFINISHED, Filter, Job
+from model_backend.jobs.store.rows import UNFINISHED, Filter, Job
 
 RESULTS = "http://www.opengis.net/def/rel/ogc/1.0/results"
 STATUSES = ("accepted", "running", "successful", "failed", "dismissed")

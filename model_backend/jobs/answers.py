@@ -5,7 +5,7 @@ Knows no HTTP, no files and no torch.
 
 from __future__ import annotations
 
-from model_backend.jobs.rows import Result
+from model_backend.jobs.store.rows import Result
 from model_backend.processes.base import PlanContext, V
 from model_backend.processes.values import ValueProcess
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from model_backend.arrays import UInt8Array
 from model_backend.engine.progress import ProgressListener
 from model_backend.jobs.cache import ModelCache
-from model_backend.jobs.rows import Claim, Result
-from model_backend.jobs.store import JobStore
+from model_backend.jobs.store.job_store import JobStore
+from model_backend.jobs.store.rows import Claim, Result
 from model_backend.jobs.uploads import Uploads
 from model_backend.models.registry import Registry
 from model_backend.processes.base import PlanContext

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from model_backend.jobs.rows import Claim
-from model_backend.jobs.store import JobStore
+from model_backend.jobs.store.job_store import JobStore
+from model_backend.jobs.store.rows import Claim
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from model_backend import processes
 from model_backend.errors import BackendError
 from model_backend.jobs.device_worker import DeviceWorker
 from model_backend.jobs.files import Files
-from model_backend.jobs.store import JobStore
+from model_backend.jobs.store.job_store import JobStore
 from model_backend.jobs.uploads import Uploads
 from model_backend.settings import Settings
 

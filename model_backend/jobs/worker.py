@@ -29,8 +29,8 @@ from model_backend.jobs.cache import ModelCache
 from model_backend.jobs.context import JobContext
 from model_backend.jobs.files import Files
 from model_backend.jobs.pulse import Pulse
-from model_backend.jobs.rows import Claim
-from model_backend.jobs.store import JobStore
+from model_backend.jobs.store.job_store import JobStore
+from model_backend.jobs.store.rows import Claim
 from model_backend.jobs.uploads import Uploads
 from model_backend.models.registry import Registry
 from model_backend.settings import Settings

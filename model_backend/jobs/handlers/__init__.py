@@ -12,7 +12,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 from model_backend.jobs.context import JobContext
-from model_backend.jobs.rows import Claim, Result
+from model_backend.jobs.store.rows import Claim, Result
 from model_backend.processes.base import Process
 
 #: Runs the claimed block of a job of the process; returns the outputs that are complete with it.

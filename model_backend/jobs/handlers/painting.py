@@ -24,7 +24,7 @@ from model_backend.jobs.context import (
     load_model,
     provenance_of,
 )
-from model_backend.jobs.rows import Claim, Result
+from model_backend.jobs.store.rows import Claim, Result
 from model_backend.processes.painting import P, PaintingProcess, Prepared, file_bytes
 from model_backend.raster import extra_bands
 from model_backend.raster.files.edit_writer import Patch, preview_pixels, write_edit

@@ -18,7 +18,7 @@ from model_backend.errors import Cancelled
 from model_backend.jobs import space
 from model_backend.jobs.context import JobContext, Reporter, VariantFiles, load_model, provenance_of
 from model_backend.jobs.preview import Preview
-from model_backend.jobs.rows import Claim, FinishedBlock, Result
+from model_backend.jobs.store.rows import Claim, FinishedBlock, Result
 from model_backend.processes.generate import Generate, block_bytes, file_bytes
 from model_backend.raster.files import scene_writer
 from model_backend.schemas import Recipe

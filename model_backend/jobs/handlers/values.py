@@ -6,7 +6,7 @@ import time
 
 from model_backend.jobs.answers import answer
 from model_backend.jobs.context import JobContext
-from model_backend.jobs.rows import Claim, Result
+from model_backend.jobs.store.rows import Claim, Result
 from model_backend.processes.base import V
 from model_backend.processes.values import STEPS_PER_SECOND, ValueProcess
 

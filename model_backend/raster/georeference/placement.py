@@ -13,11 +13,9 @@ Knows CRSs, extents and pixels; knows no model beyond its levels and range, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import log2, sqrt
-from typing import TypeVar
 
 import pyproj
 
@@ -28,10 +26,10 @@ from model_backend.raster.georeference.crs import (
     crs_text,
     parse_any,
     parse_crs,
-    parse_reference,
     storable,
     unusable,
 )
+from model_backend.raster.georeference.extent import Area, area_of, defined
 from model_backend.raster.georeference.grids import (
     Affine6,
     Bounds,
@@ -42,18 +40,15 @@ from model_backend.raster.georeference.grids import (
     significant,
 )
 from model_backend.raster.georeference.levels import checked, fits, level_of, nearest, rule
-from model_backend.schemas import Align, Box, Extent, Frame, GenerateInputs, GroundSampleDistance, OutputGrid
+from model_backend.schemas import Align, Box, Frame, GenerateInputs, GroundSampleDistance, OutputGrid
 
 _TRUE = 0.01  # scale error of a CRS that counts as true
 _EVEN = 1.05  # ratio of the longest to the shortest ground direction of a pixel that counts as square
 _STRETCHED = 20  # EPSG:3857 at 87 degrees; beyond, a CRS is out of its place
-_LONGEST = 2_500_000.0  # ground metres; no flat frame keeps its scale over more
 _FARTHEST = 1e12  # units; beyond, an anchor has no digits left for pixels
 _MARGIN = 4  # pixels around what a resampled file needs: cubic reads 2
 _TILE_ORIGIN = 20037508.342789244  # EPSG:3857, half of the equator (OGC 17-083r4, WebMercatorQuad)
 _ZOOMS = range(25)
-
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -75,16 +70,6 @@ class Placement:
 
 
 @dataclass(frozen=True)
-class _Area:
-    """The extent that a request names, checked: bounds in x, y order in ``crs``, centre in WGS 84 degrees."""
-
-    crs: pyproj.CRS
-    bounds: Bounds
-    lon: float
-    lat: float
-
-
-@dataclass(frozen=True)
 class _AskedPixels:
     """The pixel size that a request asks for: ground metres, or another raster's grid."""
 
@@ -103,7 +88,7 @@ class _Pixels:
 
 def place(inputs: GenerateInputs, card: ModelCard) -> Placement:
     """Return the place of a request; raises InvalidInput that names the field and what is allowed."""
-    area = _area(inputs.extent)
+    area = area_of(inputs.extent)
     target, field, warnings = _target(inputs, area)
     if not storable(crs_text(target)):
         detail = f"A GeoTIFF cannot hold the CRS {target.name}."
@@ -130,55 +115,7 @@ def place(inputs: GenerateInputs, card: ModelCard) -> Placement:
     return _resampled(target, bounds, area, asked, card, warnings)
 
 
-def _area(extent: Extent) -> _Area:
-    """Return the extent of a request, refused if it is empty, boundless, or in two pieces."""
-    reference = parse_reference(extent.crs, "extent.crs")
-    crs, box = reference.crs, extent.bbox
-    minx, miny, maxx, maxy = (box[1], box[0], box[3], box[2]) if reference.swapped else box
-    bounds = (minx, miny, maxx, maxy)
-    if crs.is_geographic:
-        _check_degrees(bounds, crs, extent)
-    if not (minx < maxx and miny < maxy):
-        detail = "The extent is empty: west must be less than east, and south less than north."
-        raise InvalidInput("extent.bbox", detail, value=box, allowed="west < east and south < north")
-    _defined(lambda: geodesy.check_domain(bounds, crs), "extent.bbox", box, crs)
-    across, down = _defined(lambda: geodesy.spans(bounds, crs), "extent.bbox", box, crs)
-    if max(across, down) > _LONGEST:
-        rule = f"at most {_LONGEST / 1000:,.0f} km from side to side"
-        size = f"{across / 1000:,.0f} km by {down / 1000:,.0f} km"
-        detail = f"The extent is {size} on the ground; allowed is {rule}."
-        raise InvalidInput("extent.bbox", detail, value=box, allowed=rule)
-    middle = (minx + maxx) / 2, (miny + maxy) / 2
-    lon, lat = _defined(lambda: geodesy.wgs84(crs, *middle), "extent.bbox", box, crs)
-    return _Area(crs, bounds, lon, lat)
-
-
-def _check_degrees(bounds: Bounds, crs: pyproj.CRS, extent: Extent) -> None:
-    """Refuse longitudes and latitudes that do not exist, and boxes over the antimeridian."""
-    turn = 2 * 3.141592653589793 / crs.axis_info[0].unit_conversion_factor
-    half, quarter = turn / 2 + 1e-9, turn / 4 + 1e-9
-    minx, miny, maxx, maxy = bounds
-    rule = f"longitudes within ±{turn / 2:g}, west < east, and latitudes within ±{turn / 4:g}"
-    if minx > maxx and abs(minx) <= half and abs(maxx) <= half or minx <= half < maxx <= 2 * half:
-        detail = "The extent crosses the antimeridian. Send two extents, one on either side."
-        raise InvalidInput("extent.bbox", detail, value=extent.bbox, allowed=rule)
-    if max(abs(minx), abs(maxx)) > half or max(abs(miny), abs(maxy)) > quarter:
-        detail = f"The extent has coordinates that do not exist in {crs.name}; allowed are {rule}."
-        raise InvalidInput("extent.bbox", detail, value=extent.bbox, allowed=rule)
-
-
-def _defined(compute: Callable[[], R], field: str, value: object, crs: pyproj.CRS) -> R:
-    """Compute something on the ground; refuse the field where coordinates do not exist in ``crs``."""
-    try:
-        return compute()
-    except geodesy.NotDefined as error:
-        detail = f"The extent cannot be placed in {crs.name}: {error}."
-        raise InvalidInput(
-            field, detail, value=value, allowed=f"an extent where {crs.name} is defined"
-        ) from None
-
-
-def _target(inputs: GenerateInputs, area: _Area) -> tuple[pyproj.CRS, str, tuple[str, ...]]:
+def _target(inputs: GenerateInputs, area: Area) -> tuple[pyproj.CRS, str, tuple[str, ...]]:
     """Return the CRS of the file, the field it comes from, and what to say about it."""
     asked = parse_crs(inputs.crs, "crs") if inputs.crs is not None else None
     if inputs.align is not None and inputs.joins is not None:
@@ -207,7 +144,7 @@ def _target(inputs: GenerateInputs, area: _Area) -> tuple[pyproj.CRS, str, tuple
     return chosen, "extent.bbox", (detail,)
 
 
-def _is_metric_here(crs: pyproj.CRS, area: _Area) -> bool:
+def _is_metric_here(crs: pyproj.CRS, area: Area) -> bool:
     """Say whether ``crs`` is projected, in metres, and true within 1 % in every direction here."""
     if unusable(crs) or not crs.is_projected or _unit(crs) != 1:
         return False
@@ -224,12 +161,10 @@ def _unit(crs: pyproj.CRS) -> float:
     return float(crs.axis_info[0].unit_conversion_factor)
 
 
-def _projected(area: _Area, target: pyproj.CRS, field: str) -> Bounds:
+def _projected(area: Area, target: pyproj.CRS, field: str) -> Bounds:
     """Return the extent's bounds in ``target``; refuses what is not one piece there."""
-    bounds = _defined(
-        lambda: geodesy.project(area.bounds, area.crs, target), field, list(area.bounds), target
-    )
-    _defined(lambda: geodesy.check_domain(bounds, target), field, list(area.bounds), target)
+    bounds = defined(lambda: geodesy.project(area.bounds, area.crs, target), field, list(area.bounds), target)
+    defined(lambda: geodesy.check_domain(bounds, target), field, list(area.bounds), target)
     return bounds
 
 
@@ -238,14 +173,14 @@ def _scale(crs: pyproj.CRS, centre: tuple[float, float], grid: PixelGrid | None,
     if grid is not None:
         return _pixel_scale(crs, centre, grid, field)
     step = 100.0 / _unit(crs) if crs.is_projected else 1e-5 / _unit(crs)
-    scale = _defined(lambda: geodesy.scale_at(crs, *centre, (step, step)), field, list(centre), crs)
+    scale = defined(lambda: geodesy.scale_at(crs, *centre, (step, step)), field, list(centre), crs)
     return geodesy.Scale(scale.x / step, scale.y / step, scale.most / step, scale.least / step)
 
 
 def _pixel_scale(crs: pyproj.CRS, centre: tuple[float, float], grid: PixelGrid, field: str) -> geodesy.Scale:
     """Return ground metres per pixel of ``grid`` at a place."""
     width, height = (float(size) for size in grid.sizes)
-    return _defined(lambda: geodesy.scale_at(crs, *centre, (width, height)), field, list(centre), crs)
+    return defined(lambda: geodesy.scale_at(crs, *centre, (width, height)), field, list(centre), crs)
 
 
 def _check_stretch(crs: pyproj.CRS, metres: float, field: str) -> None:
@@ -331,7 +266,7 @@ def _tile_pixels(crs: pyproj.CRS, metres: float, asked: _AskedPixels) -> _Pixels
 def _resampled(
     target: pyproj.CRS,
     bounds: Bounds,
-    area: _Area,
+    area: Area,
     asked: _AskedPixels,
     card: ModelCard,
     warnings: tuple[str, ...],
@@ -345,7 +280,7 @@ def _resampled(
     box = grid.snap(bounds)
     metric = geodesy.metric_crs(area.lon, area.lat, target)
     whole = grid.bounds(box)
-    needed = _defined(lambda: geodesy.project(whole, target, metric), "crs", list(area.bounds), target)
+    needed = defined(lambda: geodesy.project(whole, target, metric), "crs", list(area.bounds), target)
     size = significant(asked.gsd, 6)
     working = PixelGrid((size, size))
     made = _placement(metric, _Pixels(working), needed, card, (), margin=_MARGIN)

@@ -16,8 +16,8 @@ import pytest
 from model_backend.errors import StorageFull
 from model_backend.jobs import space
 from model_backend.jobs.pulse import Pulse
-from model_backend.jobs.rows import Job, RequestedOutputs, Submission
-from model_backend.jobs.store import JobStore
+from model_backend.jobs.store.job_store import JobStore
+from model_backend.jobs.store.rows import Job, RequestedOutputs, Submission
 from model_backend.jobs.uploads import Uploads
 from model_backend.jobs.worker import Worker
 from model_backend.processes.base import Workload

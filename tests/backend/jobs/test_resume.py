@@ -17,7 +17,7 @@ import rasterio
 from PIL import Image
 
 from model_backend.jobs.files import Files
-from model_backend.jobs.store import JobStore
+from model_backend.jobs.store.job_store import JobStore
 from tests.support.backend.headless_backend import (
     BLOCKS,
     RESULTS,

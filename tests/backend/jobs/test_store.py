@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from model_backend.errors import Busy, Cancelled, Conflict, Declined, NoSuchJob, TooManyJobs
-from model_backend.jobs import database as databases
-from model_backend.jobs import line
-from model_backend.jobs.claims import choose_block
-from model_backend.jobs.database import MIGRATIONS
 from model_backend.jobs.files import Files
-from model_backend.jobs.rows import Filter, Job, RequestedOutputs, Result, Submission
-from model_backend.jobs.store import JobStore
+from model_backend.jobs.store import database as databases
+from model_backend.jobs.store import line
+from model_backend.jobs.store.claims import choose_block
+from model_backend.jobs.store.database import MIGRATIONS
+from model_backend.jobs.store.job_store import JobStore
+from model_backend.jobs.store.rows import Filter, Job, RequestedOutputs, Result, Submission
 from model_backend.processes.base import Workload
 
 pytestmark = pytest.mark.fast

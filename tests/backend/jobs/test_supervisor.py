@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from model_backend.jobs.files import Files
-from model_backend.jobs.rows import RequestedOutputs, Submission
-from model_backend.jobs.store import JobStore
+from model_backend.jobs.store.job_store import JobStore
+from model_backend.jobs.store.rows import RequestedOutputs, Submission
 from model_backend.jobs.supervisor import Supervisor
 from model_backend.jobs.uploads import Uploads
 from model_backend.jobs.worker import POLL

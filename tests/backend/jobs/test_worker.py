@@ -17,8 +17,8 @@ from model_backend.errors import Cancelled, ModelUnavailable
 from model_backend.jobs.cache import ModelCache
 from model_backend.jobs.files import Files
 from model_backend.jobs.pulse import Pulse
-from model_backend.jobs.rows import RequestedOutputs, Submission
-from model_backend.jobs.store import JobStore
+from model_backend.jobs.store.job_store import JobStore
+from model_backend.jobs.store.rows import RequestedOutputs, Submission
 from model_backend.jobs.worker import BlockReporter
 from model_backend.models.registry import Registry
 from model_backend.processes.base import Workload
@@ -187,7 +187,7 @@ def test_previews_are_small_and_whole(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_first_moments_do_not_overrule_an_estimate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model_backend.jobs.line.SECONDS", 0.0)  # every look counts anew
+    monkeypatch.setattr("model_backend.jobs.store.line.SECONDS", 0.0)  # every look counts anew
     store = JobStore.open(tmp_path)
     work = Workload((10, 10), unit_seconds=6.0)
     job = store.queue.submit(Submission("ada", "echo", "d", {}, RequestedOutputs(), work), max_jobs=1, free=1)

@@ -17,7 +17,7 @@ from typing import Any
 import model_backend.engine.scene
 import model_backend.models.loader  # noqa: F401
 from model_backend.jobs.pulse import Pulse
-from model_backend.jobs.rows import Claim
+from model_backend.jobs.store.rows import Claim
 from model_backend.jobs.worker import Worker
 from model_backend.settings import Settings
 

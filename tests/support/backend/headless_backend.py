@@ -16,8 +16,8 @@ import psutil
 import rasterio
 
 from model_backend.jobs.files import Files
-from model_backend.jobs.rows import UNFINISHED, Job
-from model_backend.jobs.store import JobStore
+from model_backend.jobs.store.job_store import JobStore
+from model_backend.jobs.store.rows import UNFINISHED, Job
 from model_backend.models.card import EngineParameters
 from model_backend.settings import Settings
 from tests.support.backend.forked_workers import ForkedWorkers

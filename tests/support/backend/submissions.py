@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from model_backend import processes
-from model_backend.jobs.rows import RequestedOutputs, Submission
+from model_backend.jobs.store.rows import RequestedOutputs, Submission
 from model_backend.jobs.uploads import Uploads
 from model_backend.models.registry import Registry
 from model_backend.processes.base import PlanContext

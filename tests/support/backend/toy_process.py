@@ -13,7 +13,7 @@ from pydantic import Field
 from model_backend import processes
 from model_backend.__main__ import main
 from model_backend.jobs.context import JobContext, file_result
-from model_backend.jobs.rows import Claim, Result
+from model_backend.jobs.store.rows import Claim, Result
 from model_backend.processes.base import PlanContext, Process, Workload
 from model_backend.schemas import Upload, Value
 

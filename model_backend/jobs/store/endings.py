@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Collection
 
-from model_backend.jobs.rows import Status
+from model_backend.jobs.store.rows import Status
 
 
 def end_job(db: sqlite3.Connection, job: str, status: Status, message: str, owner: str | None = None) -> None:

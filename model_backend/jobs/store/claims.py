@@ -17,10 +17,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from model_backend.errors import Cancelled, Declined
-from model_backend.jobs.database import Database
-from model_backend.jobs.endings import end_hopeless_jobs, end_job
-from model_backend.jobs.line import ORDER
-from model_backend.jobs.rows import Claim, FinishedBlock, Result
+from model_backend.jobs.store.database import Database
+from model_backend.jobs.store.endings import end_hopeless_jobs, end_job
+from model_backend.jobs.store.line import ORDER
+from model_backend.jobs.store.rows import Claim, FinishedBlock, Result
 from model_backend.schemas import Plan
 
 # A block that may be claimed; the step that joins a variant's blocks waits for all of them.

@@ -7,8 +7,8 @@ import logging
 import time
 from collections.abc import Collection, Sequence
 
-from model_backend.jobs.database import Database
-from model_backend.jobs.endings import end_hopeless_jobs
+from model_backend.jobs.store.database import Database
+from model_backend.jobs.store.endings import end_hopeless_jobs
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from model_backend.jobs.database import Database
+from model_backend.jobs.store.database import Database
 
 
 class Profiles:

@@ -9,8 +9,8 @@ import threading
 import time
 from dataclasses import dataclass
 
-from model_backend.jobs.database import Database
-from model_backend.jobs.rows import Job
+from model_backend.jobs.store.database import Database
+from model_backend.jobs.store.rows import Job
 
 SECONDS = 1.0  # that a count is good for
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_backend.jobs.claims import Claims
-from model_backend.jobs.database import Database
-from model_backend.jobs.profiles import Profiles
-from model_backend.jobs.queue import Queue
-from model_backend.jobs.upkeep import Upkeep
+from model_backend.jobs.store.claims import Claims
+from model_backend.jobs.store.database import Database
+from model_backend.jobs.store.profiles import Profiles
+from model_backend.jobs.store.queue import Queue
+from model_backend.jobs.store.upkeep import Upkeep
 
 FILE = "jobs.sqlite"
 

@@ -13,10 +13,10 @@ import uuid
 from dataclasses import asdict
 
 from model_backend.errors import Conflict, NoSuchJob, StorageFull, TooManyJobs
-from model_backend.jobs.database import Database
-from model_backend.jobs.endings import end_job
-from model_backend.jobs.line import Line
-from model_backend.jobs.rows import Filter, Job, Result, Submission, job_of
+from model_backend.jobs.store.database import Database
+from model_backend.jobs.store.endings import end_job
+from model_backend.jobs.store.line import Line
+from model_backend.jobs.store.rows import Filter, Job, Result, Submission, job_of
 
 JOBS = """
     SELECT job.*, sum(block.done) AS done, sum(block.total) AS total

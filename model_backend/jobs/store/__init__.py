@@ -1,0 +1,1 @@
+"""The job store: jobs, blocks and results as rows of one SQLite database."""
