@@ -197,7 +197,7 @@ def job_result(job: str, name: str, request: Request, backend: TheBackend) -> Re
 
 @_get("/jobs/{job}/preview")
 def preview(found: OwnJob, backend: TheBackend) -> Response:
-    """Return what a job looks like so far, as JPEG."""
+    """Return what a job looks like so far, as PNG, transparent where nothing is made yet."""
     return results.preview(backend, found)
 
 

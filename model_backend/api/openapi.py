@@ -126,7 +126,7 @@ def _jobs() -> Part:
             "getResult", _json("One output; ranges work.", "*/*", "string"), job, output
         ),
         "/jobs/{jobID}/preview": _get(
-            "getPreview", _json("What it looks like so far.", "image/jpeg", "string"), job
+            "getPreview", _json("What it looks like so far.", "image/png", "string"), job
         ),
     }
 

@@ -166,4 +166,4 @@ def preview(backend: Backend, job: Job) -> Response:
         picture = backend.files.preview(job.id).read_bytes()
     except (FileNotFoundError, PermissionError):  # PermissionError: Windows, while it is replaced
         raise NoSuchResult("There is no preview of this job now.") from None
-    return Response(picture, media_type="image/jpeg")
+    return Response(picture, media_type="image/png")

@@ -54,7 +54,7 @@ def _preview(url: str, job: Job) -> dict[str, Any]:
     # A preview shows the pixels of the frame; a resampled file may be in another CRS.
     assert job.plan is not None
     frame, grid = job.plan.recipe.frame, job.plan.recipe.grid
-    link = {"href": url + "/preview", "rel": "preview", "type": "image/jpeg", "title": "Preview"}
+    link = {"href": url + "/preview", "rel": "preview", "type": "image/png", "title": "Preview"}
     (x, y), own = map(Decimal, frame.anchor), job.plan.recipe.resampled is None
     a, b, _, d, e, _ = job.plan.transform
     if own and (b or d or e > 0):  # the rows of an edited raster are no box's

@@ -105,8 +105,8 @@ def problem_of(error: BackendError) -> Problem:
     if isinstance(error, TooSlow):
         response.headers["Connection"] = "close"
     if isinstance(error, Unauthorized):
-        for challenge in ("Bearer", 'Basic realm="Text2Earth", charset="UTF-8"'):
-            response.headers.append("WWW-Authenticate", challenge)
+        # Not Basic, though it is taken: QGIS, for one, would open a modal box for name and password.
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 

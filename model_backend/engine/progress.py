@@ -18,8 +18,8 @@ class ProgressListener(Protocol):
     def step(self, done: int, total: int) -> None:
         """Hear that ``done`` of ``total`` steps are over; called often: after every UNet call."""
 
-    def preview(self, rgb: UInt8Array) -> None:
-        """Take an impression of the whole box asked for, (height, width, 3); called now and then."""
+    def preview(self, pixels: UInt8Array) -> None:
+        """Take an impression of the whole box asked for, (height, width, 3 or 4 with opacity)."""
 
 
 class SilentListener:
@@ -28,5 +28,5 @@ class SilentListener:
     def step(self, done: int, total: int) -> None:
         """Ignore a step."""
 
-    def preview(self, rgb: UInt8Array) -> None:
+    def preview(self, pixels: UInt8Array) -> None:
         """Ignore a preview."""

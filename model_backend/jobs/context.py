@@ -38,7 +38,7 @@ class Reporter(ProgressListener, Protocol):
         """Tell the owner what is being done."""
 
     def picture(self, rgb: UInt8Array) -> None:
-        """Make (height, width, 3) the preview."""
+        """Make (height, width, 3 or 4) the preview."""
 
     def note(self, sentence: str) -> None:
         """Add a sentence to what the owner reads at the end."""

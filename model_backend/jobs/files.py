@@ -36,7 +36,7 @@ class Files:
 
     def preview(self, job: str) -> Path:
         """Return where a job's preview lies once there is one."""
-        return self.of(job) / "preview.jpg"
+        return self.of(job) / "preview.png"
 
     def attempt(self, claim: Claim) -> Path:
         """Make a fresh folder for a claim; what earlier attempts at the block left goes."""

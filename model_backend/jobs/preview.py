@@ -1,5 +1,7 @@
 """The preview of a scene in blocks: thumbnails of those that are finished, and of those being made.
 
+It is transparent where nothing is made yet, and half so where a block is half made, so that it hides no map.
+
 Every block keeps its thumbnail beside its pixels, so that whoever works on the scene, after whatever death,
 sees what all have made. Knows boxes and a job's folder; does not know how often a picture may be written
 (that is the reporter's).
@@ -17,8 +19,7 @@ from PIL import Image
 from model_backend.engine.blocks import Blocks
 
 SIDE = 1024  # pixels, at most
-_NAME = "thumb.jpg"
-_NOTHING = 128  # grey, where nothing is made yet
+_NAME = "thumb.png"
 
 
 class Preview:
@@ -29,23 +30,24 @@ class Preview:
         grid = blocks.grid
         self._scale = min(1.0, SIDE / max(grid.width, grid.height))
         size = (self._along(grid.height), self._along(grid.width))
-        self._picture = np.full((*size, 3), _NOTHING, np.uint8)
+        self._picture = np.zeros((*size, 4), np.uint8)
         self._seen: dict[str, int] = {}  # time of the thumbnail last painted, by attempt
 
-    def keep(self, attempt: Path, rgb: NDArray[np.uint8]) -> None:
-        """Make ``rgb`` (height, width, 3), all of a block, its thumbnail."""
+    def keep(self, attempt: Path, rgb: NDArray[np.uint8], share: float = 1.0) -> None:
+        """Make ``rgb`` (height, width, 3), all of a block, its thumbnail; ``share`` of the work is done."""
         number = int(attempt.name.partition("-")[0])
         _, _, width, height = self._place(number)
         image = Image.fromarray(rgb).resize((width, height), Image.Resampling.BOX, reducing_gap=2.0)
+        image.putalpha(round(255 * share))
         part = attempt / f"{_NAME}.part"
-        image.save(part, "JPEG", quality=90)
+        image.save(part, "PNG", compress_level=1)
         try:
             os.replace(part, attempt / _NAME)
         except PermissionError:  # Windows, while another worker reads it: the next one will do
             part.unlink()
 
     def picture(self) -> NDArray[np.uint8]:
-        """Return the scene as far as it is made, (height, width, 3)."""
+        """Return the scene as far as it is made, (height, width, 4): RGB and opacity."""
         for attempt in os.scandir(self._folder):
             number, _, which = attempt.name.partition("-")
             if which.isdecimal() and 0 <= int(number) - self._first < len(self._blocks):
@@ -60,7 +62,7 @@ class Preview:
                 return
             with Image.open(path) as image:
                 left, top, width, height = self._place(number)
-                pixels = np.asarray(image.convert("RGB").resize((width, height)))
+                pixels = np.asarray(image.convert("RGBA").resize((width, height)))
         except FileNotFoundError:  # not yet, or not any more
             return
         self._picture[top : top + height, left : left + width] = pixels

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 POLL = 5.0  # seconds between looks for work that nobody announced: the safety net
 PREVIEW_SECONDS = 1.0
 MEASURE_SECONDS = 1.0  # of steps, before what they took is trusted more than the estimate
-PREVIEW_PIXELS = 1024
+PREVIEW_PIXELS = 768  # as PNG, which has opacity, about a megabyte
 
 
 class BlockReporter:
@@ -82,18 +82,18 @@ class BlockReporter:
         trusted = self._rate if took >= MEASURE_SECONDS or done == total else None
         self._store.claims.progress(self._claim, done, total, trusted, self._lease)
 
-    def preview(self, rgb: NDArray[np.uint8]) -> None:
-        """Keep ``rgb`` (height, width, 3) as the job's preview, at most once a second."""
+    def preview(self, pixels: NDArray[np.uint8]) -> None:
+        """Keep ``pixels`` (height, width, 3 or 4) as the job's preview, at most once a second."""
         if time.monotonic() >= self._next_preview:
-            self.picture(rgb)
+            self.picture(pixels)
             self._next_preview = time.monotonic() + PREVIEW_SECONDS
 
-    def picture(self, rgb: NDArray[np.uint8]) -> None:
+    def picture(self, pixels: NDArray[np.uint8]) -> None:
         """Write the preview, whole or not at all."""
-        image = Image.fromarray(rgb)
+        image = Image.fromarray(pixels)
         image.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
         part = self._preview.with_suffix(f".{self._claim.number}-{self._claim.attempt}.part")
-        image.save(part, "JPEG", quality=85)
+        image.save(part, "PNG", compress_level=4)
         try:
             os.replace(part, self._preview)
         except PermissionError:  # Windows, while somebody reads it: the next one will do

@@ -27,17 +27,20 @@ from model_backend.schemas import Box, Recipe
 
 
 class _MaskPreview:
-    """Shows a listener a box of the canvas: what is there, and in the mask what is made of it so far."""
+    """Shows a listener what is made of a mask so far, as opaque as it is done; nothing beside it."""
 
     def __init__(self, listener: ProgressListener, canvas: EditCanvas, shown: Box) -> None:
-        self.step = listener.step
         self._listener = listener
+        self._share = 0.0
         self._size = canvas.view.shape[1:]
         self._rows = shown.row - canvas.box.row + _spread(shown.height)
         self._cols = shown.col - canvas.box.col + _spread(shown.width)
-        rows, cols = self._rows[:, None], self._cols
-        self._around = np.rint(255 * canvas.view[:, rows, cols]).astype(np.uint8).transpose(1, 2, 0)
-        self._paint = canvas.paint[rows, cols][..., None]
+        self._paint = canvas.paint[self._rows[:, None], self._cols][..., None]
+
+    def step(self, done: int, total: int) -> None:
+        """Pass it on."""
+        self._share = done / max(1, total)
+        self._listener.step(done, total)
 
     def preview(self, rgb: UInt8Array) -> None:
         """Take an impression of the whole canvas, and pass on what belongs into the mask."""
@@ -45,7 +48,8 @@ class _MaskPreview:
             at * have // of
             for at, have, of in zip((self._rows, self._cols), rgb.shape, self._size, strict=False)
         )
-        self._listener.preview(np.where(self._paint, rgb[np.ix_(rows, cols)], self._around))
+        opacity = (self._paint * round(255 * self._share)).astype(np.uint8)
+        self._listener.preview(np.concatenate([rgb[np.ix_(rows, cols)], opacity], axis=-1))
 
 
 def _spread(side: int) -> Int64Array:

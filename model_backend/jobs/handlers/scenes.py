@@ -98,19 +98,21 @@ def _is_whole(part: FinishedBlock, folder: Path) -> bool:
         return False
 
 
-@dataclass(frozen=True)
+@dataclass
 class _BlockObserver:
     """Reports how a block goes, and shows it in its place in the preview of the scene."""
 
     reporter: Reporter
     preview_of: Preview
     folder: Path
+    share: float = 0.0  # of the block's steps that are done
 
     def step(self, done: int, total: int) -> None:
         """Pass it on."""
+        self.share = done / max(1, total)
         self.reporter.step(done, total)
 
     def preview(self, rgb: NDArray[np.uint8]) -> None:
         """Show the scene with ``rgb`` in the place of the block."""
-        self.preview_of.keep(self.folder, rgb)
+        self.preview_of.keep(self.folder, rgb, self.share)
         self.reporter.preview(self.preview_of.picture())

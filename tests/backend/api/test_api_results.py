@@ -99,7 +99,7 @@ def test_head_says_what_get_sends(client: httpx.Client, job: str, whole: bytes) 
 
 def test_urls_of_outputs(client: httpx.Client, job: str, whole: bytes) -> None:
     assert client.get(f"/jobs/{job}/results/image").content == whole
-    for wrong in ("image.json", "image.tiff", "image_3", "item.tif", "nothing", "%2e%2e%2fpreview.jpg"):
+    for wrong in ("image.json", "image.tiff", "image_3", "item.tif", "nothing", "%2e%2e%2fpreview.png"):
         answer = client.get(f"/jobs/{job}/results/{wrong}")
         assert answer.status_code == 404, wrong
 
@@ -196,9 +196,11 @@ def test_previews_come_while_the_job_runs(client: httpx.Client) -> None:
     assert link["crs"] == "EPSG:32632"
     assert link["bbox"] == [left, bottom, right, top]
     answer = client.get(link["href"])
-    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["content-type"] == "image/png"
     with Image.open(io.BytesIO(answer.content)) as picture:
-        assert max(picture.size) <= 1024
+        assert max(picture.size) <= 768
+        assert picture.mode == "RGBA"
+        assert picture.getextrema()[3][0] == 0, "transparent where nothing is made yet"
         assert picture.size[0] / picture.size[1] == pytest.approx((right - left) / (top - bottom), rel=0.1)
     client.delete(f"/jobs/{job}")
     assert client.get(f"/jobs/{job}/preview").status_code == 404
@@ -208,9 +210,10 @@ def test_the_last_preview_is_the_result(client: httpx.Client, job: str) -> None:
     link = next(link for link in client.get(f"/jobs/{job}").json()["links"] if link["rel"] == "preview")
     content = client.get(f"/jobs/{job}/results/image_2.tif").content
     picture = client.get(link["href"]).content
-    with rasterio.open(io.BytesIO(content)) as file, Image.open(io.BytesIO(picture)) as jpeg:
-        difference = np.abs(np.asarray(jpeg).astype(int) - file.read().transpose(1, 2, 0))
-    assert difference.mean() < 20, "JPEG of noise, but of this noise"
+    with rasterio.open(io.BytesIO(content)) as file, Image.open(io.BytesIO(picture)) as preview:
+        assert preview.getextrema()[3] == (255, 255), "all of it is made"
+        shown = np.asarray(preview.convert("RGB")).astype(int)
+        assert np.abs(shown - file.read().transpose(1, 2, 0)).mean() < 1
 
 
 def test_links_honour_the_public_url(start: Callable[..., Backend], scene: dict[str, Any]) -> None:

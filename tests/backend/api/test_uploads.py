@@ -229,10 +229,10 @@ def test_the_preview_says_where_it_lies(client: httpx.Client, tmp_path: Path, tr
     result = client.get(f"/jobs/{job}/results/image.tif").content
     with (
         rasterio.open(io.BytesIO(result)) as file,
-        Image.open(io.BytesIO(client.get(link["href"]).content)) as jpeg,
+        Image.open(io.BytesIO(client.get(link["href"]).content)) as preview,
     ):
         made = file.read()[:, 40:60, 30:70].transpose(1, 2, 0).astype(int)
-        assert np.abs(np.asarray(jpeg) - made).mean() < 0.5 * made.std(), "JPEG of noise, but of this noise"
+        assert np.abs(np.asarray(preview) - made).mean() < 1
 
 
 def test_uploads_that_nobody_uses_go(painter: Backend, client: httpx.Client, raster: Path) -> None:

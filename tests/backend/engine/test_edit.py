@@ -177,7 +177,7 @@ def test_guidance_stops_as_planned(model: Model, guidance: float, sizes: set[int
     assert watch.heard[-1] == (sum(calls), sum(calls))
 
 
-def test_previews_show_what_is_there_around_what_is_made(model: Model) -> None:
+def test_previews_show_what_is_made_and_hide_nothing_beside_it(model: Model) -> None:
     place = canvas(8 * 20, 8 * 14, (slice(40, 60), slice(32, 80)), at=(500, 300))
     watch = Steps()
     Edit(model, recipe(), place).view(watch, Box(col=330, row=530, width=52, height=31))
@@ -185,9 +185,12 @@ def test_previews_show_what_is_there_around_what_is_made(model: Model) -> None:
     paint, old = place.paint[there], np.rint(255 * place.view[:, *there]).transpose(1, 2, 0)
     assert len(watch.seen) >= 1
     for seen in watch.seen:
-        assert seen.shape == (31, 52, 3)
-        assert np.array_equal(seen[~paint], old[~paint])
-        assert (seen[paint] != old[paint]).any(1).mean() > 0.5
+        assert seen.shape == (31, 52, 4)
+        assert not seen[~paint, 3].any()
+        assert (seen[paint, :3] != old[paint]).any(1).mean() > 0.5
+    opacity = [seen[paint, 3] for seen in watch.seen]
+    assert all(len(set(one.tolist())) == 1 for one in opacity)
+    assert [one[0] for one in opacity] == sorted(one[0] for one in opacity)
 
 
 def test_an_edit_hardly_depends_on_what_it_hides(model: Model) -> None:

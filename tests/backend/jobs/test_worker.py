@@ -166,7 +166,7 @@ def test_previews_are_small_and_whole(tmp_path: Path, monkeypatch: pytest.Monkey
     reporter = BlockReporter(store, claim, 30, files.preview(job), Pulse())
     reporter.preview(np.full((3000, 2000, 3), 7, np.uint8))
     with Image.open(files.preview(job)) as picture:
-        assert (picture.format, picture.size) == ("JPEG", (683, 1024))
+        assert (picture.format, picture.size) == ("PNG", (512, 768))
     before = files.preview(job).read_bytes()
     reporter.preview(np.zeros((10, 10, 3), np.uint8))
     assert files.preview(job).read_bytes() == before, "not so soon after another"
@@ -193,7 +193,7 @@ def test_the_first_moments_do_not_overrule_an_estimate(
     job = store.queue.submit(Submission("ada", "echo", "d", {}, RequestedOutputs(), work), max_jobs=1, free=1)
     claim = store.claims.take("w", 30, 3)
     assert claim is not None
-    reporter = BlockReporter(store, claim, 30, tmp_path / "preview.jpg", Pulse())
+    reporter = BlockReporter(store, claim, 30, tmp_path / "preview.png", Pulse())
 
     def left() -> float:
         seconds = store.queue.position(store.queue.job("ada", job.id))[1]
@@ -208,7 +208,7 @@ def test_the_first_moments_do_not_overrule_an_estimate(
     monkeypatch.setattr("model_backend.jobs.worker.MEASURE_SECONDS", 0.0)
     other = store.claims.take("w", 30, 3)
     assert other is not None
-    reporter = BlockReporter(store, other, 30, tmp_path / "preview.jpg", Pulse())
+    reporter = BlockReporter(store, other, 30, tmp_path / "preview.png", Pulse())
     reporter.step(0, 10)
     reporter.step(5, 10)
     assert left() < 1, "measured for long enough"

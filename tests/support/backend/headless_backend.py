@@ -46,7 +46,7 @@ SCENE: dict[str, Any] = {
     "guidance": 2.0,  # at the first of its steps
 }
 BLOCKS = 6
-RESULTS = ["image.tif", "item.json", "preview.jpg", "recipe.json"]
+RESULTS = ["image.tif", "item.json", "preview.png", "recipe.json"]
 
 
 class HeadlessBackend:
