@@ -70,7 +70,7 @@ def left(backend, history, asked):
 
 def taken_up(backend, history, qtbot):
     (run,) = History(history.path).unfinished()
-    watcher = noted(JobWatcher(backend.access, history, run, 0.1))
+    watcher = noted(JobWatcher(lambda: backend.access, history, run, 0.1))
     watcher.start()
     end = ended(qtbot, watcher)
     return end, history.get(run.key)
@@ -141,7 +141,7 @@ def test_from_the_order_to_the_file(backend, history, tmp_path, qtbot):
         return edit_preparation.prepare(backend.access, asked, listener)
 
     run = Run(backend.url, {"prompt": "a lake"}, str(asked.target), process="edit", state="preparing")
-    watcher = noted(JobWatcher(backend.access, history, run, 0.1, prepare=prepare))
+    watcher = noted(JobWatcher(lambda: backend.access, history, run, 0.1, prepare=prepare))
     watcher.start()
     assert history.get(run.key).state == "preparing"
     assert ended(qtbot, watcher) == "finished"
@@ -178,7 +178,7 @@ def test_a_cancel_while_it_is_sent(backend, history, tmp_path, qtbot):
         raise Cancelled("Cancelled.")
 
     run = Run(backend.url, {}, str(tmp_path / "b.tif"), process="edit", state="preparing")
-    watcher = JobWatcher(backend.access, history, run, 0.1, prepare=prepare)
+    watcher = JobWatcher(lambda: backend.access, history, run, 0.1, prepare=prepare)
     watcher.dismissed.connect(lambda run: ends.append(run.state))
     watcher.start()
     qtbot.waitUntil(lambda: bool(begun), timeout=PATIENCE)

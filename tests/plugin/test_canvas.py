@@ -92,7 +92,7 @@ def test_while_the_dock_watches(backend, canvas, tmp_path, qtbot):
     watchers, ends = [], []
     for number in range(JOBS):
         run = Run(backend.url, inputs.to_json(), str(tmp_path / f"{number}.tif"))
-        watcher = JobWatcher(backend.access, history, run, 0.1)
+        watcher = JobWatcher(lambda: backend.access, history, run, 0.1)
         watcher.dismissed.connect(ends.append)
         watchers.append(watcher)
         watcher.start()

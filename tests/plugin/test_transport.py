@@ -194,7 +194,7 @@ def test_loopback_does_not_go_to_the_proxy(client, web):
 
 PROBLEMS = [
     (400, {"detail": "Too fine.", "field": "gsd"}, "Too fine."),
-    (401, {"detail": "No token."}, "does not accept the token"),
+    (401, {"detail": "No token."}, "asks for a token. Choose an authentication configuration"),
     (413, {"detail": "Too large."}, "Too large."),
     (429, {"detail": "16 jobs."}, "16 jobs. Try again in 7 s."),
     (500, {"detail": "oops"}, "The backend failed: oops."),

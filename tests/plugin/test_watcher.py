@@ -33,7 +33,7 @@ def watch(history, tmp_path, qtbot):
 
     def start(access, inputs=QUICK, run=None):
         run = run or Run(access.url, inputs.to_json(), str(tmp_path / "results" / "a.tif"))
-        watcher = noted(JobWatcher(access, history, run, poll_seconds=0.1))
+        watcher = noted(JobWatcher(lambda: access, history, run, poll_seconds=0.1))
         watchers.append(watcher)
         watcher.start()
         return watcher

@@ -2,10 +2,13 @@
 
 import json
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass
@@ -41,12 +44,17 @@ class _Server(ThreadingHTTPServer):
 class WebServer:
     """Answers each request with what ``answer(request)`` returns; remembers all of them."""
 
-    def __init__(self, answer: Callable[[Request], Reply]):
+    def __init__(self, answer: Callable[[Request], Reply], port: int = 0, tls: ssl.SSLContext | None = None):
         self.answer = answer
         self.requests: list = []
         self.over = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._server = _Server(("127.0.0.1", port), self._handler())
+        if tls is not None:  # the handshake is made by the thread of the connection
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self.port = self._server.server_port
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self):
@@ -89,12 +97,24 @@ class WebServer:
                 if reply.claim >= 0 and self.command != "HEAD":
                     self.close_connection = True
 
-            do_GET = do_HEAD = do_POST = do_DELETE = do_PUT = _serve
+            do_GET = do_HEAD = do_POST = do_DELETE = do_PUT = do_CONNECT = _serve
 
             def log_message(self, *_arguments):
                 pass
 
         return Handler
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """Make a certificate for this computer that is signed by nobody else."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-keyout", key, "-out", certificate, "-subj", "/CN=127.0.0.1"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 class File:

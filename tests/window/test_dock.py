@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from qgis.core import QgsCoordinateReferenceSystem, QgsPointXY, QgsProject, QgsRasterLayer, QgsRectangle
-from qgis.gui import QgsMapToolPan
+from qgis.gui import QgsExtentWidget, QgsMapToolPan
 from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QPlainTextEdit
 
 from tests.support.qgis.dock import PROMPT, ask, drag, texts_fit
 from tests.support.qgis.window import box, grab, settle, until
@@ -125,8 +126,8 @@ def test_the_price_of_the_ground(dock, scene):
 
 
 def test_model_bounds_the_gsd(dock, scene):
-    finest, coarsest = dock.request.advanced.gsd_range()
-    assert (finest, coarsest) == (0.25, 128.0)
+    finest, *_, coarsest = dock.request.advanced.sizes().offered
+    assert (finest, coarsest) == (0.5, 128.0)
     spin = dock.request.gsd.spin
     spin.setValue(1.0)
     spin.stepBy(1)
@@ -140,6 +141,94 @@ def test_model_bounds_the_gsd(dock, scene):
     assert spin.text() == "Automatic"
     spin.stepBy(1)
     assert spin.value() == finest
+
+
+def test_an_automatic_gsd_does_not_take_long(dock, scene):
+    from text2earth_qgis.gui.planner import BUDGET, takes
+
+    ask(dock, scene, gsd=None, share=0.9)
+    chosen, offers = dock.planned, dict(dock.generate._offers)
+    assert takes(chosen) <= BUDGET
+    finer = [plan for gsd, plan in offers.items() if gsd < chosen.ground[0] * 0.9]
+    assert finer
+    assert all(takes(plan) > BUDGET for plan in finer)
+    assert f"Automatic ({round(chosen.ground[0])} m)" in dock.request.gsd.spin.text()
+    assert dock.run_button.isEnabled()
+    coarser = max(offers)
+    assert f'<a href="{coarser!r}">' in dock.plan.text()
+    grab("automatic-gsd")
+    dock.plan.gsd_chosen.emit(coarser)
+    assert dock.request.gsd.value() == coarser
+    until(lambda: dock.planned is not None)
+    assert "Other GSD" not in dock.plan.text()
+
+
+def test_what_is_sent_is_what_was_planned(dock, scene):
+    ask(dock, scene, gsd=None, share=0.3)
+    dock.request.advanced.steps.setValue(1)
+    assert not dock.run_button.isEnabled()
+    until(lambda: dock.planned is not None)
+    dock.run_button.click()
+    run = dock.runs.model.rows[0].run
+    assert run.inputs["gsd"] == pytest.approx(dock.planned.ground[0], rel=0.05)
+
+
+def test_the_menu_of_pixel_sizes_is_the_models(dock, scene):
+    model = dock.request.advanced.model
+    model.setCurrentIndex(model.findData("text2earth-mini"))
+    titles = [action.text() for action in dock.request.gsd._menu.actions()]
+    assert titles == ["Automatic", "0.5 m per pixel", "1 m per pixel", "8 m per pixel"]
+    assert "0.5, 1 and 8 m, each up to 1.4 times finer or coarser" in dock.request.gsd.spin.toolTip()
+    spin = dock.request.gsd.spin
+    spin.setValue(1.0)
+    spin.stepBy(1)
+    assert spin.value() == 8.0
+    for action in dock.request.gsd._menu.actions()[1:]:
+        action.trigger()
+        dock.request.prompt.setPlainText(PROMPT)
+        dock.request.extent.take(box(scene, 0.05))
+        until(lambda: dock.planned is not None)
+
+
+def test_every_input_has_a_name(dock):
+    for mode in dock.modes:
+        for kind in (QAbstractSpinBox, QComboBox, QPlainTextEdit, QAbstractButton):
+            for widget in mode.panel.findChildren(kind):
+                inside = isinstance(
+                    widget.parent(), (QAbstractSpinBox, QComboBox, QLineEdit, QgsExtentWidget)
+                )
+                named = widget.accessibleName() or isinstance(widget, QAbstractButton) and widget.text()
+                ours = not inside and not widget.objectName().startswith(("qt_", "m", "collapse"))
+                assert named or not ours, f"{type(widget).__name__} {widget.objectName()} in {mode.title}"
+
+
+def test_a_raster_layer_has_a_menu_of_ours(dock, window, scene, iface):
+    iface.layerTreeView().setCurrentLayer(scene)
+    dock.setUserVisible(False)
+    window._layers.edit.trigger()
+    assert dock.isVisible()
+    assert (dock.mode, dock.edit.form.layer()) == (dock.edit, scene)
+    dock.turn_to(dock.generate)
+    ask(dock, scene, gsd=8.0, share=0.2)
+    dock.request.advanced.steps.setValue(1)
+    until(lambda: dock.planned is not None)
+    dock.run_button.click()
+    key = dock.runs.model.rows[0].run.key
+    until(lambda: dock.runs.row(key).run.state == "fetched")
+    run = dock.runs.row(key).run
+    until(lambda: dock.results.layer(run) is not None)
+    layer = dock.results.layer(run)
+    for forgotten in (False, True):
+        if forgotten:
+            dock.runner.forget(key)
+        dock.request.recall({})
+        dock.request.extent.clear()
+        iface.layerTreeView().setCurrentLayer(layer)
+        window._layers.reuse.trigger()
+        assert dock.request.prompt.text() == PROMPT
+        assert dock.request.seed.value() == run.recipe["seed"]
+        assert dock.request.gsd.value() == pytest.approx(8.0, rel=0.01)
+        assert dock.request.extent.value() is not None
 
 
 def test_aligning_to_a_layer(dock, scene):

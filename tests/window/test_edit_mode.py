@@ -161,6 +161,18 @@ def test_what_would_be_used_is_said_before(dock, form, scene):
     grab("edit-planned")
 
 
+def test_other_pixels_than_the_rasters_are_said_before(dock, form, scene):
+    fill_edit(dock, form, scene)
+    assert "resampled" not in dock.plan.text()
+    form.model.model.setCurrentIndex(form.model.model.findData("text2earth-mini"))
+    until(lambda: dock.edit.found is not None)
+    text = dock.plan.text()
+    assert "Made in pixels of 8 m" in text
+    assert "The raster has pixels of 5 m, the model makes 8 m" in text
+    assert "resampled" in text
+    grab("edit-resampled")
+
+
 def test_from_run_to_the_whole_result(dock, form, scene, iface, tmp_path, backend):
     group = QgsProject.instance().layerTreeRoot().addGroup("imagery")
     node = QgsProject.instance().layerTreeRoot().findLayer(scene.id())
@@ -240,7 +252,7 @@ def test_an_edit_again_has_the_same_mask_and_settings(dock, form, scene):
     assert dock.mode is dock.edit
     assert (form.layer(), form.mask.layer()) == (scene, mask)
     assert (form.prompt.text(), form.negative.text()) == (LAKE, "boats")
-    assert (form.grow.value(), form.strength.value(), form.seed.value()) == (5.0, 0.8, None)
+    assert (form.grow.value(), form.strength.value(), form.seed.value()) == (5.0, 0.8, 5)
     assert (form.model.model.currentData(), form.model.steps.value()) == (TINY_INPAINT, 2)
     QgsProject.instance().removeMapLayer(mask.id())
     dock.runs.buttons["use_again"].click()

@@ -69,6 +69,10 @@ def test_progress_preview_and_cancel_reach_the_backend(dock, scene, backend, ifa
     until(lambda: dock.runs.card(key).progress() > 0)
     assert dock.runs.card(key).phase()
     preview = dock.previews.items()[0]
+    image = preview._image
+    assert image.hasAlphaChannel()
+    edge = [image.pixelColor(image.width() - 1, row).alpha() for row in range(image.height())]
+    assert min(edge) < 255, "what is not made yet hides no map"
     seen = preview.outline().boundingRect()
     corner = iface.mapCanvas().getCoordinateTransform()
     plan = QgsRectangle(*dock.planned.bbox)

@@ -3,6 +3,7 @@
     PluginError
     |- BackendError     the backend answered, and refused or failed
     |- Unreachable      no answer, or half of one
+    |- Locked           QGIS keeps the credentials locked until its master password is given
     |- JobFailed        the job ended in an error, or is gone
     |- RasterRefused    a layer that cannot be aligned to, edited or be a mask
     |- HistoryError     the list of runs cannot be read or written
@@ -50,6 +51,10 @@ class BackendError(PluginError):
 
 class Unreachable(PluginError):
     """No whole answer came from the backend."""
+
+
+class Locked(PluginError):
+    """QGIS keeps the credentials locked until its master password is given."""
 
 
 class JobFailed(PluginError):

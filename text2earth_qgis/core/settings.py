@@ -17,7 +17,7 @@ from typing import Optional
 from qgis.core import QgsApplication, QgsProject, QgsSettings
 from qgis.PyQt.QtCore import QStandardPaths
 
-from text2earth_qgis.core.wire.access import Access
+from text2earth_qgis.core.wire.access import Access, complete_address
 
 PREFIX = "text2earth/"
 ONLINE_HOSTS = PREFIX + "online_hosts"  # separated by blanks
@@ -55,22 +55,30 @@ def save(settings: Settings) -> None:
 
 def access(settings: Settings) -> Access:
     """Return how to reach the backend: the environment, else the settings, else the local token file."""
-    url = os.environ.get("TEXT2EARTH_BACKEND_URL") or settings.url
-    token = os.environ.get("TEXT2EARTH_TOKEN") or None
-    found = Access(url.strip(), "" if token else settings.authcfg, token)
-    if found.local and not token and not settings.authcfg:
-        return dataclasses.replace(found, token=local_token())
+    url = complete_address(os.environ.get("TEXT2EARTH_BACKEND_URL") or settings.url)
+    token = os.environ.get("TEXT2EARTH_TOKEN")
+    if token:
+        return Access(url, token=token, token_source="the environment variable TEXT2EARTH_TOKEN")
+    found = Access(url, settings.authcfg)
+    if found.local and not settings.authcfg:
+        return dataclasses.replace(found, token=local_token(), token_source=str(token_file()))
     return found
 
 
 def local_token() -> Optional[str]:
     """Return the token that a backend of this user made at its first start, None if there is none."""
-    named = os.environ.get("TEXT2EARTH_TOKEN_FILE")
-    path = Path(named) if named else data_folder() / "token"
-    if not path.is_file():
+    try:
+        text = token_file().read_text("utf-8")
+    except (OSError, UnicodeDecodeError):  # then the backend says that it wants a token, and where was looked
         return None
-    lines = (line.split("#")[0].split() for line in path.read_text("utf-8").splitlines())
+    lines = (line.split("#")[0].split() for line in text.splitlines())
     return next((words[0] for words in lines if words), None)  # a name may follow the token
+
+
+def token_file() -> Path:
+    """Return the file in which a backend of this user keeps its token."""
+    named = os.environ.get("TEXT2EARTH_TOKEN_FILE")
+    return Path(named) if named else data_folder() / "token"
 
 
 def data_folder() -> Path:

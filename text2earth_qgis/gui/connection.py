@@ -1,17 +1,18 @@
 """Whether the backend is there, and what it can do.
 
 Asks ``/healthz`` and ``/models`` without waiting, tells by one signal, and asks again while nothing answers
-and somebody looks. Knows no widget and no job.
+and somebody looks. Credentials are read anew for each check: a backend may write its token when it starts.
+Knows no widget and no job.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Callable, Optional
 
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
-from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.errors import BackendError, Locked, PluginError
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.async_client import AsyncClient
@@ -27,6 +28,7 @@ class State:
     url: str
     asked: bool = False  # an answer, good or bad, has come
     trouble: str = ""
+    locked: bool = False  # QGIS's master password is what is missing
     health: Json = field(default_factory=dict)
     models: tuple[Json, ...] = ()
 
@@ -41,21 +43,20 @@ class Connection(QObject):
 
     changed = pyqtSignal()
 
-    def __init__(self, access: Access, parent: Optional[QObject] = None) -> None:
+    def __init__(self, access_of: Callable[[], Access], parent: Optional[QObject] = None) -> None:
+        """Ask the backend that ``access_of`` names whenever it is asked."""
         super().__init__(parent)
-        self.client = AsyncClient(access, self)
-        self.state = State(access.url)
+        self._access_of = access_of
+        self.client = AsyncClient(access_of(), self)
+        self.state = State(self.client.access.url)
         self._watched = False
         self._again = QTimer(self)
         self._again.setSingleShot(True)
         self._again.timeout.connect(self.check)
 
-    def use(self, access: Access) -> None:
-        """Turn to another backend, or to the same one with other credentials."""
-        self.client.close()
-        self.client.deleteLater()
-        self.client = AsyncClient(access, self)
-        self._become(State(access.url))
+    def start_over(self) -> None:
+        """Forget what is known, and ask the backend that is named now."""
+        self._become(State(self._access_of().url))
         self.check()
 
     def watch(self, watched: bool) -> None:
@@ -67,13 +68,21 @@ class Connection(QObject):
             self._again.stop()
 
     def check(self) -> None:
-        """Ask now."""
+        """Ask now, with the credentials of now."""
         self._again.stop()
+        access = self._access_of()
+        if access != self.client.access:
+            self.client.close()
+            self.client.deleteLater()
+            self.client = AsyncClient(access, self)
         self.client.run(calls.healthz(), self._healthy, self._failed)
 
     def lost(self, error: PluginError) -> None:
-        """Note that a request of somebody else found no backend."""
-        self._failed(error)
+        """Note that a request of somebody else was not answered, or not with these credentials."""
+        if isinstance(error, BackendError) and error.status == 401:
+            self.start_over()  # the credentials may have changed since
+        else:
+            self._failed(error)
 
     def close(self) -> None:
         """Ask nothing any more."""
@@ -84,10 +93,10 @@ class Connection(QObject):
         self.client.run(calls.models(), lambda models: self._complete(health, models), self._failed)
 
     def _complete(self, health: Json, models: list[Json]) -> None:
-        self._become(State(self.client.access.url, True, "", health, tuple(models)))
+        self._become(State(self.client.access.url, True, health=health, models=tuple(models)))
 
     def _failed(self, error: PluginError) -> None:
-        self._become(State(self.client.access.url, True, str(error)))
+        self._become(State(self.client.access.url, True, str(error), isinstance(error, Locked)))
         if self._watched:
             self._again.start(AGAIN_MS)
 

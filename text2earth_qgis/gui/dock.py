@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Optional
+from functools import partial
+from typing import Callable, Optional
 
-from qgis.core import QgsProject, QgsSettings
+from qgis.core import QgsApplication, QgsProject, QgsRasterLayer, QgsSettings
 from qgis.gui import QgsDockWidget, QgsMapCanvas
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QResizeEvent
@@ -27,13 +28,14 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.layers import recipe_of
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.runs.watcher import RunStatus
 from text2earth_qgis.core.settings import PREFIX
 from text2earth_qgis.core.wire.schemas import Plan
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.canvas.previews import Previews
-from text2earth_qgis.gui.connection import Connection
+from text2earth_qgis.gui.connection import Connection, State
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.modes.edit import EditMode
 from text2earth_qgis.gui.modes.generate import GenerateMode
@@ -78,6 +80,7 @@ class Dock(QgsDockWidget):
         self.connection, self.runner, self.results = parts.connection, parts.runner, parts.results
         self.can_start_backend = False
         self.notice = Notice()
+        self.question = Notice()
         self.plan = PlanPanel()
         self.generate = GenerateMode(parts.canvas, self.plan, parts.connection, self)
         self.edit = EditMode(parts.canvas, QgsProject.instance(), self.plan, parts.connection, self)
@@ -123,6 +126,7 @@ class Dock(QgsDockWidget):
         below = QVBoxLayout(foot)
         below.setContentsMargins(9, 4, 9, 4)
         below.addWidget(self.plan)
+        below.addWidget(self.question)
         below.addWidget(self.run_button)
         foot.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         top = QWidget()
@@ -165,11 +169,13 @@ class Dock(QgsDockWidget):
             mode.changed.connect(lambda mode=mode: self._edited() if mode is self.mode else None)
             mode.answered.connect(self._enable)
             mode.submitted.connect(self.run)
+            mode.asked.connect(self._ask)
             mode.unfolded.connect(self._dividing.start)
         self.tabs.currentChanged.connect(lambda _index: self._turn())
         self.run_button.clicked.connect(lambda _checked=False: self.run())
         self.connection.changed.connect(self._show_connection)
         self.runner.changed.connect(self._show_progress)
+        self.runner.lost.connect(self.connection.lost)
         self.runner.settled.connect(self._show_settled)
         self.runner.finished.connect(self._add)
         self.runner.failed.connect(self._complain)
@@ -234,8 +240,19 @@ class Dock(QgsDockWidget):
     def _divide_by_hand(self, *_place: int) -> None:
         self._by_hand = True
 
+    def _ask(self, text: str, answers: dict[str, Callable[[], None]]) -> None:
+        """Put a question that is to be answered before the request is run."""
+
+        def answered(act: Callable[[], None]) -> None:
+            self.question.hide()
+            act()
+
+        actions = {title: partial(answered, act) for title, act in answers.items()}
+        self.question.tell(text, "warning", {**actions, "Cancel": self.question.hide})
+
     def _edited(self) -> None:
         """Check the request that the form shows now."""
+        self.question.hide()
         self._dividing.start()
         self.mode.ask()
         self._enable()
@@ -251,7 +268,7 @@ class Dock(QgsDockWidget):
     def _show_connection(self) -> None:
         state = self.connection.state
         if state.trouble:
-            self._tell_trouble(state.trouble, state.url)
+            self._tell_trouble(state)
         else:
             self.notice.hide()
         self._edited()
@@ -271,9 +288,17 @@ class Dock(QgsDockWidget):
             sentence, "warning", {"Options": self.options_wanted.emit, "Start it": self.backend_wanted.emit}
         )
 
-    def _tell_trouble(self, trouble: str, url: str) -> None:
+    def _unlock(self) -> None:
+        """Let QGIS ask for its master password, as the user wishes."""
+        if QgsApplication.authManager().setMasterPassword(True):
+            self.connection.check()
+
+    def _tell_trouble(self, state: State) -> None:
+        trouble = state.trouble
         actions = {"Options": self.options_wanted.emit, "Try again": self.connection.check}
-        if words.is_local(url) and "No backend answers" in trouble:
+        if state.locked:
+            actions = {"Unlock": self._unlock, "Options": self.options_wanted.emit}
+        if words.is_local(state.url) and "No backend answers" in trouble:
             if self.can_start_backend:
                 actions = {"Start it": self.backend_wanted.emit, **actions}
             trouble += f"\nIn a terminal: {TERMINAL}"
@@ -310,6 +335,22 @@ class Dock(QgsDockWidget):
         mode = self.edit if run.process == "edit" else self.generate
         self.turn_to(mode)
         mode.use_again(run)
+
+    def edit_layer(self, layer: QgsRasterLayer) -> None:
+        """Begin to edit a raster layer."""
+        self.turn_to(self.edit)
+        self.edit.form.source.setLayer(layer)
+
+    def use_settings_of(self, layer: QgsRasterLayer) -> None:
+        """Show the settings that a layer was made with: those of its run, else of its recipe."""
+        run = self.runner.run_of(layer.source().split("|")[0])
+        if run is not None:
+            self._use_again(run)
+            return
+        recipe = recipe_of(layer) or {}
+        mode = self.edit if recipe.get("edit") else self.generate
+        self.turn_to(mode)
+        mode.use_recipe(recipe, layer)
 
     def _continue(self, run: Run) -> None:
         try:

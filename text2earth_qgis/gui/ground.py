@@ -5,6 +5,7 @@ Geodesic on WGS 84. Sizes that matter (pixels, GSD) come from the backend's ``pl
 
 from __future__ import annotations
 
+from math import inf
 from typing import Optional
 
 from qgis.core import (
@@ -21,8 +22,8 @@ from text2earth_qgis.core.crs import distance_area
 def size(
     box: QgsRectangle, crs: QgsCoordinateReferenceSystem, context: QgsCoordinateTransformContext
 ) -> Optional[tuple[float, float]]:
-    """Return width and height in metres through the centre of ``box``, None where ``crs`` is not defined."""
-    if box.isEmpty() or not crs.isValid():
+    """Return width and height in metres through the centre of ``box``, None where that is not on Earth."""
+    if box.isEmpty() or not crs.isValid() or not box.isFinite():
         return None
     area, centre = distance_area(crs, context), box.center()
     try:
@@ -30,4 +31,4 @@ def size(
         height = 2 * area.measureLine(centre, QgsPointXY(centre.x(), box.yMaximum()))
     except QgsCsException:
         return None
-    return width, height
+    return (width, height) if 0 < width < inf and 0 < height < inf else None

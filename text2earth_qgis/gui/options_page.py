@@ -25,6 +25,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from text2earth_qgis.core import settings
+from text2earth_qgis.core.wire.access import complete_address
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.connection import Connection, State
 from text2earth_qgis.gui.icons import icon
@@ -76,6 +77,7 @@ class OptionsPage(QgsOptionsPageWidget):
         stored = settings.load()
         self.url = QLineEdit(stored.url)
         self.url.setPlaceholderText(settings.Settings.url)
+        self.url.editingFinished.connect(lambda: self.url.setText(complete_address(self.url.text())))
         self._show_environment()
         self.authcfg = QgsAuthConfigSelect()
         self.authcfg.setConfigId(stored.authcfg)
@@ -142,7 +144,9 @@ class OptionsPage(QgsOptionsPageWidget):
         """Return the settings that the page shows."""
         stored = settings.load()
         return settings.Settings(
-            url=(self.url.text().strip() or settings.Settings.url) if self.url.isEnabled() else stored.url,
+            url=(complete_address(self.url.text()) or settings.Settings.url)
+            if self.url.isEnabled()
+            else stored.url,
             authcfg=self.authcfg.configId(),
             folder=self.folder.filePath().strip(),
             record_prompt=self.record_prompt.isChecked(),
@@ -161,7 +165,7 @@ class OptionsPage(QgsOptionsPageWidget):
         self.test.setEnabled(False)
         self.outcome.tell("Asking…")
         self._began = monotonic()
-        self._test = Connection(settings.access(self.values()), self)
+        self._test = Connection(lambda: settings.access(self.values()), self)
         self._test.changed.connect(self._tested)
         self._test.check()
 

@@ -41,6 +41,7 @@ class Runner(QObject):
     """Starts, follows, cancels, fetches and forgets runs, in the main thread."""
 
     changed = pyqtSignal(object)  # RunStatus of a run under way
+    lost = pyqtSignal(object)  # PluginError: the backend does not answer a run under way
     settled = pyqtSignal(object)  # Run that is no longer under way
     finished = pyqtSignal(object)  # Run whose file is there
     failed = pyqtSignal(object, str)  # Run, sentence
@@ -60,6 +61,10 @@ class Runner(QObject):
     def runs(self) -> list[Run]:
         """Return the latest runs, newest first."""
         return self._history.runs(SHOWN)
+
+    def run_of(self, target: str) -> Optional[Run]:
+        """Return the latest run whose result is this file."""
+        return next((run for run in self.runs() if Path(run.target) == Path(target)), None)
 
     def under_way(self) -> list[str]:
         """Return the keys of the runs that are being followed."""
@@ -157,10 +162,10 @@ class Runner(QObject):
 
     def _watch(self, run: Run, prepare: Optional[Prepare] = None) -> None:
         chosen = settings.load()
-        access = settings.access(chosen)
-        watcher = JobWatcher(access, self._history, run, chosen.poll_seconds, self, prepare)
+        watcher = JobWatcher(_current_access, self._history, run, chosen.poll_seconds, self, prepare)
         self._watchers[run.key] = watcher
         watcher.changed.connect(self._changed)
+        watcher.lost.connect(self.lost)
         watcher.finished.connect(self._finished)
         watcher.failed.connect(self._failed)
         watcher.dismissed.connect(self._settle)
@@ -197,7 +202,7 @@ class Runner(QObject):
 
     def _delete(self, call: calls.Call[bool]) -> None:
         """Delete something on the backend that is not needed any more; if that fails, it expires there."""
-        client = AsyncClient(settings.access(settings.load()), self)
+        client = AsyncClient(_current_access(), self)
         client.run(call, lambda _there: None, lambda _error: None)
         self._deletions.append(client)
 
@@ -206,7 +211,12 @@ class Runner(QObject):
 
     def _reachable(self, run: Run) -> bool:
         """Whether a run is on the backend that the settings name; credentials go nowhere else."""
-        return urlsplit(run.server)[:2] == urlsplit(settings.access(settings.load()).url)[:2]
+        return urlsplit(run.server)[:2] == urlsplit(_current_access().url)[:2]
+
+
+def _current_access() -> Access:
+    """Return how to reach the backend that the settings name now."""
+    return settings.access(settings.load())
 
 
 def _sending(access: Access, request: EditRequest, send: Send) -> Prepare:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from qgis.core import Qgis, QgsMessageLog, QgsProject
+from qgis.core import Qgis, QgsMessageLog, QgsProject, QgsRasterLayer
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import QMenu
@@ -20,9 +20,11 @@ except ImportError:
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.runs.history import History, Run
 from text2earth_qgis.core.runs.local_backend import LocalBackend
+from text2earth_qgis.core.wire import quiet_network
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.dock import Dock, Parts
 from text2earth_qgis.gui.icons import icon
+from text2earth_qgis.gui.layer_menu import LayerMenu
 from text2earth_qgis.gui.options_page import PAGE, OptionsFactory
 from text2earth_qgis.gui.results import Results
 from text2earth_qgis.gui.runner import Runner
@@ -40,7 +42,9 @@ class PluginWindow:
         self._factory.signals.applied.connect(self.settings_changed)
         iface.registerOptionsWidgetFactory(self._factory)
         canvas, project = iface.mapCanvas(), QgsProject.instance()
-        self._connection = Connection(settings.access(settings.load()))
+        self._scout = quiet_network.Scout()
+        self._connection = Connection(lambda: settings.access(settings.load()))
+        self._connection.changed.connect(self._take_up)
         self.runner = Runner(History(settings.profile_folder() / "history.sqlite"), project)
         self.runner.failed.connect(self._log_failure)
         self.backend = LocalBackend()
@@ -53,6 +57,9 @@ class PluginWindow:
         self.dock.options_wanted.connect(self.show_options)
         self.dock.backend_wanted.connect(self._start_backend)
         self.dock.edit.layer_made.connect(iface.setActiveLayer)
+        self._layers = LayerMenu(iface, project)
+        self._layers.edit_wanted.connect(self._edit_layer)
+        self._layers.settings_wanted.connect(self._use_settings_of)
         iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.hide()  # QGIS restores its windows after this, and opens the dock if it was open
         self._toggle = QAction(icon("text2earth"), "Text2Earth panel", window)
@@ -82,6 +89,8 @@ class PluginWindow:
         self._menu.deleteLater()
         self._options.deleteLater()
         self._toggle.deleteLater()
+        self._layers.close()
+        self._layers.deleteLater()
         self.dock.shut_down()
         self._iface.removeDockWidget(self.dock)
         self.dock.deleteLater()
@@ -91,6 +100,9 @@ class PluginWindow:
         self.runner.deleteLater()
         self._connection.close()
         self._connection.deleteLater()
+        self._scout.close()
+        self._scout.deleteLater()
+        quiet_network.close()
         self._iface.unregisterOptionsWidgetFactory(self._factory)
         self._factory.deleteLater()
 
@@ -105,9 +117,22 @@ class PluginWindow:
     def settings_changed(self) -> None:
         """Turn to the backend that the settings name now."""
         chosen = settings.load()
-        self._connection.use(settings.access(chosen))
+        self._connection.start_over()
         self.dock.allow_start(bool(chosen.python))
         self.runner.take_up()
+
+    def _edit_layer(self, layer: QgsRasterLayer) -> None:
+        self.show_dock()
+        self.dock.edit_layer(layer)
+
+    def _use_settings_of(self, layer: QgsRasterLayer) -> None:
+        self.show_dock()
+        self.dock.use_settings_of(layer)
+
+    def _take_up(self) -> None:
+        """Go on with runs whose backend, or its token, was away."""
+        if self._connection.state.ready:
+            self.runner.take_up()
 
     def _start_backend(self) -> None:
         chosen = settings.load()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 from qgis.core import QgsRasterLayer, QgsRectangle
 from qgis.PyQt.QtCore import QElapsedTimer, QEvent, QEventLoop, QTimer
-from qgis.PyQt.QtWidgets import QApplication
+from qgis.PyQt.QtWidgets import QApplication, QDialog
 from qgis.utils import iface
 
 from launcher import ROOT
@@ -102,3 +103,44 @@ class MainThreadMeter:
                     spent,
                     f"{Path(frame.f_code.co_filename).name}:{frame.f_code.co_name}",
                 )
+
+
+class Interruptions:
+    """Watches for what must never come over the user: dialogs, and QGIS's box for errors in Python.
+
+    Dialogs are noted in ``dialogs`` and closed, errors in ``errors``; ``none`` says whether both are empty.
+    Those whose title begins with ``but`` are closed only: QGIS asks how to transform a layer of a project.
+    """
+
+    def __init__(self, but: str = "Select Transformation") -> None:
+        self._but = but
+        self.dialogs: list[str] = []
+        self.errors: list[str] = []
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._look)
+
+    @property
+    def none(self) -> bool:
+        return not self.dialogs and not self.errors
+
+    def __enter__(self) -> Interruptions:
+        self._before, sys.excepthook = sys.excepthook, self._hear
+        self._timer.start(20)  # also runs while a modal box has an event loop of its own
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.stop()
+        sys.excepthook = self._before
+
+    def _hear(self, kind: type, error: BaseException, trace: object) -> None:
+        self.errors.append("".join(traceback.format_exception(kind, error, trace)))
+
+    def _look(self) -> None:
+        seen = [QApplication.activeModalWidget()]
+        seen += [
+            one for one in QApplication.topLevelWidgets() if isinstance(one, QDialog) and one.isVisible()
+        ]
+        for widget in filter(None, seen):
+            if not widget.windowTitle().startswith(self._but):
+                self.dialogs.append(f"{type(widget).__name__} “{widget.windowTitle()}”")
+            widget.reject() if isinstance(widget, QDialog) else widget.close()

@@ -13,7 +13,7 @@ from typing import Any, Callable, Optional, TypeVar
 
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
-from text2earth_qgis.core.errors import BackendError, JobFailed, PluginError, Unreachable
+from text2earth_qgis.core.errors import BackendError, JobFailed, Locked, PluginError, Unreachable
 from text2earth_qgis.core.imagery.edit_preparation import PreparedEdit
 from text2earth_qgis.core.runs.fetching import fetch
 from text2earth_qgis.core.runs.history import History, Run
@@ -58,26 +58,31 @@ class JobWatcher(QObject):
     """
 
     changed = pyqtSignal(object)  # RunStatus
+    lost = pyqtSignal(object)  # PluginError: no answer, or none with these credentials; it is asked again
     finished = pyqtSignal(object)  # Run: its file is there
     failed = pyqtSignal(object, str)  # Run, sentence
     dismissed = pyqtSignal(object)  # Run
 
     def __init__(
         self,
-        access: Access,
+        access_of: Callable[[], Access],
         history: History,
         run: Run,
         poll_seconds: float = 1.0,
         parent: Optional[QObject] = None,
         prepare: Optional[Prepare] = None,
     ) -> None:
-        """Follow ``run``; one that is still "preparing" gets its inputs and assembly from ``prepare``."""
+        """Follow ``run``; one that is still "preparing" gets its inputs and assembly from ``prepare``.
+
+        ``access_of`` is asked before each question: the credentials may change while a job runs.
+        """
         super().__init__(parent)
         self.run = run
         self._prepare_it = prepare
         self._history = history
         self._poll = poll_seconds
-        self._client = AsyncClient(access, self)
+        self._access_of = access_of
+        self._client = AsyncClient(access_of(), self)
         self._asked: Optional[Pending] = None
         self._task: Optional[BackgroundTask] = None
         self._tries = 0
@@ -139,7 +144,17 @@ class JobWatcher(QObject):
             # The key makes this the same job, if an earlier try arrived after all.
             self._ask(calls.execute(run.process, run.inputs, run.key), self._started)
 
+    def _renew(self) -> None:
+        """Take new credentials for the same backend."""
+        access = self._access_of()
+        if access != self._client.access and access.url == self._client.access.url:
+            self._client.close()
+            self._client.deleteLater()
+            self._client = AsyncClient(access, self)
+
     def _ask(self, call: calls.Call[T], done: Callable[[T], None]) -> None:
+        self._renew()
+
         def answered(value: T) -> None:
             self._asked = None
             self._tries = 0
@@ -197,6 +212,7 @@ class JobWatcher(QObject):
         self._step()
 
     def _fetch(self) -> None:
+        self._renew()
         access, run = self._client.access, self.run
 
         def work(listener: Listener) -> Run:
@@ -243,12 +259,15 @@ class JobWatcher(QObject):
         self._asked = None
         state = self.run.state
         refused = error if isinstance(error, BackendError) else None
-        again = isinstance(error, Unreachable) or (refused is not None and refused.passing)
+        again = isinstance(error, (Unreachable, Locked)) or (refused is not None and refused.passing)
+        again = again or (refused is not None and refused.status == 401)  # until the credentials are right
         if state == "submitting" and refused is not None and refused.status not in (502, 504):
             again = False
         if again:
             self._tries += 1
             self._tell(f"{error} Trying again.")
+            if not (refused is not None and refused.passing):
+                self.lost.emit(error)
             wait = refused.retry_after if refused is not None else None
             self._wait(min(LONGEST_WAIT, wait or self._poll * 2**self._tries))
             return

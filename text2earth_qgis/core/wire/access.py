@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Optional
 from urllib.parse import urlsplit
@@ -9,13 +10,38 @@ from urllib.parse import urlsplit
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
+def complete_address(text: str) -> str:
+    """Return the address that a user typed with its scheme: http on this computer, https elsewhere."""
+    text = text.strip()
+    if not text or re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
+        return text
+    try:
+        host = urlsplit(f"//{text}").hostname
+    except ValueError:  # no address: told when it is asked for
+        return text
+    return ("http://" if host in LOOPBACK else "https://") + text
+
+
 @dataclass(frozen=True)
 class Access:
-    """How to reach one backend. Credentials are sent to this URL's origin only."""
+    """How to reach one backend. Credentials are sent to this URL's origin only.
+
+    ``token_source`` says where the token came from, or was looked for.
+    """
 
     url: str
     authcfg: str = ""
     token: Optional[str] = field(default=None, repr=False)
+    token_source: str = ""
+
+    @property
+    def credentials(self) -> str:
+        """Name what is sent as proof of who asks, in words; empty if nothing is."""
+        if self.authcfg:
+            return f"the authentication configuration {self.authcfg}"
+        if not self.token:
+            return ""
+        return f"the token in {self.token_source}" if self.token_source else "the token"
 
     @property
     def local(self) -> bool:

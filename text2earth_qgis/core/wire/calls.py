@@ -15,6 +15,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import requests
 
 from text2earth_qgis.core.errors import BackendError, PluginError, Unreachable
+from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.field_names import in_words
 from text2earth_qgis.core.wire.schemas import Json, Link, Plan, PlanInputs, StatusInfo, Value
 
@@ -137,10 +138,7 @@ def refusal(response: requests.Response) -> BackendError:
     status, detail = response.status_code, str(problem.get("detail") or problem.get("title") or "").strip()
     retry_after = seconds_of(response)
     if status == 401:
-        sentence = (
-            f"The backend does not accept the token. Choose the right authentication in {OPTIONS}, "
-            "or set TEXT2EARTH_TOKEN."
-        )
+        sentence = _unauthorised(response)
     elif 300 <= status < 400:
         target = response.headers.get("Location", "another address")
         sentence = f"The backend has moved to {target}. Set that address in {OPTIONS}."
@@ -161,6 +159,17 @@ def refusal(response: requests.Response) -> BackendError:
     return BackendError(in_words(sentence), status, problem.get("field"), retry_after)
 
 
+def _unauthorised(response: requests.Response) -> str:
+    """Say which credentials were tried, and what to do."""
+    where = site(response.url)
+    access = getattr(response.connection, "access", None)
+    used, looked = (access.credentials, access.token_source) if isinstance(access, Access) else ("", "")
+    choose = f"Choose an authentication configuration with its token in {OPTIONS}, or set TEXT2EARTH_TOKEN."
+    if used:
+        return f"The backend at {where} does not accept {used}. {choose}"
+    return f"The backend at {where} asks for a token{f', and {looked} has none' if looked else ''}. {choose}"
+
+
 def unreachable(error: requests.RequestException, url: str) -> PluginError:
     """Return the error for a failed transfer, as a sentence for the user."""
     where, reason = site(url), re.sub(r"\s+", " ", str(error)).strip().rstrip(".")
@@ -169,7 +178,10 @@ def unreachable(error: requests.RequestException, url: str) -> PluginError:
     if isinstance(error, requests.exceptions.SSLError):
         return Unreachable(f"The secure connection to {where} failed: {reason}.")
     if isinstance(error, requests.exceptions.ProxyError):
-        return Unreachable(f"The proxy set in QGIS refused the connection to {where}: {reason}.")
+        return Unreachable(
+            f"The proxy set in QGIS refused the connection to {where}: {reason}. Check its address, name and "
+            "password in Settings > Options > Network."
+        )
     if isinstance(error, requests.ConnectionError):
         return Unreachable(
             f"No backend answers at {where} ({reason}). Start one, or set its address in {OPTIONS}."

@@ -1,5 +1,5 @@
 """HTTP through QGIS: ``requests`` on top of QgsNetworkAccessManager, with the user's proxy, certificates and
-authentication configurations.
+authentication configurations, and without QGIS's questions about them.
 
 ``open_client`` waits (workers, algorithms, qgis_process); ``async_client`` sends the same requests from the
 main thread and calls back. Waiting is polling: a Python slot connected in a worker thread corrupts memory in
@@ -20,10 +20,11 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
-from text2earth_qgis.core.errors import Cancelled, PluginError
-from text2earth_qgis.core.threads import Feedback, pause, ticking
-from text2earth_qgis.core.wire import calls
+from text2earth_qgis.core.errors import Cancelled, Locked, PluginError
+from text2earth_qgis.core.threads import Feedback, in_main_thread, pause, ticking
+from text2earth_qgis.core.wire import calls, quiet_network
 from text2earth_qgis.core.wire.access import Access
+from text2earth_qgis.core.wire.certificates import certificate_fault
 from text2earth_qgis.core.wire.client import Client
 
 T = TypeVar("T")
@@ -82,8 +83,9 @@ class QgisAdapter(BaseAdapter):
     def __init__(self, access: Access, feedback: Optional[Feedback] = None) -> None:
         """Send with the credentials of ``access``."""
         super().__init__()
-        self._access = access
+        self.access = access
         self._feedback = feedback
+        self._tried = False  # by the main thread, for a worker
 
     def send(
         self,
@@ -96,6 +98,9 @@ class QgisAdapter(BaseAdapter):
     ) -> requests.Response:
         """Send and wait; certificates and proxies are those of QGIS, whatever the arguments say."""
         limit = timeout[-1] if isinstance(timeout, tuple) else timeout
+        refused = self._try(request)
+        if refused is not None:
+            return refused
         body = _body(stream)
         reply = self.start(request, float(limit or TIMEOUT))  # type: ignore[arg-type]
         try:
@@ -112,19 +117,12 @@ class QgisAdapter(BaseAdapter):
 
     def start(self, request: requests.PreparedRequest, timeout: float) -> QNetworkReply:
         """Hand the request to QGIS; ``timeout`` is seconds without a byte."""
-        manager = QgsNetworkAccessManager.instance()
-        if self._access.local:
-            _spare_loopback(manager)
+        if self.access.local:
+            _spare_loopback(QgsNetworkAccessManager.instance())
         asked = self._authorised(_qt_request(request, timeout))
         body = request.body or b""
         content = QByteArray(body.encode() if isinstance(body, str) else body)
-        if request.method == "GET":
-            return manager.get(asked)
-        if request.method == "HEAD":
-            return manager.head(asked)
-        if request.method == "POST":
-            return manager.post(asked, content)
-        return manager.sendCustomRequest(asked, str(request.method).encode(), content)
+        return quiet_network.send(str(request.method), asked, content)
 
     def response(
         self, reply: QNetworkReply, request: requests.PreparedRequest, body: IO[bytes]
@@ -134,7 +132,8 @@ class QgisAdapter(BaseAdapter):
         status = reply.attribute(QNetworkRequest.Attribute.HttpStatusCodeAttribute)
         # 1..99 network, 101..199 proxy; 201.. and 401.. are HTTP statuses. Half a body is a 200 with error 2.
         if status is None or 0 < code < 200 or code == 301:
-            raise _failure(error)(reply.errorString(), request=request)
+            reason = certificate_fault(reply) or reply.errorString()
+            raise _failure(error)(reason, request=request)
         found = requests.Response()
         found.status_code, found.url, found.request = int(status), request.url or "", request
         found.connection = self
@@ -151,16 +150,43 @@ class QgisAdapter(BaseAdapter):
     def close(self) -> None:
         """Keep nothing open: connections belong to QGIS."""
 
+    def _try(self, request: requests.PreparedRequest) -> Optional[requests.Response]:
+        """Return the answer to a worker's first request if QGIS would meet it with a question, else None."""
+        scout = quiet_network.Scout.active
+        if self._tried or scout is None or in_main_thread():
+            return None
+
+        def read(reply: QNetworkReply) -> object:
+            try:
+                return self.response(reply, request, io.BytesIO())
+            except requests.RequestException as error:
+                return error
+
+        attempt = quiet_network.Try(self._authorised(_qt_request(request, TIMEOUT)), read)
+        outcome = scout.wait_for(attempt, self._feedback)
+        if isinstance(outcome, requests.RequestException):
+            raise outcome
+        self._tried = True
+        asks = isinstance(outcome, requests.Response) and outcome.status_code == 401
+        return outcome if asks else None
+
     def _authorised(self, request: QNetworkRequest) -> QNetworkRequest:
-        if self._access.token:
-            request.setRawHeader(b"Authorization", b"Bearer " + self._access.token.encode())
-        if not self._access.authcfg:
+        if self.access.token:
+            request.setRawHeader(b"Authorization", b"Bearer " + self.access.token.encode())
+        if not self.access.authcfg:
             return request
-        good, request = QgsApplication.authManager().updateNetworkRequest(request, self._access.authcfg)
+        manager = QgsApplication.authManager()
+        if not manager.masterPasswordIsSet():  # QGIS would ask for it, in a modal box
+            raise Locked(
+                f"The authentication configuration {self.access.authcfg} is locked: QGIS wants its master "
+                "password first. Enter it in Settings > Options > Authentication > Utilities > Input master "
+                "password."
+            )
+        good, request = manager.updateNetworkRequest(request, self.access.authcfg)
         if not good:
             raise PluginError(
-                f"The authentication configuration {self._access.authcfg} cannot be used: it does not exist, "
-                f"or the master password is not given. Choose another in {calls.OPTIONS}."
+                f"The authentication configuration {self.access.authcfg} cannot be used: it does not exist. "
+                f"Choose another in {calls.OPTIONS}."
             )
         return request
 

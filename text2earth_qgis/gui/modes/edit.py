@@ -5,19 +5,26 @@ from __future__ import annotations
 from functools import partial
 from typing import Optional
 
-from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsGeometry, QgsProject
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsGeometry,
+    QgsProject,
+    QgsRasterLayer,
+)
 from qgis.gui import QgsMapCanvas
-from qgis.PyQt.QtCore import QObject, Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QMessageBox
+from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery import edit_request, online, online_fetch
 from text2earth_qgis.core.imagery.edit_request import EditPreview
 from text2earth_qgis.core.layers import source_of
+from text2earth_qgis.core.pixel_sizes import PixelSizes
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.wire import calls
-from text2earth_qgis.core.wire.schemas import Json
+from text2earth_qgis.core.wire.async_client import Pending
+from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Json
 from text2earth_qgis.gui.canvas.brush import Brush
 from text2earth_qgis.gui.canvas.mask_preview import MaskPreview
 from text2earth_qgis.gui.canvas.scratch_mask import add_mask, is_mask, paint, restore_mask
@@ -30,6 +37,7 @@ from text2earth_qgis.gui.runner import Runner
 
 WINDOW = 256  # pixels, of a model that does not say
 PAUSE_MS = 350  # in which the next stroke may come
+SOMEWHERE, SOMEWHERE_CRS = (500_000.0, 5_000_000.0), "EPSG:32631"  # where a metre is a metre
 
 
 class EditMode(Mode):
@@ -51,6 +59,7 @@ class EditMode(Mode):
         super().__init__(self.form, plan, connection, parent)
         self._canvas, self._project = canvas, project
         self.found: Optional[EditPreview] = None
+        self._timing: Optional[Pending] = None  # the question how long it takes
         self.preview = MaskPreview(canvas, project, self.form.area, self)
         self.reading = Debounced("looking at the mask", PAUSE_MS, self)
         self.reading.found.connect(self._show_found)
@@ -80,6 +89,11 @@ class EditMode(Mode):
             self.form.choose(self._project.layerTreeRoot().checkedLayers())
         self._tint()
 
+    @property
+    def checked(self) -> bool:
+        """Whether raster and mask were read."""
+        return self.found is not None
+
     def missing(self) -> str:
         """Name what the form still lacks."""
         return self.form.missing()
@@ -87,6 +101,7 @@ class EditMode(Mode):
     def ask(self) -> None:
         """Look at raster and mask, on this computer."""
         self.found, self.refused = None, False
+        self._stop_timing()
         missing, ready = self.missing(), self.connection.state.ready
         if missing or not ready:
             self.reading.stop()
@@ -109,11 +124,11 @@ class EditMode(Mode):
             runner.edit(request, partial(online_fetch.prepare, imagery, self.form.chosen_gsd()))
 
     def use_again(self, run: Run) -> None:
-        """Show raster, mask and settings of an earlier run; the seed is left open, for another picture."""
+        """Show raster, mask and settings of an earlier run, with the seed that it took."""
         source, kept = source_of(run.assembly, self._project), self.form.memory()
         if source is None or not online.is_online(source):  # of an online layer there is one kind of result
             kept["result"] = run.assembly.get("result")
-        self.form.recall({**kept, **run.inputs, "seed": None})
+        self.form.recall({**kept, **run.inputs, "seed": run.recipe.get("seed", run.inputs.get("seed"))})
         if source is not None:
             self.form.source.setLayer(source)
         mask = self._project.mapLayer(run.assembly.get("mask", ""))
@@ -121,6 +136,11 @@ class EditMode(Mode):
             mask = restore_mask(self._project, run.inputs.get("mask") or {})
         if mask is not None:
             self.form.mask.choose(mask)
+
+    def use_recipe(self, recipe: Json, layer: QgsRasterLayer) -> None:
+        """Show the settings in the recipe of an edited layer; raster and mask are left to choose."""
+        edit = recipe.get("edit")
+        self.form.recall({**self.form.memory(), **recipe, **(edit if isinstance(edit, dict) else {})})
 
     def memory(self) -> Json:
         """Return all but the layers."""
@@ -133,10 +153,11 @@ class EditMode(Mode):
     def stop(self) -> None:
         """Look at nothing any more."""
         self.reading.stop()
+        self._stop_timing()
 
     def close(self) -> None:
         """Undo what was done outside the dock."""
-        self.reading.stop()
+        self.stop()
         self.brush.leave()
         self.brush.deleteLater()
         self.preview.close()
@@ -165,30 +186,18 @@ class EditMode(Mode):
 
     def _ask_to_send(self, imagery: online.OnlineLayer) -> None:
         """Ask whether imagery of a host may be sent to the backend; if so, remember it and run."""
-        box = QMessageBox(
-            QMessageBox.Icon.Question,
-            "Text2Earth",
-            f"Send imagery of {imagery.host} to the backend at {calls.site(self.connection.state.url)}?",
-            QMessageBox.StandardButton.Cancel,
-            self.panel,
-        )
-        box.setDefaultButton(QMessageBox.StandardButton.Cancel)
-        box.setTextFormat(Qt.TextFormat.PlainText)
-        credit = f"\n\n{imagery.credit}" if imagery.credit else ""
-        box.setInformativeText(
-            "Allow it only if the terms of whoever provides this imagery do. You are asked once for each "
-            f"provider.{credit}"
-        )
-        send = box.addButton("Send it", QMessageBox.ButtonRole.AcceptRole)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        credit = f"\n{imagery.credit}" if imagery.credit else ""
+        backend = calls.site(self.connection.state.url)
 
-        def answered(button: object) -> None:
-            if button is send:
-                settings.send_imagery_of(imagery.host)
-                self.submitted.emit()
+        def send() -> None:
+            settings.send_imagery_of(imagery.host)
+            self.submitted.emit()
 
-        box.buttonClicked.connect(answered)
-        box.open()
+        self.asked.emit(
+            f"Send imagery of {imagery.host} to the backend at {backend}? Allow it only if the terms of its "
+            f"provider do. You are asked once for each provider.{credit}",
+            {"Send it": send},
+        )
 
     def _tint(self) -> None:
         """Show on the map what the edit will cover, while the form is seen."""
@@ -230,8 +239,41 @@ class EditMode(Mode):
 
     def _show_found(self, found: EditPreview) -> None:
         self.found = found
-        self.plan.show_edit(found, self.connection.state.url)
+        self._show_plan(None)
         self.answered.emit()
+        self._ask_for_time(found)
+
+    def _size(self, found: EditPreview) -> float:
+        """Return the pixel size that the model would work in."""
+        return PixelSizes.of(self.form.model.card()).nearest(max(found.pixel))
+
+    def _show_plan(self, seconds: Optional[float]) -> None:
+        if self.found is not None:
+            self.plan.show_edit(self.found, self._size(self.found), seconds, self.connection.state.url)
+
+    def _ask_for_time(self, found: EditPreview) -> None:
+        """Ask how long a scene takes that is as large as what the model sees; no answer leaves it open."""
+        width, height = found.crop.width * found.pixel[0], found.crop.height * found.pixel[1]
+        x, y = SOMEWHERE
+        inputs = GenerateInputs(
+            self.form.prompt.text(), Extent([x, y, x + width, y + height], SOMEWHERE_CRS),
+            gsd=self._size(found), **self.form.model.values(),
+        )  # fmt: skip
+        self._timing = self.connection.client.run(
+            calls.plan("generate", inputs),
+            lambda plan: self._timed(plan.seconds),
+            lambda _error: self._timed(None),
+        )
+
+    def _timed(self, seconds: Optional[float]) -> None:
+        self._timing = None
+        if seconds is not None:
+            self._show_plan(seconds)
+
+    def _stop_timing(self) -> None:
+        if self._timing is not None:
+            self._timing.cancel()
+            self._timing = None
 
     def _refused(self, error: PluginError) -> None:
         self._refuse(str(error))

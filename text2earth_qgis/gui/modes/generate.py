@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Optional
 
-from qgis.core import QgsRectangle
+from qgis.core import QgsProject, QgsRasterLayer, QgsRectangle
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject
 
 from text2earth_qgis.core import layers
-from text2earth_qgis.core.continuation import inputs_from_recipe
+from text2earth_qgis.core.continuation import SHARED, inputs_from_recipe
 from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery import region_features
+from text2earth_qgis.core.imagery.rasters import extent_of
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.wire.schemas import GenerateInputs, Json, Plan, Polygons
+from text2earth_qgis.gui import ground
 from text2earth_qgis.gui.canvas.footprint import Footprint
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.debounce import Debounced, Question
@@ -44,6 +46,8 @@ class GenerateMode(Mode):
         self.request = RequestPanel(canvas)
         super().__init__(self.request, plan, connection, parent)
         self.planned: Optional[Plan] = None
+        self._inputs_planned: Optional[GenerateInputs] = None
+        self._offers: list[tuple[float, Plan]] = []  # other pixel sizes, where the GSD is automatic
         self.regions: Optional[Polygons] = None  # as read from the chosen layer
         self._read_for: object = None  # what they were read for
         self.reading = Debounced("reading the regions", PAUSE_MS, self)
@@ -56,11 +60,18 @@ class GenerateMode(Mode):
         self.request.unfolded.connect(self.unfolded)
         advanced = self.request.advanced
         self.planner.planned.connect(self._planned)
+        self.planner.offered.connect(self._take_offers)
+        plan.gsd_chosen.connect(self.request.gsd.set_value)
         self.planner.priced.connect(lambda one, all_: advanced.show_price(price(one, all_)))
         self.planner.unpriced.connect(lambda error: advanced.show_price(f"The other canvas: {error}"))
         self.planner.refused.connect(self._refused)
         self.planner.unreachable.connect(connection.lost)
         connection.changed.connect(self._follow_models)
+
+    @property
+    def checked(self) -> bool:
+        """Whether there is a plan."""
+        return self.planned is not None
 
     def missing(self) -> str:
         """Name what the form still lacks."""
@@ -75,7 +86,8 @@ class GenerateMode(Mode):
 
     def ask(self) -> None:
         """Ask the backend for its plan."""
-        self.planned, self.refused = None, False
+        self.planned, self._inputs_planned, self._offers, self.refused = None, None, [], False
+        self.request.show_automatic_gsd()
         missing, ready = self.missing(), self.connection.state.ready
         self._outline()
         self.request.advanced.show_price("")
@@ -95,18 +107,35 @@ class GenerateMode(Mode):
 
     def reason(self) -> str:
         """Return why this cannot be run."""
-        reading = self._reads() and self.regions is None
-        return super().reason() or ("Reading the regions." if reading else "")
+        reason = super().reason()
+        if not reason and self._reads() and self.regions is None:
+            return "Reading the regions."
+        if not reason and self._sizes() and self.planned is None:
+            return "Looking for a pixel size that does not take long."
+        return reason
 
     def run(self, runner: Runner) -> None:
         """Send the request as a job; raises ``PluginError``."""
-        inputs = self._inputs()
+        inputs = self._inputs_planned or self._inputs()
         if inputs is not None:
             runner.start(inputs)
 
     def use_again(self, run: Run) -> None:
         """Show the settings of an earlier run, with the seed that it took."""
         self.request.set_inputs(GenerateInputs.from_json(run.inputs), run.recipe.get("seed"))
+
+    def use_recipe(self, recipe: Json, layer: QgsRasterLayer) -> None:
+        """Show the settings in the recipe of a layer, and where it lies."""
+        pixel = QgsRectangle.fromCenterAndSize(
+            layer.extent().center(), layer.rasterUnitsPerPixelX(), layer.rasterUnitsPerPixelY()
+        )
+        size = ground.size(pixel, layer.crs(), QgsProject.instance().transformContext())
+        known = {name: recipe[name] for name in SHARED if recipe.get(name) is not None}
+        extent = extent_of(layer.extent(), layer.crs())
+        inputs = GenerateInputs(
+            **{"prompt": "", **known, "extent": extent, "gsd": min(size) if size else None}
+        )
+        self.request.set_inputs(inputs, recipe.get("seed"))
 
     def continue_scene(self, run: Run) -> None:
         """Show the settings and the canvas of a run, for a scene that goes on; may raise ``PluginError``."""
@@ -167,12 +196,23 @@ class GenerateMode(Mode):
     def _plan(self) -> None:
         inputs = self._inputs()
         if inputs is not None:
-            self.planner.plan(self.connection.client, inputs, self.request.wants_price())
+            self.planner.plan(self.connection.client, inputs, self.request.wants_price(), self._sizes())
 
-    def _planned(self, plan: Plan) -> None:
-        self.planned = plan
+    def _sizes(self) -> list[float]:
+        """Return the pixel sizes to choose from, none where the user or another layer says."""
+        inputs = self.request.inputs()
+        given = inputs is None or inputs.gsd or inputs.align or inputs.joins
+        return [] if given else self.request.advanced.sizes().offered
+
+    def _take_offers(self, offers: list[tuple[float, Plan]]) -> None:
+        self._offers = offers
+
+    def _planned(self, plan: Plan, inputs: GenerateInputs) -> None:
+        self.planned, self._inputs_planned = plan, inputs
+        if self._sizes():
+            self.request.show_automatic_gsd(inputs.gsd)
         sent = "prompts, extent and regions" if plan.recipe.get("regions") else "prompt and extent"
-        self.plan.show_plan(plan, self.connection.state.url, sent)
+        self.plan.show_plan(plan, self.connection.state.url, sent, self._offers)
         self._outline()
         self.answered.emit()
 

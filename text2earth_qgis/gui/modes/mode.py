@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+from qgis.core import QgsRasterLayer
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 from qgis.PyQt.QtWidgets import QWidget
 
@@ -28,6 +29,7 @@ class Mode(QObject):
     changed = pyqtSignal()
     answered = pyqtSignal()
     submitted = pyqtSignal()
+    asked = pyqtSignal(str, dict)  # a question to be answered before it is run, and what may be done
     unfolded = pyqtSignal()
 
     def __init__(
@@ -40,6 +42,11 @@ class Mode(QObject):
 
     def missing(self) -> str:
         """Name what the form still lacks, as a sentence; empty if nothing."""
+        raise NotImplementedError
+
+    @property
+    def checked(self) -> bool:
+        """Whether the request was checked as it is now, and can be run."""
         raise NotImplementedError
 
     def reason(self) -> str:
@@ -60,6 +67,10 @@ class Mode(QObject):
 
     def use_again(self, run: Run) -> None:
         """Show the settings of an earlier run."""
+        raise NotImplementedError
+
+    def use_recipe(self, recipe: Json, layer: QgsRasterLayer) -> None:
+        """Show the settings in the recipe of a layer."""
         raise NotImplementedError
 
     def memory(self) -> Json:

@@ -15,7 +15,9 @@ from qgis.PyQt.QtWidgets import QLabel, QSizePolicy, QWidget
 from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery.rasters import align_to, crs_text
+from text2earth_qgis.core.pixel_sizes import PixelSizes
 from text2earth_qgis.core.wire.schemas import Align, Box, GenerateInputs, Joins, Json
+from text2earth_qgis.gui.accessible import name_fields
 from text2earth_qgis.gui.panels.model import AUTOMATIC, ModelPanel, narrow_combo
 
 EARLIER = "As in the earlier run"
@@ -58,18 +60,14 @@ class AdvancedPanel(ModelPanel):
         rows = (("Canvas", self.canvas), ("", self.price), ("CRS", self.crs), ("Align to", self.align))
         for place, (title, widget) in enumerate(rows, 1):  # below the model
             self.form.insertRow(place, title, widget)
+        name_fields(self.form)
         self.canvas.currentIndexChanged.connect(lambda _index: self.grid_changed.emit())
         self.crs.crsChanged.connect(lambda _crs: self.changed.emit())
         self.align.layerChanged.connect(self._follow_layer)
 
-    def gsd_range(self) -> tuple[float, float]:
-        """Return the finest and the coarsest ground metres per pixel of that model."""
-        finest, coarsest = self.card().get("gsd") or (0.5, 200.0)
-        return float(finest), float(coarsest)
-
-    def levels(self) -> list[int]:
-        """Return the levels that model was trained at, [] if it has none."""
-        return list(self.card().get("levels") or [])
+    def sizes(self) -> PixelSizes:
+        """Return the pixel sizes that the chosen model makes."""
+        return PixelSizes.of(self.card())
 
     def automatic_gsd(self) -> str:
         """Name the source of an automatic GSD."""

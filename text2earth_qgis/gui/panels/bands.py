@@ -14,6 +14,7 @@ from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QWidget
 
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery import crops
+from text2earth_qgis.gui.accessible import name_fields
 from text2earth_qgis.gui.panels.model import narrow_combo
 
 DISPLAYED, CHOSEN = "displayed", "chosen"
@@ -58,6 +59,7 @@ class BandsPanel(QWidget):
             band.bandChanged.connect(lambda _band: self.changed.emit())
         self.form.addRow("Stretch", self._stretch)
         self.form.addRow("Other bands", self.extra)
+        name_fields(self.form)
         self.which.currentIndexChanged.connect(lambda _index: self._show_bands())
         self._stretch.currentTextChanged.connect(lambda _text: self.changed.emit())
         self.extra.currentIndexChanged.connect(lambda _index: self.changed.emit())

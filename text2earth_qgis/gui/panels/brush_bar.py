@@ -45,6 +45,7 @@ class BrushBar(QWidget):
         self.unit = QComboBox()
         self.unit.addItem("px", PIXELS)
         self.unit.addItem("m", METRES)
+        self.unit.setAccessibleName("Unit of the brush's width")
         self.unit.setToolTip("px: as wide on the screen at every scale. m: as wide on the ground.")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -20,6 +20,7 @@ from text2earth_qgis.core.imagery import edit_request, online, rasters
 from text2earth_qgis.core.imagery.datasets import RasterFile
 from text2earth_qgis.core.wire.schemas import EditInputs, Json, Upload
 from text2earth_qgis.gui import ground
+from text2earth_qgis.gui.accessible import name_fields, name_widget
 from text2earth_qgis.gui.canvas.edit_picture import EditArea
 from text2earth_qgis.gui.panels.bands import BandsPanel
 from text2earth_qgis.gui.panels.brush_bar import BrushBar
@@ -117,6 +118,10 @@ class EditPanel(QWidget):
             ("Result", self.result), ("GSD", self.gsd),
         ):  # fmt: skip
             form.addRow(title, widget)
+        name_fields(top)
+        name_fields(form)
+        name_widget(self.prompt, "Prompt")
+        name_widget(self.negative, "Negative prompt")
         title = QLabel("Prompt")
         title.setBuddy(self.prompt)
         layout = QVBoxLayout(self)

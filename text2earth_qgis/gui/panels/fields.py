@@ -6,7 +6,7 @@ Each holds one value of a request; None means "left to the model or the backend"
 from __future__ import annotations
 
 import random
-from typing import Optional, Sequence
+from typing import Optional
 
 from qgis.gui import QgsCollapsibleGroupBoxBasic, QgsDoubleSpinBox
 from qgis.PyQt.QtCore import QRegularExpression, QSize, Qt, pyqtSignal
@@ -21,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from text2earth_qgis.core.pixel_sizes import PixelSizes
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
 
@@ -66,7 +67,7 @@ class PromptEdit(QPlainTextEdit):
 
 
 class GsdSpinBox(QgsDoubleSpinBox):
-    """Ground metres per pixel. Its lowest value means automatic; the arrows double and halve."""
+    """Ground metres per pixel. Its lowest value means automatic; the arrows step through a model's sizes."""
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
@@ -76,11 +77,11 @@ class GsdSpinBox(QgsDoubleSpinBox):
         self.setSpecialValueText("Automatic")
         self.setClearValue(0.0, "Automatic")
         self.setMinimumWidth(60)
-        self._finest, self._coarsest = 0.01, GSD_LIMIT
+        self._sizes: list[float] = []
 
-    def set_model_range(self, finest: float, coarsest: float) -> None:
-        """Let the arrows stay between ``finest`` and ``coarsest``; other values may still be typed."""
-        self._finest, self._coarsest = finest, coarsest
+    def set_steps(self, sizes: list[float]) -> None:
+        """Let the arrows go from one of these sizes to the next; others may still be typed."""
+        self._sizes = sizes
 
     def textFromValue(self, value: float) -> str:
         """Return the number without trailing zeros."""
@@ -89,20 +90,20 @@ class GsdSpinBox(QgsDoubleSpinBox):
         return text.rstrip("0").rstrip(str(point)) if str(point) in text else text
 
     def stepBy(self, steps: int) -> None:
-        """Double or halve; from automatic start at the finest."""
-        start = self.value() or self._finest / (2 if steps > 0 else 1)
-        value = start * 2.0**steps
-        if value < self._finest * 0.999:
-            self.setValue(0.0)
-        else:
-            self.setValue(min(value, max(self._coarsest, self.value())))
+        """Go to the next size of the model; below the finest is automatic."""
+        value = self.value()
+        for _ in range(abs(steps)):
+            if steps > 0:
+                value = next((size for size in self._sizes if size > value), value)
+            else:
+                value = next((size for size in reversed(self._sizes) if size < value), 0.0)
+        self.setValue(value)
 
 
 class GsdField(QWidget):
     """GSD with a menu of round values that the chosen model can be asked for."""
 
     changed = pyqtSignal()
-    ROUND = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 100.0, 200.0, 500.0)
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
@@ -111,16 +112,16 @@ class GsdField(QWidget):
         self._menu = QMenu(self)
         button = QToolButton()
         button.setText("…")
-        button.setToolTip("Round values the model can be asked for")
+        button.setToolTip("Pixel sizes that the model makes")
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         button.setMenu(self._menu)
-        button.setAccessibleName("Round values of the GSD")
+        button.setAccessibleName("Pixel sizes that the model makes")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.spin, 1)
         layout.addWidget(button)
         self.setFocusProxy(self.spin)
-        self.set_model_range(0.5, 200.0)
+        self.set_sizes(PixelSizes((), 0.5, 200.0))
 
     def value(self) -> Optional[float]:
         """Return ground metres per pixel, None for automatic."""
@@ -130,25 +131,26 @@ class GsdField(QWidget):
         """Set ground metres per pixel, None for automatic."""
         self.spin.setValue(gsd or 0.0)
 
-    def set_model_range(self, finest: float, coarsest: float, levels: Sequence[int] = ()) -> None:
-        """Offer what a model can do: ground metres per pixel, and the levels it was trained at."""
-        self.spin.set_model_range(finest, coarsest)
-        trained = f", trained at levels {min(levels)} to {max(levels)}" if levels else ""
+    def set_sizes(self, sizes: PixelSizes) -> None:
+        """Offer the pixel sizes that a model makes."""
+        self.spin.set_steps(sizes.offered)
         self.spin.setToolTip(
-            "Ground sample distance: metres on the ground per pixel. This model goes from "
-            f"{words.significant(finest)} to {words.significant(coarsest)} m{trained}."
+            f"Ground sample distance: metres on the ground per pixel. This model makes {sizes.words}."
         )
         self._menu.clear()
         self._menu.addAction("Automatic", lambda: self.set_value(None))
-        for gsd in (value for value in self.ROUND if finest <= value <= coarsest):
+        for gsd in sizes.offered:
             self._menu.addAction(
                 f"{words.significant(gsd)} m per pixel", lambda value=gsd: self.set_value(value)
             )
 
     def set_automatic(self, meaning: str) -> None:
         """Show ``meaning`` where no number is chosen."""
-        self.spin.setSpecialValueText(meaning)
-        self.spin.setClearValue(0.0, self.spin.specialValueText())
+        if meaning != self.spin.specialValueText():
+            self.spin.blockSignals(True)  # the value stays
+            self.spin.setSpecialValueText(meaning)
+            self.spin.setClearValue(0.0, meaning)
+            self.spin.blockSignals(False)
 
 
 class SeedField(QWidget):

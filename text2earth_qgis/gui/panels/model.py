@@ -13,6 +13,7 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QSizePolicy, QWidget
 
 from text2earth_qgis.core.wire.schemas import EditInputs, GenerateInputs, Json
+from text2earth_qgis.gui.accessible import name_fields
 
 SAMPLERS = {"dpm++2m": "DPM++ 2M", "euler": "Euler"}
 AUTOMATIC = "Automatic"
@@ -53,6 +54,7 @@ class ModelPanel(QWidget):
             ("Guidance", self.guidance),
         ):  # fmt: skip
             self.form.addRow(title, widget)
+        name_fields(self.form)
         self.set_models([])
 
     def able(self, card: Json) -> bool:

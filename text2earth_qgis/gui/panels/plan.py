@@ -5,10 +5,10 @@ Shows the backend's answers and works nothing out itself.
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Sequence
 from urllib.parse import urlsplit
 
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from text2earth_qgis.core.imagery.edit_request import EditPreview
@@ -41,6 +41,24 @@ def edit_lines(edit: EditPreview) -> tuple[str, str]:
     )
 
 
+def made(size: float, seconds: Optional[float]) -> str:
+    """Say in which pixels an edit is made, and how long that takes."""
+    time = f" · about {words.duration(seconds)}" if seconds is not None else ""
+    return f"Made in pixels of {words.gsd(size, size)}{time}"
+
+
+def resampling(edit: EditPreview, size: float) -> list[str]:
+    """Warn of an edit in other pixels than the raster's."""
+    own = max(edit.pixel)
+    if abs(size / own - 1) < 0.01:
+        return []
+    become = "look coarser than the rest" if size > own else "are averaged"
+    return [
+        f"The raster has pixels of {words.gsd(own, own)}, the model makes {words.gsd(size, size)}: what is "
+        f"painted will be resampled and {become}."
+    ]
+
+
 def destination(url: str, sent: str) -> str:
     """Name the host that the request goes to, as a sentence."""
     if words.is_local(url):
@@ -59,8 +77,20 @@ def price(extent: Plan, ground: Plan) -> str:
     )
 
 
+def offers_line(offers: Sequence[tuple[float, Plan]]) -> str:
+    """Return links to other pixel sizes with what they take, as rich text."""
+    texts = []
+    for gsd, plan in offers:
+        time = words.count(plan.windows, "window") if plan.seconds is None else words.duration(plan.seconds)
+        text = f'<a href="{gsd!r}">{words.significant(gsd)} m</a> ({time})'
+        texts.append(f'<span style="white-space: nowrap">{text}</span>')
+    return f"Other GSD: {', '.join(texts)}" if texts else ""
+
+
 class PlanPanel(QWidget):
     """Shows one plan, a refusal, or nothing."""
+
+    gsd_chosen = pyqtSignal(float)
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
@@ -77,24 +107,41 @@ class PlanPanel(QWidget):
         for label in self._lines:
             layout.addWidget(label)
             label.hide()
+        self._offers = _label()
+        self._offers.setTextFormat(Qt.TextFormat.RichText)  # of numbers alone
+        self._offers.setTextInteractionFlags(
+            Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
+        )
+        self._offers.linkActivated.connect(lambda link: self.gsd_chosen.emit(float(link)))
+        self._offers.hide()
+        layout.insertWidget(3, self._offers)
         layout.addLayout(self._warnings)
 
-    def show_plan(self, plan: Plan, url: str, sent: str) -> None:
-        """Show what the backend at ``url`` answered, to which that much is sent."""
+    def show_plan(self, plan: Plan, url: str, sent: str, offers: Sequence[tuple[float, Plan]] = ()) -> None:
+        """Show what the backend at ``url`` answered, to which that much is sent.
+
+        ``offers`` are plans of other pixel sizes.
+        """
         self.clear()
+        self._offers.setText(offers_line(offers))
+        self._offers.setVisible(bool(offers))
         for label, text in zip(self._lines, (*plan_lines(plan), destination(url, sent))):
             label.setText(text)
             label.show()
         self._tell(plan.warnings, "warning")
         self.setEnabled(True)
 
-    def show_edit(self, edit: EditPreview, url: str) -> None:
-        """Show the part of a raster that an edit would send to the backend at ``url``."""
+    def show_edit(self, edit: EditPreview, size: float, seconds: Optional[float], url: str) -> None:
+        """Show the part of a raster that an edit would send to the backend at ``url``.
+
+        The model works with pixels of ``size`` metres, for some ``seconds`` if that is known.
+        """
         self.clear()
         sent = "prompt, mask and these pixels"
-        for label, text in zip(self._lines, (*edit_lines(edit), destination(url, sent))):
+        for label, text in zip(self._lines, (*edit_lines(edit), made(size, seconds), destination(url, sent))):
             label.setText(text)
             label.show()
+        self._tell(resampling(edit, size), "warning")
         self.setEnabled(True)
 
     def show_refusal(self, sentence: str) -> None:
@@ -115,7 +162,7 @@ class PlanPanel(QWidget):
 
     def clear(self) -> None:
         """Show nothing."""
-        for label in self._lines:
+        for label in (*self._lines, self._offers):
             label.hide()
         while self._warnings.count():
             old = self._warnings.takeAt(0).widget()

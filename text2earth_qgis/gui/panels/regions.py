@@ -16,6 +16,7 @@ from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, Q
 from text2earth_qgis.core.imagery import region_features
 from text2earth_qgis.core.wire.schemas import Json, Polygons
 from text2earth_qgis.gui import words
+from text2earth_qgis.gui.accessible import name_fields, name_widget
 from text2earth_qgis.gui.panels.polygons import PolygonField
 
 NO_LAYER = "No regions"
@@ -58,6 +59,8 @@ class RegionsPanel(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         for name, title in (("prompt", "Prompt"), ("negative", "Negative"), ("priority", "Priority")):
             form.addRow(title, self.fields[name])
+        name_fields(form)
+        name_widget(self.areas, "Regions")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)

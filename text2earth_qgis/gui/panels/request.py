@@ -19,6 +19,7 @@ from text2earth_qgis.core.imagery import region_features
 from text2earth_qgis.core.imagery.rasters import crs_text, extent_of
 from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Json
 from text2earth_qgis.gui import ground, words
+from text2earth_qgis.gui.accessible import name_fields, name_widget
 from text2earth_qgis.gui.canvas.draw_extent import DrawExtent
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.panels.advanced import AdvancedPanel
@@ -43,6 +44,8 @@ class ExtentField(QWidget):
         self._widget.setMapCanvas(canvas, False)
         self._widget.setMinimumWidth(90)
         self._text = self._widget.findChild(QLineEdit, "mCondensedLineEdit")
+        if self._text is not None:
+            self._text.setAccessibleName("Extent")
         self._follow_crs()
         self._widget.extentChanged.connect(self._show_size)
         self._tool = DrawExtent(canvas, self.describe)
@@ -79,11 +82,19 @@ class ExtentField(QWidget):
         self._tool.deleteLater()
 
     def value(self) -> Optional[Extent]:
-        """Return the extent in the CRS it is shown in, None if there is none."""
+        """Return the extent in the CRS it is shown in, None if there is none that could be."""
+        return None if self.missing() else extent_of(*self.box())
+
+    def missing(self) -> str:
+        """Name what is wrong with the extent, as a sentence; empty if nothing."""
         box, crs = self.box()
-        if box.isEmpty() or not crs.isValid():
-            return None
-        return extent_of(box, crs)
+        if not crs.isValid():
+            return "This project has no CRS. Choose one, so that the map has a place on Earth."
+        if box.isEmpty():
+            return "Choose an extent, or draw one on the map."
+        if ground.size(box, crs, QgsProject.instance().transformContext()) is None:
+            return "This extent is not on Earth. Draw another one on the map."
+        return ""
 
     def box(self) -> tuple[QgsRectangle, QgsCoordinateReferenceSystem]:
         """Return the extent as QGIS has it; empty if there is none."""
@@ -109,7 +120,7 @@ class ExtentField(QWidget):
     def _describe(self, box: QgsRectangle, crs: QgsCoordinateReferenceSystem) -> str:
         size = ground.size(box, crs, QgsProject.instance().transformContext())
         if size is None:
-            return "Nothing here"
+            return "" if box.isEmpty() else "Not on Earth"
         text = words.area(*size)
         if self._gsd:
             text += " · about {:,} × {:,} px".format(*(max(1, round(side / self._gsd)) for side in size))
@@ -178,6 +189,9 @@ class RequestPanel(QWidget):
         form.addRow("Extent", self.extent)
         form.addRow("GSD", self.gsd)
         form.addRow("Seed", self.seed)
+        name_fields(form)
+        name_widget(self.prompt, "Prompt")
+        name_widget(self.negative, "Negative prompt")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(9, 9, 9, 0)
         for widget in (title, self.prompt, avoid, lots):
@@ -194,13 +208,10 @@ class RequestPanel(QWidget):
 
     def missing(self) -> str:
         """Name what the form still lacks, as a sentence; empty if nothing."""
-        if not self.extent.box()[1].isValid():
-            return "This project has no CRS. Choose one, so that the map has a place on Earth."
-        if not self.prompt.text():
+        extent = self.extent.missing()
+        if not self.prompt.text() and self.extent.box()[1].isValid():
             return "Write in the prompt what the picture should show."
-        if self.extent.value() is None:
-            return "Choose an extent, or draw one on the map."
-        return self.regions.missing() or self.advanced.refusal
+        return extent or self.regions.missing() or self.advanced.refusal
 
     def inputs(self) -> Optional[GenerateInputs]:
         """Return the request, None as long as something is missing."""
@@ -279,12 +290,16 @@ class RequestPanel(QWidget):
         """Whether the user looks at the choice of the canvas."""
         return not self._folds["more"].isCollapsed()
 
+    def show_automatic_gsd(self, chosen: Optional[float] = None) -> None:
+        """Say what an automatic GSD comes to: the size that was chosen, or where it comes from."""
+        meaning = self.advanced.automatic_gsd()
+        self.gsd.set_automatic(f"{meaning} ({words.significant(chosen)} m)" if chosen else meaning)
+
     def _follow_gsd(self) -> None:
         self.extent.set_gsd(self.gsd.value())
         self.changed.emit()
 
     def _follow_model(self) -> None:
-        finest, coarsest = self.advanced.gsd_range()
-        self.gsd.set_model_range(finest, coarsest, self.advanced.levels())
-        self.gsd.set_automatic(self.advanced.automatic_gsd())
+        self.gsd.set_sizes(self.advanced.sizes())
+        self.show_automatic_gsd()
         self._follow_gsd()

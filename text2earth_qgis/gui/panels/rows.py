@@ -163,9 +163,9 @@ class RunDelegate(QStyledItemDelegate):
         row = index.data(Qt.ItemDataRole.UserRole)
         view = option.widget
         card = view.indexWidget(index) if view is not None else None
-        if card is not None:
-            return QSize(50, card.sizeHint().height())
         width = view.viewport().width() if view is not None else 280
+        if card is not None:
+            return QSize(50, card.heightForWidth(width))
         lines = 1 + len(self._lines(option, row, width - self._indent(option) - PAD))
         return QSize(50, lines * option.fontMetrics.height() + 2 * PAD + 1)
 

@@ -47,7 +47,10 @@ class JobCard(QWidget):
             label.setMinimumWidth(20)
             label.setTextFormat(Qt.TextFormat.PlainText)
         self._bar = QProgressBar()
+        self._phase.setWordWrap(True)  # what went wrong may be long
         self._bar.setTextVisible(False)
+        self._bar.setRange(0, 1000)
+        self._bar.setValue(0)
         self._bar.setFixedHeight(8)
         self.cancel = QToolButton()
         self.cancel.setText("Cancel")
@@ -69,8 +72,8 @@ class JobCard(QWidget):
         size = self.fontMetrics().height()
         self._symbol.setPixmap(icon(SYMBOLS[row.run.state]).pixmap(size, size))
         self.cancel.setEnabled(row.run.state != "dismissing")
-        self._bar.setRange(0, 1000)
-        self._bar.setValue(round(10 * (row.progress.percent or 0)) if row.progress else 0)
+        if row.progress is not None and row.progress.percent is not None:  # else as far as it was
+            self._bar.setValue(round(10 * row.progress.percent))
         self._fit()
 
     def phase(self) -> str:
@@ -87,8 +90,9 @@ class JobCard(QWidget):
         self._fit()
 
     def _fit(self) -> None:
-        for label, text in ((self._title, self._row.title), (self._phase, self.phase())):
-            label.setText(label.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, label.width()))
+        title, elide = self._title, Qt.TextElideMode.ElideRight
+        title.setText(title.fontMetrics().elidedText(self._row.title, elide, title.width()))
+        self._phase.setText(self.phase())
         self.setToolTip(tooltip(self._row.run))
 
 
@@ -131,6 +135,7 @@ class RunsPanel(QWidget):
         self.model = RunsModel(self)
         self.view = _View()
         self.view.setModel(self.model)
+        self.view.setAccessibleName("Runs")
         self.view.setItemDelegate(RunDelegate(self.view))
         self.view.setUniformItemSizes(False)
         self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -147,7 +152,7 @@ class RunsPanel(QWidget):
         for name, symbol, text in (
             ("fetch", "fetch", "Fetch the result"),
             ("show_on_map", "zoom", "Show on the map"),
-            ("use_again", "reuse", "Use these settings again"),
+            ("use_again", "reuse", "Use these settings and this seed again, for the same picture"),
             ("removed", "remove", "Remove from this list"),
         ):
             button = QToolButton()
@@ -214,6 +219,8 @@ class RunsPanel(QWidget):
                 self.view.scheduleDelayedItemsLayout()
             else:
                 card.show_row(row)
+                if card.heightForWidth(card.width()) != card.height():
+                    self.view.scheduleDelayedItemsLayout()
         elif card is not None:
             card.hide()  # it is deleted only in the next turn of the event loop
             self.view.setIndexWidget(index, None)

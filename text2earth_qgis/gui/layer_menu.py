@@ -1,0 +1,57 @@
+"""The plugin's entries in the context menu of raster layers: edit it, use its settings again.
+
+Knows which layers are ours; what is done with one is told by signals.
+"""
+
+from __future__ import annotations
+
+from qgis.core import QgsMapLayer, QgsMapLayerType, QgsProject, QgsRasterLayer
+from qgis.gui import QgisInterface
+from qgis.PyQt.QtCore import QObject, pyqtSignal
+
+try:
+    from qgis.PyQt.QtGui import QAction  # Qt 6
+except ImportError:
+    from qgis.PyQt.QtWidgets import QAction
+
+from text2earth_qgis.core.layers import RECIPE
+from text2earth_qgis.gui.icons import icon
+
+MENU = "Text2Earth"
+
+
+class LayerMenu(QObject):
+    """Adds the entries; ``close`` takes them back."""
+
+    edit_wanted = pyqtSignal(object)  # QgsRasterLayer
+    settings_wanted = pyqtSignal(object)  # QgsRasterLayer
+
+    def __init__(self, iface: QgisInterface, project: QgsProject) -> None:
+        super().__init__()
+        self._iface, self._project = iface, project
+        self.edit = QAction(icon("brush"), "Edit with Text2Earth", self)
+        self.edit.triggered.connect(lambda _checked=False: self._tell(self.edit_wanted))
+        self.reuse = QAction(icon("reuse"), "Use its settings again", self)
+        self.reuse.triggered.connect(lambda _checked=False: self._tell(self.settings_wanted))
+        raster = QgsMapLayerType.RasterLayer
+        iface.addCustomActionForLayerType(self.edit, MENU, raster, True)
+        iface.addCustomActionForLayerType(self.reuse, MENU, raster, False)
+        self._add_layers(list(project.mapLayers().values()))
+        project.layersAdded.connect(self._add_layers)
+
+    def close(self) -> None:
+        """Take the entries back."""
+        self._project.layersAdded.disconnect(self._add_layers)
+        for action in (self.edit, self.reuse):
+            self._iface.removeCustomActionForLayerType(action)
+
+    def _add_layers(self, layers: list[QgsMapLayer]) -> None:
+        """Offer the settings of layers that have some."""
+        for layer in layers:
+            if isinstance(layer, QgsRasterLayer) and layer.customProperty(RECIPE):
+                self._iface.addCustomActionForLayer(self.reuse, layer)
+
+    def _tell(self, signal: pyqtSignal) -> None:
+        layer = self._iface.layerTreeView().currentLayer()
+        if isinstance(layer, QgsRasterLayer):
+            signal.emit(layer)
