@@ -173,7 +173,8 @@ def test_a_backend_killed_at_work_is_told_and_awaited(interruptions, turn_to, pr
     ask(dock, scene, gsd=8.0, share=0.9)
     dock.run_button.click()
     key = dock.runs.model.rows[0].run.key
-    until(lambda: dock.runs.card(key).progress() > 0)
+    until(lambda: dock.runs.card(key) is None or dock.runs.card(key).progress() > 0)
+    assert dock.runs.card(key) is not None, dock.runs.row(key).run.message
     process.kill()
     done = dock.runs.card(key).progress()
     until(lambda: "No backend answers" in dock.runs.card(key).phase())

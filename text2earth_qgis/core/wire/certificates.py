@@ -15,7 +15,7 @@ def certificate_fault(reply: QNetworkReply) -> str:
     certificate = reply.sslConfiguration().peerCertificate()
     if certificate.isNull():
         return "it is no secure server. If the backend has no TLS, write its address with http://"
-    found = bytes(certificate.digest(QCryptographicHash.Algorithm.Sha256).toHex(ord(":"))).decode().upper()
+    found = bytes(certificate.digest(QCryptographicHash.Algorithm.Sha256).toHex(":")).decode().upper()
     return (
         f"{_reason(certificate)}. If you know this certificate (SHA-256 {found}), trust it in {TRUST}: it "
         "itself under Servers, or the authority that signed it under Authorities"
