@@ -177,7 +177,7 @@ def test_a_backend_killed_at_work_is_told_and_awaited(interruptions, turn_to, pr
     assert dock.runs.card(key) is not None, dock.runs.row(key).run.message
     process.kill()
     done = dock.runs.card(key).progress()
-    until(lambda: "No backend answers" in dock.runs.card(key).phase())
+    until(lambda: "No answer from the backend. Trying again." in dock.runs.card(key).phase())
     until(lambda: dock.connection.state.trouble)
     settle()
     card = dock.runs.card(key)
@@ -189,7 +189,7 @@ def test_a_backend_killed_at_work_is_told_and_awaited(interruptions, turn_to, pr
     grab("backend-killed")
     process.start(process.port)
     until(lambda: dock.connection.state.ready)
-    until(lambda: "No backend" not in dock.runs.card(key).phase())
+    until(lambda: "No answer" not in dock.runs.card(key).phase())
     assert not dock.notice.isVisible()
     dock.runs.card(key).cancel.click()
     until(lambda: state(dock, key) == "dismissed")

@@ -45,6 +45,7 @@ def pages(iface) -> int:
 
 def census(iface) -> dict[str, int]:
     """Count everything that a plugin can leave behind."""
+    until(lambda: not iface.mapCanvas().isDrawing() and not QgsApplication.taskManager().activeTasks())
     for _ in range(3):
         settle()
         gc.collect()

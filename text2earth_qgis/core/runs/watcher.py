@@ -36,6 +36,7 @@ Prepare = Callable[[Listener], PreparedEdit]  # sends what an edit needs, in a w
 
 LONGEST_WAIT = 30.0  # seconds between two tries while the backend is away
 GONE = (404, 410)
+NO_ANSWER = "No answer from the backend."  # why, ``lost`` tells
 UNSENT = "QGIS was closed before everything was sent. Run it again."
 
 
@@ -265,7 +266,7 @@ class JobWatcher(QObject):
             again = False
         if again:
             self._tries += 1
-            self._tell(f"{error} Trying again.")
+            self._tell(f"{NO_ANSWER if isinstance(error, Unreachable) else error} Trying again.")
             if not (refused is not None and refused.passing):
                 self.lost.emit(error)
             wait = refused.retry_after if refused is not None else None
