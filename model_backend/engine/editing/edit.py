@@ -39,7 +39,7 @@ class _MaskPreview:
 
     def step(self, done: int, total: int) -> None:
         """Pass it on."""
-        self._share = done / max(1, total)
+        self._share = min(1.0, done / max(1, total))
         self._listener.step(done, total)
 
     def preview(self, rgb: UInt8Array) -> None:

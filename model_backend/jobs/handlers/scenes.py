@@ -109,7 +109,7 @@ class _BlockObserver:
 
     def step(self, done: int, total: int) -> None:
         """Pass it on."""
-        self.share = done / max(1, total)
+        self.share = min(1.0, done / max(1, total))
         self.reporter.step(done, total)
 
     def preview(self, rgb: NDArray[np.uint8]) -> None:
