@@ -33,6 +33,7 @@ Ranges = tuple[tuple[float, float], ...]
 BANDS_SHOWN = (1, 3)  # how many bands can be looked at
 PERCENT = (2, 98)
 ALONE = {"GDAL_TIFF_INTERNAL_MASK": "YES", "GDAL_PAM_ENABLED": "NO"}  # what travels is one file
+MUCH_METADATA = 1_000, 500_000  # items and characters that need not travel
 SAMPLE = 1024  # pixels of a side that percentiles are taken from
 
 
@@ -92,11 +93,24 @@ def write(dataset: gdal.Dataset, file: RasterFile, box: Box, path: Path, stop: S
         callback=datasets.gdal_callback(lambda _share: None, stop),
     )
     with datasets.gdal_errors(f"'{file.name}' cannot be read", **ALONE):
-        made = gdal.Translate(str(path), dataset, options=options)
+        made = gdal.Translate(str(path), _without_much_metadata(dataset), options=options)
         datasets.raise_if_stopped(stop)
         _check_crs(datasets.require(made), file)
         made = None
         datasets.require_written()
+
+
+def _without_much_metadata(dataset: gdal.Dataset) -> gdal.Dataset:
+    """Return a file without more metadata than a backend may take; a whole result has it from the file."""
+    bands = [dataset.GetRasterBand(number + 1) for number in range(dataset.RasterCount)]
+    said = [one.GetMetadata() for one in (dataset, *bands)]
+    length = sum(len(key) + len(value) for items in said for key, value in items.items())
+    if sum(map(len, said)) <= MUCH_METADATA[0] and length <= MUCH_METADATA[1]:
+        return dataset
+    view = datasets.require(gdal.Translate("", dataset, format="VRT"))
+    for one in (view, *(view.GetRasterBand(number + 1) for number in range(view.RasterCount))):
+        one.SetMetadata({})
+    return view
 
 
 def needed_box(plan: Json, crop: Box, grid: Grid, context: QgsCoordinateTransformContext) -> Box:
