@@ -42,6 +42,8 @@ class Files:
         """Make a fresh folder for a claim; what earlier attempts at the block left goes."""
         for old in self.of(claim.job).glob(f"{claim.number}-*"):
             remove(old)
+        for part in self.of(claim.job).glob(f"preview.{claim.number}-*.part"):
+            part.unlink(missing_ok=True)
         folder = self.of(claim.job) / f"{claim.number}-{claim.attempt}"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder

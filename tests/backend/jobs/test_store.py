@@ -295,6 +295,19 @@ def test_what_the_database_forgot_is_set_aside(
     assert len(list((files.root / "set-aside").iterdir())) == 2, "nothing replaces what was there"
 
 
+def test_what_a_killed_attempt_left_goes_with_the_next(store: JobStore, tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    put(store)
+    first = store.claims.take("one", -1.0, 3)
+    assert first is not None
+    (files.attempt(first) / "half.tif").touch()
+    files.preview(first.job).with_suffix(".0-1.part").touch()
+    again = store.claims.take("two", LEASE, 3)
+    assert again is not None
+    files.attempt(again)
+    assert [path.name for path in files.of(again.job).rglob("*")] == ["0-2"]
+
+
 @pytest.mark.parametrize("days", [9, -9])
 def test_nothing_expires_on_the_day_that_the_clock_jumps(
     store: JobStore, monkeypatch: pytest.MonkeyPatch, days: int
