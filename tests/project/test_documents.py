@@ -83,6 +83,12 @@ def test_links_lead_somewhere(name):
             assert anchor in anchors(found.read_text("utf-8")), target
 
 
+@each_document
+def test_files_that_are_named_exist(name):
+    named = set(re.findall(r"`([\w./]+\.(?:py|md|toml|json|yml))`", text_of(name)))
+    assert [file for file in named if not any(f"/{path}".endswith(f"/{file}") for path in TRACKED)] == []
+
+
 def test_the_top_level_is_the_agreed_one():
     top = {line.split("/")[0] for line in TRACKED}
     assert {name for name in top if not name.startswith(".")} <= {
