@@ -58,7 +58,7 @@ def access(settings: Settings) -> Access:
     url = complete_address(os.environ.get("TEXT2EARTH_BACKEND_URL") or settings.url)
     token = os.environ.get("TEXT2EARTH_TOKEN")
     if token:
-        return Access(url, token=token, token_source="the environment variable TEXT2EARTH_TOKEN")
+        return Access(url, token=token, token_source="the environment variable TEXT2EARTH_TOKEN")  # nosec B106 - a name
     found = Access(url, settings.authcfg)
     if found.local and not settings.authcfg:
         return dataclasses.replace(found, token=local_token(), token_source=str(token_file()))
