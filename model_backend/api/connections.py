@@ -42,7 +42,7 @@ def protocol(settings: Settings) -> type[H11Protocol]:
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self._since = self.loop.time()
+            self._since, self._asked = self.loop.time(), False
             self._await_request()
             if len(self.connections) > most:
                 self._make_room()
@@ -51,7 +51,7 @@ def protocol(settings: Settings) -> type[H11Protocol]:
             super().data_received(data)
             if not self._is_waiting():
                 _stop(self._deadline)
-                self._deadline = None
+                self._deadline, self._asked = None, True
             elif self._deadline is None:
                 self._await_request()
 
@@ -76,9 +76,12 @@ def protocol(settings: Settings) -> type[H11Protocol]:
             self._deadline = self.loop.call_later(seconds, self.transport.abort)
 
         def _make_room(self) -> None:
-            """Close the connection that has waited longest; this one where all are at work."""
+            """Close the connection that has waited longest, at first of those that never asked anything.
+
+            A client's next request may be on its way. Where all are at work it is this one that goes.
+            """
             waiting = [one for one in self.connections if isinstance(one, Connection) and one._is_waiting()]
-            oldest = min(waiting, key=lambda one: one._since, default=self)
+            oldest = min(waiting, key=lambda one: (one._asked, one._since), default=self)
             self.connections.discard(oldest)
             oldest.transport.abort()
 
