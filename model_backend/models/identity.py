@@ -1,4 +1,4 @@
-"""What two profiles share that give the same bits: a digest of their members. Imports no torch."""
+"""Hashing a profile without what was only measured: equal hashes mean equal pixels. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model folder becomes a model that can be called.
+"""Loading a model folder and running its networks: embeds prompts, denoises, encodes and decodes.
 
 Stock diffusers and transformers classes, whatever pipeline class the folder's index names: no remote code, no
 pickles, safetensors only. Three shapes are understood: Text2Earth (a Stable Diffusion 2 UNet with a level

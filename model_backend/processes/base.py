@@ -1,7 +1,8 @@
 """A process: what it is called and takes, what a job of it comes to, and which handler runs its blocks.
 
 To add one, write its inputs in ``schemas``, a subclass here with its object ``PROCESS``, name that in
-``processes/__init__``, and write its handler in ``jobs.handlers``. Nothing else asks which process it has.
+``processes/__init__``, and write its handler in ``jobs.handlers``. Nothing else asks which process it has;
+only the ids that recipes and ``plan`` may name are listed, in ``schemas``.
 Knows the words of OGC API - Processes 1.0; does not know HTTP, jobs or torch.
 """
 

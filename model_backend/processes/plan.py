@@ -1,4 +1,4 @@
-"""The process ``plan``: what the inputs of another process come to, before anything is run."""
+"""The process ``plan``: returns the plan that another process makes of inputs (grid, cost, warnings)."""
 
 from __future__ import annotations
 

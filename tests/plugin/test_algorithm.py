@@ -257,7 +257,7 @@ def test_in_a_worker(backend, tmp_path, qtbot):
 
 
 FAILURES = {
-    "token": (Reply.of({"detail": "No token."}, 401), "does not accept the token"),
+    "token": (Reply.of({"detail": "No token."}, 401), "asks for a token, and "),
     "too large": (Reply.of({"detail": "Too large."}, 413), "Too large."),
     "busy": (Reply.of({"detail": "16 jobs."}, 429, **{"Retry-After": "7"}), "16 jobs. Try again in 7 s."),
     "failure": (Reply.of({"detail": "oops"}, 500), "The backend failed: oops."),

@@ -159,7 +159,7 @@ def test_what_the_plan_warns_of_stays_with_the_run(backend, history, tmp_path, q
     asked = order(path, tmp_path / "b.tif")
     run = Run(backend.url, {"prompt": "a lake"}, str(asked.target), process="edit", state="preparing")
     prepare = partial(edit_preparation.prepare, backend.access, asked)
-    watcher = noted(JobWatcher(backend.access, history, run, 0.1, prepare=prepare))
+    watcher = noted(JobWatcher(lambda: backend.access, history, run, 0.1, prepare=prepare))
     watcher.start()
     assert ended(qtbot, watcher) == "finished"
     assert re.search("resampled into the raster's", history.get(run.key).notes)

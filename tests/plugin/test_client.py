@@ -158,7 +158,7 @@ PROBLEMS = [
         {"detail": "The GSD is too fine.", "field": "gsd", "allowed": "0.5 to 153 m"},
         "The GSD is too fine. Allowed: 0.5 to 153 m.",
     ),
-    (401, {"detail": "No token."}, "The backend does not accept the token."),
+    (401, {"detail": "No token."}, "The backend at http://127.0.0.1:{port} asks for a token."),
     (403, {"detail": "Host not allowed."}, "Host not allowed."),
     (404, {"title": "No such job"}, "No such job."),
     (413, {"detail": "70000 x 70000 px is above the limit."}, "70000 x 70000 px is above the limit."),
@@ -172,7 +172,7 @@ def test_problems_become_sentences(client, web, status, problem, sentence):
     web.answer = lambda _request: Reply.of(problem, status)
     with pytest.raises(BackendError) as error:
         client.landing()
-    assert str(error.value).startswith(sentence)
+    assert str(error.value).startswith(sentence.replace("{port}", web.url.rpartition(":")[2]))
     assert (error.value.status, error.value.field) == (status, problem.get("field"))
 
 

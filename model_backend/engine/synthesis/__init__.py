@@ -13,5 +13,7 @@ torch.
     search     better patches for every pixel: from its neighbours, at random, nearby
     vote       what overlapping patches make of a pixel
     labels     which kinds of land may be used where
-    scene      from a box of the plane to pixels and their sources: READ THIS FIRST
+    scene      from a box of the plane to pixels and their sources
+    fill       from a hole in an image to sources; ``editing.surroundings`` uses it: begin there
+    peel       the first, coarsest look at a hole
 """

@@ -1,4 +1,4 @@
-"""The best of all patches for the pixels of a ring, for the first, coarsest look at a hole."""
+"""Trying up to 16,384 patches for every pixel of one ring of a hole, to start the coarsest level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a box of the plane to pixels and their sources. READ THIS FIRST.
+"""From a box of the plane to pixels and their sources.
 
 The way of a pixel, coarse to fine: on the coarsest level a lattice lays chips out; every round then searches
 better patches for each place and lets overlapping patches vote; the last vote picks, for each pixel, one

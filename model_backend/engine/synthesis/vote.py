@@ -1,5 +1,4 @@
-"""What overlapping patches make of a pixel: their weighted mean, or the one of their pixels that is nearest
-to it.
+"""Computing a pixel from the patches that overlap it: their mean, at last the source pixel closest to it.
 
 The mean serves while matches are still sought. The last vote of a level selects instead: every pixel is then
 copied from exactly one place, sharp as the source, and any further band can be read from there.
