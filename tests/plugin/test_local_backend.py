@@ -25,7 +25,7 @@ def test_it_starts_answers_and_stops(local, qtbot, tmp_path, tiny_model, monkeyp
     token = (tmp_path / "token").read_text().strip()
     assert open_client(Access(told.args[0], token=token)).healthz()["model"] == "tiny"
     with qtbot.waitSignal(local.ended, timeout=PATIENCE):
-        local.stop(10_000)
+        local.stop()
     assert not local.running
 
 
