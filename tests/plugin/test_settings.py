@@ -23,7 +23,9 @@ def test_environment_wins(monkeypatch):
     assert settings.access(settings.load()) == Access("http://gpu:1", "abc1234")
     monkeypatch.setenv("TEXT2EARTH_BACKEND_URL", "http://other:2")
     monkeypatch.setenv("TEXT2EARTH_TOKEN", "word")
-    assert settings.access(settings.load()) == Access("http://other:2", "", "word")
+    assert settings.access(settings.load()) == Access(
+        "http://other:2", "", "word", token_source="the environment variable TEXT2EARTH_TOKEN"
+    )
 
 
 @pytest.mark.parametrize(("url", "sent"), [("http://127.0.0.1:1", True), ("http://gpu:1", False)])

@@ -5,7 +5,7 @@ Knows which layers are ours; what is done with one is told by signals.
 
 from __future__ import annotations
 
-from qgis.core import QgsMapLayer, QgsMapLayerType, QgsProject, QgsRasterLayer
+from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
@@ -26,16 +26,16 @@ class LayerMenu(QObject):
     edit_wanted = pyqtSignal(object)  # QgsRasterLayer
     settings_wanted = pyqtSignal(object)  # QgsRasterLayer
 
-    def __init__(self, iface: QgisInterface, project: QgsProject) -> None:
+    def __init__(self, window: QgisInterface, project: QgsProject) -> None:
         super().__init__()
-        self._iface, self._project = iface, project
+        self._window, self._project = window, project
         self.edit = QAction(icon("brush"), "Edit with Text2Earth", self)
         self.edit.triggered.connect(lambda _checked=False: self._tell(self.edit_wanted))
         self.reuse = QAction(icon("reuse"), "Use its settings again", self)
         self.reuse.triggered.connect(lambda _checked=False: self._tell(self.settings_wanted))
-        raster = QgsMapLayerType.RasterLayer
-        iface.addCustomActionForLayerType(self.edit, MENU, raster, True)
-        iface.addCustomActionForLayerType(self.reuse, MENU, raster, False)
+        raster = QgsRasterLayer().type()
+        window.addCustomActionForLayerType(self.edit, MENU, raster, True)
+        window.addCustomActionForLayerType(self.reuse, MENU, raster, False)
         self._add_layers(list(project.mapLayers().values()))
         project.layersAdded.connect(self._add_layers)
 
@@ -43,15 +43,15 @@ class LayerMenu(QObject):
         """Take the entries back."""
         self._project.layersAdded.disconnect(self._add_layers)
         for action in (self.edit, self.reuse):
-            self._iface.removeCustomActionForLayerType(action)
+            self._window.removeCustomActionForLayerType(action)
 
     def _add_layers(self, layers: list[QgsMapLayer]) -> None:
         """Offer the settings of layers that have some."""
         for layer in layers:
             if isinstance(layer, QgsRasterLayer) and layer.customProperty(RECIPE):
-                self._iface.addCustomActionForLayer(self.reuse, layer)
+                self._window.addCustomActionForLayer(self.reuse, layer)
 
     def _tell(self, signal: pyqtSignal) -> None:
-        layer = self._iface.layerTreeView().currentLayer()
+        layer = self._window.layerTreeView().currentLayer()
         if isinstance(layer, QgsRasterLayer):
             signal.emit(layer)
