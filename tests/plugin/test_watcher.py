@@ -158,8 +158,12 @@ def test_a_wrong_token_is_no_fate_of_the_job(shared_backend, watch, history, qtb
     first.stop()
     stranger = Access(shared_backend.url, token="x" * 20)
     watcher = watch(stranger, run=history.unfinished()[0])
-    assert "does not accept the token" in ended(qtbot, watcher)
+    with qtbot.waitSignal(watcher.lost, timeout=PATIENCE) as told:  # and is asked again
+        pass
+    assert "does not accept" in str(told.args[0])
+    assert not watcher.ends
     assert watcher.run.open
+    watcher.stop()
     again = watch(shared_backend.access, run=history.unfinished()[0])
     again.cancel()
     assert ended(qtbot, again) == "dismissed"
