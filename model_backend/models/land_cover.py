@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Kind(NamedTuple):
-    """One kind of land: ``words`` are what prompts call it, singular; ``instead``, what comes near it."""
+    """One kind of land: ``words``, singular, are what prompts call it; ``instead``, what comes near it."""
 
     id: str
     words: tuple[str, ...]
@@ -19,45 +19,105 @@ class Kind(NamedTuple):
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind("water", ("water", "lake", "pond", "river", "stream", "sea", "ocean", "reservoir", "canal", "bay")),
-    Kind("sand", ("sand", "beach", "dune", "shore", "coast"), ("bare", "grassland")),
-    Kind("wetland", ("wetland", "marsh", "swamp", "bog", "reed"), ("grassland", "forest")),
     Kind(
-        "forest", ("forest", "wood", "woodland", "tree", "jungle", "rainforest"), ("shrubland", "grassland")
+        "water",
+        ("water", "lake", "pond", "reservoir", "lagoon", "river", "stream", "creek", "brook", "canal")
+        + ("sea", "ocean", "bay", "coast", "coastline", "shore", "shoreline", "seaside", "waterfront"),
     ),
-    Kind("shrubland", ("shrubland", "shrub", "bush", "chaparral", "scrub", "heath"), ("grassland", "forest")),
+    Kind("sand", ("sand", "beach", "dune", "sandbank", "sandy"), ("bare", "grassland")),
+    Kind(
+        "wetland",
+        ("wetland", "marsh", "swamp", "bog", "reed", "mangrove", "peatland"),
+        ("grassland", "forest"),
+    ),
+    Kind(
+        "forest",
+        ("forest", "wood", "woodland", "tree", "jungle", "rainforest", "grove", "orchard", "wooded"),
+        ("shrubland", "grassland"),
+    ),
+    Kind(
+        "shrubland",
+        (
+            "shrubland",
+            "shrub",
+            "bush",
+            "chaparral",
+            "scrub",
+            "scrubland",
+            "heath",
+            "moor",
+            "hedge",
+            "hedgerow",
+        ),
+        ("forest", "grassland"),
+    ),
     Kind(
         "grassland",
-        ("grassland", "grass", "meadow", "pasture", "lawn", "prairie", "savanna", "park"),
+        (
+            "grassland",
+            "grass",
+            "meadow",
+            "pasture",
+            "lawn",
+            "prairie",
+            "savanna",
+            "savannah",
+            "steppe",
+            "park",
+        )
+        + ("island", "clearing", "grassy"),
         ("farmland", "shrubland", "forest"),
     ),
     Kind(
         "farmland",
-        ("farmland", "field", "farm", "crop", "cropland", "agriculture", "arable", "agricultural"),
+        ("farmland", "field", "farm", "crop", "cropland", "agriculture", "arable", "agricultural")
+        + ("countryside", "rural", "vineyard", "plantation"),
         ("grassland",),
     ),
     Kind(
-        "bare", ("bare", "desert", "rock", "soil", "dirt", "gravel", "quarry", "arid"), ("sand", "grassland")
+        "bare",
+        ("bare", "desert", "rock", "rocky", "soil", "dirt", "gravel", "quarry", "arid", "mine", "wasteland"),
+        ("sand", "grassland"),
     ),
-    Kind("golf", ("golf",), ("grassland",)),
-    Kind("houses", ("house", "housing", "residential", "suburb", "neighbourhood", "neighborhood"), ("town",)),
-    Kind("dense houses", ("rowhouse", "apartment"), ("houses", "town")),
-    Kind("sparse houses", ("cottage", "villa", "farmhouse", "homestead"), ("houses", "town")),
-    Kind("mobile homes", ("trailer", "caravan"), ("dense houses", "houses", "town")),
+    Kind("golf", ("golf", "golf course"), ("grassland",)),
+    Kind(
+        "houses",
+        ("house", "housing", "home", "residential", "suburb", "suburban", "neighbourhood", "neighborhood"),
+        ("town",),
+    ),
+    Kind("dense houses", ("rowhouse", "row house", "terraced house", "apartment"), ("houses", "town")),
+    Kind(
+        "sparse houses", ("cottage", "villa", "farmhouse", "homestead", "detached house"), ("houses", "town")
+    ),
+    Kind(
+        "mobile homes",
+        ("mobile home", "trailer", "caravan", "trailer park", "campsite"),
+        ("dense houses", "houses", "town"),
+    ),
     Kind(
         "buildings",
-        ("building", "downtown", "office", "shop", "mall", "commercial", "tower", "school", "hospital"),
+        ("building", "downtown", "office", "shop", "mall", "commercial", "tower", "school", "hospital")
+        + ("skyscraper", "city centre", "city center", "town centre", "town center"),
         ("dense houses", "town"),
     ),
     Kind(
         "industry",
-        ("industry", "industrial", "factory", "warehouse", "tank", "refinery"),
+        ("industry", "industrial", "industrial park", "factory", "warehouse", "tank", "refinery", "depot"),
         ("buildings", "town"),
     ),
-    Kind("parking", ("parking", "carpark", "car"), ("buildings", "industry", "town")),
-    Kind("harbour", ("harbour", "harbor", "marina", "port", "boat", "ship", "dock"), ("water",)),
-    Kind("airport", ("airport", "runway", "airfield", "airplane", "aeroplane"), ("road", "bare")),
-    Kind("road", ("road", "street", "highway", "freeway", "motorway", "path", "track"), ("bare",)),
+    Kind(
+        "parking",
+        ("parking", "parking lot", "parking space", "carpark", "car park", "car"),
+        ("buildings", "industry", "town"),
+    ),
+    Kind("harbour", ("harbour", "harbor", "marina", "port", "boat", "ship", "dock", "pier"), ("water",)),
+    Kind("airport", ("airport", "runway", "airfield", "airstrip", "airplane", "aeroplane"), ("road", "bare")),
+    Kind(
+        "road",
+        ("road", "street", "highway", "freeway", "motorway", "expressway", "lane", "path", "track")
+        + ("railway", "railroad"),
+        ("bare",),
+    ),
     Kind(
         "town",
         ("town", "city", "village", "settlement", "urban", "hamlet"),

@@ -1,0 +1,179 @@
+"""From a prompt to a composition: what lies everywhere, what lies in it, what must not be seen.
+
+What lies everywhere is what the prompt says things are in ("in a forest"), else the first kind of land that
+can be that, else what usually surrounds the things. Everything is decided by words alone, so a prompt means
+the same at every scale and with every seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from model_backend.engine.composition.composition import Composition, Reading, Thing
+from model_backend.engine.composition.forms import (
+    ELSE,
+    IMPLIED,
+    KIND_OF,
+    MASSES,
+    SURROUNDINGS,
+    form_of,
+)
+from model_backend.engine.composition.mentions import Mention, mentions
+from model_backend.engine.composition.words import MOST, PLURAL
+
+_SINGLE = ("house", "building", "cottage", "villa", "farmhouse", "factory", "tree", "field", "wood", "home")
+_AFLOAT = ("island", "boat", "ship")
+_OPEN_WATER = ("water", "sea", "ocean")
+_NUMBERS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_SHAPES = {
+    "line": "from side to side",
+    "side": "along one side",
+    "quay": "at the water's edge",
+}
+_DEFAULT = "farmland with a wood, a village, a lake and a road"
+
+
+def read(prompt: str, negative: str = "", dictionary: Mapping[str, str] | None = None) -> Reading:
+    """Return what a prompt asks for, without what it or the negative prompt excludes."""
+    named, unknown = mentions(prompt, dictionary)
+    unwanted, strange = mentions(negative, dictionary)
+    wanted = _merged([one for one in named if not one.negated])
+    notes = []
+    if not wanted:
+        reason = "names nothing that can be drawn" if prompt.strip() else "is empty"
+        notes.append(f"The prompt {reason}: the scene shows {_DEFAULT}.")
+        wanted = _merged(mentions(_DEFAULT)[0])
+    background = _background(wanted)
+    composition = _composition(background, wanted)
+    asked = {composition.background, *(thing.kind for thing in composition.things)}
+    excluded = _excluded([one for one in named if one.negated] + unwanted)
+    both = [kind for kind in excluded if kind in asked and background is not None]
+    notes += [f"The prompts both ask for and exclude {kind}: it is drawn." for kind in both]
+    if background is None and composition.background in excluded:
+        composition = replace(composition, background=_other(excluded))
+    composition = replace(composition, excluded=tuple(kind for kind in excluded if kind not in asked))
+    understood = [] if background is None else [f"{_called(_name(background), background.kind)}, everywhere"]
+    understood += [describe(thing) for thing in composition.things]
+    refused = [one for one in [*(one for one in named if one.negated), *unwanted] if one.kind not in asked]
+    understood += dict.fromkeys(f"no {_name(one)}" for one in refused)
+    unknown += [word for word in strange if word not in unknown]
+    return Reading(composition, tuple(understood), tuple(unknown), tuple(notes))
+
+
+def describe(thing: Thing) -> str:
+    """Say in plain words what a thing is: "two ponds (water)"."""
+    several = f"{_NUMBERS[thing.count]} {_plural(thing.word)}" if thing.count > 1 else thing.word
+    place = _SHAPES.get(thing.shape)
+    return _called(several, thing.kind) + (f", {place}" if place else "")
+
+
+def _called(name: str, kind: str) -> str:
+    return name if name == kind else f"{name} ({kind})"
+
+
+def _name(one: Mention) -> str:
+    return _plural(one.word) if one.plural else one.word
+
+
+def _plural(word: str) -> str:
+    if word.endswith("y") and word[-2] not in "aeiou":
+        return f"{word[:-1]}ies"
+    return f"{word}{'es' if word.endswith(('ch', 'sh')) else '' if word.endswith('s') else 's'}"
+
+
+def _merged(found: list[Mention]) -> list[Mention]:
+    """Make one thing of "sandy beach"; of "forest road", a road in a forest."""
+    result: list[Mention] = []
+    for one in found:
+        if one.joined and result:
+            before = result.pop()
+            if before.kind != one.kind and before.kind.split()[-1] != one.kind.split()[-1]:
+                around = before.form.covers and not any(other.relation == "inside" for other in found)
+                result.append(replace(before, relation="inside" if around else before.relation, count=None))
+                one = replace(one, relation="with")
+        result.append(one)
+    return result
+
+
+def _covers(one: Mention) -> bool:
+    """Say whether everything else can lie in it: a forest, or houses, but not a house."""
+    single = one.word in _SINGLE and one.count is not None and not one.plural
+    trees = one.word == "tree" and one.relation not in ("", "inside")
+    return one.form.covers and not (single and one.word not in ("field", "wood")) and not trees
+
+
+def _background(wanted: list[Mention]) -> Mention | None:
+    """Return what lies everywhere, if the prompt names it."""
+    if len(wanted) == 1 and wanted[0].word in _OPEN_WATER:
+        return wanted[0]
+    around = [one for one in wanted if one.relation == "inside"]
+    for one in around:
+        if one.form.covers or one.word in ("village", "settlement", "hamlet", "island"):
+            return one
+        if one.kind == "water" and wanted[0].word in _AFLOAT:
+            return one
+    return next((one for one in wanted if _covers(one)), None)
+
+
+def _composition(background: Mention | None, wanted: list[Mention]) -> Composition:
+    """Arrange everything but what lies everywhere as things in it."""
+    rest = [one for one in wanted if one is not background]
+    if background is None:
+        usual = SURROUNDINGS.get(rest[0].kind, ELSE)
+        everywhere = usual
+    else:
+        everywhere = background.kind
+    things: list[Thing] = []
+    for one in rest:
+        if one.kind == everywhere and one.form.covers:
+            continue
+        before = wanted[wanted.index(one) - 1] if one is not wanted[0] else None
+        thing = _thing(one, beside=one.relation == "beside" and before is background)
+        close = one.relation in ("beside", "with") and things and before is not background
+        things.append(replace(thing, near=len(things) - 1) if close else thing)
+    words = {thing.word for thing in things}
+    if any(thing.shape == "quay" or thing.word == "beach" for thing in things) and not any(
+        thing.shape == "side" and thing.kind == "water" for thing in things
+    ):
+        inland = "beach" in words and any(thing.kind == "water" for thing in things)
+        if everywhere == "water":
+            things = [replace(thing, shape="round") if thing.shape == "quay" else thing for thing in things]
+        elif not inland:
+            things.append(Thing("sea", "water", "side", 0, 0))
+    return Composition(everywhere, tuple(things))
+
+
+def _thing(one: Mention, beside: bool) -> Thing:
+    """Return a mention as a thing; land beside what lies everywhere takes one side of the scene."""
+    form = one.form
+    if one.count is not None:
+        count = one.count
+    else:
+        mass = one.word in MASSES and not beside
+        count = PLURAL if (one.plural or mass) and form.shape in ("round", "block") else 1
+        count = 2 if one.plural and form.shape == "line" else count
+    covers = form.covers and form.shape == "round" and one.word not in _SINGLE
+    shape = "side" if beside and covers and one.count in (None, 1) and one.kind != "town" else form.shape
+    winding = form.winding if one.winding is None else max(form.winding, 60) * one.winding // 100
+    count = 1 if shape in ("side", "quay") else min(count, MOST)
+    return Thing(one.word, one.kind, shape, form.low, form.high, count, winding)
+
+
+def _excluded(unwanted: list[Mention]) -> tuple[str, ...]:
+    """Return the kinds that are not wanted, with those that are the same to a reader."""
+    kinds: dict[str, None] = {}
+    for one in unwanted:
+        kinds |= dict.fromkeys((one.kind, *IMPLIED.get(one.kind, ())))
+    return tuple(kinds)
+
+
+def _other(excluded: tuple[str, ...]) -> str:
+    """Return a kind of land for everywhere that is not excluded."""
+    usual = (ELSE, "farmland", "forest", "bare", *sorted(set(KIND_OF.values())))
+    return next((kind for kind in usual if kind not in excluded and form_covers(kind)), ELSE)
+
+
+def form_covers(kind: str) -> bool:
+    """Say whether a kind of land can lie everywhere."""
+    return any(form_of(word).covers for word, other in KIND_OF.items() if other == kind)
