@@ -11,11 +11,14 @@ and numba, no torch.
     noise         smooth random heights that belong to a place
     marking       compiled: which pixels lie in a shape
     shapes        natural and straight outlines, rivers, coasts
-    streets       the streets of towns
+    network       where the streets of towns run, compiled
+    streets       towns from near: streets, blocks, outlines
     drawing       from a thing and a place to shapes
     placement     where things lie on a canvas
     recurrence    where they recur on endless ground
     layers        shapes drawn over each other
     label_maps    label maps of layers, and one map over another
-    land          from a composition to a label map
+    zones         parts of a scene and the kinds that show them
+    order         what is drawn over what
+    land          from a composition to a label map: the end
 """

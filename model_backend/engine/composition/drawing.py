@@ -15,7 +15,7 @@ from model_backend.engine.composition.shapes import Band, Block, Roughness, Roun
 from model_backend.engine.synthesis.hashing import below, mix
 
 SMALLEST = 24 * UNIT  # across, of anything but lines
-_NATURAL = (30, 26, 10, 5, 2, 1)  # heights of noises, in percent of the width
+_NATURAL = (30, 25, 12, 5, 2)  # heights of noises, in percent of the width
 _BUILT = (14, 17, 8, 3)
 _SHORE = (34, 17, 8, 4, 2, 1)  # in percent of the first noise's cells
 _COURSE = (34, 12, 4)
@@ -91,7 +91,9 @@ def course(
 ) -> Band:
     """Return a line through a place, across a direction; no bend is wider than ``longest``."""
     natural = 22 * width if thing.kind == "water" else 300 * metre + 12 * width
-    wave = max(8 * UNIT, min(natural, longest))
+    wave = (
+        1 << max(8 * UNIT, min(natural, longest)).bit_length() - 1
+    )  # a cell: slopes are what they should be
     percents = [percent * min(thing.winding, _MOST_WINDING) // 100 for percent in _COURSE]
     finest = max(12 * UNIT, 5 * width)  # or islands come up
     return Band(row, col, direction % DIRECTIONS, width // 2, Roughness.of(wave, percents, seed, finest))

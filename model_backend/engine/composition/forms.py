@@ -136,6 +136,8 @@ SETTLED = ("houses", "dense houses", "sparse houses", "town")
 #: Kinds that towns, water and buildings lie on.
 GREEN = ("sand", "wetland", "forest", "shrubland", "grassland", "farmland", "bare", "golf")
 
+BUILT_UP = (*SETTLED, "buildings")
+
 #: Settlements without a centre of large buildings.
 VILLAGES = ("village", "hamlet", "settlement")
 

@@ -68,8 +68,8 @@ class Recurring:
                 number = int(mix(self.seed, row, col, 0))
                 if number & 3:
                     down, across = (int(mix(self.seed, row, col, salt)) for salt in (1, 2))
-                    y = row * self.spacing + int(below(down, self.spacing))
-                    x = col * self.spacing + int(below(across, self.spacing))
+                    y = row * self.spacing + int(below(down, self.spacing * 2 // 3))
+                    x = col * self.spacing + int(below(across, self.spacing * 2 // 3))
                     found.extend(self.shape(y, x, number))
         return found
 
@@ -87,17 +87,11 @@ class Drawn:
 
     def paint(self, zones: UInt8Array, rows: Int64Array, cols: Int64Array) -> None:
         """Draw all shapes, strips first, so that none cuts into another shape."""
-        box = (
-            int(rows[0]) * UNIT,
-            int(cols[0]) * UNIT,
-            int(rows[-1]) * UNIT + UNIT,
-            int(cols[-1]) * UNIT + UNIT,
-        )
         marks = np.zeros(zones.shape, np.uint8)
-        for shape in self.source.within(box):
+        for shape in self.source.within(around(box_of(rows, cols), self.edge)):
             top, left, bottom, right = shape.bounds()
-            down = _between(rows, top - self.edge, bottom + self.edge)
-            across = _between(cols, left - self.edge, right + self.edge)
+            down = between(rows, top - self.edge, bottom + self.edge)
+            across = between(cols, left - self.edge, right + self.edge)
             if down.start < down.stop and across.start < across.stop:
                 part = marks[down, across]
                 np.maximum(part, shape.mark(rows[down], cols[across], self.edge), out=part)
@@ -106,7 +100,19 @@ class Drawn:
         _replace(zones, marks == IN, self.zone, self.over)
 
 
-def _between(places: Int64Array, low: int, high: int) -> slice:
+def box_of(rows: Int64Array, cols: Int64Array) -> Bounds:
+    """Return the bounds of some pixels."""
+    top, left = int(rows[0]) * UNIT, int(cols[0]) * UNIT
+    return top, left, int(rows[-1]) * UNIT + UNIT, int(cols[-1]) * UNIT + UNIT
+
+
+def around(bounds: Bounds, margin: int) -> Bounds:
+    """Return wider bounds."""
+    top, left, bottom, right = bounds
+    return top - margin, left - margin, bottom + margin, right + margin
+
+
+def between(places: Int64Array, low: int, high: int) -> slice:
     """Return which of some pixels in order lie between two places."""
     start, stop = np.searchsorted(places, [max(low // UNIT, -(1 << 50)), min(high // UNIT + 1, 1 << 50)])
     return slice(int(start), int(stop))

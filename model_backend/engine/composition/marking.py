@@ -15,22 +15,26 @@ from model_backend.engine.composition.noise import OCTAVE, noise, octaves
 
 
 @njit(cache=True)
+def inside_round(y, x, place, shifts, heights, seed):  # type: ignore[no-untyped-def]
+    """Return how far inside a natural outline a place is, about; negative: outside."""
+    row, col, radius, stretch, down, right, edge = place
+    along = (((down * (y - row) + right * (x - col)) >> 10) * 1024) // stretch
+    across = (((right * (y - row) - down * (x - col)) >> 10) * stretch) // 1024
+    inside = radius - np.int64(math.sqrt(np.float64(along * along + across * across)))
+    reach = heights.sum()
+    if -reach - edge <= inside < reach:
+        inside += octaves(y, x, shifts, heights, 0, seed)
+    return inside
+
+
+@njit(cache=True)
 def mark_round(rows, cols, place, shifts, heights, seed):  # type: ignore[no-untyped-def]
     """Mark what is nearer to a centre than a displaced radius, in an ellipse's measure."""
-    row, col, radius, stretch, down, right, edge = place
-    reach = heights.sum()
+    edge = place[6]
     marks = np.zeros((len(rows), len(cols)), np.uint8)
     for j in range(len(rows)):
-        y = rows[j] * 256 + 128
         for i in range(len(cols)):
-            x = cols[i] * 256 + 128
-            along = (((down * (y - row) + right * (x - col)) >> 10) * 1024) // stretch
-            across = (((right * (y - row) - down * (x - col)) >> 10) * stretch) // 1024
-            inside = radius - np.int64(math.sqrt(np.float64(along * along + across * across)))
-            if inside < -reach - edge:
-                continue
-            if inside < reach:
-                inside += octaves(y, x, shifts, heights, 0, seed)
+            inside = inside_round(rows[j] * 256 + 128, cols[i] * 256 + 128, place, shifts, heights, seed)
             marks[j, i] = 2 if inside > 0 else (1 if inside > -edge else 0)
     return marks
 

@@ -39,12 +39,14 @@ class _Taken:
     circles: list[tuple[int, int, int, int]] = field(default_factory=list)  # thing, row, column, radius
     bands: list[tuple[int, Band, int | None]] = field(default_factory=list)
 
-    def clearance(self, row: int, col: int, radius: int) -> int:
-        """Return how far a circle is from all that is there; negative: they overlap."""
+    def clearance(
+        self, row: int, col: int, radius: int, but: Sequence[tuple[int, Band, int | None]] = ()
+    ) -> int:
+        """Return how far a circle is from all that is there but some bands; negative: they overlap."""
         least = 1 << 60
         for _, y, x, other in self.circles:
             least = min(least, isqrt((row - y) ** 2 + (col - x) ** 2) - radius - other)
-        for _, band, half in self.bands:
+        for _, band, half in (one for one in self.bands if one not in but):
             least = min(least, _beyond(band, half, row, col) - radius)
         return least
 
@@ -52,16 +54,6 @@ class _Taken:
 def _beyond(band: Band, half: int | None, row: int, col: int) -> int:
     height = band.height(row, col)
     return -height if half is None else abs(height) - half
-
-
-def _shore(band: Band, place: tuple[int, int]) -> tuple[int, int]:
-    """Go from a place near a shore to the shore."""
-    row, col = place
-    down, right = drawing.step(band.direction or 0)
-    for _ in range(6):
-        height = band.height(row, col) // 2
-        row, col = row - down * height // 1024, col - right * height // 1024
-    return row, col
 
 
 def on_canvas(things: Sequence[Thing], scale: Scale, canvas: Box) -> list[Placed]:
@@ -83,7 +75,7 @@ class _Canvas:
     def placed(self) -> list[Placed]:
         """Place what crosses the canvas first, then the coasts, then everything else."""
         found: dict[int, Placed] = {}
-        for shapes in (("side",), ("line",), ("quay",), ("round", "block", "strip")):
+        for shapes in (("side",), ("line",), ("round", "block", "strip"), ("quay",)):
             for index, thing in enumerate(self._things):
                 if thing.shape in shapes:
                     make = {"side": self._side_of, "line": self._line, "quay": self._quay}
@@ -129,17 +121,19 @@ class _Canvas:
         return drawing.course(thing, width, row, col, direction, seed, longest, self._scale.metre)
 
     def _quay(self, index: int, thing: Thing) -> Placed:
+        """Put a harbour on the shore of the sea, a river or a lake."""
         size = self._clipped(self._scale.size(thing, index), 1)
-        bands = [
-            band
-            for other, band, half in self._taken.bands
-            if half is None and self._things[other].kind == "water"
-        ]
+        water = [one for one in self._taken.bands if self._things[one[0]].kind == "water"]
+        lakes = [one for one in self._taken.circles if self._things[one[0]].kind == "water"]
         places = [self._middle(30, index, number) for number in range(4 * _TRIES)]
         row, col = places[0]
-        if bands:
-            row, col = _shore(bands[0], min(places, key=lambda place: abs(bands[0].height(*place))))
-        self._taken.circles.append((index, row, col, size // 2))
+        if water:
+            band = min(water, key=lambda one: one[2] is not None)[1]
+            row, col = band.nearest(*min(places, key=lambda place: abs(band.height(*place))))
+        elif lakes:
+            _, row, col, radius = lakes[0]
+            down, right = drawing.step(self._scale.draw(DIRECTIONS, index, 3))
+            row, col = row + down * radius * 6 // 10240, col + right * radius * 6 // 10240
         number = self._scale.draw(1 << 30, index, 9)
         return Placed(Fixed(tuple(drawing.area(thing, size * 5 // 4, row, col, number, self._base, True))))
 
@@ -177,19 +171,20 @@ class _Canvas:
     def _free(self, index: int, thing: Thing, number: int, radius: int) -> tuple[int, int]:
         """Return the best of some places for a circle: free, and near what it is to be near."""
         wanted = {thing.near} | {other for other, one in enumerate(self._things) if one.near == index}
-        circle = next((one for one in self._taken.circles if one[0] in wanted), None)
-        band = next((one for one in self._taken.bands if one[0] in wanted), None)
+        circles = [one for one in self._taken.circles if one[0] in wanted]
+        bands = [one for one in self._taken.bands if one[0] in wanted]
+        on_road = [one for one in bands if thing.kind in SETTLED and self._things[one[0]].kind == "road"]
         margin = min(radius, self._side * 2 // 5)
         best, found = -(1 << 61), self._middle(1, index)
         for turn in range(_TRIES):
             row = self._top + self._central(self._height, margin, index, number, 100 + turn)
             col = self._left + self._central(self._width, margin, index, number, 200 + turn)
-            score = min(self._taken.clearance(row, col, radius), radius // 3)
-            if circle is not None:
-                away = isqrt((row - circle[1]) ** 2 + (col - circle[2]) ** 2) - radius - circle[3]
-                score -= max(0, away) // 2
-            elif band is not None:
-                score -= max(0, _beyond(band[1], band[2], row, col) - radius) // 2
+            score = min(self._taken.clearance(row, col, radius, on_road), radius // 3)
+            for _, y, x, other in circles[:1]:
+                score -= max(0, isqrt((row - y) ** 2 + (col - x) ** 2) - radius - other) // 2
+            for one in bands:
+                away = _beyond(one[1], one[2], row, col)
+                score -= max(0, away - (0 if one in on_road else radius)) // 2
             if score > best:
                 best, found = score, (row, col)
             if best >= radius // 3:

@@ -31,7 +31,8 @@ _SHAPES = {
     "side": "along one side",
     "quay": "at the water's edge",
 }
-_DEFAULT = "farmland with a wood, a village, a lake and a road"
+_SHIPS = 40  # metres of water, across
+_DEFAULT = "farmland with a wood, a village, a lake and a river"
 
 
 def read(prompt: str, negative: str = "", dictionary: Mapping[str, str] | None = None) -> Reading:
@@ -139,9 +140,14 @@ def _composition(background: Mention | None, wanted: list[Mention]) -> Compositi
         inland = "beach" in words and any(thing.kind == "water" for thing in things)
         if everywhere == "water":
             things = [replace(thing, shape="round") if thing.shape == "quay" else thing for thing in things]
-        elif not inland:
+        elif not inland and not any(_moors(thing) for thing in things):
             things.append(Thing("sea", "water", "side", 0, 0))
     return Composition(everywhere, tuple(things))
+
+
+def _moors(thing: Thing) -> bool:
+    """Say whether there is room for ships."""
+    return thing.kind == "water" and thing.high >= _SHIPS
 
 
 def _thing(one: Mention, beside: bool) -> Thing:

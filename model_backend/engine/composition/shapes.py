@@ -43,7 +43,7 @@ class Roughness:
     @classmethod
     def of(cls, size: int, percents: Sequence[int], seed: int, finest: int = 4 * UNIT) -> Roughness:
         """Return noises of cells of about ``size``, half, a quarter, ..., heights in percent of the size."""
-        first = max(3, size.bit_length() - 1)
+        first = max(3, (size * 181 >> 7).bit_length() - 1)
         count = max(1, min(len(percents), first - finest.bit_length() + 2))
         shifts = tuple(first - number for number in range(count))
         return cls(shifts, tuple(size * percent // 100 for percent in percents[:count]), seed)
@@ -76,10 +76,13 @@ class Round:
 
     def mark(self, rows: Int64Array, cols: Int64Array, edge: int) -> UInt8Array:
         """Mark what is nearer than the displaced radius."""
-        down, right = STEPS[self.direction]
-        place = self.row, self.col, self.radius, self.stretch, int(down), int(right), edge
-        found: UInt8Array = mark_round(rows, cols, place, *self.rough.arrays(), self.rough.seed)
+        found: UInt8Array = mark_round(rows, cols, self.place(edge), *self.rough.arrays(), self.rough.seed)
         return found
+
+    def place(self, edge: int = 0) -> tuple[int, int, int, int, int, int, int]:
+        """Return what compiled functions need to know of it."""
+        down, right = STEPS[self.direction]
+        return self.row, self.col, self.radius, self.stretch, int(down), int(right), edge
 
 
 @dataclass(frozen=True)
@@ -140,19 +143,12 @@ class Band:
         """Return how far beyond the line a place is, about; negative: before it."""
         return int(value(row, col, self._place(), *self.rough.arrays(), self.rough.seed))
 
-
-@dataclass(frozen=True)
-class Both:
-    """What lies in two shapes."""
-
-    one: Shape
-    other: Shape
-
-    def bounds(self) -> tuple[int, int, int, int]:
-        """Return the bounds of the first."""
-        return self.one.bounds()
-
-    def mark(self, rows: Int64Array, cols: Int64Array, edge: int) -> UInt8Array:
-        """Mark what both mark."""
-        found: UInt8Array = np.minimum(self.one.mark(rows, cols, edge), self.other.mark(rows, cols, edge))
-        return found
+    def nearest(self, row: int, col: int) -> tuple[int, int]:
+        """Return a place on the line, or nearer to it."""
+        step = 8 * UNIT
+        for _ in range(8):
+            height = self.height(row, col)
+            down, right = self.height(row + step, col) - height, self.height(row, col + step) - height
+            steep = max(down * down + right * right, step * step // 4)
+            row, col = row - height * down * step // steep, col - height * right * step // steep
+        return row, col

@@ -1,26 +1,75 @@
-"""The streets of towns: districts with a grid each, main roads between them, blocks of houses.
+"""Towns from near: their streets, their blocks, and an outline that follows the blocks.
 
-A district is what lies nearest to its centre (one in every cell of a lattice, anywhere in the middle of it);
-where two meet runs a main road. In a district rows of blocks lie side by side, turned a little, some bent;
-cross streets end at the rows' streets, and both at the main road, so every street leads somewhere. All of it
-is a function of the place, in whole numbers.
+``network`` says where streets run; this draws them over zones that are settled. Knows no kinds of land.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 
 from model_backend.arrays import Int64Array, UInt8Array
-from model_backend.engine.composition.noise import DIRECTIONS, STEPS, noise
-from model_backend.engine.synthesis.hashing import below, mix
+from model_backend.engine.composition.layers import Source, around, between, box_of
+from model_backend.engine.composition.marking import inside_round
+from model_backend.engine.composition.network import BEND, CELL, block_at, district_centres
+from model_backend.engine.composition.noise import UNIT
+from model_backend.engine.composition.shapes import Round
+from model_backend.engine.synthesis.hashing import below
 
 KEEP = 255  # a block that stays what it is
 PLAIN, VARIED, CENTRED = 1, 2, 3
 _VARIANTS = 64
+_SLOW = 600  # metres: cells of the noise that bends streets
+_LEAST = 60  # metres of radius from which an outline follows blocks
+
+
+@dataclass(frozen=True)
+class Network:
+    """Streets of the whole plane; ``metre`` is in units of 1/256 pixel."""
+
+    metre: int
+    seed: int
+
+    def near(self, rows: Int64Array, cols: Int64Array) -> tuple[int, int, int, int, int, Int64Array]:
+        """Return what compiled functions need to know of the streets of some pixels."""
+        size, margin = CELL * self.metre, BEND * self.metre
+        top = (int(rows[0]) * 256 - margin) // size - 1
+        left = (int(cols[0]) * 256 - margin) // size - 1
+        bottom = (int(rows[-1]) * 256 + 256 + margin) // size + 2
+        right = (int(cols[-1]) * 256 + 256 + margin) // size + 2
+        centres = district_centres(top, left, bottom - top, right - left, self.metre, self.seed)
+        slow = (_SLOW * self.metre).bit_length() - 1
+        return self.metre, slow, self.seed, top, left, centres
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """A layer of towns that end where blocks end: a block belongs to a town if its middle does."""
+
+    source: Source
+    zone: int
+    network: Network
+
+    def paint(self, zones: UInt8Array, rows: Int64Array, cols: Int64Array) -> None:
+        """Draw the towns."""
+        margin = 150 * self.network.metre
+        for shape in self.source.within(around(box_of(rows, cols), margin)):
+            top, left, bottom, right = shape.bounds()
+            down = between(rows, top - margin, bottom + margin)
+            across = between(cols, left - margin, right + margin)
+            if down.start >= down.stop or across.start >= across.stop:
+                continue
+            part = zones[down, across]
+            if isinstance(shape, Round) and shape.radius > _LEAST * self.network.metre:
+                near = self.network.near(rows[down], cols[across])
+                middle = np.array([shape.row // UNIT]), np.array([shape.col // UNIT])
+                centre = self.network.near(*middle)
+                rough = *shape.rough.arrays(), shape.rough.seed
+                _settle(part, rows[down], cols[across], self.zone, shape.place(), rough, near, centre)
+            else:
+                part[shape.mark(rows[down], cols[across], 0) > 0] = self.zone
 
 
 @dataclass(frozen=True)
@@ -35,134 +84,48 @@ class Streets:
     road: int
     settled: dict[int, int]
     variants: tuple[int, ...]
-    metre: int  # in units of 1/256 pixel
-    seed: int
+    network: Network
 
     def paint(self, zones: UInt8Array, rows: Int64Array, cols: Int64Array) -> None:
         """Draw streets and blocks where settled zones are."""
         settled = np.zeros(256, np.uint8)
         for zone, variety in self.settled.items():
             settled[zone] = variety
-        if not settled[zones].any():
-            return
-        variants = np.array(self.variants, np.uint8)
-        first = _first_district(rows, cols, self.metre)
-        centres = _centres(*first, self.metre, self.seed)
-        slow = (600 * self.metre).bit_length() - 1
-        place = self.road, self.metre, slow, first[0], first[1]
-        _draw(zones, rows, cols, settled, variants, place, self.seed, centres)
-
-
-def _first_district(rows: Int64Array, cols: Int64Array, metre: int) -> tuple[int, int, int, int]:
-    """Return the first cell of the lattice of districts that matters, and how many do."""
-    size, margin = _CELL * metre, _BEND * metre
-    top = (int(rows[0]) * 256 - margin) // size - 1
-    left = (int(cols[0]) * 256 - margin) // size - 1
-    bottom = (int(rows[-1]) * 256 + 256 + margin) // size + 2
-    right = (int(cols[-1]) * 256 + 256 + margin) // size + 2
-    return top, left, bottom - top, right - left
-
-
-# metres
-_CELL = 420  # of the lattice of districts
-_BEND = 40  # by which main roads bend, at most
-_MAIN = 12  # width of a main road
-_STREET = 8
+        if settled[zones].any():
+            variants = np.array(self.variants, np.uint8)
+            _draw(zones, rows, cols, settled, variants, self.road, self.network.near(rows, cols))
 
 
 @njit(cache=True)
-def _centres(top, left, height, width, metre, seed):  # type: ignore[no-untyped-def]
-    """Return row and column of every district's centre, and the direction, depth, length and bend of its
-    blocks."""
-    size = _CELL * metre
-    base = np.int64(mix(seed, 0, 0, 0x5712) & np.uint64(DIRECTIONS - 1))
-    found = np.empty((height, width, 6), np.int64)
-    for j in range(height):
-        for i in range(width):
-            row, col = top + j, left + i
-            found[j, i, 0] = row * size + size // 6 + below(mix(seed, row, col, 1), 4 * size // 6)
-            found[j, i, 1] = col * size + size // 6 + below(mix(seed, row, col, 2), 4 * size // 6)
-            other = below(mix(seed, row, col, 3), 6)
-            turned = 5 if other == 0 else below(mix(seed, row, col, 4), 3) - 1
-            found[j, i, 2] = (base + turned) & (DIRECTIONS - 1)
-            found[j, i, 3] = (62 + below(mix(seed, row, col, 5), 30)) * metre
-            found[j, i, 4] = (95 + below(mix(seed, row, col, 6), 75)) * metre
-            bent = below(mix(seed, row, col, 7), 4) == 0
-            found[j, i, 5] = (130 if bent else 0) * metre
-    return found
-
-
-@njit(inline="always", cache=True)
-def _line(number, spacing, seed, a, b):  # type: ignore[no-untyped-def]
-    """Return where a street of a family of parallel ones lies: irregular by a quarter of their spacing."""
-    return number * spacing + below(mix(seed, number, a, b), spacing // 4)
-
-
-@njit(inline="always", cache=True)
-def _between(place, spacing, seed, a, b):  # type: ignore[no-untyped-def]
-    """Return the number of the last street at or before a place."""
-    number = place // spacing
-    return number if place >= _line(number, spacing, seed, a, b) else number - 1
+def _settle(zones, rows, cols, zone, place, rough, near, centre):  # type: ignore[no-untyped-def]
+    """Settle the blocks whose middle lies in a shape, and the one in its middle."""
+    shifts, heights, seed = rough
+    _, _, first, _, _ = block_at(place[0], place[1], *centre)
+    known, inside = first, True
+    for j in range(len(rows)):
+        for i in range(len(cols)):
+            _, _, block, y, x = block_at(rows[j] * 256 + 128, cols[i] * 256 + 128, *near)
+            if block != known:
+                known = block
+                inside = block == first or inside_round(y, x, place, shifts, heights, seed) > 0
+            if inside:
+                zones[j, i] = zone
 
 
 @njit(cache=True)
-def _draw(zones, rows, cols, settled, variants, place, seed, centres):  # type: ignore[no-untyped-def]
+def _draw(zones, rows, cols, settled, variants, road, near):  # type: ignore[no-untyped-def]
     """Draw streets and blocks."""
-    road, metre, slow, top, left = place
-    size, main, half = _CELL * metre, _MAIN * metre // 2, _STREET * metre // 2
     for j in range(len(rows)):
         for i in range(len(cols)):
             variety = settled[zones[j, i]]
             if not variety:
                 continue
-            y, x = rows[j] * 256 + 128, cols[i] * 256 + 128
-            bent_y = y + ((_BEND * metre * noise(y, x, slow, seed + 11)) >> 16)
-            bent_x = x + ((_BEND * metre * noise(y, x, slow, seed + 12)) >> 16)
-            near, far = _nearest(bent_y, bent_x, size, main, centres, top, left)
-            if far < main:
+            street, district, block, _, _ = block_at(rows[j] * 256 + 128, cols[i] * 256 + 128, *near)
+            if street:
                 zones[j, i] = road
-                continue
-            row, col, direction, depth, length, bend = centres[near // 4096, near % 4096]
-            name = mix(seed, near // 4096 + top, near % 4096 + left, 8)
-            if bend:
-                bent_y += (bend * noise(y, x, slow, seed + 13)) >> 16
-            down, right = STEPS[direction, 0], STEPS[direction, 1]
-            along = (down * (bent_y - row) + right * (bent_x - col)) >> 10
-            across = (right * (bent_y - row) - down * (bent_x - col)) >> 10
-            strip = _between(across, depth, seed, name, 1)
-            away = across - _line(strip, depth, seed, name, 1)
-            away = min(away, _line(strip + 1, depth, seed, name, 1) - across)
-            key = mix(name, strip, 0, 9)
-            shifted = along + below(key, length)
-            block = _between(shifted, length, seed, key, 2)
-            away = min(away, shifted - _line(block, length, seed, key, 2))
-            away = min(away, _line(block + 1, length, seed, key, 2) - shifted)
-            if away < half:
-                zones[j, i] = road
-                continue
-            central = variety == CENTRED and below(name, 4) == 0
-            lot = below(mix(key, block, 0, 10), _VARIANTS // 2) + (_VARIANTS // 2 if central else 0)
-            if variety != PLAIN and variants[lot] != KEEP:
-                zones[j, i] = variants[lot]
-
-
-@njit(cache=True)
-def _nearest(y, x, size, main, centres, top, left):  # type: ignore[no-untyped-def]
-    """Return the nearest district (row * 4096 + column) and how far its border is, or a lot."""
-    here, there = y // size - top, x // size - left
-    near, least = 0, np.int64(1) << 62
-    for j in range(max(0, here - 1), min(centres.shape[0], here + 2)):
-        for i in range(max(0, there - 1), min(centres.shape[1], there + 2)):
-            down, right = centres[j, i, 0] - y, centres[j, i, 1] - x
-            if down * down + right * right < least:
-                near, least = j * 4096 + i, down * down + right * right
-    row, col = centres[near // 4096, near % 4096, 0], centres[near // 4096, near % 4096, 1]
-    border = np.int64(1) << 62
-    for j in range(max(0, here - 1), min(centres.shape[0], here + 2)):
-        for i in range(max(0, there - 1), min(centres.shape[1], there + 2)):
-            down, right = centres[j, i, 0] - y, centres[j, i, 1] - x
-            further = down * down + right * right - least
-            if j * 4096 + i != near and further < 6 * main * size:
-                apart = math.sqrt(np.float64((centres[j, i, 0] - row) ** 2 + (centres[j, i, 1] - col) ** 2))
-                border = min(border, further // (2 * np.int64(apart)))
-    return near, border
+            elif variety != PLAIN:
+                lot = below(block, _VARIANTS // 2)
+                if variety == CENTRED and below(district, 4) == 0:
+                    lot += _VARIANTS // 2
+                if variants[lot] != KEEP:
+                    zones[j, i] = variants[lot]
