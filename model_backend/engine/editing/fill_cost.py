@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from model_backend.arrays import BoolArray
+from model_backend.engine.synthesis.parameters import SIDE
 from model_backend.schemas import Box
 
-_PATCH = 7
 WHOLE = 8  # pixels: a canvas is whole pixels of the coarsest of four levels
 _LEAST, _MOST = 96, 192  # pixels around the mask that patches are taken from
 _UNIT = 1 << 14  # pixels of the canvas that count as one unit of work
@@ -29,10 +29,10 @@ def canvas_for(around: Box) -> Box:
 
 def has_patch(known: BoolArray) -> bool:
     """Say whether a whole patch, 7 x 7 pixels, is known anywhere."""
-    if min(known.shape) < _PATCH:
+    if min(known.shape) < SIDE:
         return False
     unknown = np.pad((~known).astype(np.int32), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
-    n = _PATCH
+    n = SIDE
     found = unknown[n:, n:] - unknown[:-n, n:] - unknown[n:, :-n] + unknown[:-n, :-n]
     return bool((found == 0).any())
 

@@ -17,9 +17,8 @@ from model_backend.engine.makers import EditCanvas
 from model_backend.engine.progress import ProgressListener
 from model_backend.engine.synthesis.atlas import Atlas, Exemplar
 from model_backend.engine.synthesis.fill import Filling, Hole
-from model_backend.engine.synthesis.parameters import FILL, FILL_GAMMA, Parameters
+from model_backend.engine.synthesis.parameters import FILL, FILL_GAMMA, SIDE, Parameters
 from model_backend.engine.synthesis.pyramid import UNUSABLE
-from model_backend.engine.synthesis.score import SIDE
 from model_backend.errors import JobFailed
 from model_backend.models.identity import digest
 

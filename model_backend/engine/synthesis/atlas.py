@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from model_backend.arrays import Int32Array, Int64Array, UInt8Array
+from model_backend.engine.synthesis.parameters import RADIUS, SIDE
 from model_backend.engine.synthesis.pyramid import (
     UNUSABLE,
     half,
@@ -20,7 +21,7 @@ from model_backend.engine.synthesis.pyramid import (
     half_with_lines,
     with_lines,
 )
-from model_backend.engine.synthesis.score import RADIUS, SIDE, expected_difference
+from model_backend.engine.synthesis.score import expected_difference
 
 MOST_LABELS = 31  # a set of labels is a 32-bit mask
 

@@ -15,10 +15,10 @@ import numpy as np
 from model_backend.arrays import BoolArray, Int32Array, UInt8Array
 from model_backend.engine.synthesis.atlas import Atlas, Level
 from model_backend.engine.synthesis.labels import permitted
-from model_backend.engine.synthesis.parameters import LevelParameters, Parameters
+from model_backend.engine.synthesis.parameters import RADIUS, LevelParameters, Parameters
 from model_backend.engine.synthesis.peel import peel
 from model_backend.engine.synthesis.pyramid import doubled, grown, half, half_with_lines, with_lines
-from model_backend.engine.synthesis.score import NEVER, RADIUS
+from model_backend.engine.synthesis.score import NEVER
 from model_backend.engine.synthesis.search import Draws, Matches, Target, search
 from model_backend.engine.synthesis.usage import Usage, count_usage, no_usage
 from model_backend.engine.synthesis.vote import vote

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_backend.arrays import Int64Array, UInt8Array
+from model_backend.engine.synthesis.parameters import RADIUS
 from model_backend.engine.synthesis.pyramid import grown
-from model_backend.engine.synthesis.score import RADIUS
 from model_backend.schemas import Box
 
 THIN_WEIGHT = 8  # of votes where land is thinner than a patch

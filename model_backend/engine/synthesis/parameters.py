@@ -1,10 +1,11 @@
-"""How a scene by example is made: rounds, steps, draws and prices of every level."""
+"""How a scene by example is made: rounds, steps, draws and prices of every level. Plans ask: no numba here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from model_backend.engine.synthesis.score import RADIUS
+RADIUS = 3  # of a patch, in pixels of every level
+SIDE = 2 * RADIUS + 1
 
 
 @dataclass(frozen=True)

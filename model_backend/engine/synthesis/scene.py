@@ -15,16 +15,22 @@ import numpy as np
 
 from model_backend.arrays import Int32Array, UInt8Array
 from model_backend.engine.synthesis.atlas import Atlas
+from model_backend.engine.synthesis.extents import Extents, common, halved
 from model_backend.engine.synthesis.labels import Everywhere, LabelMap, permitted
-from model_backend.engine.synthesis.parameters import Parameters
+from model_backend.engine.synthesis.parameters import RADIUS, Parameters
 from model_backend.engine.synthesis.pyramid import doubled
-from model_backend.engine.synthesis.score import NEVER, RADIUS
+from model_backend.engine.synthesis.score import NEVER
 from model_backend.engine.synthesis.search import Draws, Matches, Target, first_guess, search
 from model_backend.engine.synthesis.usage import count_usage, no_usage
 from model_backend.engine.synthesis.vote import vote
 from model_backend.schemas import Box
 
-Report = Callable[[], None]  # called after every pass; may raise to stop
+Report = Callable[[int, int], None]  # after every pass: level and pixels of it; may raise to stop
+
+
+def unheard(level: int, pixels: int) -> None:
+    """Report to nobody."""
+
 
 _NO_WEIGHTS = np.zeros((0, 0, 4), np.uint8)
 
@@ -45,34 +51,30 @@ class Part:
 class Synthesis:
     """A scene by example: a pure function of atlas, parameters, seed, labels and place.
 
-    ``canvas`` bounds the scene; None is the endless ground. On a canvas the levels from ``shared`` upwards
-    are made once, for all of it, and kept: a box then pays the margin of the finer levels only.
+    ``grid`` is all that will be asked for, ``canvas`` bounds the scene; None is the endless ground.
     """
 
     def __init__(
         self,
         atlas: Atlas,
         seed: int,
+        grid: Box,
         canvas: Box | None,
         labels: LabelMap | None = None,
         parameters: Parameters | None = None,
     ) -> None:
-        self._atlas, self._seed, self._canvas = atlas, seed & 0xFFFFFFFF, canvas
+        self._atlas, self._seed = atlas, seed & 0xFFFFFFFF
         self._labels = labels or Everywhere()
         self._parameters = parameters or Parameters()
-        self._shared: Part | None = None
+        self.extents = Extents(self._parameters, grid, canvas)
+        self._pieces: dict[Box, Part] = {}
 
-    def sources(self, box: Box, report: Report = lambda: None) -> Int32Array:
+    def sources(self, box: Box, report: Report = unheard) -> Int32Array:
         """Return which atlas pixel every pixel of a box is copied from, (height, width, 2)."""
-        boxes = self.boxes(box)
-        part: Part | None = None
-        start = len(boxes) - 1
-        if self._canvas is not None and len(boxes) > self._parameters.shared:
-            start = self._parameters.shared - 1
-            part = self.coarse(report)
-        for level in range(start, -1, -1):
-            part = self._refine(level, boxes[level], part, report)
-        assert part is not None
+        part = self._coarse(box, report)
+        fine = self.extents.fine(box)
+        for level in range(len(fine) - 1, -1, -1):
+            part = self._refine(level, fine[level], part, report)
         return part.cut(box)
 
     def pixels(self, sources: Int32Array) -> UInt8Array:
@@ -80,44 +82,49 @@ class Synthesis:
         found = self._atlas.levels[0].pixels[sources[..., 0], sources[..., 1], :3]
         return np.ascontiguousarray(found.transpose(2, 0, 1))
 
-    def coarse(self, report: Report = lambda: None) -> Part:
-        """Make the coarse levels of the whole canvas, once."""
-        assert self._canvas is not None
-        if self._shared is None:
-            part = None
-            for level in range(self._parameters.levels - 1, self._parameters.shared - 1, -1):
-                part = self._refine(level, self._whole(level), part, report)
-            self._shared = part
-        assert self._shared is not None
-        return self._shared
+    def overview(self, report: Report = unheard) -> UInt8Array | None:
+        """Return a first look at the whole grid, (height, width, 3), a quarter of its size or so.
 
-    def picture(self) -> UInt8Array:
-        """Return the canvas on its finest shared level, (height, width, 3): a first look at all of it."""
-        part = self.coarse()
-        level = self._atlas.levels[self._parameters.shared]
-        found: UInt8Array = level.pixels[part.sources[..., 0], part.sources[..., 1], :3]
+        None where the scene is so large that it is made piece by piece.
+        """
+        grid = self.extents.grid
+        pieces = list(self.extents.pieces(grid))
+        if len(pieces) > 1:
+            return None
+        level = self._parameters.shared
+        sources = self._piece(pieces[0], report).cut(halved(grid, level))
+        found: UInt8Array = self._atlas.levels[level].pixels[sources[..., 0], sources[..., 1], :3]
         return found
 
-    def boxes(self, box: Box) -> list[Box]:
-        """List what has to be made of every level, finest first, for a box to come out as it always does."""
-        boxes = []
-        for level in range(self._parameters.levels):
-            margin = self._parameters.reach(level)
-            box = Box(
-                col=box.col - margin,
-                row=box.row - margin,
-                width=box.width + 2 * margin,
-                height=box.height + 2 * margin,
-            )
-            if self._canvas is not None:
-                box = _common(box, self._whole(level))
-            boxes.append(box)
-            box = _halved(box, 1)
-        return boxes
+    def keep(self, box: Box) -> None:
+        """Forget the coarse pieces that a box does not need; they are made again if they are asked for."""
+        wanted = set(self.extents.pieces(box))
+        self._pieces = {piece: part for piece, part in self._pieces.items() if piece in wanted}
 
-    def _whole(self, level: int) -> Box:
-        assert self._canvas is not None
-        return _halved(self._canvas, level)
+    def _coarse(self, box: Box, report: Report) -> Part:
+        """Return what a box needs of the first shared level, out of pieces that are kept."""
+        pieces = list(self.extents.pieces(box))
+        if len(pieces) == 1:
+            return self._piece(pieces[0], report)
+        needed = self.extents.needed(box)
+        sources = np.empty((needed.height, needed.width, 2), np.int32)
+        for piece in pieces:
+            shared = common(piece, needed)
+            rows = slice(shared.row - needed.row, shared.row - needed.row + shared.height)
+            cols = slice(shared.col - needed.col, shared.col - needed.col + shared.width)
+            sources[rows, cols] = self._piece(piece, report).cut(shared)
+        return Part(needed, sources)
+
+    def _piece(self, piece: Box, report: Report) -> Part:
+        """Make a piece of the first shared level, or take it from what was kept."""
+        if piece not in self._pieces:
+            part: Part | None = None
+            boxes = self.extents.coarse(piece)
+            for number in range(len(boxes) - 1, -1, -1):
+                part = self._refine(self._parameters.shared + number, boxes[number], part, report)
+            assert part is not None
+            self._pieces[piece] = Part(piece, part.cut(piece).copy())
+        return self._pieces[piece]
 
     def _refine(self, level: int, box: Box, coarser: Part | None, report: Report) -> Part:
         """Make a box of a level out of the coarser one, or out of nothing."""
@@ -157,29 +164,14 @@ class Synthesis:
                     raster_draws=0,
                 )
                 matches = search(target, atlas, self._atlas.choice, usage, matches, draws)
-                report()
+                report(level, own.size)
             last = turn == one.rounds - 1
             pixels, sources = vote(target, atlas, matches, everywhere, confidence, parameters.soft, last)
             target = target._replace(pixels=_padded(pixels[RADIUS:-RADIUS, RADIUS:-RADIUS]))
-            report()
+            report(level, own.size)
         return Part(box, sources)
 
 
 def _padded(pixels: UInt8Array) -> UInt8Array:
     """Repeat the edge pixels so that patches at the edge have neighbours."""
     return np.pad(pixels, ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0)), "edge")
-
-
-def _halved(box: Box, levels: int) -> Box:
-    """Return the box of a coarser level that holds a box."""
-    col, row = box.col >> levels, box.row >> levels
-    right, bottom = -(-(box.col + box.width) >> levels), -(-(box.row + box.height) >> levels)
-    return Box(col=col, row=row, width=right - col, height=bottom - row)
-
-
-def _common(one: Box, other: Box) -> Box:
-    """Return what two boxes share."""
-    col, row = max(one.col, other.col), max(one.row, other.row)
-    right = min(one.col + one.width, other.col + other.width)
-    bottom = min(one.row + one.height, other.row + other.height)
-    return Box(col=col, row=row, width=right - col, height=bottom - row)

@@ -14,9 +14,8 @@ import numpy as np
 from numba import njit, uint64
 
 from model_backend.arrays import Int32Array, Int64Array, UInt8Array
+from model_backend.engine.synthesis.parameters import RADIUS, SIDE
 
-RADIUS = 3
-SIDE = 2 * RADIUS + 1
 NEVER = np.int32(2**31 - 1)  # score of what may not be used
 _UNIT = 64  # expected differences are in 64ths
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from model_backend.arrays import BoolArray, Int32Array, UInt8Array
 from model_backend.engine.synthesis.atlas import Choice, Level
 from model_backend.engine.synthesis.hashing import below, mix, spread
-from model_backend.engine.synthesis.score import NEVER, RADIUS, SIDE, score, views
+from model_backend.engine.synthesis.parameters import RADIUS, SIDE
+from model_backend.engine.synthesis.score import NEVER, score, views
 from model_backend.engine.synthesis.usage import Usage, price_of
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from model_backend.engine.synthesis.score import NEVER, RADIUS
+from model_backend.engine.synthesis.parameters import RADIUS
+from model_backend.engine.synthesis.score import NEVER
 
 # 64 exp(-(dx^2 + dy^2) / (2 * 1.6^2)), rounded
 _NEAR = np.array(

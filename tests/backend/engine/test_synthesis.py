@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from model_backend.arrays import UInt8Array
+from model_backend.engine.synthesis import extents
 from model_backend.engine.synthesis.atlas import Atlas, Exemplar
 from model_backend.engine.synthesis.fill import Filling, Hole, depth
 from model_backend.engine.synthesis.labels import Mapped, permitted
@@ -50,13 +51,13 @@ def crop(sources: np.ndarray, canvas: Box, box: Box) -> np.ndarray:
 
 
 def test_any_box_of_a_canvas_is_that_of_the_whole(atlas):
-    whole = Synthesis(atlas, 7, CANVAS).sources(CANVAS)
+    whole = Synthesis(atlas, 7, CANVAS, CANVAS).sources(CANVAS)
     for box in (
         Box(col=-40, row=24, width=64, height=64),
         Box(col=3, row=61, width=50, height=41),
         Box(col=100, row=150, width=36, height=18),
     ):
-        alone = Synthesis(atlas, 7, CANVAS)
+        alone = Synthesis(atlas, 7, CANVAS, CANVAS)
         assert np.array_equal(alone.sources(box), crop(whole, CANVAS, box))
         assert np.array_equal(alone.sources(CANVAS), whole)
 
@@ -64,19 +65,32 @@ def test_any_box_of_a_canvas_is_that_of_the_whole(atlas):
 def test_requests_on_the_ground_agree_where_they_overlap(atlas):
     one, other = Box(col=-9, row=-30, width=70, height=40), Box(col=20, row=-11, width=50, height=60)
     shared = Box(col=20, row=-11, width=41, height=21)
-    ground = [Synthesis(atlas, 7, None).sources(box) for box in (one, other)]
+    ground = [Synthesis(atlas, 7, box, None).sources(box) for box in (one, other)]
     assert np.array_equal(crop(ground[0], one, shared), crop(ground[1], other, shared))
+
+
+@pytest.mark.parametrize("canvas", [CANVAS, None])
+def test_a_scene_in_pieces_is_that_of_one_piece(atlas, canvas, monkeypatch):
+    whole = Synthesis(atlas, 7, CANVAS, canvas).sources(CANVAS)
+    monkeypatch.setattr(extents, "PIECE", 16)
+    scene = Synthesis(atlas, 7, CANVAS, canvas)
+    assert scene.overview() is None
+    assert np.array_equal(scene.sources(CANVAS), whole)
+    right = Box(col=90, row=30, width=40, height=40)
+    scene.keep(right)
+    assert set(scene._pieces) == set(scene.extents.pieces(right))
+    assert np.array_equal(scene.sources(right), crop(whole, CANVAS, right))
 
 
 def test_seeds_differ_and_the_same_seed_does_not(atlas):
     box = Box(col=0, row=0, width=64, height=64)
-    one, same, other = (Synthesis(atlas, seed, box).sources(box) for seed in (1, 1, 2))
+    one, same, other = (Synthesis(atlas, seed, box, box).sources(box) for seed in (1, 1, 2))
     assert np.array_equal(one, same)
     assert (one != other).any(-1).mean() > 0.9
 
 
 def test_every_pixel_is_a_copy_of_one_source_pixel(atlas):
-    scene = Synthesis(atlas, 3, CANVAS)
+    scene = Synthesis(atlas, 3, CANVAS, CANVAS)
     sources = scene.sources(CANVAS)
     level = atlas.levels[0]
     pixels = scene.pixels(sources).transpose(1, 2, 0)
@@ -91,7 +105,7 @@ def test_labels_say_what_is_to_be_seen():
     labels = np.zeros((144, 176), np.uint8)
     labels[:, 90:] = 1
     labels[60:64] = 1  # thinner than a patch
-    sources = Synthesis(atlas, 5, CANVAS, Mapped(CANVAS, labels)).sources(CANVAS)
+    sources = Synthesis(atlas, 5, CANVAS, CANVAS, Mapped(CANVAS, labels)).sources(CANVAS)
     chip = sources[..., 0] // 96
     assert (chip[:, 95:] >= 2).all()
     assert (chip[:50, :85] < 2).all()
@@ -101,21 +115,22 @@ def test_labels_say_what_is_to_be_seen():
 def test_a_stop_is_heard_between_passes_and_nothing_is_lost(atlas):
     heard: list[int] = []
 
-    def stop() -> None:
-        heard.append(1)
+    def stop(level: int, pixels: int) -> None:
+        heard.append(level)
         if len(heard) == 9:
             raise KeyboardInterrupt
 
-    scene = Synthesis(atlas, 7, CANVAS)
+    scene = Synthesis(atlas, 7, CANVAS, CANVAS)
     with pytest.raises(KeyboardInterrupt):
         scene.sources(CANVAS, stop)
     assert len(heard) == 9
-    assert np.array_equal(scene.sources(CANVAS), Synthesis(atlas, 7, CANVAS).sources(CANVAS))
+    assert np.array_equal(scene.sources(CANVAS), Synthesis(atlas, 7, CANVAS, CANVAS).sources(CANVAS))
 
 
 def test_a_first_look_at_all_of_it_comes_from_the_coarse_levels(atlas):
-    scene = Synthesis(atlas, 7, CANVAS)
-    look = scene.picture()
+    scene = Synthesis(atlas, 7, CANVAS, CANVAS)
+    look = scene.overview()
+    assert look is not None
     assert look.shape == (36, 44, 3)
     whole = scene.pixels(scene.sources(CANVAS)).transpose(1, 2, 0)
     means = whole.reshape(36, 4, 44, 4, 3).mean((1, 3))
@@ -127,7 +142,7 @@ import hashlib, sys
 import numba
 from tests.backend.engine.test_synthesis import CANVAS, SCENE_GAMMA, Atlas, Synthesis, exemplars
 numba.set_num_threads(int(sys.argv[1]))
-sources = Synthesis(Atlas.of(exemplars(0, 0, 0, 0), 4, SCENE_GAMMA), 7, CANVAS).sources(CANVAS)
+sources = Synthesis(Atlas.of(exemplars(0, 0, 0, 0), 4, SCENE_GAMMA), 7, CANVAS, CANVAS).sources(CANVAS)
 assert "torch" not in sys.modules
 print(hashlib.sha256(sources.tobytes()).hexdigest())
 """
@@ -135,7 +150,7 @@ print(hashlib.sha256(sources.tobytes()).hexdigest())
 
 @pytest.mark.slow
 def test_threads_change_no_bit_and_no_torch_is_imported(atlas):
-    expected = hashlib.sha256(Synthesis(atlas, 7, CANVAS).sources(CANVAS).tobytes()).hexdigest()
+    expected = hashlib.sha256(Synthesis(atlas, 7, CANVAS, CANVAS).sources(CANVAS).tobytes()).hexdigest()
     for threads in ("1", "2"):
         command = [sys.executable, "-c", THREADS, threads]
         done = subprocess.run(command, capture_output=True, text=True, env={"NUMBA_NUM_THREADS": "2"})
