@@ -83,6 +83,14 @@ class Frame(Value):
     anchor: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
 
 
+class ExampleRecipe(Value):
+    """What determines the pixels of land by example besides the model's part."""
+
+    gsd: FiniteFloat = Field(
+        gt=0, description="Ground metres per pixel that the example images are brought to."
+    )
+
+
 class Joins(Value):
     """The scene that a new one continues, as its file tells: the two agree where they overlap.
 
@@ -96,6 +104,7 @@ class Joins(Value):
     profile: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
         None, description="What the file says it was computed on."
     )
+    examples: ExampleRecipe | None = Field(None, description="That of the recipe, of land by example.")
 
 
 Steps = Annotated[int, Field(ge=1, le=200)]
@@ -282,13 +291,15 @@ class Recipe(Value):
     resampled: OutputGrid | None = None
     edit: EditRecipe | None = None
     regions: list[Region] | None = Field(None, description="In the order in which they cover each other.")
+    examples: ExampleRecipe | None = Field(None, description="Of land by example.")
 
     @model_serializer(mode="wrap")
     def _plain(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what is not there, so that recipes from before it existed keep their bytes."""
         members: dict[str, Any] = dump(self)
-        if self.regions is None:
-            members.pop("regions", None)
+        for name in ("regions", "examples"):
+            if getattr(self, name) is None:
+                members.pop(name, None)
         return members
 
     @property
@@ -338,4 +349,5 @@ class Plan(Value):
     evaluations: int = Field(description="UNet evaluations of samples, all variants.")
     seconds: float | None = Field(description="Estimate from this backend's measured rate.")
     bytes: int = Field(description="Disk reserved: staging, file and previews.")
+    understood: list[str] = Field([], description="What was understood of the prompt, of land by example.")
     warnings: list[str] = Field(description="Sentences for the user.")

@@ -14,6 +14,8 @@ from platformdirs import user_data_path
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+AUTOMATIC = "auto"
+
 
 class Settings(BaseSettings):
     """Settings of one backend."""
@@ -36,7 +38,9 @@ class Settings(BaseSettings):
     )
     no_token: bool = Field(False, description="Accept requests without a token (loopback only).")
     model: str = Field(
-        "text2earth-mini", description="Default model: an id of `models list`, or a model folder."
+        AUTOMATIC,
+        description="Default model: an id of `models list`, or a model folder; `auto` is Text2Earth where it "
+        "was pulled and a GPU is there, else land by example.",
     )
     device: str = Field(
         "auto", description="`auto`, `cpu`, `cuda`, `cuda:N` or `mps`; several with commas, a worker each."

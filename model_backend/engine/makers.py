@@ -7,9 +7,9 @@ same members, so that jobs need not tell them apart. Knows boxes and arrays; no 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from model_backend.arrays import BoolArray, Float32Array, RgbImage
+from model_backend.arrays import BoolArray, Float32Array, RgbImage, UInt8Array
 from model_backend.engine.progress import ProgressListener
 from model_backend.schemas import Box
 
@@ -25,6 +25,9 @@ class Conditions(Protocol):
     def approximate(self) -> bool:
         """Whether last bits may differ all the same."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it, ready for JSON."""
+
 
 class SceneMaker(Protocol):
     """Makes the pixels of one scene; boxes that overlap agree in every bit."""
@@ -38,6 +41,9 @@ class SceneMaker(Protocol):
 
     def keep(self, box: Box) -> None:
         """Forget what no pixel of a box depends on; what is asked for later is made again."""
+
+    def overview(self, listener: ProgressListener) -> UInt8Array | None:
+        """Return a first, coarse look at the whole scene, (height, width, 3); None where there is none."""
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,9 @@ class Scene:
         """
         self._field.keep(*self._layout.latents(box))
 
+    def overview(self, listener: ProgressListener) -> None:
+        """Return None: nothing of a scene is known before its windows are denoised."""
+
     def _tile(self, progress: WindowProgress, rows: range, cols: range) -> Float32Array:
         latents = torch.from_numpy(self._field.read(rows, cols))[None]
         pixels: Float32Array = self._model.decode(latents)[0].cpu().numpy()

@@ -1,4 +1,4 @@
-"""What a worker keeps from block to block: models, and the latents of the scene it is at.
+"""What a worker keeps from block to block: models, example images, and what it made of the scene it is at.
 
 Least recently used models go when the memory budget is spent; of a scene only what its later blocks need is
 kept. Knows when to load and what to forget; loading itself is ``models.loader``'s. Tells the store what a
@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from model_backend.errors import ModelUnavailable
 from model_backend.jobs.store.job_store import JobStore
+from model_backend.models.bank import Bank
 from model_backend.models.card import ModelCard
 from model_backend.models.registry import Entry, Registry
 from model_backend.schemas import Box, Recipe
 from model_backend.settings import Settings
 
 if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
-    from model_backend.engine.makers import SceneMaker
+    from model_backend.engine.makers import Conditions, SceneMaker
     from model_backend.models.loader import Model
 
 
@@ -29,13 +30,20 @@ class ModelCache:
     def __init__(self, settings: Settings, device: str, store: JobStore, registry: Registry) -> None:
         self._settings, self._device, self._store, self._registry = settings, device, store, registry
         self._loaded: OrderedDict[str, tuple[Model, int]] = OrderedDict()
+        self._bank: tuple[str, Bank] | None = None  # the one used last, and its revision
         self._scene: tuple[Recipe, SceneMaker] | None = None
         #: The block that the scene goes on with; earlier ones' latents are partly forgotten.
         self.next_block = 0
 
-    def default(self) -> Model:
-        """Return the default model, loaded."""
-        return self._load(self._registry.default())
+    def warm_up(self) -> None:
+        """Load the default model, or compile what land by example runs; raises ModelUnavailable."""
+        entry = self._registry.default()
+        if entry.card.by_example:
+            from model_backend.engine.synthesis.warm_up import warm_up
+
+            warm_up()
+        else:
+            self._load(entry)
 
     def has(self, model: str, revision: str) -> bool:
         """Say whether a model is loaded in that revision."""
@@ -56,12 +64,10 @@ class ModelCache:
         return self._entry(model, revision).card
 
     def scene(self, recipe: Recipe) -> SceneMaker:
-        """Return the scene of a recipe, with the latents that were kept of it."""
-        model = self.get(recipe.model, recipe.revision)
-        from model_backend.engine.scene import Scene
-
+        """Return the scene of a recipe, with what was kept of it."""
         if self._scene is None or self._scene[0] != recipe:
-            self._scene, self.next_block = (recipe, Scene(model, recipe)), 0
+            self._scene = None
+            self._scene, self.next_block = (recipe, self._begun(recipe)), 0
         return self._scene[1]
 
     def keep(self, next_block: int, rest: Box | None) -> None:
@@ -73,9 +79,28 @@ class ModelCache:
             self._scene = None
 
     def measured(self, model: str, rate: float) -> None:
-        """Remember the seconds per evaluation that a scene really took."""
-        profile = self._loaded[model][0].profile
-        self._store.profiles.record(model, self._device, profile.to_dict(), rate)
+        """Remember the seconds per unit of work that a scene, or an edit with a loaded model, really took."""
+        profile: Conditions | None = None
+        if model in self._loaded:
+            profile = self._loaded[model][0].profile
+        elif self._scene is not None and self._scene[0].model == model:
+            profile = self._scene[1].profile
+        if profile is not None:
+            self._store.profiles.record(model, self._device, profile.to_dict(), rate)
+
+    def _begun(self, recipe: Recipe) -> SceneMaker:
+        """Begin a scene with the model or the example images of its recipe."""
+        entry = self._entry(recipe.model, recipe.revision)
+        if not entry.card.by_example:
+            model = self.get(recipe.model, recipe.revision)
+            from model_backend.engine.scene import Scene
+
+            return Scene(model, recipe)
+        from model_backend.engine.synthesis.example_scene import ExampleScene
+
+        if self._bank is None or self._bank[0] != recipe.revision:
+            self._bank = recipe.revision, Bank.read(entry.require())
+        return ExampleScene(self._bank[1], recipe, self._settings.threads)
 
     def _entry(self, model: str, revision: str) -> Entry:
         entry = self._registry.get(model)

@@ -66,6 +66,17 @@ class JobContext:
         return PlanContext(self.registry, self.settings, self.store.profiles.of, raster)
 
 
+def prepare(recipe: Recipe, context: JobContext) -> None:
+    """Have all loaded that a scene needs, and tell the owner which words of the prompts it will not heed."""
+    entry = context.registry.get(recipe.model)
+    if not entry.card.by_example:
+        load_model(recipe, context)
+        return
+    context.reporter.say("Choosing example images.")
+    for sentence in prompt_warnings(recipe, entry):
+        context.reporter.note(sentence)
+
+
 def load_model(recipe: Recipe, context: JobContext) -> Model:
     """Load the model of a recipe, and tell the owner which words of the prompts it will not heed."""
     if not context.cache.has(recipe.model, recipe.revision):

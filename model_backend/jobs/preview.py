@@ -1,6 +1,6 @@
 """The preview of a scene in blocks: thumbnails of those that are finished, and of those being made.
 
-It is transparent where nothing is made yet, and half so where a block is half made, so that it hides no map.
+It is transparent where nothing is known yet, and half so where a block is half made, so that it hides no map.
 
 Every block keeps its thumbnail beside its pixels, so that whoever works on the scene, after whatever death,
 sees what all have made. Knows boxes and a job's folder; does not know how often a picture may be written
@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model_backend.arrays import UInt8Array
 from model_backend.engine.blocks import Blocks
 
 SIDE = 1024  # pixels, at most
 _NAME = "thumb.png"
+_FIRST_LOOK = 200  # opacity of what is only a first look
 
 
 class Preview:
@@ -32,6 +34,13 @@ class Preview:
         size = (self._along(grid.height), self._along(grid.width))
         self._picture = np.zeros((*size, 4), np.uint8)
         self._seen: dict[str, int] = {}  # time of the thumbnail last painted, by attempt
+
+    def begin(self, rgb: UInt8Array) -> None:
+        """Show ``rgb`` (height, width, 3), a first look at all of the scene, where nothing is made yet."""
+        height, width = self._picture.shape[:2]
+        image = Image.fromarray(rgb).resize((width, height), Image.Resampling.BICUBIC)
+        self._picture[..., :3] = np.asarray(image)
+        self._picture[..., 3] = _FIRST_LOOK
 
     def keep(self, attempt: Path, rgb: NDArray[np.uint8], share: float = 1.0) -> None:
         """Make ``rgb`` (height, width, 3), all of a block, its thumbnail; ``share`` of the work is done."""

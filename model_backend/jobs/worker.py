@@ -173,9 +173,9 @@ class Worker:
         os._exit(0)
 
     def _warm_up(self) -> None:
-        """Load the default model while nothing waits: the first job starts sooner, plans know its speed."""
+        """Get ready while nothing waits: the first job starts sooner, plans know how fast it will be."""
         try:
-            self._cache.default()
+            self._cache.warm_up()
         except ModelUnavailable as error:
             log.warning("%s", error)
         except Exception:

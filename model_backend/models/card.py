@@ -2,6 +2,7 @@
 
 A model folder is an ordinary diffusers folder plus ``text2earth.json``, the card. A folder without one (a
 Text2Earth or Stable Diffusion 2 checkpoint as its authors publish it) gets a card derived from its configs.
+A bank of example images (``models.bank``) has a card as well: it is listed, chosen and planned like a model.
 Knows file names and JSON; loads no weights and needs no torch.
 """
 
@@ -21,6 +22,7 @@ from model_backend.errors import ModelUnavailable
 from model_backend.schemas import Box, Frame, Recipe, Sampler
 
 CARD_FILE = "text2earth.json"
+_MODEL_INDEX, _BANK_INDEX = "model_index.json", "chips.json"
 NO_LEVEL = 0  # what the model is given where the level is unknown, and in the unconditional half
 
 Rgb = tuple[float, float, float]
@@ -98,7 +100,7 @@ class ModelCard(CardValue):
 
     id: Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
     title: str
-    pipeline: Literal["text2image", "inpaint", "surroundings"] = "text2image"
+    pipeline: Literal["text2image", "inpaint", "examples", "surroundings"] = "text2image"
     vae_factor: Annotated[int, Field(ge=1)] = Field(8, description="Pixels per latent, per axis.")
     latent_channels: Annotated[int, Field(ge=1, le=4)] = 4
     levels: tuple[int, ...] | None = Field(
@@ -138,6 +140,11 @@ class ModelCard(CardValue):
         if set(self.steps) != set(get_args(Sampler)):
             raise ValueError("steps must name every sampler")
         return self
+
+    @property
+    def by_example(self) -> bool:
+        """Whether scenes are made of example images, and not by a network."""
+        return self.pipeline == "examples"
 
     @property
     def revision_or_hash(self) -> str:
@@ -186,13 +193,18 @@ SURROUNDINGS = ModelCard(
 )
 
 
+def is_model_folder(folder: Path) -> bool:
+    """Say whether a folder looks like a model of diffusers, or like a bank of example images."""
+    return any((folder / name).is_file() for name in (_MODEL_INDEX, _BANK_INDEX))
+
+
 def read_card(folder: Path) -> ModelCard:
     """Return the card of a model folder, with the checksums of its files filled in where it lists none.
 
     Raises ModelUnavailable if the folder is no model folder, or its card is not valid.
     """
-    if not (folder / "model_index.json").is_file():
-        raise ModelUnavailable(f"{folder.name} is not a model folder: it has no model_index.json.")
+    if not is_model_folder(folder):
+        raise ModelUnavailable(f"{folder.name} is not a model folder: it has no {_MODEL_INDEX}.")
     card = stored_card(folder) or card_from_folder(folder)
     return card if card.files else card.model_copy(update={"files": checksums(folder)})
 
@@ -208,6 +220,8 @@ def stored_card(folder: Path) -> ModelCard | None:
 
 def card_from_folder(folder: Path) -> ModelCard:
     """Derive a card from the configs of a Text2Earth-shaped or plain Stable Diffusion 2 folder."""
+    if not (folder / _MODEL_INDEX).is_file():
+        raise ModelUnavailable(f"The example images in {folder.name} have no card: {CARD_FILE} is missing.")
     unet, vae = (_config(folder / part / "config.json") for part in ("unet", "vae"))
     has_level = unet.get("class_embed_type") == "timestep"
     inpaint = unet.get("in_channels") == 9
@@ -243,7 +257,7 @@ def _sentences(folder: Path) -> Iterator[None]:
 
 
 def checksums(folder: Path) -> dict[str, FileSum]:
-    """Return size and SHA-256 of every weight, config and tokenizer file of a model folder."""
+    """Return size and SHA-256 of every file of a model folder that pixels depend on."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -251,7 +265,7 @@ def checksums(folder: Path) -> dict[str, FileSum]:
         if (
             path.is_file()
             and not hidden
-            and path.suffix in (".json", ".safetensors", ".txt")
+            and path.suffix in (".json", ".safetensors", ".txt", ".zip")
             and name != CARD_FILE
         ):
             stat = path.stat()

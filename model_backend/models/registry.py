@@ -24,14 +24,21 @@ from model_backend.models.card import (
     TEXT2EARTH_DTYPE,
     FileSum,
     ModelCard,
+    is_model_folder,
     read_card,
 )
+from model_backend.models.gpu import gpu_expected
 from model_backend.models.prompt_tokens import PromptTokens
 from model_backend.models.schedule import Schedule, read_schedule
-from model_backend.settings import Settings
+from model_backend.settings import AUTOMATIC, Settings
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-BUNDLED = (_PACKAGE.parent / "resources" / "models", _PACKAGE / "_bundled")
+BUNDLED = (
+    _PACKAGE.parent / "resources" / "models",
+    _PACKAGE.parent / "resources" / "banks",
+    _PACKAGE / "_bundled",
+)
+BY_EXAMPLE, MINI = "open-land", "text2earth-mini"  # the bank and the model that come with us
 
 _TEXT2EARTH_NOTICE = """\
 Text2Earth (Chenyang Liu et al., arXiv 2501.00895): what its parts say about their licence.
@@ -83,7 +90,7 @@ def _text2earth(inpaint: bool) -> ModelCard:
 
 KNOWN = (
     ModelCard(
-        id="text2earth-mini",
+        id=MINI,
         title="Text2Earth mini",
         levels=tuple(range(10, 19)),
         gsd=(0.354, 181.0),
@@ -192,8 +199,8 @@ _Stamp = tuple[str, int, int]  # path, size in bytes, time of the last change in
 def _folders(settings: Settings) -> list[Path]:
     """Return the folders that are models: later ones hide earlier ones of the same name."""
     places = (*BUNDLED, models_dir(settings))
-    indices = [index for place in places for index in sorted(place.glob("*/model_index.json"))]
-    return [index.parent for index in indices if not index.parent.name.startswith(".")]
+    folders = [folder for place in places for folder in sorted(place.glob("[!.]*"))]
+    return [folder for folder in folders if is_model_folder(folder)]
 
 
 def _default_folder(settings: Settings) -> Path | None:
@@ -219,7 +226,7 @@ def _default_folder(settings: Settings) -> Path | None:
             f"{settings.model} is a file; a model is a folder with a model_index.json. A single file is made "
             "one by diffusers: StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER)."
         )
-    if not (folder / "model_index.json").is_file():
+    if not is_model_folder(folder):
         inside = sorted([*folder.glob("*/model_index.json"), *folder.glob("snapshots/*/model_index.json")])
         hint = f"Did you mean {inside[0].parent}?" if inside else "Set the model to a folder that has one."
         raise ModelUnavailable(f"{settings.model} is not a model folder: it has no model_index.json. {hint}")
@@ -240,12 +247,21 @@ def _read(settings: Settings) -> _Models:
     models = _Models({card.id: Entry(card, None) for card in KNOWN}, {}, settings.model)
     for folder in _folders(settings):
         _add(folder, models)
+    if settings.model == AUTOMATIC:
+        return replace(models, default_id=_automatic(models.entries, settings))
     default = _default_folder(settings)
     if default is None:
         return models
     entry = Entry(read_card(default), default)
     models.entries[entry.card.id] = entry
     return replace(models, default_id=entry.card.id)
+
+
+def _automatic(entries: dict[str, Entry], settings: Settings) -> str:
+    """Return the default model where none was set: Text2Earth if it was pulled and a GPU is there."""
+    ids = ("text2earth", "text2earth-inpainting") if gpu_expected(settings.device) else ()
+    ids = (*ids, BY_EXAMPLE, MINI)
+    return next(id for id in ids if id == MINI or (id in entries and entries[id].folder is not None))
 
 
 def _add(folder: Path, models: _Models) -> None:

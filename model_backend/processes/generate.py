@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from model_backend import ENGINE_VERSION
-from model_backend.engine import cost, lattice
+from model_backend.engine import lattice
 from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
 from model_backend.models.card import ModelCard
 from model_backend.models.identity import digest
@@ -19,9 +19,10 @@ from model_backend.models.registry import Entry, Registry
 from model_backend.processes import region_inputs
 from model_backend.processes.base import PlanContext
 from model_backend.processes.imagery import ImageryProcess, check_evaluations, licence, recipe_of
-from model_backend.processes.prompts import check_prompts, prompt_warnings
+from model_backend.processes.prompts import check_prompts, prompt_warnings, understood
+from model_backend.processes.scene_work import canvas_of, work_of
 from model_backend.raster.georeference.placement import Placement, place
-from model_backend.schemas import Box, GenerateInputs, Plan, Recipe
+from model_backend.schemas import Box, ExampleRecipe, GenerateInputs, Plan, Recipe
 from model_backend.settings import Settings
 
 _PREVIEW_BYTES = 2 * 1024 * 1024  # the thumbnails of the blocks among them
@@ -63,9 +64,10 @@ class Generate(ImageryProcess[GenerateInputs]):
             level=placement.level,
             resampled=placement.output,
             regions=regions.on(canvas, card),
+            examples=_examples(placement, inputs, card),
         )
-        count = cost.count(recipe, card, entry.schedule)
-        evaluations = count.evaluations * inputs.variants
+        work = work_of(recipe, entry)
+        evaluations = work.units * inputs.variants
         check_evaluations(evaluations, _longest(inputs), limits)
         return Plan(
             recipe=recipe,
@@ -78,14 +80,15 @@ class Generate(ImageryProcess[GenerateInputs]):
             bbox=list(placement.bbox),
             gsd=placement.gsd,
             level=placement.level,
-            windows=count.windows,
-            window_evaluations=round(count.mean, 3),
+            windows=work.windows,
+            window_evaluations=work.window_evaluations,
             evaluations=evaluations,
             seconds=context.seconds(card.id, evaluations),
             bytes=_bytes(placement) * inputs.variants,
+            understood=understood(recipe, card),
             warnings=[
                 *placement.warnings,
-                *_cost_warnings(recipe, entry, count.evaluations),
+                *_cost_warnings(recipe, entry, work.units),
                 *_continuation_warnings(inputs, card, canvas, context.profile(card.id)),
                 *prompt_warnings(recipe, entry),
                 *regions.warnings(recipe.grid, card),
@@ -94,10 +97,8 @@ class Generate(ImageryProcess[GenerateInputs]):
         )
 
     def blocks(self, plan: Plan, entry: Entry) -> tuple[int, ...]:
-        """Return the evaluations of the blocks that a scene is cut into."""
-        return tuple(
-            count.evaluations for count in cost.count_blocks(plan.recipe, entry.card, entry.schedule)
-        )
+        """Return the work of the blocks that a scene is cut into."""
+        return work_of(plan.recipe, entry).blocks
 
     def join_seconds(self, plan: Plan) -> float:
         """Return the time of the join, which grows with the pixels of the file."""
@@ -143,8 +144,10 @@ def _continuation_warnings(
         ]
     if profile is None or joins.profile is None:
         return []
-    batch = lattice.Layout(card.engine, card.vae_factor, canvas).batch(int(profile["batch"]))
-    if digest({**profile, "batch": batch}) == joins.profile:
+    if not card.by_example:
+        batch = lattice.Layout(card.engine, card.vae_factor, canvas).batch(int(profile["batch"]))
+        profile = {**profile, "batch": batch}
+    if digest(profile) == joins.profile:
         return []
     return [
         "The scene to continue was computed on other hardware, software or weights: where the two meet, "
@@ -184,7 +187,7 @@ def _canvas(inputs: GenerateInputs, placement: Placement, card: ModelCard, limit
     """Return the box on which windows are laid, None for the endless ground."""
     if inputs.canvas == "ground":
         return None
-    whole = lattice.canvas_box(placement.grid, card.engine, card.vae_factor)
+    whole = canvas_of(placement.grid, card)
     if inputs.canvas == "extent":
         _check_pixels(whole, "extent.bbox", limits)
         return whole
@@ -199,10 +202,19 @@ def _canvas(inputs: GenerateInputs, placement: Placement, card: ModelCard, limit
             "extend that layer; only scenes on the ground canvas have no end."
         )
         raise InvalidInput("canvas", detail, value=canvas.model_dump(), allowed=rule)
-    if lattice.canvas_box(canvas, card.engine, card.vae_factor) != canvas:
+    if canvas_of(canvas, card) != canvas:
         detail = "The canvas does not consist of whole windows of this model: it belongs to another model."
         raise InvalidInput("canvas", detail, value=canvas.model_dump(), allowed="a canvas of the same model")
     return canvas
+
+
+def _examples(placement: Placement, inputs: GenerateInputs, card: ModelCard) -> ExampleRecipe | None:
+    """Return what land by example depends on: scenes that are to join have one pixel size, to two digits."""
+    if not card.by_example:
+        return None
+    if inputs.joins is not None and inputs.joins.examples is not None:
+        return inputs.joins.examples
+    return ExampleRecipe(gsd=float(f"{(placement.gsd.x * placement.gsd.y) ** 0.5:.2g}"))
 
 
 def _contains(outer: Box, inner: Box) -> bool:
@@ -216,20 +228,20 @@ def _contains(outer: Box, inner: Box) -> bool:
 
 
 def _cost_warnings(recipe: Recipe, entry: Entry, evaluations: int) -> list[str]:
-    """Say how many more evaluations the ground canvas and the regions take here."""
+    """Say how much more work the ground canvas and the regions take here."""
     card, said = entry.card, []
+    unit = "units of work" if card.by_example else "evaluations"
     if recipe.canvas == "ground":
-        whole = lattice.canvas_box(recipe.grid, card.engine, card.vae_factor)
-        usual = cost.count(recipe.model_copy(update={"canvas": whole}), card, entry.schedule).evaluations
+        usual = work_of(recipe.model_copy(update={"canvas": canvas_of(recipe.grid, card)}), entry).units
         said = [
-            f"The ground canvas takes {evaluations:,} evaluations instead of {usual:,} "
+            f"The ground canvas takes {evaluations:,} {unit} instead of {usual:,} "
             f"({evaluations / usual:.1f} times as long); in return, scenes of one recipe join without a seam."
         ]
     if recipe.regions:
-        plain = cost.count(recipe.model_copy(update={"regions": None}), card, entry.schedule).evaluations
+        plain = work_of(recipe.model_copy(update={"regions": None}), entry).units
         if evaluations > plain:
             said.append(
-                f"The regions take {evaluations:,} evaluations instead of {plain:,} "
+                f"The regions take {evaluations:,} {unit} instead of {plain:,} "
                 f"({evaluations / plain:.1f} times as long)."
             )
     return said

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from model_backend.engine.composition import prompt as composition
 from model_backend.errors import TooLarge
 from model_backend.models.card import ModelCard
 from model_backend.models.prompt_tokens import plain_prompt
@@ -40,7 +41,7 @@ def check_length(field: str, what: str, text: str, limits: Settings) -> None:
 
 def prompt_warnings(recipe: Recipe, entry: Entry) -> list[str]:
     """Return sentences on the words of a recipe's prompts that the model does not know, or will not read."""
-    return [*_unknown(recipe, entry.card), *_cut(recipe, entry)]
+    return [*_notes(recipe, entry.card), *_unknown(recipe, entry.card), *_cut(recipe, entry)]
 
 
 def knows(card: ModelCard, prompt: str) -> bool:
@@ -48,8 +49,17 @@ def knows(card: ModelCard, prompt: str) -> bool:
     return len(unknown_words(card, prompt)) < len(_words(prompt)) or not _words(prompt)
 
 
+def understood(recipe: Recipe, card: ModelCard) -> list[str]:
+    """Return what was understood of a prompt, in plain words; empty where a network reads it."""
+    if not card.by_example:
+        return []
+    return list(composition.read(recipe.prompt, recipe.negative_prompt).understood)
+
+
 def unknown_words(card: ModelCard, prompt: str) -> list[str]:
-    """Return the words of a prompt that the model was not trained on, as far as its card tells."""
+    """Return the words of a prompt that mean nothing to the model, as far as its card tells."""
+    if card.by_example:
+        return list(composition.read(prompt).unknown)
     if card.words is None:
         return []
     known = {word.casefold() for word in card.words}
@@ -57,13 +67,21 @@ def unknown_words(card: ModelCard, prompt: str) -> list[str]:
 
 
 def vocabulary(card: ModelCard) -> str:
-    """Return a sentence with words that the model was trained on, if it was trained on any."""
+    """Return a sentence with words that the model knows, if it knows any."""
+    if card.by_example:
+        return "It knows kinds of land, such as forest, farmland, houses, lake, river, beach, road."
     return f"It knows words such as {', '.join(sorted(card.words)[:12])}." if card.words else "It reads none."
 
 
 def _words(prompt: str) -> list[str]:
     """Return the words of a prompt that mean something, each once, in small letters."""
     return [word for word in dict.fromkeys(_WORD.findall(prompt.casefold())) if word not in _FILLERS]
+
+
+def _notes(recipe: Recipe, card: ModelCard) -> list[str]:
+    if not card.by_example:
+        return []
+    return list(composition.read(recipe.prompt, recipe.negative_prompt).notes)
 
 
 def _unknown(recipe: Recipe, card: ModelCard) -> list[str]:
@@ -80,7 +98,7 @@ def _unknown(recipe: Recipe, card: ModelCard) -> list[str]:
 
 
 def _cut(recipe: Recipe, entry: Entry) -> list[str]:
-    if entry.card.pipeline == "surroundings":  # it reads no prompt
+    if entry.card.pipeline in ("surroundings", "examples"):  # no tokens, so no end of them
         return []
     said = []
     for name, text in _named(recipe):

@@ -44,7 +44,7 @@ def inputs_from_recipe(recipe: Json, name: str, profile: Optional[str] = None) -
     try:
         canvas = recipe["canvas"]
         frame = Frame(**recipe["frame"])
-        joins = Joins(frame, int(recipe["engine"]), recipe.get("level"), profile)
+        joins = Joins(frame, int(recipe["engine"]), recipe.get("level"), profile, recipe.get("examples"))
         shared = {key: recipe[key] for key in SHARED if recipe.get(key) is not None}
         return {
             **shared,

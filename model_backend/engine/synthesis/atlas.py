@@ -24,6 +24,7 @@ from model_backend.engine.synthesis.pyramid import (
 from model_backend.engine.synthesis.score import expected_difference
 
 MOST_LABELS = 31  # a set of labels is a 32-bit mask
+_GOOD_PART = 8  # one part in so many of a chip has a label where random draws look for it there
 
 
 @dataclass(frozen=True)
@@ -96,16 +97,21 @@ class Atlas:
 
 
 def _choice(maps: Sequence[UInt8Array]) -> Choice:
-    """List the chips of every label."""
-    present = [set(np.unique(labels).tolist()) - {UNUSABLE} for labels in maps]
-    count = max(map(max, filter(None, present)), default=0) + 1
+    """List the chips of every label: those that show it on a good part of their area, if any does."""
+    areas = np.stack([np.bincount(labels.ravel(), minlength=256) for labels in maps])[:, :UNUSABLE]
+    present = np.flatnonzero(areas.any(0))
+    count = int(present.max(initial=0)) + 1
     if count > MOST_LABELS:
         raise ValueError(f"{count} labels; at most {MOST_LABELS} can be told apart")
-    chips = [[chip for chip, labels in enumerate(present) if label in labels] for label in range(count)]
+    sizes = np.array([labels.size for labels in maps])
+    chips = []
+    for area in areas[:, :count].T:
+        good = np.flatnonzero(area * _GOOD_PART >= sizes)
+        chips.append(good if len(good) else np.flatnonzero(area))
     counts = np.array([len(some) for some in chips], np.int64)
     first = np.concatenate([[0], counts.cumsum()[:-1]]).astype(np.int64)
-    flat = [chip for some in chips for chip in some] or [0]
-    return Choice(first, counts, np.array(flat, np.int64))
+    flat = np.concatenate([*chips, [0]]).astype(np.int64)
+    return Choice(first, counts, flat)
 
 
 def _level(images: Sequence[UInt8Array], maps: Sequence[UInt8Array], gamma_eighths: int) -> Level:

@@ -104,7 +104,7 @@ class _Stage:
         self._guided = hole.guide is not None
         self._row, self._col = hole.row >> number, hole.col >> number
         middle = (1 << number) >> 1
-        own = hole.labels[middle :: 1 << number, middle :: 1 << number]
+        own = np.ascontiguousarray(hole.labels[middle :: 1 << number, middle :: 1 << number])
         bits, _ = permitted(own, self._one.corridor)
         self._active = grown(mask, RADIUS)
         bits[self._active & ~mask] = 0xFFFFFFFF

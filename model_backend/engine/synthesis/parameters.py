@@ -1,4 +1,4 @@
-"""How a scene by example is made: rounds, steps, draws and prices of every level. Plans ask: no numba here."""
+"""How a scene by example is made: rounds, steps, draws, prices of every level. Plans ask: no numba here."""
 
 from __future__ import annotations
 

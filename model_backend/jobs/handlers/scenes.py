@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from model_backend.engine.blocks import Blocks
 from model_backend.errors import Cancelled
 from model_backend.jobs import space
-from model_backend.jobs.context import JobContext, Reporter, VariantFiles, load_model, provenance_of
+from model_backend.jobs.context import JobContext, Reporter, VariantFiles, prepare, provenance_of
 from model_backend.jobs.preview import Preview
 from model_backend.jobs.store.rows import Claim, FinishedBlock, Result
 from model_backend.processes.generate import Generate, block_bytes, file_bytes
+from model_backend.processes.scene_work import blocks_of
 from model_backend.raster.files import scene_writer
 from model_backend.schemas import Recipe
 
@@ -29,7 +30,7 @@ def run(process: Generate, claim: Claim, context: JobContext) -> list[Result]:
     assert claim.plan is not None
     recipe = claim.plan.recipe.variant(claim.variant)
     card = context.cache.card(recipe.model, recipe.revision)
-    blocks = Blocks.of(recipe.grid, card.engine, card.vae_factor)
+    blocks = blocks_of(recipe.grid, card)
     if claim.part is None:
         return _join(claim, recipe, blocks, context)
     _make(claim, recipe, blocks, context)
@@ -42,7 +43,7 @@ def _make(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> 
     assert claim.part is not None
     box, reporter = blocks[claim.part], context.reporter
     space.take(context.folder, block_bytes(box))
-    load_model(recipe, context)
+    prepare(recipe, context)
     scene = context.cache.scene(recipe)
     goes_on = claim.part == context.cache.next_block
     again = context.store.claims.begin(claim, scene.profile.digest)
@@ -57,6 +58,9 @@ def _make(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> 
         else f"Making variant {claim.variant + 1} of {claim.plan.variants}."
     )
     preview = Preview(context.folder.parent, blocks, claim.number - claim.part)
+    if (first_look := scene.overview(reporter)) is not None:
+        preview.begin(first_look)
+        reporter.preview(preview.picture())
     pixels = scene.pixels(box, _BlockObserver(reporter, preview, context.folder))
     file = context.folder / "block.tif"
     digest = scene_writer.write_block(file, pixels, box, recipe.frame)

@@ -138,7 +138,7 @@ def test_models_beyond_the_memory_budget_are_forgotten(tiny: Path, tmp_path: Pat
     settings = Settings(data_dir=tmp_path, model="a", model_memory_gb=2.5 * size / 1e9, threads=1)
     store = JobStore.open(tmp_path)
     cache = ModelCache(settings, "cpu", store, Registry(settings))
-    revision = cache.default().card.revision_or_hash
+    revision = Registry(settings).default().card.revision_or_hash
     assert cache.get("a", revision) is cache.get("a", revision)
     cache.get("b", revision)
     cache.get("a", revision)  # b is now the one used longest ago

@@ -85,6 +85,7 @@ class Joins(Value):
     engine: int
     level: Optional[int] = None
     profile: Optional[str] = None
+    examples: Optional[Json] = None
 
 
 @dataclass(frozen=True)

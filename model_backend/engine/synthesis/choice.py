@@ -1,0 +1,63 @@
+"""Choosing example images of a bank for a scene, and stacking them into an atlas.
+
+Images come from one family where it shows all that is wanted, so that they have one tone; what it lacks comes
+from others. Which of many images are taken, the seed decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from model_backend.engine.synthesis.atlas import Atlas, Exemplar
+from model_backend.engine.synthesis.hashing import mix
+from model_backend.engine.synthesis.parameters import SCENE_GAMMA, SIDE, Parameters
+from model_backend.engine.synthesis.pyramid import UNUSABLE
+from model_backend.errors import JobFailed
+from model_backend.models.bank import Bank, Chip, Family
+
+MOST_OF_ONE = 40  # images, where a scene is all of one kind
+MOST_OF_EACH = 20  # where it is of several
+
+
+def family_of(bank: Bank, gsd: float, kinds: Sequence[str]) -> Family:
+    """Return the family that shows most of some kinds at a pixel size, of those the one nearest to it."""
+    able = [family for family in bank.families if family.serves(gsd)]
+    if not able:
+        raise JobFailed(f"There are no example images for pixels of {gsd:g} m.")
+    return min(able, key=lambda one: (-len(set(kinds) & set(one.kinds)), one.distance(gsd)))
+
+
+def available(bank: Bank, gsd: float) -> tuple[str, ...]:
+    """Return the kinds of land that can be shown at a pixel size."""
+    shown = {kind for family in bank.families if family.serves(gsd) for kind in family.kinds}
+    return tuple(kind for kind in bank.kinds if kind in shown)
+
+
+def chosen(bank: Bank, gsd: float, kinds: Sequence[str], seed: int) -> list[Chip]:
+    """Return the images for a scene that shows some kinds, each once, in the order of the bank."""
+    usual = family_of(bank, gsd, kinds)
+    most = MOST_OF_ONE if len(kinds) == 1 else MOST_OF_EACH
+    taken: set[str] = set()
+    for number, kind in enumerate(kinds):
+        family = usual if kind in usual.kinds else family_of(bank, gsd, [kind])
+        able = bank.of(family.id, kind)
+        order = sorted(range(len(able)), key=lambda index: mix(seed, number, index, 17))
+        taken.update(able[index].id for index in order[:most])
+    return [chip for chip in bank.chips if chip.id in taken]
+
+
+def atlas_of(bank: Bank, gsd: float, kinds: Sequence[str], wanted: Sequence[str], seed: int) -> Atlas:
+    """Return the atlas of a scene that shows what is ``wanted``; its labels are indices into ``kinds``."""
+    parameters = Parameters()
+    least = SIDE << (parameters.levels - 1)
+    number_of = np.full(256, UNUSABLE, np.uint8)
+    for number, kind in enumerate(bank.kinds):
+        number_of[number] = kinds.index(kind) if kind in kinds else UNUSABLE
+    exemplars = []
+    for chip in chosen(bank, gsd, wanted, seed):
+        found = bank.at(chip, gsd)
+        if min(found.labels.shape) >= least:
+            exemplars.append(Exemplar(found.rgb, number_of[found.labels]))
+    return Atlas.of(exemplars, parameters.levels, SCENE_GAMMA, parameters.line_gain)
