@@ -113,7 +113,7 @@ def models(backend: TheBackend) -> dict[str, Any]:
     return {
         "models": [
             entry.card.model_dump(mode="json", include=fields)
-            | {"window": _window(entry.card)}  # pixels
+            | {"window": entry.card.engine.window * entry.card.vae_factor}  # pixels
             | {"default": entry.card.id == default, "installed": entry.folder is not None}
             for entry in registry.all()
         ]

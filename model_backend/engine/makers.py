@@ -42,8 +42,11 @@ class SceneMaker(Protocol):
     def keep(self, box: Box) -> None:
         """Forget what no pixel of a box depends on; what is asked for later is made again."""
 
-    def overview(self, listener: ProgressListener) -> UInt8Array | None:
-        """Return a first, coarse look at the whole scene, (height, width, 3); None where there is none."""
+    def overview(self, box: Box, listener: ProgressListener) -> UInt8Array | None:
+        """Return a first, coarse look at the whole scene, (height, width, 3); None where there is none.
+
+        ``box`` is what will be made next: its progress is reported, of which this is a part.
+        """
 
 
 @dataclass(frozen=True)

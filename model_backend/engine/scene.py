@@ -82,7 +82,7 @@ class Scene:
         """
         self._field.keep(*self._layout.latents(box))
 
-    def overview(self, listener: ProgressListener) -> None:
+    def overview(self, box: Box, listener: ProgressListener) -> None:
         """Return None: nothing of a scene is known before its windows are denoised."""
 
     def _tile(self, progress: WindowProgress, rows: range, cols: range) -> Float32Array:

@@ -70,6 +70,13 @@ class ModelCache:
             self._scene, self.next_block = (recipe, self._begun(recipe)), 0
         return self._scene[1]
 
+    def bank(self, recipe: Recipe) -> Bank:
+        """Return the bank of a recipe; ModelUnavailable as in ``get``."""
+        if self._bank is None or self._bank[0] != recipe.revision:
+            entry = self._entry(recipe.model, recipe.revision)
+            self._bank = recipe.revision, Bank.read(entry.require())
+        return self._bank[1]
+
     def keep(self, next_block: int, rest: Box | None) -> None:
         """Keep of the scene what ``rest`` of it needs; None: nothing."""
         self.next_block = next_block
@@ -96,11 +103,9 @@ class ModelCache:
             from model_backend.engine.scene import Scene
 
             return Scene(model, recipe)
-        from model_backend.engine.synthesis.example_scene import ExampleScene
+        from model_backend.engine.by_example.scene import ExampleScene
 
-        if self._bank is None or self._bank[0] != recipe.revision:
-            self._bank = recipe.revision, Bank.read(entry.require())
-        return ExampleScene(self._bank[1], recipe, self._settings.threads)
+        return ExampleScene(self.bank(recipe), recipe, self._settings.threads)
 
     def _entry(self, model: str, revision: str) -> Entry:
         entry = self._registry.get(model)

@@ -147,6 +147,11 @@ class ModelCard(CardValue):
         return self.pipeline == "examples"
 
     @property
+    def copies(self) -> bool:
+        """Whether pixels are copied from real images, so that rasters are worked on as they are."""
+        return self.pipeline in ("examples", "surroundings")
+
+    @property
     def revision_or_hash(self) -> str:
         """What goes into ``Recipe.revision``: the pinned commit, else a hash over the files' checksums."""
         return self.revision or self.weights_hash

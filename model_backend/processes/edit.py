@@ -55,11 +55,10 @@ class Edit(PaintingProcess[EditInputs]):
         box = expand(near, margin)
         self.check_pixels(box, context.limits)
         at, paint = _tight(grow(mask.rasterize(box), spacing, inputs.grow), box, source)
-        copied = card.pipeline == "surroundings"  # of what was there nothing may shine through
-        usual = 0.0 if copied else _FEATHER * min(spacing)
+        usual = 0.0 if card.copies else _FEATHER * min(spacing)  # copied land is joined pixel by pixel
         feather = usual if inputs.feather is None else inputs.feather
         _check_reach("feather", feather, spacing)
-        return Target(work, at, paint, feather, new_land=copied)
+        return Target(work, at, paint, feather, new_land=card.pipeline == "surroundings")
 
 
 PROCESS = Edit()

@@ -18,7 +18,13 @@ from model_backend.models.identity import digest
 from model_backend.models.registry import Entry, Registry
 from model_backend.processes import region_inputs
 from model_backend.processes.base import PlanContext
-from model_backend.processes.imagery import ImageryProcess, check_evaluations, licence, recipe_of
+from model_backend.processes.imagery import (
+    ImageryProcess,
+    check_evaluations,
+    example_recipe,
+    licence,
+    recipe_of,
+)
 from model_backend.processes.prompts import check_prompts, prompt_warnings, understood
 from model_backend.processes.scene_work import canvas_of, work_of
 from model_backend.raster.georeference.placement import Placement, place
@@ -88,6 +94,7 @@ class Generate(ImageryProcess[GenerateInputs]):
             understood=understood(recipe, card),
             warnings=[
                 *placement.warnings,
+                *_ignored(inputs, card),
                 *_cost_warnings(recipe, entry, work.units),
                 *_continuation_warnings(inputs, card, canvas, context.profile(card.id)),
                 *prompt_warnings(recipe, entry),
@@ -209,12 +216,20 @@ def _canvas(inputs: GenerateInputs, placement: Placement, card: ModelCard, limit
 
 
 def _examples(placement: Placement, inputs: GenerateInputs, card: ModelCard) -> ExampleRecipe | None:
-    """Return what land by example depends on: scenes that are to join have one pixel size, to two digits."""
+    """Return what land by example depends on; a scene that continues another shares it."""
     if not card.by_example:
         return None
     if inputs.joins is not None and inputs.joins.examples is not None:
         return inputs.joins.examples
-    return ExampleRecipe(gsd=float(f"{(placement.gsd.x * placement.gsd.y) ** 0.5:.2g}"))
+    return example_recipe(placement.gsd)
+
+
+def _ignored(inputs: GenerateInputs, card: ModelCard) -> list[str]:
+    """Say which inputs mean something to networks only."""
+    names = [name for name in ("steps", "sampler", "guidance") if getattr(inputs, name) is not None]
+    if not card.by_example or not names:
+        return []
+    return [f"Land by example has no {', '.join(names)}: what was given is ignored."]
 
 
 def _contains(outer: Box, inner: Box) -> bool:

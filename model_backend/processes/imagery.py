@@ -13,7 +13,15 @@ from model_backend.errors import InvalidInput, TooLarge
 from model_backend.models.card import ModelCard
 from model_backend.models.registry import Entry
 from model_backend.processes.base import PlanContext, Process, Workload
-from model_backend.schemas import EditInputs, ExtendInputs, GenerateInputs, Plan, Recipe
+from model_backend.schemas import (
+    EditInputs,
+    ExampleRecipe,
+    ExtendInputs,
+    GenerateInputs,
+    GroundSampleDistance,
+    Plan,
+    Recipe,
+)
 from model_backend.settings import Settings
 
 ImageryInputs = GenerateInputs | EditInputs | ExtendInputs
@@ -83,6 +91,11 @@ def recipe_of(inputs: ImageryInputs, card: ModelCard, **place: Any) -> Recipe:
         guidance=card.guidance if inputs.guidance is None else inputs.guidance,
         **place,
     )
+
+
+def example_recipe(gsd: GroundSampleDistance) -> ExampleRecipe:
+    """Return what land by example depends on: scenes that are to join have one pixel size, to two digits."""
+    return ExampleRecipe(gsd=float(f"{(gsd.x * gsd.y) ** 0.5:.2g}"))
 
 
 def _first_seed(asked: int | None, variants: int) -> int:

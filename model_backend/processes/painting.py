@@ -21,7 +21,13 @@ from model_backend.models.card import SURROUNDINGS, ModelCard
 from model_backend.models.registry import Entry, Registry
 from model_backend.processes import region_inputs
 from model_backend.processes.base import PlanContext
-from model_backend.processes.imagery import ImageryProcess, check_evaluations, licence, recipe_of
+from model_backend.processes.imagery import (
+    ImageryProcess,
+    check_evaluations,
+    example_recipe,
+    licence,
+    recipe_of,
+)
 from model_backend.processes.painting_work import canvas_of, work_of
 from model_backend.processes.prompts import check_prompts, prompt_warnings
 from model_backend.raster import stretch as stretches
@@ -46,6 +52,7 @@ from model_backend.settings import Settings
 PaintingInputs = EditInputs | ExtendInputs
 P = TypeVar("P", bound=PaintingInputs)
 
+_PAINTERS = ("inpaint", "examples")  # pipelines that can paint what a prompt asks for
 _MARGIN = 8  # pixels around the painted ones whose tone is compared
 _OVERHEAD = 1 << 21  # bytes of a file besides its pixels, and of previews and records
 
@@ -258,6 +265,7 @@ class PaintingProcess(ImageryProcess[P]):
                 strength=self.strength(inputs),
             ),
             regions=regions.on(prepared.canvas, card),
+            examples=example_recipe(work.gsd) if card.by_example else None,
         )
 
 
@@ -265,17 +273,17 @@ def painting_model(named: str | None, registry: Registry) -> Entry:
     """Return the model of a request: as named, else the default, else an installed one that can edit."""
     if named == SURROUNDINGS.id:
         return registry.get(named)
-    able = [entry for entry in registry.all() if entry.card.pipeline == "inpaint"]
+    able = [entry for entry in registry.all() if entry.card.pipeline in _PAINTERS]
     allowed = ", ".join(entry.card.id for entry in able)
     if named is None:
         usual = registry.default()
         installed = [entry for entry in able if entry.folder is not None]
-        return usual if usual.card.pipeline == "inpaint" or not installed else installed[0]
+        return usual if usual.card.pipeline in _PAINTERS or not installed else installed[0]
     try:
         entry = registry.get(named)
     except ModelUnavailable as error:
         raise InvalidInput("model", str(error), value=named, allowed=allowed) from None
-    if entry.card.pipeline != "inpaint":
+    if entry.card.pipeline not in _PAINTERS:
         detail = f"{entry.card.title} cannot edit or extend imagery: it is no inpainting model."
         raise InvalidInput("model", detail, value=named, allowed=allowed)
     return entry

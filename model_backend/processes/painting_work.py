@@ -26,7 +26,7 @@ class Work:
 
 def canvas_of(around: Box, raster: Box, own: bool, card: ModelCard) -> Box:
     """Return the box that is worked on for pixels in ``around``; ``own``: both are on the raster's grid."""
-    if card.pipeline == "surroundings":
+    if card.copies:
         return fill_cost.canvas_for(around)
     return canvas_around(around, raster if own else None, card.engine, card.vae_factor)
 
@@ -34,7 +34,7 @@ def canvas_of(around: Box, raster: Box, own: bool, card: ModelCard) -> Box:
 def work_of(recipe: Recipe, canvas: Box, paint: BoolArray, entry: Entry, strength: float) -> Work:
     """Return what it takes to paint pixels of a canvas, (height, width)."""
     card = entry.card
-    if card.pipeline == "surroundings":
+    if card.copies:
         return Work(0, None, fill_cost.units(canvas))
     layout = Layout(card.engine, card.vae_factor, canvas)
     steps = trajectory_of(recipe, entry.schedule, card.engine, strength).lengths

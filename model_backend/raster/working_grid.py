@@ -166,8 +166,12 @@ def working_grid_for(source: Source, around: Box, card: ModelCard) -> WorkingGri
     own_gsd = (most * least) ** 0.5
     gsd = GroundSampleDistance(x=float(hypot(*steps[:, 0])), y=float(hypot(*steps[:, 1])))
     level, used = level_of(own_gsd, card), nearest(own_gsd, card)
-    copied = card.pipeline == "surroundings"  # pixels of the raster itself are never resampled
-    if copied or (most <= _EVEN * least and fits(own_gsd, card)):
+    if card.by_example and not fits(own_gsd, card):
+        allowed = rule(card)
+        detail = f"The raster's pixels are {own_gsd:.4g} m on the ground; {card.title} has {allowed}."
+        detail += " Without a prompt, land of any pixel size is filled from its surroundings."
+        raise InvalidInput("source", detail, value=own_gsd, allowed=allowed)
+    if card.copies or (most <= _EVEN * least and fits(own_gsd, card)):
         return WorkingGrid(source, True, source.crs, source.transform, gsd, level, 1.0, ())
     ratio = used / own_gsd
     if max(ratio, 1 / ratio) > _FARTHEST:

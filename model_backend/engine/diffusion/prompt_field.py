@@ -23,9 +23,9 @@ import numpy as np
 
 from model_backend.arrays import BoolArray, Float32Array, Int64Array, UInt8Array
 from model_backend.engine.diffusion.batching import Batching, Needs
-from model_backend.engine.diffusion.outlines import Outline, Points
 from model_backend.engine.diffusion.sampler import Lengths
 from model_backend.engine.lattice import Count, Layout, Window
+from model_backend.engine.outlines import Outline, Points
 from model_backend.schemas import REGION_UNITS, Recipe, Region
 
 MOST_PROMPTS = 4  # of a window

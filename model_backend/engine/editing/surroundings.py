@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from model_backend.arrays import BoolArray, Int64Array, UInt8Array
+from model_backend.engine.by_example.passes import Passes, fill_passes
 from model_backend.engine.editing.composite import continued
 from model_backend.engine.makers import EditCanvas
 from model_backend.engine.progress import ProgressListener
@@ -33,7 +34,7 @@ def sources(canvas: EditCanvas, seed: int, listener: ProgressListener) -> tuple[
     image = np.ascontiguousarray(np.rint(255 * view).astype(np.uint8).transpose(1, 2, 0))
     labels = np.where(hole, UNUSABLE, 0).astype(np.uint8)
     parameters, atlas = _atlas(image, labels)
-    passes = _Passes(listener, _pass_count(parameters))
+    passes = Passes(listener, fill_passes(parameters))
     # Places count from the canvas, which follows the mask: any crop of a raster is filled alike.
     where = Hole(image, canvas.paint, canvas.known, np.zeros_like(labels))
     found = Filling(atlas, parameters, seed, raster=0).sources(where, passes.over)
@@ -47,28 +48,6 @@ def profile() -> dict[str, Any]:
     members = {"device": "cpu", "method": "by example"}
     members |= {name: importlib.metadata.version(name) for name in ("numpy", "numba")}
     return members | {"digest": digest(members)}
-
-
-class _Passes:
-    """Counts the passes of a filling for a listener."""
-
-    def __init__(self, listener: ProgressListener, total: int) -> None:
-        self._listener, self._total, self._done = listener, total, 0
-
-    def over(self) -> None:
-        """Tell that a pass is over; a peel takes as many as it has rings, which nobody knows before."""
-        self._done = min(self._done + 1, self._total - 1)
-        self._listener.step(self._done, self._total)
-
-    def end(self) -> None:
-        """Tell that all passes are over."""
-        self._listener.step(self._total, self._total)
-
-
-def _pass_count(parameters: Parameters) -> int:
-    """Return about how many passes a filling takes."""
-    levels = (parameters.at(level) for level in range(parameters.levels))
-    return 16 + sum(one.rounds * len(one.steps) for one in levels)
 
 
 def _atlas(image: UInt8Array, labels: UInt8Array) -> tuple[Parameters, Atlas]:

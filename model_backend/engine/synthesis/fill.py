@@ -108,7 +108,8 @@ class _Stage:
         bits, _ = permitted(own, self._one.corridor)
         self._active = grown(mask, RADIUS)
         bits[self._active & ~mask] = 0xFFFFFFFF
-        self._depth = depth(~self._known)
+        coarsest = number == filling._parameters.levels - 1
+        self._depth = depth(~self._known, 1 << 30 if coarsest else len(CONFIDENCE))
         steps = self._depth.clip(0, len(CONFIDENCE) - 1)
         self._confidence = np.where(mask, CONFIDENCE[steps], 64)
         painted = PAINTED_WEIGHT[self._depth.clip(0, len(PAINTED_WEIGHT) - 1)]
@@ -226,12 +227,16 @@ def _quarters(mask: BoolArray) -> list[BoolArray]:
     return [mask[row::2, col::2] for row in (0, 1) for col in (0, 1)]
 
 
-def depth(mask: BoolArray) -> Int32Array:
-    """Count the steps, diagonals included, from every pixel of a mask to the nearest one outside of it."""
+def depth(mask: BoolArray, most: int = 1 << 30) -> Int32Array:
+    """Count the steps, diagonals included, from every pixel of a mask to the nearest one outside; at most
+    ``most``."""
     steps = np.zeros(mask.shape, np.int32)
     left, number = mask, 0
     while left.any():
         number += 1
+        if number == most:
+            steps[left] = most
+            break
         inner = ~grown(~left, 1)
         if np.array_equal(inner, left):  # nothing is known anywhere
             steps[left] = number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -22,12 +23,15 @@ class LabelMap(Protocol):
         """Return the label of every pixel of a box of a level, (height, width)."""
 
 
+@dataclass(frozen=True)
 class Everywhere:
     """One label for the whole plane."""
 
+    label: int = 0
+
     def labels(self, box: Box, level: int) -> UInt8Array:
-        """Return label 0."""
-        return np.zeros((box.height, box.width), np.uint8)
+        """Return the label for every pixel."""
+        return np.full((box.height, box.width), self.label, np.uint8)
 
 
 class Mapped:

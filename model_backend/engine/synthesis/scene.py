@@ -96,6 +96,10 @@ class Synthesis:
         found: UInt8Array = self._atlas.levels[level].pixels[sources[..., 0], sources[..., 1], :3]
         return found
 
+    def missing(self, box: Box) -> list[Box]:
+        """List the coarse pieces that a box needs and that are not made yet."""
+        return [piece for piece in self.extents.pieces(box) if piece not in self._pieces]
+
     def keep(self, box: Box) -> None:
         """Forget the coarse pieces that a box does not need; they are made again if they are asked for."""
         wanted = set(self.extents.pieces(box))

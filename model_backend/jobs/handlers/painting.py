@@ -7,6 +7,7 @@ and other bands get values too.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from model_backend.jobs.context import (
     VariantFiles,
     learn_rate,
     load_model,
+    prepare,
     provenance_of,
 )
 from model_backend.jobs.store.rows import Claim, Result
@@ -48,7 +50,7 @@ def run(process: PaintingProcess[P], claim: Claim, context: JobContext) -> list[
     prepared = process.prepare(inputs, card, context.plan_context(claim))
     which = "" if plan.variants == 1 else f" variant {claim.variant + 1} of {plan.variants}"
     reporter.say(f"Painting{which}.")
-    method = _by_example if card.pipeline == "surroundings" else _by_model
+    method = {"surroundings": _from_surroundings, "examples": _by_example}.get(card.pipeline, _by_model)
     patch, profile, approximate = method(plan, prepared, recipe, context)
     reporter.say("Writing the file.")
     made = provenance_of(profile, approximate, recipe, context, inputs.record_prompt)
@@ -75,16 +77,35 @@ def _by_model(plan: Plan, prepared: Prepared, recipe: Recipe, context: JobContex
 def _by_example(
     plan: Plan, prepared: Prepared, recipe: Recipe, context: JobContext
 ) -> tuple[Patch, str, bool]:
+    """Paint with example images; return the same. Numba is imported with the first such job."""
+    from model_backend.engine.by_example.edit import ExampleEdit
+
+    prepare(recipe, context)
+    canvas = canvas_of(prepared)
+    work = ExampleEdit(context.cache.bank(recipe), recipe, canvas, context.settings.threads)
+    painted = work.view(context.reporter, overlap(recipe.grid, prepared.canvas))
+    _learn(plan, work.profile.to_dict(), context)
+    return join(prepared, painted, recipe, context.reporter), work.profile.digest, False
+
+
+def _from_surroundings(
+    plan: Plan, prepared: Prepared, recipe: Recipe, context: JobContext
+) -> tuple[Patch, str, bool]:
     """Fill from the surroundings; return the same. Numba is imported with the first such job."""
     from model_backend.engine.editing.surroundings import profile
     from model_backend.jobs.handlers.filling import filled
 
     made_on = profile()
     patch = filled(prepared, recipe, context.reporter)
+    _learn(plan, made_on, context)
+    return patch, made_on["digest"], False
+
+
+def _learn(plan: Plan, profile: dict[str, Any], context: JobContext) -> None:
+    """Remember how long a unit of work took."""
     if context.reporter.seconds is not None:
         rate = context.reporter.seconds * plan.variants / plan.evaluations
-        context.store.profiles.record(recipe.model, made_on["device"], made_on, rate)
-    return patch, made_on["digest"], False
+        context.store.profiles.record(plan.recipe.model, profile["device"], profile, rate)
 
 
 def edit_of(model: Model, recipe: Recipe, prepared: Prepared) -> EditMaker:
@@ -92,11 +113,17 @@ def edit_of(model: Model, recipe: Recipe, prepared: Prepared) -> EditMaker:
     assert recipe.edit is not None
     from model_backend.engine.editing.edit import Edit
 
-    view, known = prepared.work.read_view(prepared.canvas, prepared.stretch)
+    canvas = canvas_of(prepared)
     if prepared.new_land:  # under the noise it begins with lies the tone of the land around
-        view = continued(view, known)
+        canvas = replace(canvas, view=continued(canvas.view, canvas.known))
+    return Edit(model, recipe, canvas, recipe.edit.strength)
+
+
+def canvas_of(prepared: Prepared) -> EditCanvas:
+    """Read what is worked on of a prepared raster."""
+    view, known = prepared.work.read_view(prepared.canvas, prepared.stretch)
     paint = prepared.work.mask_on(prepared.paint, prepared.at, prepared.canvas)
-    return Edit(model, recipe, EditCanvas(prepared.canvas, view, paint, known), recipe.edit.strength)
+    return EditCanvas(prepared.canvas, view, paint, known)
 
 
 def join(prepared: Prepared, painted: Float32Array, recipe: Recipe, reporter: Reporter) -> Patch:

@@ -58,10 +58,11 @@ def _make(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> 
         else f"Making variant {claim.variant + 1} of {claim.plan.variants}."
     )
     preview = Preview(context.folder.parent, blocks, claim.number - claim.part)
-    if (first_look := scene.overview(reporter)) is not None:
+    observer = _BlockObserver(reporter, preview, context.folder)
+    if (first_look := scene.overview(box, observer)) is not None:
         preview.begin(first_look)
         reporter.preview(preview.picture())
-    pixels = scene.pixels(box, _BlockObserver(reporter, preview, context.folder))
+    pixels = scene.pixels(box, observer)
     file = context.folder / "block.tif"
     digest = scene_writer.write_block(file, pixels, box, recipe.frame)
     preview.keep(context.folder, pixels.transpose(1, 2, 0))

@@ -15,7 +15,8 @@ from model_backend.engine.synthesis.hashing import mix
 from model_backend.engine.synthesis.parameters import SCENE_GAMMA, SIDE, Parameters
 from model_backend.engine.synthesis.pyramid import UNUSABLE
 from model_backend.errors import JobFailed
-from model_backend.models.bank import Bank, Chip, Family
+from model_backend.models.bank import Bank
+from model_backend.models.bank_index import Chip, Family
 
 MOST_OF_ONE = 40  # images, where a scene is all of one kind
 MOST_OF_EACH = 20  # where it is of several
@@ -48,16 +49,27 @@ def chosen(bank: Bank, gsd: float, kinds: Sequence[str], seed: int) -> list[Chip
     return [chip for chip in bank.chips if chip.id in taken]
 
 
-def atlas_of(bank: Bank, gsd: float, kinds: Sequence[str], wanted: Sequence[str], seed: int) -> Atlas:
-    """Return the atlas of a scene that shows what is ``wanted``; its labels are indices into ``kinds``."""
+def atlas_of(
+    bank: Bank,
+    gsd: float,
+    kinds: Sequence[str],
+    wanted: Sequence[str],
+    seed: int,
+    before: Sequence[Exemplar] = (),
+    gamma: int = SCENE_GAMMA,
+) -> Atlas:
+    """Return the atlas of a scene that shows what is ``wanted``; its labels are indices into ``kinds``.
+
+    Exemplars ``before`` those of the bank come first.
+    """
     parameters = Parameters()
     least = SIDE << (parameters.levels - 1)
     number_of = np.full(256, UNUSABLE, np.uint8)
     for number, kind in enumerate(bank.kinds):
         number_of[number] = kinds.index(kind) if kind in kinds else UNUSABLE
-    exemplars = []
+    exemplars = list(before)
     for chip in chosen(bank, gsd, wanted, seed):
         found = bank.at(chip, gsd)
         if min(found.labels.shape) >= least:
             exemplars.append(Exemplar(found.rgb, number_of[found.labels]))
-    return Atlas.of(exemplars, parameters.levels, SCENE_GAMMA, parameters.line_gain)
+    return Atlas.of(exemplars, parameters.levels, gamma, parameters.line_gain)

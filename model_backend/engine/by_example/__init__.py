@@ -1,0 +1,5 @@
+"""Land by example as jobs see it: prompts are laid out, images chosen, and arranged into land.
+
+choice    which images of a bank a scene is made of, as an atlas
+scene     from a recipe and a bank to the pixels of any box: begin here
+"""

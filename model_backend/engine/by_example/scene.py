@@ -1,0 +1,175 @@
+"""A scene by example as jobs see it: from a recipe and a bank to the pixels of any box.
+
+The prompts become a label map (``composition``), the bank's images of those kinds of land an atlas
+(``choice``), and ``scene`` arranges them. No torch.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numba
+
+from model_backend.arrays import RgbImage, UInt8Array
+from model_backend.engine.by_example.choice import atlas_of, available
+from model_backend.engine.by_example.passes import Passes
+from model_backend.engine.composition.label_maps import Overlay
+from model_backend.engine.composition.land import land
+from model_backend.engine.composition.outlined import Outlined
+from model_backend.engine.composition.prompt import read
+from model_backend.engine.outlines import Outline
+from model_backend.engine.progress import ProgressListener
+from model_backend.engine.synthesis import cost
+from model_backend.engine.synthesis.labels import Everywhere, LabelMap
+from model_backend.engine.synthesis.parameters import Parameters
+from model_backend.engine.synthesis.scene import Report, Synthesis
+from model_backend.models.bank import Bank
+from model_backend.models.identity import digest
+from model_backend.models.land_cover import SOFT, nearest
+from model_backend.schemas import REGION_UNITS, Box, Recipe, Region
+
+
+@dataclass(frozen=True)
+class ExampleProfile:
+    """What the bits of land by example depend on besides the recipe: no device, and nothing approximate."""
+
+    revision: str
+    approximate: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it and its digest, ready for JSON."""
+        members = {"device": "cpu", "method": "by example", "bank": self.revision}
+        members |= {name: importlib.metadata.version(name) for name in ("numpy", "numba", "pillow")}
+        return members | {"digest": digest(members)}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all of it."""
+        return str(self.to_dict()["digest"])
+
+
+@dataclass(frozen=True)
+class Composed:
+    """What a scene shows where, the kinds of land in it, and sentences on what cannot be shown."""
+
+    labels: LabelMap
+    kinds: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one prompt of a recipe comes to; ``first`` is the label of what lies under its things."""
+
+    labels: LabelMap
+    first: int
+    used: frozenset[int]
+    warnings: tuple[str, ...]
+
+
+def composed(recipe: Recipe, kinds: tuple[str, ...], canvas: Box | None, own: int | None = None) -> Composed:
+    """Lay out what the prompts of a recipe ask for; labels are indices into ``kinds``.
+
+    ``own`` is the label of a raster's own land, where a part of it is painted: it stays under things that are
+    asked for without what is around them, and one such thing fills the canvas.
+    """
+    whole = _part(recipe, recipe.prompt, recipe.negative_prompt, canvas, kinds, own)
+    labels, parts = whole.labels, [whole]
+    for number, region in enumerate(recipe.regions or ()):
+        part = _part(recipe, region.prompt, region.negative_prompt, _bounds(region), kinds, None)
+        soft = kinds[part.first] in SOFT
+        outlined = Outlined(Outline.of(region.rings), part.labels, recipe.seed + number, soft)
+        labels = Overlay(outlined, labels)
+        parts.append(part)
+    used = sorted(frozenset().union(*(part.used for part in parts)) - {own})
+    warnings = dict.fromkeys(sentence for part in parts for sentence in part.warnings)
+    return Composed(labels, tuple(kinds[label] for label in used), tuple(warnings))
+
+
+def _part(
+    recipe: Recipe, prompt: str, negative: str, canvas: Box | None, kinds: tuple[str, ...], own: int | None
+) -> _Part:
+    """Lay out one prompt."""
+    assert recipe.examples is not None
+    reading = read(prompt, negative)
+    made = land(reading.composition, recipe.seed, canvas, recipe.examples.gsd, kinds)
+    zones = made.labels.zone_labels
+    if own is None or reading.background:
+        return _Part(made.labels, zones[0], frozenset(zones), made.warnings)
+    things = reading.composition.things
+    if len(things) == 1 and things[0].shape != "line":
+        label = kinds.index(nearest(things[0].kind, kinds) or kinds[0])
+        return _Part(Everywhere(label), label, frozenset((label,)), made.warnings)
+    labels = replace(made.labels, zone_labels=(own, *zones[1:]))
+    return _Part(labels, own, frozenset(labels.zone_labels), made.warnings)
+
+
+def _bounds(region: Region) -> Box:
+    """Return the pixels around a region."""
+    left, top, right, bottom = Outline.of(region.rings).bounds
+    col, row = left // REGION_UNITS, top // REGION_UNITS
+    width, height = -(-right // REGION_UNITS) - col, -(-bottom // REGION_UNITS) - row
+    return Box(col=col, row=row, width=max(1, width), height=max(1, height))
+
+
+def use_threads(threads: int) -> None:
+    """Let compiled code run in so many threads; 0 are all cores."""
+    cores = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    numba.set_num_threads(min(threads or cores, cores))
+
+
+class ExampleScene:
+    """The pixels of a recipe by example: made where asked for, coarse levels kept for the next box."""
+
+    def __init__(self, bank: Bank, recipe: Recipe, threads: int) -> None:
+        """Choose images and lay the scene out; ``threads`` 0 are all cores."""
+        assert recipe.examples is not None
+        use_threads(threads)
+        gsd = recipe.examples.gsd
+        kinds = available(bank, gsd)
+        shown = composed(recipe, kinds, recipe.canvas_box)
+        self.profile = ExampleProfile(recipe.revision)
+        self._begun: tuple[Box, Passes] | None = None
+        self._scene = Synthesis(
+            atlas_of(bank, gsd, kinds, shown.kinds, recipe.seed),
+            recipe.seed,
+            recipe.grid,
+            recipe.canvas_box,
+            shown.labels,
+        )
+
+    def pixels(self, box: Box, listener: ProgressListener) -> RgbImage:
+        """Make a box of the scene, (3, height, width) uint8, rows southward; a listener may raise to stop."""
+        passes = self._passes_of(box, listener)
+        pixels = self._scene.pixels(self._scene.sources(box, _weighed(passes)))
+        passes.end()
+        self._begun = None
+        return pixels
+
+    def overview(self, box: Box, listener: ProgressListener) -> UInt8Array | None:
+        """Return a first look at all of it, (height, width, 3), a quarter of its size; None: it is large."""
+        return self._scene.overview(_weighed(self._passes_of(box, listener)))
+
+    def keep(self, box: Box) -> None:
+        """Forget the coarse levels that no pixel of a box depends on."""
+        self._scene.keep(box)
+
+    def _passes_of(self, box: Box, listener: ProgressListener) -> Passes:
+        """Return the passes over a block, those of its first look included."""
+        if self._begun is None or self._begun[0] != box:
+            total = cost.block_work(self._scene.extents, box, self._scene.missing(box))
+            self._begun = box, Passes(listener, total)
+        return self._begun[1]
+
+
+def _weighed(passes: Passes) -> Report:
+    """Count every pass by the work in it."""
+    parameters = Parameters()
+
+    def over(level: int, pixels: int) -> None:
+        one = parameters.at(level)
+        passes.over(cost.work(level, pixels) / (one.rounds * (len(one.steps) + 1)))
+
+    return over
