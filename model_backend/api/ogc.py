@@ -16,7 +16,9 @@ from model_backend.api import execute, results
 from model_backend.api.backend import Backend
 from model_backend.api.openapi import OPENAPI_TYPE, document
 from model_backend.api.status import poll_headers, read_filter, read_page, status_info
+from model_backend.engine.editing.fill_cost import MOST_AROUND
 from model_backend.jobs.store.rows import Job
+from model_backend.models.card import ModelCard
 from model_backend.processes.base import Process
 
 _SPEC = "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/"
@@ -103,6 +105,11 @@ def healthz(backend: TheBackend) -> dict[str, Any]:
     }
 
 
+def _seen_at_once(card: ModelCard) -> int:
+    """Return the pixels around a mask that a model works on."""
+    return MOST_AROUND if card.copies else card.engine.window * card.vae_factor
+
+
 @_get("/models")
 def models(backend: TheBackend) -> dict[str, Any]:
     """List the models a request may name."""
@@ -113,7 +120,7 @@ def models(backend: TheBackend) -> dict[str, Any]:
     return {
         "models": [
             entry.card.model_dump(mode="json", include=fields)
-            | {"window": entry.card.engine.window * entry.card.vae_factor}  # pixels
+            | {"window": _seen_at_once(entry.card)}
             | {"default": entry.card.id == default, "installed": entry.folder is not None}
             for entry in registry.all()
         ]

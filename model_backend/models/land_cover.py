@@ -139,3 +139,7 @@ def nearest(kind: str, available: Collection[str]) -> str | None:
         seen.update(fresh)
         queue.extend(fresh)
     return None
+
+
+#: Land whose edges are never straight: outlines drawn for it are made natural.
+SOFT = frozenset(("water", "sand", "wetland", "forest", "shrubland", "grassland", "bare"))

@@ -21,6 +21,7 @@ PAUSE_MS = 350
 BUDGET = 120.0  # seconds that an automatic GSD may take
 WORTH = 20  # times the budget: what takes longer is not offered either
 SECONDS = 0.1  # of a window, where a model's speed is not known yet
+BY_EXAMPLE_SECONDS = 0.03  # of a unit of work of land by example, on a computer that made none yet
 OTHER_CANVAS: dict[object, str] = {"extent": "ground", "ground": "extent"}
 
 
@@ -39,7 +40,9 @@ class _Question:
 
 def takes(plan: Plan) -> float:
     """Return the seconds that a plan takes, a guess where the model's speed is not known."""
-    return plan.windows * SECONDS if plan.seconds is None else plan.seconds
+    if plan.seconds is not None:
+        return plan.seconds
+    return plan.windows * SECONDS or plan.evaluations * BY_EXAMPLE_SECONDS
 
 
 class Planner(QObject):

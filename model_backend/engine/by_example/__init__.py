@@ -1,5 +1,7 @@
 """Land by example as jobs see it: prompts are laid out, images chosen, and arranged into land.
 
+passes    how far it is, for whoever shows it
 choice    which images of a bank a scene is made of, as an atlas
 scene     from a recipe and a bank to the pixels of any box: begin here
+edit      the masked part of a raster
 """

@@ -18,8 +18,8 @@ from model_backend.errors import JobFailed
 from model_backend.models.bank import Bank
 from model_backend.models.bank_index import Chip, Family
 
-MOST_OF_ONE = 40  # images, where a scene is all of one kind
-MOST_OF_EACH = 20  # where it is of several
+MOST_BELOW = 36  # images of what lies everywhere
+MOST_OF_EACH = 8  # of what lies in it: few, so that a lake is of one colour
 
 
 def family_of(bank: Bank, gsd: float, kinds: Sequence[str]) -> Family:
@@ -37,15 +37,15 @@ def available(bank: Bank, gsd: float) -> tuple[str, ...]:
 
 
 def chosen(bank: Bank, gsd: float, kinds: Sequence[str], seed: int) -> list[Chip]:
-    """Return the images for a scene that shows some kinds, each once, in the order of the bank."""
+    """Return the images for a scene that shows some kinds, the first of them everywhere, in the bank's
+    order."""
     usual = family_of(bank, gsd, kinds)
-    most = MOST_OF_ONE if len(kinds) == 1 else MOST_OF_EACH
     taken: set[str] = set()
     for number, kind in enumerate(kinds):
         family = usual if kind in usual.kinds else family_of(bank, gsd, [kind])
         able = bank.of(family.id, kind)
         order = sorted(range(len(able)), key=lambda index: mix(seed, number, index, 17))
-        taken.update(able[index].id for index in order[:most])
+        taken.update(able[index].id for index in order[: MOST_OF_EACH if number else MOST_BELOW])
     return [chip for chip in bank.chips if chip.id in taken]
 
 

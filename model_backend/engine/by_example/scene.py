@@ -52,7 +52,7 @@ class ExampleProfile:
 
 @dataclass(frozen=True)
 class Composed:
-    """What a scene shows where, the kinds of land in it, and sentences on what cannot be shown."""
+    """What a scene shows where, the kinds of land in it, the main one first, and what it cannot show."""
 
     labels: LabelMap
     kinds: tuple[str, ...]
@@ -83,9 +83,9 @@ def composed(recipe: Recipe, kinds: tuple[str, ...], canvas: Box | None, own: in
         outlined = Outlined(Outline.of(region.rings), part.labels, recipe.seed + number, soft)
         labels = Overlay(outlined, labels)
         parts.append(part)
-    used = sorted(frozenset().union(*(part.used for part in parts)) - {own})
+    used = dict.fromkeys((whole.first, *sorted(frozenset().union(*(part.used for part in parts)))))
     warnings = dict.fromkeys(sentence for part in parts for sentence in part.warnings)
-    return Composed(labels, tuple(kinds[label] for label in used), tuple(warnings))
+    return Composed(labels, tuple(kinds[label] for label in used if label != own), tuple(warnings))
 
 
 def _part(

@@ -44,3 +44,4 @@ class Reading:
     understood: tuple[str, ...]
     unknown: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    background: bool = True  # whether it says what lies everywhere

@@ -59,7 +59,7 @@ def read(prompt: str, negative: str = "", dictionary: Mapping[str, str] | None =
     refused = [one for one in [*(one for one in named if one.negated), *unwanted] if one.kind not in asked]
     understood += dict.fromkeys(f"no {_name(one)}" for one in refused)
     unknown += [word for word in strange if word not in unknown]
-    return Reading(composition, tuple(understood), tuple(unknown), tuple(notes))
+    return Reading(composition, tuple(understood), tuple(unknown), tuple(notes), background is not None)
 
 
 def describe(thing: Thing) -> str:

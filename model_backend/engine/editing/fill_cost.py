@@ -9,7 +9,7 @@ from model_backend.engine.synthesis.parameters import SIDE
 from model_backend.schemas import Box
 
 WHOLE = 8  # pixels: a canvas is whole pixels of the coarsest of four levels
-_LEAST, _MOST = 96, 192  # pixels around the mask that patches are taken from
+LEAST_AROUND, MOST_AROUND = 96, 192  # pixels around the mask that patches are taken from
 _UNIT = 1 << 14  # pixels of the canvas that count as one unit of work
 
 
@@ -18,7 +18,7 @@ def canvas_for(around: Box) -> Box:
 
     It depends on the mask alone, so it may leave the raster; what lies beyond is unknown.
     """
-    margin = min(_MOST, max(_LEAST, max(around.width, around.height)))
+    margin = min(MOST_AROUND, max(LEAST_AROUND, max(around.width, around.height)))
     return Box(
         col=around.col - margin,
         row=around.row - margin,

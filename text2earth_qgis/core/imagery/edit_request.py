@@ -22,6 +22,7 @@ from text2earth_qgis.core.threads import pool_thread_released
 from text2earth_qgis.core.wire.client import Client
 from text2earth_qgis.core.wire.schemas import Box, Json
 
+PAINTERS = ("inpaint", "examples")  # pipelines of models that can paint what a prompt asks for
 WINDOW = 256  # pixels, of a backend that does not say its models' windows
 
 
@@ -111,7 +112,7 @@ def fetch_edit_models(client: Client, model: Optional[str]) -> list[Json]:
 
 def edit_models(models: Sequence[Json], model: Optional[str]) -> list[Json]:
     """Return those of all models' cards that an edit may be made by; ``model`` is the id of a chosen one."""
-    cards = [card for card in models if card.get("pipeline") == "inpaint"]
+    cards = [card for card in models if card.get("pipeline") in PAINTERS]
     return [card for card in cards if (card.get("id") == model if model else card.get("installed"))]
 
 

@@ -169,9 +169,12 @@ def _tell(plan: Plan, feedback: QgsProcessingFeedback) -> None:
     x, y = plan.ground
     level = "" if plan.level is None else f", level {plan.level}"
     seconds = "" if plan.seconds is None else f", about {max(1, round(plan.seconds))} s"
+    work = f"{plan.windows} windows" if plan.windows else "by example"
     feedback.pushInfo(
         f"{plan.width} x {plan.height} px in {plan.crs_name}, {x:.4g} x {y:.4g} m each on the ground{level}; "
-        f"{plan.windows} windows{seconds}; seed {plan.seed}"
+        f"{work}{seconds}; seed {plan.seed}"
     )
+    if plan.understood:
+        feedback.pushInfo(f"Shows {'; '.join(plan.understood)}.")
     for warning in plan.warnings:
         feedback.pushWarning(warning)

@@ -213,11 +213,13 @@ class Plan:
     seconds: Optional[float]
     bytes: int
     warnings: list[str]
+    understood: Sequence[str] = ()  # of the prompt, by a backend that says it
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         """Read the backend's answer; members this version does not know are ignored."""
-        members = {item.name: data[item.name] for item in dataclasses.fields(cls)}
+        known = [item.name for item in dataclasses.fields(cls) if item.name != "understood"]
+        members = {name: data[name] for name in known} | {"understood": tuple(data.get("understood", ()))}
         return cls(**{**members, "warnings": [in_words(text) for text in members["warnings"]]})
 
     @property

@@ -41,7 +41,7 @@ class EditModelPanel(ModelPanel):
 
     def able(self, card: Json) -> bool:
         """Whether a model can edit."""
-        return card.get("pipeline") == "inpaint"
+        return card.get("pipeline") in edit_request.PAINTERS
 
 
 class EditPanel(QWidget):

@@ -85,6 +85,8 @@ class ModelPanel(QWidget):
 
     def values(self) -> Json:
         """Return the members of the inputs that these fields set."""
+        if by_example(self.card()):
+            return {"model": self.model.currentData(), "sampler": None, "steps": None, "guidance": None}
         return {
             "model": self.model.currentData(),
             "sampler": self.sampler.currentData(),
@@ -122,7 +124,15 @@ class ModelPanel(QWidget):
         self.sampler.blockSignals(False)
         guidance = card.get("guidance")
         self.guidance.setSpecialValueText(f"{AUTOMATIC} ({guidance:g})" if guidance else AUTOMATIC)
+        for field in (self.sampler, self.steps, self.guidance):  # land by example has none of these
+            for widget in (field, self.form.labelForField(field)):
+                widget.setVisible(not by_example(card))
         self.grid_changed.emit()
+
+
+def by_example(card: Json) -> bool:
+    """Say whether what a card describes arranges example images, and is no network."""
+    return bool(card.get("pipeline") == "examples")
 
 
 def narrow_combo() -> QComboBox:

@@ -19,7 +19,7 @@ from text2earth_qgis.gui.icons import icon
 
 def plan_lines(plan: Plan) -> tuple[str, str, str]:
     """Describe the layer that would be made: its size, its CRS, the work it takes."""
-    work = [words.count(plan.windows, "window")]
+    work = [words.count(plan.windows, "window") if plan.windows else "rearranges open aerial imagery"]
     if plan.level is not None:
         work.insert(0, f"level {plan.level}")
     work.append(f"about {words.duration(plan.seconds)}" if plan.seconds is not None else "time not known yet")
@@ -81,10 +81,14 @@ def offers_line(offers: Sequence[tuple[float, Plan]]) -> str:
     """Return links to other pixel sizes with what they take, as rich text."""
     texts = []
     for gsd, plan in offers:
-        time = words.count(plan.windows, "window") if plan.seconds is None else words.duration(plan.seconds)
+        time = words.duration(plan.seconds) if plan.seconds is not None else _windows(plan)
         text = f'<a href="{gsd!r}">{words.significant(gsd)} m</a> ({time})'
         texts.append(f'<span style="white-space: nowrap">{text}</span>')
     return f"Other GSD: {', '.join(texts)}" if texts else ""
+
+
+def _windows(plan: Plan) -> str:
+    return words.count(plan.windows, "window") if plan.windows else "time not known yet"
 
 
 class PlanPanel(QWidget):
@@ -128,6 +132,8 @@ class PlanPanel(QWidget):
         for label, text in zip(self._lines, (*plan_lines(plan), destination(url, sent))):
             label.setText(text)
             label.show()
+        shows = [f"Shows {'; '.join(plan.understood)}."] if plan.understood else []
+        self._tell(shows, "info")
         self._tell(plan.warnings, "warning")
         self.setEnabled(True)
 
@@ -176,7 +182,7 @@ class PlanPanel(QWidget):
 
     def _tell(self, sentences: list[str], symbol: str) -> None:
         size = self.fontMetrics().height()
-        for row, text in enumerate(sentences):
+        for row, text in enumerate(sentences, self._warnings.rowCount()):
             mark = QLabel()
             mark.setPixmap(icon(symbol).pixmap(size, size))
             label = _label()
