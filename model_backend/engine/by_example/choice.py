@@ -17,9 +17,11 @@ from model_backend.engine.synthesis.pyramid import UNUSABLE
 from model_backend.errors import JobFailed
 from model_backend.models.bank import Bank
 from model_backend.models.bank_index import Chip, Family
+from model_backend.models.land_cover import SOFT
 
 MOST_BELOW = 36  # images of what lies everywhere
-MOST_OF_EACH = 8  # of what lies in it: few, so that a lake is of one colour
+MOST_OF_EACH = 8  # of what lies in it
+MOST_OF_WATER = 3  # so that a lake is of one colour
 
 
 def family_of(bank: Bank, gsd: float, kinds: Sequence[str]) -> Family:
@@ -45,7 +47,8 @@ def chosen(bank: Bank, gsd: float, kinds: Sequence[str], seed: int) -> list[Chip
         family = usual if kind in usual.kinds else family_of(bank, gsd, [kind])
         able = bank.of(family.id, kind)
         order = sorted(range(len(able)), key=lambda index: mix(seed, number, index, 17))
-        taken.update(able[index].id for index in order[: MOST_OF_EACH if number else MOST_BELOW])
+        most = MOST_OF_WATER if kind == "water" else MOST_OF_EACH if number else MOST_BELOW
+        taken.update(able[index].id for index in order[:most])
     return [chip for chip in bank.chips if chip.id in taken]
 
 
@@ -72,4 +75,5 @@ def atlas_of(
         found = bank.at(chip, gsd)
         if min(found.labels.shape) >= least:
             exemplars.append(Exemplar(found.rgb, number_of[found.labels]))
-    return Atlas.of(exemplars, parameters.levels, gamma, parameters.line_gain)
+    pure = [number for number, kind in enumerate(kinds) if kind in SOFT]
+    return Atlas.of(exemplars, parameters.levels, gamma, parameters.line_gain, pure)

@@ -1,18 +1,20 @@
 """The example images of a scene, stacked into one array per level, with what may be taken from where.
 
 A level is all chips below each other. ``valid`` is label + 1 at every centre of a patch that lies in usable
-pixels of one chip, else 0: whoever tests it never leaves a chip.
+pixels of one chip, else 0: whoever tests it never leaves a chip. ``MIXED`` is added to it where a patch of
+land that is to be pure, such as water, reaches into other land: such a patch is for shores only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from model_backend.arrays import Int32Array, Int64Array, UInt8Array
+from model_backend.arrays import BoolArray, Int32Array, Int64Array, UInt8Array
+from model_backend.engine.synthesis.labels import MIXED
 from model_backend.engine.synthesis.parameters import RADIUS, SIDE
 from model_backend.engine.synthesis.pyramid import (
     UNUSABLE,
@@ -23,6 +25,7 @@ from model_backend.engine.synthesis.pyramid import (
 )
 from model_backend.engine.synthesis.score import expected_difference
 
+_ENOUGH = 200  # patches of one label to choose from
 MOST_LABELS = 31  # a set of labels is a 32-bit mask
 _GOOD_PART = 8  # one part in so many of a chip has a label where random draws look for it there
 
@@ -65,9 +68,19 @@ class Atlas:
     guided: bool
 
     @classmethod
-    def of(cls, exemplars: Sequence[Exemplar], levels: int, gamma_eighths: int, line_gain: int = 0) -> Atlas:
-        """Stack exemplars; sides are cut to whole pixels of the coarsest level. Raises ValueError if one is
-        too small."""
+    def of(
+        cls,
+        exemplars: Sequence[Exemplar],
+        levels: int,
+        gamma_eighths: int,
+        line_gain: int = 0,
+        pure: Collection[int] = (),
+    ) -> Atlas:
+        """Stack exemplars; sides are cut to whole pixels of the coarsest level.
+
+        Land of the labels in ``pure`` is taken from where there is nothing else. Raises ValueError if an
+        exemplar is too small.
+        """
         whole = 1 << (levels - 1)
         guided = any(one.guide is not None for one in exemplars)
         images, maps = [], []
@@ -84,7 +97,7 @@ class Atlas:
         choice = _choice(maps)
         made = []
         for _ in range(levels):
-            made.append(_level(images, maps, gamma_eighths))
+            made.append(_level(images, maps, gamma_eighths, pure))
             if len(made) < levels:
                 images = [(half if guided else half_with_lines)(image) for image in images]
                 maps = [half_labels(labels) for labels in maps]
@@ -114,7 +127,9 @@ def _choice(maps: Sequence[UInt8Array]) -> Choice:
     return Choice(first, counts, flat)
 
 
-def _level(images: Sequence[UInt8Array], maps: Sequence[UInt8Array], gamma_eighths: int) -> Level:
+def _level(
+    images: Sequence[UInt8Array], maps: Sequence[UInt8Array], gamma_eighths: int, pure: Collection[int]
+) -> Level:
     """Stack the chips of one level below each other."""
     heights = [len(image) for image in images]
     tops = np.concatenate([[0], np.cumsum(heights)]).astype(np.int64)
@@ -126,10 +141,20 @@ def _level(images: Sequence[UInt8Array], maps: Sequence[UInt8Array], gamma_eight
         height, wide = labels.shape
         pixels[top : top + height, :wide] = image
         chips.append((top, 0, height, wide))
-        usable = np.pad((labels < UNUSABLE).astype(np.int32), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
-        whole = usable[SIDE:, SIDE:] - usable[:-SIDE, SIDE:] - usable[SIDE:, :-SIDE] + usable[:-SIDE, :-SIDE]
         inner = labels[RADIUS : height - RADIUS, RADIUS : wide - RADIUS]
-        valid[top + RADIUS : top + height - RADIUS, RADIUS : wide - RADIUS] = np.where(
-            whole == SIDE * SIDE, inner + 1, 0
-        )
+        found = np.where(_patches_of(labels < UNUSABLE), inner + 1, 0)
+        for label in pure:
+            found[(inner == label) & (found > 0) & ~_patches_of(labels == label)] += MIXED
+        valid[top + RADIUS : top + height - RADIUS, RADIUS : wide - RADIUS] = found
+    for label in pure:  # where there is hardly any pure land at this scale, mixed land has to do
+        if (valid == label + 1).sum() < _ENOUGH:
+            valid[valid == label + 1 + MIXED] = label + 1
     return Level(pixels, valid, expected_difference(pixels, valid, gamma_eighths), np.array(chips, np.int64))
+
+
+def _patches_of(mask: BoolArray) -> BoolArray:
+    """Mark the centres of whole patches in a mask, (height - 6, width - 6)."""
+    sums = np.pad(mask.astype(np.int32), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+    count = sums[SIDE:, SIDE:] - sums[:-SIDE, SIDE:] - sums[SIDE:, :-SIDE] + sums[:-SIDE, :-SIDE]
+    found: BoolArray = count == SIDE * SIDE
+    return found

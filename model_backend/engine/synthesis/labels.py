@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from model_backend.arrays import Int64Array, UInt8Array
@@ -13,6 +14,7 @@ from model_backend.engine.synthesis.parameters import RADIUS
 from model_backend.engine.synthesis.pyramid import grown
 from model_backend.schemas import Box
 
+MIXED = 128  # flag of a patch of soft land that reaches into other land
 THIN_WEIGHT = 8  # of votes where land is thinner than a patch
 
 
@@ -50,11 +52,21 @@ class Mapped:
         return found
 
 
+@njit(inline="always", cache=True)
+def usable(valid, bits):  # type: ignore[no-untyped-def]
+    """Say whether a patch may be used where the labels in ``bits`` may; ``valid`` is as in the atlas."""
+    label = valid & 127
+    if label == 0 or (bits >> np.uint32(label - 1)) & np.uint32(1) == 0:
+        return False
+    return valid < MIXED or bits >> np.uint32(31) == 1
+
+
 def permitted(own: UInt8Array, corridor: int) -> tuple[NDArray[np.uint32], Int64Array]:
     """Return the labels that may be used at every pixel, as bits, and the weight of its patch's votes.
 
     Allowed are the own label and those nearer than ``corridor``; where a label's land is thinner than a patch
-    (a river, a road) its own alone, and it votes louder, or it would vanish.
+    (a river, a road) its own alone, and it votes louder, or it would vanish. The highest bit allows patches
+    that reach into other land: near an outline.
     """
     kinds = np.unique(own)
     bits = np.zeros(own.shape, np.uint32)
@@ -65,6 +77,7 @@ def permitted(own: UInt8Array, corridor: int) -> tuple[NDArray[np.uint32], Int64
     for kind in kinds:
         here = own == kind
         bits[grown(here, corridor)] |= np.uint32(1) << np.uint32(kind)
+        bits[grown(here, corridor + RADIUS) & ~here] |= np.uint32(1 << 31)
         thin |= here & ~grown(~grown(~here, RADIUS), RADIUS)
-    bits[thin] = np.uint32(1) << own[thin].astype(np.uint32)
+    bits[thin] = (np.uint32(1) << own[thin].astype(np.uint32)) | np.uint32(1 << 31)
     return bits, np.where(thin, THIN_WEIGHT, 1).astype(np.int64)

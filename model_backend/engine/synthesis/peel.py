@@ -7,6 +7,7 @@ from numba import njit, prange
 
 from model_backend.arrays import BoolArray
 from model_backend.engine.synthesis.atlas import Level
+from model_backend.engine.synthesis.labels import usable
 from model_backend.engine.synthesis.score import NEVER, score, views
 from model_backend.engine.synthesis.search import Matches, Target
 from model_backend.engine.synthesis.usage import Usage, price_of
@@ -29,7 +30,7 @@ def _peel(target, level, usage, matches, places, patches):  # type: ignore[no-un
         best = NEVER
         for k in range(len(patches)):
             row, col = patches[k, 0], patches[k, 1]
-            if (target.permitted[y, x] >> np.uint32(level.valid[row, col] - 1)) & np.uint32(1) == 0:
+            if not usable(level.valid[row, col], target.permitted[y, x]):
                 continue
             price = price_of(usage, y + target.row, x + target.col, row, col, level.valid.shape[1], 0)
             found = score(flat, level.expected, y, x, row, col, best, price)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from model_backend.arrays import BoolArray, Int32Array, UInt8Array
 from model_backend.engine.synthesis.atlas import Choice, Level
 from model_backend.engine.synthesis.hashing import below, mix, spread
+from model_backend.engine.synthesis.labels import usable
 from model_backend.engine.synthesis.parameters import RADIUS, SIDE
 from model_backend.engine.synthesis.score import NEVER, score, views
 from model_backend.engine.synthesis.usage import Usage, price_of
@@ -62,8 +63,7 @@ class Draws(NamedTuple):
 def _allowed(level, bits, row, col):  # type: ignore[no-untyped-def]
     if row < 0 or row >= level.valid.shape[0] or col < 0 or col >= level.valid.shape[1]:
         return False
-    label = level.valid[row, col]
-    return label > 0 and (bits >> np.uint32(label - 1)) & np.uint32(1) == 1
+    return usable(level.valid[row, col], bits)
 
 
 @njit(error_model="numpy", inline="always", cache=True)
