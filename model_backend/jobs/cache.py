@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from model_backend.errors import ModelUnavailable
 from model_backend.jobs.store.job_store import JobStore
-from model_backend.models.bank import Bank
+from model_backend.models.banks.bank import Bank
 from model_backend.models.card import ModelCard
 from model_backend.models.registry import Entry, Registry
 from model_backend.schemas import Box, Recipe

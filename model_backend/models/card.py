@@ -2,7 +2,7 @@
 
 A model folder is an ordinary diffusers folder plus ``text2earth.json``, the card. A folder without one (a
 Text2Earth or Stable Diffusion 2 checkpoint as its authors publish it) gets a card derived from its configs.
-A bank of example images (``models.bank``) has a card as well: it is listed, chosen and planned like a model.
+A bank of example images (``models.banks``) has a card as well: it is listed, chosen and planned like a model.
 Knows file names and JSON; loads no weights and needs no torch.
 """
 

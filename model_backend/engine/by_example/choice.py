@@ -15,8 +15,8 @@ from model_backend.engine.synthesis.hashing import mix
 from model_backend.engine.synthesis.parameters import SCENE_GAMMA, SIDE, Parameters
 from model_backend.engine.synthesis.pyramid import UNUSABLE
 from model_backend.errors import JobFailed
-from model_backend.models.bank import Bank
-from model_backend.models.bank_index import Chip, Family
+from model_backend.models.banks.bank import Bank
+from model_backend.models.banks.index import Chip, Family
 from model_backend.models.land_cover import SOFT
 
 MOST_BELOW = 36  # images of what lies everywhere

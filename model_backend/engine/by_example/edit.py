@@ -21,7 +21,7 @@ from model_backend.engine.synthesis.atlas import Exemplar
 from model_backend.engine.synthesis.fill import Filling, Hole, depth
 from model_backend.engine.synthesis.parameters import FILL
 from model_backend.engine.synthesis.pyramid import UNUSABLE
-from model_backend.models.bank import Bank
+from model_backend.models.banks.bank import Bank
 from model_backend.models.land_cover import SOFT
 from model_backend.schemas import Box, Recipe
 

@@ -14,10 +14,10 @@ import numba
 
 from model_backend.arrays import RgbImage, UInt8Array
 from model_backend.engine.by_example.choice import atlas_of, available
+from model_backend.engine.by_example.outlined import Outlined
 from model_backend.engine.by_example.passes import Passes
 from model_backend.engine.composition.label_maps import Overlay
 from model_backend.engine.composition.land import land
-from model_backend.engine.composition.outlined import Outlined
 from model_backend.engine.composition.prompt import read
 from model_backend.engine.outlines import Outline
 from model_backend.engine.progress import ProgressListener
@@ -25,7 +25,7 @@ from model_backend.engine.synthesis import cost
 from model_backend.engine.synthesis.labels import Everywhere, LabelMap
 from model_backend.engine.synthesis.parameters import Parameters
 from model_backend.engine.synthesis.scene import Report, Synthesis
-from model_backend.models.bank import Bank
+from model_backend.models.banks.bank import Bank
 from model_backend.models.identity import digest
 from model_backend.models.land_cover import SOFT, nearest
 from model_backend.schemas import REGION_UNITS, Box, Recipe, Region

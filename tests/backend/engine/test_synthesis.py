@@ -13,7 +13,7 @@ from model_backend.arrays import UInt8Array
 from model_backend.engine.synthesis import extents
 from model_backend.engine.synthesis.atlas import Atlas, Exemplar
 from model_backend.engine.synthesis.fill import Filling, Hole, depth
-from model_backend.engine.synthesis.labels import Mapped, permitted
+from model_backend.engine.synthesis.labels import MIXED, Mapped, permitted
 from model_backend.engine.synthesis.parameters import FILL, FILL_GAMMA, SCENE_GAMMA
 from model_backend.engine.synthesis.pyramid import UNUSABLE, half, half_labels
 from model_backend.engine.synthesis.scene import Synthesis
@@ -233,13 +233,26 @@ def test_near_an_outline_both_labels_may_be_used_and_thin_land_keeps_its_own():
     own = np.zeros((20, 20), np.uint8)
     own[:, 10:] = 1
     bits, weight = permitted(own, 2)
-    assert bits[0, [0, 7, 8, 11, 12]].tolist() == [1, 1, 3, 3, 2]
+    assert (bits[0, [0, 7, 8, 11, 12]] & 3).tolist() == [1, 1, 3, 3, 2]
+    assert (bits[0] >> 31).tolist() == [0] * 5 + [1] * 10 + [0] * 5  # patches of both: near the outline
     assert (weight == 1).all()
     own[:, 10:] = 0
     own[:, 10:12] = 2
     bits, weight = permitted(own, 2)
-    assert bits[0, 10] == 4
+    assert bits[0, 10] == 4 + 2**31
     assert weight[0, 10] == 8
+
+
+def test_land_that_is_to_be_pure_is_mixed_only_where_there_is_hardly_any_other():
+    image, labels = land(0), np.zeros((96, 96), np.uint8)
+    labels[:, 48:] = 1
+    level = Atlas.of([Exemplar(image, labels)], 1, SCENE_GAMMA, pure=[1]).levels[0]
+    assert set(level.valid[50, 48:51].tolist()) == {2 + MIXED}
+    assert set(level.valid[50, 51:93].tolist()) == {2}
+    assert set(level.valid[50, 3:48].tolist()) == {1}
+    labels[:, 50:] = 0  # a strip thinner than a patch
+    level = Atlas.of([Exemplar(image, labels)], 1, SCENE_GAMMA, pure=[1]).levels[0]
+    assert set(level.valid[50, 48:50].tolist()) == {2}
 
 
 def test_what_cannot_be_an_atlas_is_refused():

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from model_backend.errors import ModelUnavailable
-from model_backend.models import resampling
-from model_backend.models.bank import Bank
+from model_backend.models.banks import resampling
+from model_backend.models.banks.bank import Bank
 
 pytestmark = pytest.mark.fast
 

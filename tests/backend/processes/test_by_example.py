@@ -14,7 +14,7 @@ import rasterio
 from affine import Affine
 
 from model_backend.engine.by_example.scene import ExampleScene
-from model_backend.models.bank import Bank
+from model_backend.models.banks.bank import Bank
 from model_backend.schemas import Recipe
 from tests.support.backend.raster_files import write
 from tests.support.backend.service import Backend, execute, finished, submit, until

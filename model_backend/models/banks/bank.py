@@ -19,8 +19,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from model_backend.arrays import UInt8Array
 from model_backend.errors import ModelUnavailable
-from model_backend.models import resampling
-from model_backend.models.bank_index import Chip, Family, Index
+from model_backend.models.banks import resampling
+from model_backend.models.banks.index import Chip, Family, Index
 from model_backend.models.land_cover import BY_ID
 
 INDEX, IMAGES = "chips.json", "chips.zip"
