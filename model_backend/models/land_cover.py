@@ -53,19 +53,8 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "grassland",
-        (
-            "grassland",
-            "grass",
-            "meadow",
-            "pasture",
-            "lawn",
-            "prairie",
-            "savanna",
-            "savannah",
-            "steppe",
-            "park",
-        )
-        + ("island", "clearing", "grassy"),
+        ("grassland", "grass", "meadow", "pasture", "lawn", "prairie", "savanna", "savannah", "steppe")
+        + ("park", "garden", "island", "clearing", "grassy"),
         ("farmland", "shrubland", "forest"),
     ),
     Kind(

@@ -24,19 +24,24 @@ _MOST_WINDING = 150  # percent: more, and lines run into themselves
 
 @dataclass(frozen=True)
 class Scale:
-    """How long a metre is, and chance."""
+    """How long a kilometre is, and chance."""
 
-    metre: int
+    kilometre: int
     seed: int
 
     @classmethod
     def of(cls, gsd: float, seed: int) -> Scale:
         """Return the scale of pixels so many metres wide."""
-        return cls(max(1, round(UNIT / gsd)), seed & 0xFFFFFFFF)
+        return cls(max(1, round(1000 * UNIT / gsd)), seed & 0xFFFFFFFF)
+
+    @property
+    def metre(self) -> int:
+        """A metre; too short where pixels are large."""
+        return max(1, self.kilometre // 1000)
 
     def length(self, metres: int) -> int:
         """Return a length of metres."""
-        return metres * self.metre
+        return metres * self.kilometre // 1000
 
     def draw(self, limit: int, *place: int) -> int:
         """Return a number from 0 to limit - 1 that belongs to up to three numbers."""

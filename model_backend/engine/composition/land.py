@@ -44,14 +44,15 @@ def land(
         if thing.shape == "line" and thing.kind != "water" and scale.length(thing.high) < UNIT:
             wide = f"{thing.high} m wide: less than a pixel of {gsd:g} m"
             zones.warnings[f"Left out: {thing.word}, {wide}. Choose smaller pixels to see it."] = None
-        else:
+        elif thing.word != "beach":  # it has no place of its own: it lies along water
             drawn.append(thing)
     streets = gsd <= STREETS_TO and zones.has("road")
     things = _renumbered(composition.things, drawn)
     if streets and canvas is not None and composition.background not in BUILT_UP:
         things += _access(things)
     placed = on_ground(things, scale) if canvas is None else on_canvas(things, scale, canvas)
-    layers = Order(composition.background, things, placed, scale, zones).layers(streets)
+    beach = next((scale.size(thing, 91) for thing in composition.things if thing.word == "beach"), 0)
+    layers = Order(composition.background, things, placed, scale, zones).layers(streets, beach)
     return Land(Layered(tuple(layers), tuple(zones.labels)), tuple(zones.warnings))
 
 

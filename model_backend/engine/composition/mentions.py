@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Literal
 
 from model_backend.engine.composition import words
@@ -74,7 +75,7 @@ def mentions(text: str, dictionary: Mapping[str, str] | None = None) -> tuple[li
                 found.append(_mention(*noun, state))
                 state = replace(state, joined=True)
                 break
-            if (read := _read(phrase, state)) is not None:
+            if (read := _read(phrase, state, tokens[at + length :])) is not None:
                 state = read
                 break
         else:
@@ -94,10 +95,12 @@ def _noun(phrase: str) -> tuple[str, bool] | None:
     return None
 
 
-def _read(phrase: str, state: _State) -> _State | None:
+def _read(phrase: str, state: _State, rest: list[str]) -> _State | None:
     """Take note of a phrase that says something about the next noun; None: it is none of those."""
     if phrase in words.AND:
-        return _State("and", negated=state.negated and phrase != ",")
+        # "no roads, houses or trees" is one list, "no roads, a lake" is not
+        more = phrase != "," or any(word in words.OR for word in takewhile(_lists, rest))
+        return _State("and", negated=state.negated and more)
     for relation, phrases in _RELATIONS.items():
         if phrase in phrases:
             return _State(relation)
@@ -115,6 +118,10 @@ def _read(phrase: str, state: _State) -> _State | None:
     if phrase in words.WINDING:
         return replace(state, winding=words.WINDING[phrase])
     return state if phrase in words.FILLERS or phrase.removesuffix("s") in words.FILLERS else None
+
+
+def _lists(word: str) -> bool:
+    return not any(word in some for some in (words.STOPS, words.INSIDE, words.WITH, words.NOT))
 
 
 def _mention(word: str, plural: bool, state: _State) -> Mention:

@@ -36,29 +36,23 @@ class Order:
     ) -> None:
         self._things, self._placed, self._scale, self._zones = things, placed, scale, zones
         self._network: Network | None = None
+        self._beach: tuple[int, str | None] = 0, None
         self._settled: dict[int, int] = {}
         self._water: list[int] = []
         self._parts: list[int] = []  # of towns: streets, parks
         zone = zones.add(background)
         if background in BUILT_UP:
             self._settled[zone] = CENTRED if background == "town" else VARIED
-        self._beach = next((thing for thing in things if thing.word == "beach"), None)
-        seas = [thing for thing in things if thing.kind == "water" and thing.shape == "side"]
-        self._beached = "side" if seas else "round"
 
-    def layers(self, streets: bool) -> list[Layer]:
-        """Return layers: land, towns and their streets, lakes, rivers, roads, the sea, harbours."""
+    def layers(self, streets: bool, beach: int) -> list[Layer]:
+        """Return the layers, with streets in towns or not, and a beach of some width by the largest water."""
+        waters = {thing.shape for thing in self._things if thing.kind == "water"}
+        self._beach = beach, next((shape for shape in ("side", "round", "line") if shape in waters), None)
         self._network = Network(self._scale.metre, self._scale.draw(1 << 30, 95)) if streets else None
         found: list[Layer] = []
-        pairs = [
-            (thing, placed)
-            for thing, placed in zip(self._things, self._placed, strict=True)
-            if thing is not self._beach
-        ]
-        kinds = {id(thing): _rank(thing) for thing, _ in pairs}
         for rank in range(7):
-            for thing, placed in pairs:
-                if kinds[id(thing)] == rank:
+            for thing, placed in zip(self._things, self._placed, strict=True):
+                if _rank(thing) == rank:
                     found += self._drawn(thing, placed)
             if rank == 1 and self._network is not None and self._settled:
                 found.append(self._streets(self._network))
@@ -86,9 +80,9 @@ class Order:
 
     def _wet(self, thing: Thing, placed: Placed, zone: int) -> Layer:
         """Draw water with what lies along its shore: a beach, or grass where there are houses."""
-        if self._beach is not None and thing.shape == self._beached:
-            width = max(3 * UNIT, self._scale.size(self._beach, 91))
-            return Drawn(placed.source, zone, None, width, self._zones.add("sand"))
+        width, beached = self._beach
+        if width and thing.shape == beached:
+            return Drawn(placed.source, zone, None, max(3 * UNIT, width), self._zones.add("sand"))
         strip = self._scale.length(_STRIP)
         if not self._settled or strip < UNIT:
             return Drawn(placed.source, zone)

@@ -11,18 +11,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from model_backend.engine.composition.composition import Composition, Reading, Thing
-from model_backend.engine.composition.forms import (
-    ELSE,
-    IMPLIED,
-    KIND_OF,
-    MASSES,
-    SURROUNDINGS,
-    form_of,
-)
+from model_backend.engine.composition.forms import BUILT_UP, ELSE, GREEN, IMPLIED, MASSES, SURROUNDINGS
 from model_backend.engine.composition.mentions import Mention, mentions
 from model_backend.engine.composition.words import MOST, PLURAL
 
 _SINGLE = ("house", "building", "cottage", "villa", "farmhouse", "factory", "tree", "field", "wood", "home")
+_ADJECTIVES = ("residential", "industrial", "commercial", "suburban", "urban")
 _AFLOAT = ("island", "boat", "ship")
 _OPEN_WATER = ("water", "sea", "ocean")
 _NUMBERS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -32,34 +26,38 @@ _SHAPES = {
     "quay": "at the water's edge",
 }
 _SHIPS = 40  # metres of water, across
+_MOST_THINGS = 24
 _DEFAULT = "farmland with a wood, a village, a lake and a river"
 
 
 def read(prompt: str, negative: str = "", dictionary: Mapping[str, str] | None = None) -> Reading:
     """Return what a prompt asks for, without what it or the negative prompt excludes."""
     named, unknown = mentions(prompt, dictionary)
-    unwanted, strange = mentions(negative, dictionary)
+    denied, strange = mentions(negative, dictionary)
+    denied = [*(one for one in named if one.negated), *denied]
+    excluded = _excluded(denied)
     wanted = _merged([one for one in named if not one.negated])
     notes = []
     if not wanted:
+        wanted = [one for one in mentions(_DEFAULT)[0] if one.kind not in excluded]
         reason = "names nothing that can be drawn" if prompt.strip() else "is empty"
-        notes.append(f"The prompt {reason}: the scene shows {_DEFAULT}.")
-        wanted = _merged(mentions(_DEFAULT)[0])
+        shows = ", ".join(one.word for one in wanted) or "what is not excluded"
+        notes.append(f"The prompt {reason}: the scene shows {shows}.")
+    if len(wanted) > _MOST_THINGS:
+        notes.append(f"The prompt names {len(wanted)} things: the first {_MOST_THINGS} are drawn.")
+        wanted = wanted[:_MOST_THINGS]
     background = _background(wanted)
-    composition = _composition(background, wanted)
-    asked = {composition.background, *(thing.kind for thing in composition.things)}
-    excluded = _excluded([one for one in named if one.negated] + unwanted)
-    both = [kind for kind in excluded if kind in asked and background is not None]
-    notes += [f"The prompts both ask for and exclude {kind}: it is drawn." for kind in both]
-    if background is None and composition.background in excluded:
-        composition = replace(composition, background=_other(excluded))
-    composition = replace(composition, excluded=tuple(kind for kind in excluded if kind not in asked))
-    understood = [] if background is None else [f"{_called(_name(background), background.kind)}, everywhere"]
-    understood += [describe(thing) for thing in composition.things]
-    refused = [one for one in [*(one for one in named if one.negated), *unwanted] if one.kind not in asked]
-    understood += dict.fromkeys(f"no {_name(one)}" for one in refused)
-    unknown += [word for word in strange if word not in unknown]
-    return Reading(composition, tuple(understood), tuple(unknown), tuple(notes), background is not None)
+    usual = SURROUNDINGS.get(wanted[0].kind, ELSE) if wanted else ELSE
+    everywhere = background.kind if background else _allowed(usual, excluded)
+    things = _things(everywhere, background, wanted)
+    asked = {thing.kind for thing in things} | ({everywhere} if background else set())
+    notes += [f"The prompts both ask for and exclude {one}: it is drawn." for one in excluded if one in asked]
+    understood = [f"{_called(_name(background), background.kind)}, everywhere"] if background else []
+    understood += [describe(thing) for thing in things]
+    understood += dict.fromkeys(f"no {_name(one)}" for one in denied if one.kind not in asked)
+    composition = Composition(everywhere, things, tuple(one for one in excluded if one not in asked))
+    strange = list(dict.fromkeys(unknown + strange))
+    return Reading(composition, tuple(understood), tuple(strange), tuple(notes), background is not None)
 
 
 def describe(thing: Thing) -> str:
@@ -89,7 +87,9 @@ def _merged(found: list[Mention]) -> list[Mention]:
     for one in found:
         if one.joined and result:
             before = result.pop()
-            if before.kind != one.kind and before.kind.split()[-1] != one.kind.split()[-1]:
+            if before.word in _ADJECTIVES and one.kind in BUILT_UP:  # "industrial buildings"
+                one = replace(one, word=before.word, kind=before.kind, form=before.form)
+            elif before.kind != one.kind and before.kind.split()[-1] != one.kind.split()[-1]:
                 around = before.form.covers and not any(other.relation == "inside" for other in found)
                 result.append(replace(before, relation="inside" if around else before.relation, count=None))
                 one = replace(one, relation="with")
@@ -117,37 +117,30 @@ def _background(wanted: list[Mention]) -> Mention | None:
     return next((one for one in wanted if _covers(one)), None)
 
 
-def _composition(background: Mention | None, wanted: list[Mention]) -> Composition:
+def _things(everywhere: str, background: Mention | None, wanted: list[Mention]) -> tuple[Thing, ...]:
     """Arrange everything but what lies everywhere as things in it."""
-    rest = [one for one in wanted if one is not background]
-    if background is None:
-        usual = SURROUNDINGS.get(rest[0].kind, ELSE)
-        everywhere = usual
-    else:
-        everywhere = background.kind
     things: list[Thing] = []
-    for one in rest:
-        if one.kind == everywhere and one.form.covers:
-            continue
-        before = wanted[wanted.index(one) - 1] if one is not wanted[0] else None
-        thing = _thing(one, beside=one.relation == "beside" and before is background)
-        close = one.relation in ("beside", "with") and things and before is not background
-        things.append(replace(thing, near=len(things) - 1) if close else thing)
-    words = {thing.word for thing in things}
-    if any(thing.shape == "quay" or thing.word == "beach" for thing in things) and not any(
-        thing.shape == "side" and thing.kind == "water" for thing in things
-    ):
-        inland = "beach" in words and any(thing.kind == "water" for thing in things)
-        if everywhere == "water":
-            things = [replace(thing, shape="round") if thing.shape == "quay" else thing for thing in things]
-        elif not inland and not any(_moors(thing) for thing in things):
-            things.append(Thing("sea", "water", "side", 0, 0))
-    return Composition(everywhere, tuple(things))
+    before: Mention | None = None
+    for one in wanted:
+        if one is not background and not (one.kind == everywhere and one.form.covers):
+            if everywhere == "water" and one.form.shape == "quay":
+                one = replace(one, form=one.form._replace(shape="round"))
+            thing = _thing(one, beside=one.relation == "beside" and before is background)
+            close = one.relation in ("beside", "with") and things and before is not background
+            things.append(replace(thing, near=len(things) - 1) if close else thing)
+        before = one
+    if everywhere == "water":
+        return tuple(things)
+    dry = not any(thing.kind == "water" for thing in things)
+    moored = any(thing.shape == "quay" for thing in things) and not any(_moors(thing) for thing in things)
+    if moored or (dry and any(thing.word == "beach" for thing in things)):
+        things.append(Thing("sea", "water", "side", _SHIPS, _SHIPS))
+    return tuple(things)
 
 
 def _moors(thing: Thing) -> bool:
     """Say whether there is room for ships."""
-    return thing.kind == "water" and thing.high >= _SHIPS
+    return thing.kind == "water" and (thing.shape == "side" or thing.high >= _SHIPS)
 
 
 def _thing(one: Mention, beside: bool) -> Thing:
@@ -174,12 +167,6 @@ def _excluded(unwanted: list[Mention]) -> tuple[str, ...]:
     return tuple(kinds)
 
 
-def _other(excluded: tuple[str, ...]) -> str:
-    """Return a kind of land for everywhere that is not excluded."""
-    usual = (ELSE, "farmland", "forest", "bare", *sorted(set(KIND_OF.values())))
-    return next((kind for kind in usual if kind not in excluded and form_covers(kind)), ELSE)
-
-
-def form_covers(kind: str) -> bool:
-    """Say whether a kind of land can lie everywhere."""
-    return any(form_of(word).covers for word, other in KIND_OF.items() if other == kind)
+def _allowed(usual: str, excluded: tuple[str, ...]) -> str:
+    """Return a kind of land for everywhere, if it may be the usual one."""
+    return next((kind for kind in (usual, ELSE, *GREEN) if kind not in excluded), ELSE)

@@ -16,6 +16,9 @@ COUNTS: dict[str, int] = {
     "both": 2,
     "three": 3,
     "few": 3,
+    "group": 3,
+    "cluster": 3,
+    "row": 3,
     "some": 3,
     "four": 4,
     "several": 4,
@@ -26,6 +29,9 @@ COUNTS: dict[str, int] = {
     "numerous": 7,
     "eight": 8,
     "nine": 9,
+    "lots": 7,
+    "dozens": 9,
+    "hundreds": 9,
 }
 PLURAL = 3  # how many, if the prompt does not say
 MOST = 9
@@ -54,42 +60,35 @@ INSIDE = frozenset(
 )
 BESIDE = frozenset(
     ("beside", "near", "next to", "along", "alongside", "by", "at", "adjacent to", "close to", "around")
+    + ("at the edge of", "on the edge of", "on the shore of", "on the bank of", "on the banks of")
     + (
-        "at the edge of",
-        "on the edge of",
-        "on the shore of",
-        "on the bank of",
-        "on the banks of",
         "bordering",
+        "at the shore of",
+        "bordered by",
+        "in front of",
+        "behind",
+        "opposite",
+        "facing",
+        "off",
+        "overlooking",
     )
-    + ("at the shore of", "bordered by", "in front of", "behind", "opposite", "facing", "off", "overlooking")
 )
-WITH = frozenset(("with", "containing", "including", "featuring", "plus", "has", "having", "of"))
+WITH = frozenset(("with", "containing", "including", "featuring", "plus", "has", "having"))
 AND = frozenset(("and", "or", "nor", ","))
+OR = frozenset(("or", "nor"))
 NOT = frozenset(("no", "without", "except", "excluding", "not", "free of", "lacking"))
 STOPS = frozenset((";", "."))
 
 #: Words of prompts that say nothing about the land.
 FILLERS = frozenset(
-    ("the", "any", "its", "their", "there", "is", "are", "it", "this", "that", "which", "where", "from")
+    ("the", "of", "any", "its", "their", "there", "is", "are", "it", "this", "that", "which", "where", "from")
     + ("to", "as", "for", "be", "very", "only", "just", "other", "also", "show", "shows", "showing", "shown")
     + ("satellite", "aerial", "drone", "overhead", "top-down", "birds-eye", "bird's-eye", "remote", "sensing")
     + ("image", "imagery", "photo", "photograph", "picture", "view", "scene", "landscape", "land", "map")
     + ("shot", "seen", "above", "area", "zone", "region", "place", "site", "ground", "terrain", "surface")
     + ("please", "draw", "make", "create", "generate", "realistic", "detailed", "high", "resolution")
     + ("google", "earth", "sentinel", "naip", "orthophoto", "typical", "estate", "block", "lot", "course")
-    + (
-        "district",
-        "quarter",
-        "body",
-        "stretch",
-        "patch",
-        "piece",
-        "edge",
-        "side",
-        "middle",
-        "bank",
-        "running",
-    )
+    + ("district", "quarter", "body", "stretch", "patch", "piece", "edge", "side", "middle", "bank")
+    + ("network", "part", "center", "centre", "running")
     + ("flowing", "located", "situated", "lined", "crossing", "crossed", "lying", "surrounded")
 )

@@ -57,6 +57,16 @@ UNDERSTOOD = {
     "a park in the city": ("town", ["1 park grassland round"]),
     "two hedges in a pasture": ("grassland", ["2 hedge shrubland line"]),
     "a runway in the desert": ("bare", ["1 runway airport strip"]),
+    "industrial buildings along a canal": ("industry", ["1 canal water line"]),
+    "a marina on a lake": ("houses", ["1 marina harbour quay", "1 lake water round"]),
+    "a group of ponds in a meadow": ("grassland", ["3 pond water round"]),
+    "a lake with a beach": ("grassland", ["1 lake water round", "1 beach sand side"]),
+    "beach": ("grassland", ["1 beach sand side", "1 sea water side"]),
+    "boats in the sea": ("water", ["3 boat harbour round"]),
+    "grass with lots of trees and a straight road": (
+        "grassland",
+        ["7 tree forest round", "1 road road line"],
+    ),
 }
 
 
@@ -142,7 +152,7 @@ def test_words_that_mean_nothing_are_named_once():
 def test_nothing_to_draw_gives_a_mix_and_says_so(prompt):
     reading = read(prompt)
     assert len(reading.composition.things) >= 3
-    assert "the scene shows farmland with a wood" in reading.notes[0]
+    assert "the scene shows farmland, wood, village, lake, river." in reading.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -151,6 +161,8 @@ def test_nothing_to_draw_gives_a_mix_and_says_so(prompt):
         ("a residential area, no roads", "", ["road"]),
         ("fields without houses or trees and a lake", "", ["houses", "dense houses", "forest"]),
         ("a town", "roads, parking lots", ["road", "parking"]),
+        ("a meadow without roads, houses or trees", "", ["road", "houses", "forest"]),
+        ("", "water, towns", ["water", "town", "houses"]),
         ("fields, no trees and no villages", "water", ["forest", "town", "water", "harbour"]),
     ],
 )
@@ -159,6 +171,12 @@ def test_what_is_excluded_is_not_seen(prompt, negative, absent):
     assert set(absent) <= set(composition.excluded)
     seen = np.unique(land(composition, 4, square(512), 1.0, ALL).labels.labels(square(512), 0))
     assert not {ALL[label] for label in seen} & set(absent)
+
+
+def test_of_many_things_the_first_are_drawn():
+    reading = read(", ".join(["a lake", "a pond"] * 40))
+    assert len(reading.composition.things) == 24
+    assert reading.notes == ("The prompt names 80 things: the first 24 are drawn.",)
 
 
 def test_what_no_longer_is_excluded_is_drawn():
@@ -285,6 +303,24 @@ def test_beaches_lie_between_land_and_water():
     assert 0.005 < sand.mean() < 0.2
     assert not (land_here[1:] & water[:-1]).any()
     assert not (land_here[:, 1:] & water[:, :-1]).any()
+
+
+def test_what_is_beside_something_is_near_it():
+    for seed in range(10):
+        seen = kinds_of("a warehouse beside a pond in a meadow", seed, 512, 1)
+        places = [np.argwhere(seen == kind).mean(0) for kind in ("industry", "water")]
+        assert np.abs(places[0] - places[1]).max() < 200, seed
+
+
+@pytest.mark.parametrize(
+    "prompt", ["a village, a harbour, an airport, two rivers and a road", "many lakes", "a town"]
+)
+@pytest.mark.parametrize(
+    "canvas", [Box(col=3, row=-7, width=16, height=16), Box(col=0, row=0, width=900, height=40)]
+)
+@pytest.mark.parametrize("gsd", [0.1, 2.5, 1000.0])
+def test_odd_canvases_are_filled(prompt, canvas, gsd):
+    assert made(prompt, 2, canvas, gsd).labels.labels(canvas, 0).shape == (canvas.height, canvas.width)
 
 
 def test_seeds_differ():
