@@ -83,12 +83,23 @@ class Frame(Value):
     anchor: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
 
 
+class SampleRecipe(Value):
+    """A sample, as far as pixels depend on it."""
+
+    source: str = Field(description="SHA-256 of the raster, as this backend stored it.")
+    area: str = Field(description="SHA-256 of the area's box and pixels.")
+    kind: str | None = Field(description="The kind of land that it shows; null: all that is asked for.")
+    bands: list[int]
+    stretch: list[list[FiniteFloat]]
+
+
 class ExampleRecipe(Value):
     """What determines the pixels of land by example besides the model's part."""
 
     gsd: FiniteFloat = Field(
         gt=0, description="Ground metres per pixel that the example images are brought to."
     )
+    samples: list[SampleRecipe] = []
 
 
 class Joins(Value):
@@ -121,6 +132,47 @@ PromptPolygons = Annotated[
 ]
 
 
+class Upload(Value):
+    """A raster that was sent to ``/uploads``."""
+
+    upload: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+Source = Annotated[
+    Upload,
+    Field(description="The raster: an upload, a link to a result of an own job, or a GeoTIFF in base64."),
+]
+Bands = Annotated[
+    Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=3)] | None,
+    Field(description="The band, or the red, green and blue bands, that the model sees and paints."),
+]
+Stretch = Annotated[
+    Annotated[list[list[FiniteFloat]], Field(min_length=1, max_length=3)] | None,
+    Field(description="Per visible band the values shown black and white; left out: 0 to 255, or 2-98 %."),
+]
+
+
+class Sample(Value):
+    """An area of a raster of the user's, to make land by example of."""
+
+    source: Source
+    area: Polygons | None = Field(None, description="The part of the raster that is meant; left out: all.")
+    words: str = Field(
+        "", max_length=200, description="What it shows, such as `forest`; left out: all that is asked for."
+    )
+    bands: Bands = None
+    stretch: Stretch = None
+
+
+Samples = Annotated[
+    Annotated[list[Sample], Field(min_length=1, max_length=8)] | None,
+    Field(
+        description="Areas of own rasters that show how land is to look, used instead of the bank's images. "
+        "By example only."
+    ),
+]
+
+
 class GenerateInputs(Value):
     """Inputs of the process ``generate``. What is left out, the model card or the backend chooses."""
 
@@ -145,26 +197,7 @@ class GenerateInputs(Value):
     record_prompt: RecordPrompt = True
     regions: PromptPolygons = None
     joins: Joins | None = Field(None, description="An earlier scene that this one continues.")
-
-
-class Upload(Value):
-    """A raster that was sent to ``/uploads``."""
-
-    upload: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-
-
-Source = Annotated[
-    Upload,
-    Field(description="The raster: an upload, a link to a result of an own job, or a GeoTIFF in base64."),
-]
-Bands = Annotated[
-    Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=3)] | None,
-    Field(description="The band, or the red, green and blue bands, that the model sees and paints."),
-]
-Stretch = Annotated[
-    Annotated[list[list[FiniteFloat]], Field(min_length=1, max_length=3)] | None,
-    Field(description="Per visible band the values shown black and white; left out: 0 to 255, or 2-98 %."),
-]
+    samples: Samples = None
 
 
 class EditInputs(Value):
@@ -195,6 +228,7 @@ class EditInputs(Value):
     model: ModelId | None = None
     variants: Variants = 1
     record_prompt: RecordPrompt = True
+    samples: Samples = None
 
 
 class ExtendInputs(Value):
@@ -218,6 +252,7 @@ class ExtendInputs(Value):
     variants: Variants = 1
     record_prompt: RecordPrompt = True
     regions: PromptPolygons = None
+    samples: Samples = None
 
 
 class PlanInputs(Value):

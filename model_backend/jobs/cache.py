@@ -8,6 +8,7 @@ loaded model is like on this device, so that plans know its speed.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,8 @@ from model_backend.models.registry import Entry, Registry
 from model_backend.schemas import Box, Recipe
 from model_backend.settings import Settings
 
-if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
+if TYPE_CHECKING:  # torch and numba are imported with the first job, not with the worker
+    from model_backend.engine.by_example.samples import SampleImage
     from model_backend.engine.makers import Conditions, SceneMaker
     from model_backend.models.loader import Model
 
@@ -63,11 +65,11 @@ class ModelCache:
             return self._loaded[model][0].card
         return self._entry(model, revision).card
 
-    def scene(self, recipe: Recipe) -> SceneMaker:
-        """Return the scene of a recipe, with what was kept of it."""
+    def scene(self, recipe: Recipe, samples: Callable[[], list[SampleImage]] = list) -> SceneMaker:
+        """Return the scene of a recipe, with what was kept of it; ``samples`` reads the user's, if any."""
         if self._scene is None or self._scene[0] != recipe:
             self._scene = None
-            self._scene, self.next_block = (recipe, self._begun(recipe)), 0
+            self._scene, self.next_block = (recipe, self._begun(recipe, samples)), 0
         return self._scene[1]
 
     def bank(self, recipe: Recipe) -> Bank:
@@ -95,7 +97,7 @@ class ModelCache:
         if profile is not None:
             self._store.profiles.record(model, self._device, profile.to_dict(), rate)
 
-    def _begun(self, recipe: Recipe) -> SceneMaker:
+    def _begun(self, recipe: Recipe, samples: Callable[[], list[SampleImage]]) -> SceneMaker:
         """Begin a scene with the model or the example images of its recipe."""
         entry = self._entry(recipe.model, recipe.revision)
         if not entry.card.by_example:
@@ -105,7 +107,7 @@ class ModelCache:
             return Scene(model, recipe)
         from model_backend.engine.by_example.scene import ExampleScene
 
-        return ExampleScene(self.bank(recipe), recipe, self._settings.threads)
+        return ExampleScene(self.bank(recipe), recipe, self._settings.threads, samples())
 
     def _entry(self, model: str, revision: str) -> Entry:
         entry = self._registry.get(model)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -19,15 +20,18 @@ from model_backend.jobs.cache import ModelCache
 from model_backend.jobs.store.job_store import JobStore
 from model_backend.jobs.store.rows import Claim, Result
 from model_backend.jobs.uploads import Uploads
+from model_backend.models.card import ModelCard
 from model_backend.models.registry import Registry
+from model_backend.processes import sample_inputs
 from model_backend.processes.base import PlanContext
 from model_backend.processes.imagery import COG
 from model_backend.processes.prompts import prompt_warnings
 from model_backend.raster.files import provenance
-from model_backend.schemas import Plan, Recipe
+from model_backend.schemas import Plan, Recipe, Sample
 from model_backend.settings import Settings
 
-if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
+if TYPE_CHECKING:  # torch and numba are imported with the first job, not with the worker
+    from model_backend.engine.by_example.samples import SampleImage
     from model_backend.models.loader import Model
 
 
@@ -75,6 +79,13 @@ def prepare(recipe: Recipe, context: JobContext) -> None:
     context.reporter.say("Choosing example images.")
     for sentence in prompt_warnings(recipe, entry):
         context.reporter.note(sentence)
+
+
+def read_samples(
+    samples: Sequence[Sample] | None, card: ModelCard, claim: Claim, context: JobContext
+) -> list[SampleImage]:
+    """Read the pixels of the samples of a job."""
+    return [one.image() for one in sample_inputs.prepare(samples, card, context.plan_context(claim))]
 
 
 def load_model(recipe: Recipe, context: JobContext) -> Model:

@@ -132,3 +132,5 @@ def nearest(kind: str, available: Collection[str]) -> str | None:
 
 #: Land whose edges are never straight: outlines drawn for it are made natural.
 SOFT = frozenset(("water", "sand", "wetland", "forest", "shrubland", "grassland", "bare"))
+
+SAMPLE = "sample"  # the kind of land of a user's sample that nobody named

@@ -104,7 +104,10 @@ class Process(ABC, Generic[V]):
         self, inputs: Mapping[str, Any], upload: Callable[[str, object], object]
     ) -> dict[str, Any]:
         """Return inputs as sent, their rasters replaced by what ``upload`` makes of (name, value)."""
-        return {**inputs, **{name: upload(name, inputs[name]) for name in self.rasters if name in inputs}}
+        sent = {**inputs, **{name: upload(name, inputs[name]) for name in self.rasters if name in inputs}}
+        if isinstance(samples := inputs.get("samples"), list):
+            sent["samples"] = [_sample(number, sample, upload) for number, sample in enumerate(samples)]
+        return sent
 
     def parse(self, inputs: object) -> V:
         """Return the ``inputs`` member of an execute request as a value, or raise InvalidInput."""
@@ -126,3 +129,10 @@ class Process(ABC, Generic[V]):
         """Return an OGC 1.0 ``process`` (summary, inputs, outputs) without links."""
         outputs = {name: dict(output) for name, output in self.outputs.items()}
         return self.summary() | {"inputs": input_descriptions(self.inputs), "outputs": outputs}
+
+
+def _sample(number: int, sample: object, upload: Callable[[str, object], object]) -> object:
+    """Return a sample as sent, its raster replaced by what ``upload`` makes of it."""
+    if not isinstance(sample, dict) or "source" not in sample:  # refused when it is parsed
+        return sample
+    return {**sample, "source": upload(f"samples.{number}.source", sample["source"])}

@@ -15,8 +15,8 @@ from model_backend.engine import lattice
 from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
 from model_backend.models.card import ModelCard
 from model_backend.models.identity import digest
-from model_backend.models.registry import Entry, Registry
-from model_backend.processes import region_inputs
+from model_backend.models.registry import BY_EXAMPLE, Entry, Registry
+from model_backend.processes import region_inputs, sample_inputs
 from model_backend.processes.base import PlanContext
 from model_backend.processes.imagery import (
     ImageryProcess,
@@ -28,7 +28,7 @@ from model_backend.processes.imagery import (
 from model_backend.processes.prompts import check_prompts, prompt_warnings, understood
 from model_backend.processes.scene_work import canvas_of, work_of
 from model_backend.raster.georeference.placement import Placement, place
-from model_backend.schemas import Box, ExampleRecipe, GenerateInputs, Plan, Recipe
+from model_backend.schemas import Box, GenerateInputs, Plan, Recipe
 from model_backend.settings import Settings
 
 _PREVIEW_BYTES = 2 * 1024 * 1024  # the thumbnails of the blocks among them
@@ -54,6 +54,7 @@ class Generate(ImageryProcess[GenerateInputs]):
         check_prompts(inputs.prompt, inputs.negative_prompt, limits)
         entry = _model(inputs, context.registry)
         card = entry.card
+        samples = sample_inputs.prepare(inputs.samples, card, context)
         placement = _placement(inputs, card)
         _check_pixels(placement.grid, "extent.bbox", limits)
         _check_pixels(
@@ -70,7 +71,7 @@ class Generate(ImageryProcess[GenerateInputs]):
             level=placement.level,
             resampled=placement.output,
             regions=regions.on(canvas, card),
-            examples=_examples(placement, inputs, card),
+            examples=example_recipe(placement.gsd, samples, inputs.joins) if card.by_example else None,
         )
         work = work_of(recipe, entry)
         evaluations = work.units * inputs.variants
@@ -165,7 +166,7 @@ def _continuation_warnings(
 def _model(inputs: GenerateInputs, registry: Registry) -> Entry:
     """Return the model of a request, installed or not; an inpainting model can generate too."""
     if inputs.model is None:
-        return registry.default()
+        return registry.get(BY_EXAMPLE) if inputs.samples else registry.default()
     try:
         return registry.get(inputs.model)
     except ModelUnavailable as error:
@@ -213,15 +214,6 @@ def _canvas(inputs: GenerateInputs, placement: Placement, card: ModelCard, limit
         detail = "The canvas does not consist of whole windows of this model: it belongs to another model."
         raise InvalidInput("canvas", detail, value=canvas.model_dump(), allowed="a canvas of the same model")
     return canvas
-
-
-def _examples(placement: Placement, inputs: GenerateInputs, card: ModelCard) -> ExampleRecipe | None:
-    """Return what land by example depends on; a scene that continues another shares it."""
-    if not card.by_example:
-        return None
-    if inputs.joins is not None and inputs.joins.examples is not None:
-        return inputs.joins.examples
-    return example_recipe(placement.gsd)
 
 
 def _ignored(inputs: GenerateInputs, card: ModelCard) -> list[str]:

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import secrets
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from model_backend.errors import InvalidInput, TooLarge
 from model_backend.models.card import ModelCard
 from model_backend.models.registry import Entry
 from model_backend.processes.base import PlanContext, Process, Workload
+from model_backend.processes.sample_inputs import PreparedSample
 from model_backend.schemas import (
     EditInputs,
     ExampleRecipe,
     ExtendInputs,
     GenerateInputs,
     GroundSampleDistance,
+    Joins,
     Plan,
     Recipe,
 )
@@ -93,9 +96,16 @@ def recipe_of(inputs: ImageryInputs, card: ModelCard, **place: Any) -> Recipe:
     )
 
 
-def example_recipe(gsd: GroundSampleDistance) -> ExampleRecipe:
-    """Return what land by example depends on: scenes that are to join have one pixel size, to two digits."""
-    return ExampleRecipe(gsd=float(f"{(gsd.x * gsd.y) ** 0.5:.2g}"))
+def example_recipe(
+    gsd: GroundSampleDistance, samples: Sequence[PreparedSample], joins: Joins | None = None
+) -> ExampleRecipe:
+    """Return what land by example depends on: its pixel size, to two digits, and samples.
+
+    A scene that joins another one has the pixel size of that.
+    """
+    shared = joins.examples.gsd if joins is not None and joins.examples is not None else None
+    size = shared or float(f"{(gsd.x * gsd.y) ** 0.5:.2g}")
+    return ExampleRecipe(gsd=size, samples=[sample.recipe for sample in samples])
 
 
 def _first_seed(asked: int | None, variants: int) -> int:

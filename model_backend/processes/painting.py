@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from model_backend.engine.editing.fill_cost import has_patch
 from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
 from model_backend.models.card import SURROUNDINGS, ModelCard
-from model_backend.models.registry import Entry, Registry
-from model_backend.processes import region_inputs
+from model_backend.models.registry import BY_EXAMPLE, Entry, Registry
+from model_backend.processes import region_inputs, sample_inputs
 from model_backend.processes.base import PlanContext
 from model_backend.processes.imagery import (
     ImageryProcess,
@@ -30,6 +30,7 @@ from model_backend.processes.imagery import (
 )
 from model_backend.processes.painting_work import canvas_of, work_of
 from model_backend.processes.prompts import check_prompts, prompt_warnings
+from model_backend.processes.sample_inputs import PreparedSample
 from model_backend.raster import stretch as stretches
 from model_backend.raster.files.source import Source, read, read_header, read_known
 from model_backend.raster.georeference.crs import crs_text
@@ -85,6 +86,7 @@ class Prepared(Target):
     sha256: str  # of the stored raster
     canvas: Box
     stretch: Stretch
+    samples: tuple[PreparedSample, ...]
 
     @property
     def spacing(self) -> tuple[float, float]:
@@ -151,7 +153,8 @@ class PaintingProcess(ImageryProcess[P]):
         self.check_pixels(needed, context.limits)
         stretch, doubts = _look(inputs.stretch, source, needed)
         known = vars(target) | {"warnings": (*target.warnings, *doubts)}
-        prepared = Prepared(**known, sha256=stored.sha256, canvas=canvas, stretch=stretch)
+        samples = tuple(sample_inputs.prepare(inputs.samples, card, context))
+        prepared = Prepared(**known, sha256=stored.sha256, canvas=canvas, stretch=stretch, samples=samples)
         if card.pipeline == "surroundings":
             self._check_known(prepared)
         else:
@@ -162,7 +165,9 @@ class PaintingProcess(ImageryProcess[P]):
         """Plan what is painted on the raster."""
         check_prompts(inputs.prompt, inputs.negative_prompt, context.limits)
         wanted = inputs.model
-        if wanted is None and not inputs.prompt.strip() and self.regions(inputs) is None:
+        if wanted is None and inputs.samples:
+            wanted = BY_EXAMPLE
+        elif wanted is None and not inputs.prompt.strip() and self.regions(inputs) is None:
             wanted = SURROUNDINGS.id
         entry = painting_model(wanted, context.registry)
         card = entry.card
@@ -265,7 +270,7 @@ class PaintingProcess(ImageryProcess[P]):
                 strength=self.strength(inputs),
             ),
             regions=regions.on(prepared.canvas, card),
-            examples=example_recipe(work.gsd) if card.by_example else None,
+            examples=example_recipe(work.gsd, prepared.samples) if card.by_example else None,
         )
 
 

@@ -6,7 +6,8 @@ from others. Which of many images are taken, the seed decides.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from model_backend.engine.synthesis.pyramid import UNUSABLE
 from model_backend.errors import JobFailed
 from model_backend.models.banks.bank import Bank
 from model_backend.models.banks.index import Chip, Family
-from model_backend.models.land_cover import SOFT
+from model_backend.models.land_cover import SAMPLE, SOFT
 
 MOST_BELOW = 36  # images of what lies everywhere
 MOST_OF_EACH = 8  # of what lies in it
@@ -52,26 +53,37 @@ def chosen(bank: Bank, gsd: float, kinds: Sequence[str], seed: int) -> list[Chip
     return [chip for chip in bank.chips if chip.id in taken]
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What a scene shows: indices into ``kinds`` are its labels; ``shown`` are those of them that are used,
+    what lies everywhere first."""
+
+    kinds: tuple[str, ...]
+    shown: tuple[str, ...]
+    gsd: float
+    seed: int
+
+
 def atlas_of(
     bank: Bank,
-    gsd: float,
-    kinds: Sequence[str],
-    wanted: Sequence[str],
-    seed: int,
-    before: Sequence[Exemplar] = (),
+    wanted: Wanted,
+    given: Sequence[Exemplar] = (),
+    named: Collection[str] = (),
     gamma: int = SCENE_GAMMA,
 ) -> Atlas:
-    """Return the atlas of a scene that shows what is ``wanted``; its labels are indices into ``kinds``.
+    """Return the atlas of a scene: exemplars that are ``given``, then images of a bank.
 
-    Exemplars ``before`` those of the bank come first.
+    Of kinds that are ``named``, or of the user's samples, the bank gives none.
     """
+    kinds, gsd = wanted.kinds, wanted.gsd
     parameters = Parameters()
     least = SIDE << (parameters.levels - 1)
     number_of = np.full(256, UNUSABLE, np.uint8)
     for number, kind in enumerate(bank.kinds):
         number_of[number] = kinds.index(kind) if kind in kinds else UNUSABLE
-    exemplars = list(before)
-    for chip in chosen(bank, gsd, wanted, seed):
+    exemplars = list(given)
+    missing = [kind for kind in wanted.shown if kind not in named and kind != SAMPLE]
+    for chip in chosen(bank, gsd, missing, wanted.seed) if missing else ():
         found = bank.at(chip, gsd)
         if min(found.labels.shape) >= least:
             exemplars.append(Exemplar(found.rgb, number_of[found.labels]))

@@ -6,13 +6,16 @@ lead up to it; so a lake gets a shore, and no straight edge tells where the mask
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numba import njit
 
 from model_backend.arrays import BoolArray, Float32Array, UInt8Array
-from model_backend.engine.by_example.choice import atlas_of, available
+from model_backend.engine.by_example.choice import Wanted, atlas_of
 from model_backend.engine.by_example.passes import Passes, fill_passes
-from model_backend.engine.by_example.scene import ExampleProfile, composed, use_threads
+from model_backend.engine.by_example.samples import SampleImage, guide
+from model_backend.engine.by_example.scene import ExampleProfile, composed, kinds_of, use_threads
 from model_backend.engine.composition.noise import OCTAVE, UNIT, noise
 from model_backend.engine.editing.composite import continued
 from model_backend.engine.makers import EditCanvas
@@ -22,9 +25,10 @@ from model_backend.engine.synthesis.fill import Filling, Hole, depth
 from model_backend.engine.synthesis.parameters import FILL
 from model_backend.engine.synthesis.pyramid import UNUSABLE
 from model_backend.models.banks.bank import Bank
-from model_backend.models.land_cover import SOFT
+from model_backend.models.land_cover import SAMPLE, SOFT
 from model_backend.schemas import Box, Recipe
 
+_INSET = 12  # pixels inside the mask where the outline of what a sample shows lies
 _RIM = 7  # pixels inside the mask, about, where what is asked for begins
 _GAMMA = 4  # eighths
 _SHIFTS = np.array([11, 12])  # cells of 8 and 16 pixels
@@ -34,29 +38,44 @@ _HEIGHTS = np.array([6 * UNIT, 9 * UNIT])
 class ExampleEdit:
     """The masked part of one canvas, by example."""
 
-    def __init__(self, bank: Bank, recipe: Recipe, canvas: EditCanvas, threads: int) -> None:
+    def __init__(
+        self,
+        bank: Bank,
+        recipe: Recipe,
+        canvas: EditCanvas,
+        threads: int,
+        samples: Sequence[SampleImage] = (),
+    ) -> None:
         """Choose images for what the recipe asks for in a canvas of whole coarse pixels."""
         assert recipe.examples is not None
         use_threads(threads)
         self._recipe, self._canvas = recipe, canvas
         self.profile = ExampleProfile(recipe.revision)
-        kinds = available(bank, recipe.examples.gsd)
+        gsd = recipe.examples.gsd
+        kinds = kinds_of(bank, gsd, samples)
         self._own = len(kinds)  # the label of the raster's own land
         hole = canvas.paint | ~canvas.known
         view = continued(canvas.view, ~hole)
         self._image = np.ascontiguousarray(np.rint(255 * view).astype(np.uint8).transpose(1, 2, 0))
         shown = composed(recipe, kinds, _around(canvas), own=self._own)
-        self._labels = self._laid_out(shown.labels.labels(canvas.box, 0), kinds)
-        own = Exemplar(self._image, np.where(hole, UNUSABLE, self._own).astype(np.uint8))
-        wanted = [kinds[label] for label in np.unique(self._labels) if label != self._own]
-        seed = recipe.seed
-        self._atlas = atlas_of(bank, recipe.examples.gsd, kinds, wanted, seed, (own,), _GAMMA)
+        asked = shown.labels.labels(canvas.box, 0)
+        # A sample of a whole thing, such as a lake, brings its shore: how far that is, is matched as well.
+        guided = {SAMPLE} == {(*kinds, "")[label] for label in np.unique(asked[canvas.paint])}
+        guided = guided and not any(sample.area.all() for sample in samples)
+        self._guide = guide(canvas.paint, _INSET) if guided else None
+        self._labels = self._laid_out(asked, kinds, 0 if guided else _RIM)
+        used = tuple(kinds[label] for label in np.unique(self._labels) if label != self._own)
+        known = np.where(hole, UNUSABLE, self._own).astype(np.uint8)
+        own = Exemplar(self._image, known, guide(np.zeros_like(hole)) if guided else None)
+        given = [own, *(sample.exemplar(gsd, kinds.index(sample.kind), guided) for sample in samples)]
+        named = [sample.kind for sample in samples]
+        self._atlas = atlas_of(bank, Wanted(kinds, used, gsd, recipe.seed), given, named, _GAMMA)
 
     def view(self, listener: ProgressListener, shown: Box | None = None) -> Float32Array:
         """Return the canvas, (3, height, width) in 0..1, with the mask painted."""
         canvas = self._canvas
         passes = Passes(listener, fill_passes(FILL))
-        hole = Hole(self._image, canvas.paint, canvas.known, self._labels)
+        hole = Hole(self._image, canvas.paint, canvas.known, self._labels, self._guide)
         found = Filling(self._atlas, FILL, self._recipe.seed, raster=0).sources(hole, passes.over)
         passes.end()
         rows, cols = found[canvas.paint].T
@@ -64,15 +83,15 @@ class ExampleEdit:
         out[:, canvas.paint] = self._atlas.levels[0].pixels[rows, cols, :3].T / np.float32(255)
         return out
 
-    def _laid_out(self, asked: UInt8Array, kinds: tuple[str, ...]) -> UInt8Array:
+    def _laid_out(self, asked: UInt8Array, kinds: tuple[str, ...], rim: int) -> UInt8Array:
         """Return the labels of the canvas: what is asked for, and the raster's own land along the rim."""
         canvas = self._canvas
         steps = depth(canvas.paint | ~canvas.known, 4 * _RIM)
-        rim = min(_RIM, int(steps[canvas.paint].max(initial=0)) // 4)
+        rim = min(rim, int(steps[canvas.paint].max(initial=0)) // 4)
         rows = np.arange(canvas.box.row, canvas.box.row + canvas.box.height)
         cols = np.arange(canvas.box.col, canvas.box.col + canvas.box.width)
         moved = _rough(rows, cols, self._recipe.seed & 0xFFFFFFFF, _SHIFTS, _HEIGHTS)
-        soft = np.array([*(kind in SOFT for kind in kinds), True])[asked]
+        soft = np.array([*(kind in (*SOFT, SAMPLE) for kind in kinds), True])[asked]
         begins = np.where(soft, rim + moved * rim // _RIM, rim // 2)
         inside: BoolArray = canvas.paint & (steps > begins)
         return np.where(inside, asked, self._own).astype(np.uint8)

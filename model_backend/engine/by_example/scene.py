@@ -7,15 +7,17 @@ The prompts become a label map (``composition``), the bank's images of those kin
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numba
 
 from model_backend.arrays import RgbImage, UInt8Array
-from model_backend.engine.by_example.choice import atlas_of, available
+from model_backend.engine.by_example.choice import Wanted, atlas_of, available
 from model_backend.engine.by_example.outlined import Outlined
 from model_backend.engine.by_example.passes import Passes
+from model_backend.engine.by_example.samples import SampleImage
 from model_backend.engine.composition.label_maps import Overlay
 from model_backend.engine.composition.land import land
 from model_backend.engine.composition.prompt import read
@@ -27,7 +29,7 @@ from model_backend.engine.synthesis.parameters import Parameters
 from model_backend.engine.synthesis.scene import Report, Synthesis
 from model_backend.models.banks.bank import Bank
 from model_backend.models.identity import digest
-from model_backend.models.land_cover import SOFT, nearest
+from model_backend.models.land_cover import SAMPLE, SOFT, nearest
 from model_backend.schemas import REGION_UNITS, Box, Recipe, Region
 
 
@@ -96,6 +98,12 @@ def _part(
     reading = read(prompt, negative)
     made = land(reading.composition, recipe.seed, canvas, recipe.examples.gsd, kinds)
     zones = made.labels.zone_labels
+    if SAMPLE in kinds:  # it shows what lies everywhere
+        sample = kinds.index(SAMPLE)
+        if not prompt.strip():
+            return _Part(Everywhere(sample), sample, frozenset((sample,)), ())
+        zones = (sample, *zones[1:])
+        made = replace(made, labels=replace(made.labels, zone_labels=zones))
     if own is None or reading.background:
         return _Part(made.labels, zones[0], frozenset(zones), made.warnings)
     things = reading.composition.things
@@ -104,6 +112,11 @@ def _part(
         return _Part(Everywhere(label), label, frozenset((label,)), made.warnings)
     labels = replace(made.labels, zone_labels=(own, *zones[1:]))
     return _Part(labels, own, frozenset(labels.zone_labels), made.warnings)
+
+
+def kinds_of(bank: Bank, gsd: float, samples: Sequence[SampleImage]) -> tuple[str, ...]:
+    """Return the kinds of land that can be shown: those of the bank, then those of samples."""
+    return tuple(dict.fromkeys((*available(bank, gsd), *(sample.kind for sample in samples))))
 
 
 def _bounds(region: Region) -> Box:
@@ -123,17 +136,19 @@ def use_threads(threads: int) -> None:
 class ExampleScene:
     """The pixels of a recipe by example: made where asked for, coarse levels kept for the next box."""
 
-    def __init__(self, bank: Bank, recipe: Recipe, threads: int) -> None:
+    def __init__(self, bank: Bank, recipe: Recipe, threads: int, samples: Sequence[SampleImage] = ()) -> None:
         """Choose images and lay the scene out; ``threads`` 0 are all cores."""
         assert recipe.examples is not None
         use_threads(threads)
         gsd = recipe.examples.gsd
-        kinds = available(bank, gsd)
+        kinds = kinds_of(bank, gsd, samples)
         shown = composed(recipe, kinds, recipe.canvas_box)
+        given = [sample.exemplar(gsd, kinds.index(sample.kind)) for sample in samples]
+        wanted = Wanted(kinds, shown.kinds, gsd, recipe.seed)
         self.profile = ExampleProfile(recipe.revision)
         self._begun: tuple[Box, Passes] | None = None
         self._scene = Synthesis(
-            atlas_of(bank, gsd, kinds, shown.kinds, recipe.seed),
+            atlas_of(bank, wanted, given, [sample.kind for sample in samples]),
             recipe.seed,
             recipe.grid,
             recipe.canvas_box,

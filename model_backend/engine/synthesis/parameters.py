@@ -75,3 +75,4 @@ class Parameters:
 FILL = Parameters(soft=10_000, use_price=5_000, line_gain=4)
 FILL_GAMMA = 3  # eighths
 SCENE_GAMMA = 6
+SAMPLE_MARGIN = 18  # pixels around a sample that its shore is taken from

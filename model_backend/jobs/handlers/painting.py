@@ -82,7 +82,8 @@ def _by_example(
 
     prepare(recipe, context)
     canvas = canvas_of(prepared)
-    work = ExampleEdit(context.cache.bank(recipe), recipe, canvas, context.settings.threads)
+    bank, threads = context.cache.bank(recipe), context.settings.threads
+    work = ExampleEdit(bank, recipe, canvas, threads, [sample.image() for sample in prepared.samples])
     painted = work.view(context.reporter, overlap(recipe.grid, prepared.canvas))
     _learn(plan, work.profile.to_dict(), context)
     return join(prepared, painted, recipe, context.reporter), work.profile.digest, False

@@ -7,8 +7,11 @@ finished, one worker joins them.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +19,23 @@ from numpy.typing import NDArray
 from model_backend.engine.blocks import Blocks
 from model_backend.errors import Cancelled
 from model_backend.jobs import space
-from model_backend.jobs.context import JobContext, Reporter, VariantFiles, prepare, provenance_of
+from model_backend.jobs.context import (
+    JobContext,
+    Reporter,
+    VariantFiles,
+    prepare,
+    provenance_of,
+    read_samples,
+)
 from model_backend.jobs.preview import Preview
 from model_backend.jobs.store.rows import Claim, FinishedBlock, Result
 from model_backend.processes.generate import Generate, block_bytes, file_bytes
 from model_backend.processes.scene_work import blocks_of
 from model_backend.raster.files import scene_writer
 from model_backend.schemas import Recipe
+
+if TYPE_CHECKING:  # numba is imported with the first job by example
+    from model_backend.engine.by_example.samples import SampleImage
 
 
 def run(process: Generate, claim: Claim, context: JobContext) -> list[Result]:
@@ -33,18 +46,25 @@ def run(process: Generate, claim: Claim, context: JobContext) -> list[Result]:
     blocks = blocks_of(recipe.grid, card)
     if claim.part is None:
         return _join(claim, recipe, blocks, context)
-    _make(claim, recipe, blocks, context)
+    samples = process.parse(claim.inputs).samples
+    _make(claim, recipe, blocks, context, partial(read_samples, samples, card, claim, context))
     return []
 
 
-def _make(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> None:
+def _make(
+    claim: Claim,
+    recipe: Recipe,
+    blocks: Blocks,
+    context: JobContext,
+    samples: Callable[[], list[SampleImage]],
+) -> None:
     """Compute the pixels of a block and keep them on disk."""
     assert claim.plan is not None
     assert claim.part is not None
     box, reporter = blocks[claim.part], context.reporter
     space.take(context.folder, block_bytes(box))
     prepare(recipe, context)
-    scene = context.cache.scene(recipe)
+    scene = context.cache.scene(recipe, samples)
     goes_on = claim.part == context.cache.next_block
     again = context.store.claims.begin(claim, scene.profile.digest)
     if again:

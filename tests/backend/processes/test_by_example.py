@@ -89,7 +89,7 @@ def test_a_plan_says_what_was_understood_and_what_was_not(client):
     assert [words.partition(",")[0] for words in found["understood"]] == ["forest", "lake (water)"]
     assert any("gloops" in sentence for sentence in found["warnings"])
     assert (found["width"], found["height"], found["windows"]) == (300, 200, 0)
-    assert found["recipe"]["examples"] == {"gsd": 1.0}
+    assert found["recipe"]["examples"] == {"gsd": 1.0, "samples": []}
     assert found["evaluations"] > 0
 
 

@@ -109,6 +109,7 @@ class GenerateInputs(Value):
     record_prompt: bool = True
     regions: Optional[Polygons] = None
     joins: Optional[Joins] = None
+    samples: Optional[Sequence[Json]] = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> GenerateInputs:
@@ -154,6 +155,7 @@ class EditInputs(Value):
     model: Optional[str] = None
     variants: int = 1
     record_prompt: bool = True
+    samples: Optional[Sequence[Json]] = None
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,7 @@ class ExtendInputs(Value):
     variants: int = 1
     record_prompt: bool = True
     regions: Optional[Polygons] = None
+    samples: Optional[Sequence[Json]] = None
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ class Uploads:
 
 def uploads_of(inputs: Json) -> list[str]:
     """Return the ids of the uploads that the inputs of a job name."""
-    named = (inputs.get(name) for name in ("source", "mask"))
+    named = [inputs.get(name) for name in ("source", "mask")]
+    named += [sample.get("source") for sample in inputs.get("samples") or ()]
     return [str(one["upload"]) for one in named if isinstance(one, dict) and "upload" in one]
 
 
