@@ -18,7 +18,8 @@ SMALLEST = 24 * UNIT  # across, of anything but lines
 _NATURAL = (30, 25, 12, 5, 2)  # heights of noises, in percent of the width
 _BUILT = (14, 17, 8, 3)
 _SHORE = (34, 17, 8, 4, 2, 1)  # in percent of the first noise's cells
-_COURSE = (34, 12, 4)
+_WANDERS, _WINDS = 55, 75  # heights of a line's noises, in percent of their cells
+_OCTAVES = 6
 _MOST_WINDING = 150  # percent: more, and lines run into themselves
 
 
@@ -38,6 +39,11 @@ class Scale:
     def metre(self) -> int:
         """A metre; too short where pixels are large."""
         return max(1, self.kilometre // 1000)
+
+    @property
+    def base(self) -> int:
+        """The usual direction of what is built."""
+        return self.draw(DIRECTIONS, 71)
 
     def length(self, metres: int) -> int:
         """Return a length of metres."""
@@ -94,14 +100,19 @@ def runway(size: int, row: int, col: int, base: int, wide: int) -> tuple[Sequenc
 def course(
     thing: Thing, width: int, row: int, col: int, direction: int, seed: int, longest: int, metre: int
 ) -> Band:
-    """Return a line through a place, across a direction; no bend is wider than ``longest``."""
+    """Return a line through a place, across a direction; no bend is wider than ``longest``.
+
+    It wanders a little over long ways, and winds as it is natural for its width.
+    """
     natural = 22 * width if thing.kind == "water" else 300 * metre + 12 * width
-    wave = (
-        1 << max(8 * UNIT, min(natural, longest)).bit_length() - 1
-    )  # a cell: slopes are what they should be
-    percents = [percent * min(thing.winding, _MOST_WINDING) // 100 for percent in _COURSE]
-    finest = max(12 * UNIT, 5 * width)  # or islands come up
-    return Band(row, col, direction % DIRECTIONS, width // 2, Roughness.of(wave, percents, seed, finest))
+    first, last = max(16 * UNIT, longest).bit_length() - 1, max(16 * UNIT, natural // 2).bit_length() - 1
+    shifts = tuple(range(first, min(first, last) - 1, -1))[:_OCTAVES]
+    winding = min(thing.winding, _MOST_WINDING)
+    percents = (_WINDS if 1 << shift <= natural else _WANDERS for shift in shifts)
+    heights = tuple(
+        (winding * percent << shift) // 10_000 for percent, shift in zip(percents, shifts, strict=True)
+    )
+    return Band(row, col, direction % DIRECTIONS, width // 2, Roughness(shifts, heights, seed))
 
 
 def shore(wave: int, row: int, col: int, direction: int | None, offset: int, seed: int) -> Band:

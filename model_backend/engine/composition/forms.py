@@ -43,7 +43,7 @@ _OF_KIND: dict[str, Form] = {
     "parking": Form("block", 60, 150),
     "harbour": Form("quay", 200, 500),
     "airport": Form("strip", 1500, 3000),
-    "road": Form("line", 7, 9, winding=40),
+    "road": Form("line", 7, 9, winding=35),
     "town": Form("round", 1000, 3000, covers=True),
 }
 
@@ -84,7 +84,7 @@ _OF_WORD: dict[str, Form] = {
     "depot": Form("block", 80, 200),
     "tower": Form("block", 30, 60),
     **dict.fromkeys(("school", "hospital", "mall"), Form("block", 80, 200)),
-    **dict.fromkeys(("highway", "freeway", "motorway", "expressway"), Form("line", 25, 25, winding=25)),
+    **dict.fromkeys(("highway", "freeway", "motorway", "expressway"), Form("line", 25, 25, winding=12)),
     "railway": Form("line", 8, 12, winding=15),
     "railroad": Form("line", 8, 12, winding=15),
     **dict.fromkeys(("path", "track", "lane"), Form("line", 3, 4, winding=70)),

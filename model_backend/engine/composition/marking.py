@@ -57,8 +57,21 @@ def mark_block(rows, cols, place):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _tilted(y, x, place):  # type: ignore[no-untyped-def]
-    row, col, down, right, offset, period = place
+    row, col, down, right, offset, _, _ = place
     return ((down * (y - row) + right * (x - col)) >> 10) + offset
+
+
+@njit(cache=True)
+def _displaced(y, x, shift, number, place, seed):  # type: ignore[no-untyped-def]
+    """Return a noise at a place; that of a line is stretched across it, so that the line may wind steeply and
+    never meets itself.
+    """
+    row, col, down, right, _, _, line = place
+    if line:
+        across = (down * (y - row) + right * (x - col)) >> 12
+        x = (right * (y - row) - down * (x - col)) >> 10
+        y = across + (1 << shift >> 1)  # noise vanishes on the lattice
+    return noise(y, x, shift, seed + number * OCTAVE)
 
 
 @njit(cache=True)
@@ -70,7 +83,10 @@ def _repeated(height, period):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def value(y, x, place, shifts, heights, seed):  # type: ignore[no-untyped-def]
     """Return the height of the tilted, rough plane at a place."""
-    return _repeated(_tilted(y, x, place) + octaves(y, x, shifts, heights, 0, seed), place[5])
+    height = _tilted(y, x, place)
+    for number in range(len(shifts)):
+        height += (heights[number] * _displaced(y, x, shifts[number], number, place, seed)) >> 16
+    return _repeated(height, place[5])
 
 
 @njit(cache=True)
@@ -99,7 +115,7 @@ def mark_band(rows, cols, place, half, edge, shifts, heights, seed):  # type: ig
             number = 0
             height = _repeated(whole, place[5])
             while number < len(shifts) and abs(height) <= rest + 4 * wide:
-                whole += (heights[number] * noise(y, x, shifts[number], seed + number * OCTAVE)) >> 16
+                whole += (heights[number] * _displaced(y, x, shifts[number], number, place, seed)) >> 16
                 rest -= heights[number]
                 number += 1
                 height = _repeated(whole, place[5])

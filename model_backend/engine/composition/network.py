@@ -24,11 +24,10 @@ _STREET = 8
 
 
 @njit(cache=True)
-def district_centres(top, left, height, width, metre, seed):  # type: ignore[no-untyped-def]
+def district_centres(top, left, height, width, metre, base, seed):  # type: ignore[no-untyped-def]
     """Return row and column of every district's centre, and the direction, depth, length and bend of its
     blocks."""
     size = CELL * metre
-    base = np.int64(mix(seed, 0, 0, 0x5712) & np.uint64(DIRECTIONS - 1))
     found = np.empty((height, width, 6), np.int64)
     for j in range(height):
         for i in range(width):

@@ -48,7 +48,8 @@ class Order:
         """Return the layers, with streets in towns or not, and a beach of some width by the largest water."""
         waters = {thing.shape for thing in self._things if thing.kind == "water"}
         self._beach = beach, next((shape for shape in ("side", "round", "line") if shape in waters), None)
-        self._network = Network(self._scale.metre, self._scale.draw(1 << 30, 95)) if streets else None
+        scale = self._scale
+        self._network = Network(scale.metre, scale.base, scale.draw(1 << 30, 95)) if streets else None
         found: list[Layer] = []
         for rank in range(7):
             for thing, placed in zip(self._things, self._placed, strict=True):

@@ -69,7 +69,7 @@ class _Canvas:
         self._top, self._left = canvas.row * UNIT, canvas.col * UNIT
         self._height, self._width = canvas.height * UNIT, canvas.width * UNIT
         self._side = min(self._height, self._width)
-        self._base = scale.draw(DIRECTIONS, 71)
+        self._base = scale.base
         self._taken = _Taken()
 
     def placed(self) -> list[Placed]:

@@ -57,7 +57,7 @@ def _recurring(index: int, things: Sequence[Thing], scale: Scale) -> Placed:
     thing = things[index]
     beside = _moorings(things) if thing.shape == "quay" else thing.near
     root = index if beside is None or things[beside].shape not in _APART else beside
-    base, seed = scale.draw(DIRECTIONS, 71), scale.draw(1 << 30, root, 8)
+    base, seed = scale.base, scale.draw(1 << 30, root, 8)
     spacing = max(_spacing(index, things, scale), _spacing(root, things, scale))
     shore: Band | None = None
     if thing.shape == "quay" and beside is not None and root == index:

@@ -124,9 +124,10 @@ class Band:
     period: int = 0
     offset: int = 0
 
-    def _place(self) -> tuple[int, int, int, int, int, int]:
+    def _place(self) -> tuple[int, int, int, int, int, int, bool]:
         down, right = (0, 0) if self.direction is None else STEPS[self.direction].tolist()
-        return self.row, self.col, down, right, self.offset, self.period
+        line = self.half is not None and self.direction is not None
+        return self.row, self.col, down, right, self.offset, self.period, line
 
     def bounds(self) -> tuple[int, int, int, int]:
         """Return everything."""

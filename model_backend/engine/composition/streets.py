@@ -30,6 +30,7 @@ class Network:
     """Streets of the whole plane; ``metre`` is in units of 1/256 pixel."""
 
     metre: int
+    base: int  # the usual direction of streets
     seed: int
 
     def near(self, rows: Int64Array, cols: Int64Array) -> tuple[int, int, int, int, int, Int64Array]:
@@ -39,7 +40,7 @@ class Network:
         left = (int(cols[0]) * 256 - margin) // size - 1
         bottom = (int(rows[-1]) * 256 + 256 + margin) // size + 2
         right = (int(cols[-1]) * 256 + 256 + margin) // size + 2
-        centres = district_centres(top, left, bottom - top, right - left, self.metre, self.seed)
+        centres = district_centres(top, left, bottom - top, right - left, self.metre, self.base, self.seed)
         slow = (_SLOW * self.metre).bit_length() - 1
         return self.metre, slow, self.seed, top, left, centres
 
