@@ -102,7 +102,7 @@ class Order:
                     zone = self._zones.add(kind)
                     centre[lots.start : lots.stop] = [zone] * len(lots)
         self._parts += range(before, len(self._zones.labels))
-        return Streets(road, self._settled, (*usual, *centre), network)
+        return Streets(road, tuple(self._settled.items()), (*usual, *centre), network)
 
 
 def _rank(thing: Thing) -> int:

@@ -77,20 +77,21 @@ class Settlement:
 class Streets:
     """A layer of streets over settled zones.
 
-    ``settled`` says how varied their blocks are: ``PLAIN`` or not, or even with large buildings in a centre.
+    ``settled`` has zones and how varied their blocks are: ``PLAIN``, ``VARIED``, or ``CENTRED``, with large
+    buildings in some districts.
     ``variants`` says of each of 64 lots, drawn by blocks, which zone it becomes; the second half is for
     centres.
     """
 
     road: int
-    settled: dict[int, int]
+    settled: tuple[tuple[int, int], ...]
     variants: tuple[int, ...]
     network: Network
 
     def paint(self, zones: UInt8Array, rows: Int64Array, cols: Int64Array) -> None:
         """Draw streets and blocks where settled zones are."""
         settled = np.zeros(256, np.uint8)
-        for zone, variety in self.settled.items():
+        for zone, variety in self.settled:
             settled[zone] = variety
         if settled[zones].any():
             variants = np.array(self.variants, np.uint8)
