@@ -16,10 +16,15 @@ demo: setup  ## QGIS makes imagery with a backend of its own: GeoTIFFs, contact 
 serve: setup  ## start a backend for QGIS on this computer
 	@$(BACKEND)/python -m model_backend serve
 
-test: setup  ## every test, those of the plugin in real QGIS
+test: setup  ## every test, those of the plugin in real QGIS beside those of the backend
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-backend test-qgis
+
+test-backend: setup
 	@$(BACKEND)/pytest tests/backend tests/project
-	@.ci/qgis --limit 1800 test tests/plugin
-	@.ci/qgis --limit 1800 window tests/window
+
+test-qgis: setup
+	@.ci/qgis --limit 2400 test tests/plugin
+	@.ci/qgis --limit 2400 window tests/window
 
 test-fast: setup  ## part of every tier, in three minutes on two cores
 	@$(BACKEND)/pytest -m "fast and not slow"
@@ -43,4 +48,4 @@ package: setup  ## the plugin as a zip that plugins.qgis.org accepts, in dist/
 clean:  ## remove what these commands made, the environments too
 	rm -rf .venv build dist demo
 
-.PHONY: help setup demo serve test test-fast lint modules package clean
+.PHONY: help setup demo serve test test-backend test-qgis test-fast lint modules package clean
