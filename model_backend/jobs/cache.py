@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from model_backend.errors import ModelUnavailable
 from model_backend.jobs.store.job_store import JobStore
-from model_backend.models.banks.bank import Bank
+from model_backend.models.banks.bank import Bank, bank_in
 from model_backend.models.card import ModelCard
 from model_backend.models.registry import Entry, Registry
 from model_backend.schemas import Box, Recipe
@@ -32,7 +32,6 @@ class ModelCache:
     def __init__(self, settings: Settings, device: str, store: JobStore, registry: Registry) -> None:
         self._settings, self._device, self._store, self._registry = settings, device, store, registry
         self._loaded: OrderedDict[str, tuple[Model, int]] = OrderedDict()
-        self._bank: tuple[str, Bank] | None = None  # the one used last, and its revision
         self._scene: tuple[Recipe, SceneMaker] | None = None
         #: The block that the scene goes on with; earlier ones' latents are partly forgotten.
         self.next_block = 0
@@ -74,10 +73,7 @@ class ModelCache:
 
     def bank(self, recipe: Recipe) -> Bank:
         """Return the bank of a recipe; ModelUnavailable as in ``get``."""
-        if self._bank is None or self._bank[0] != recipe.revision:
-            entry = self._entry(recipe.model, recipe.revision)
-            self._bank = recipe.revision, Bank.read(entry.require())
-        return self._bank[1]
+        return bank_in(self._entry(recipe.model, recipe.revision).require(), recipe.revision)
 
     def keep(self, next_block: int, rest: Box | None) -> None:
         """Keep of the scene what ``rest`` of it needs; None: nothing."""

@@ -9,6 +9,7 @@ import re
 
 from model_backend.engine.composition import prompt as composition
 from model_backend.errors import TooLarge
+from model_backend.models.banks.bank import bank_in
 from model_backend.models.card import ModelCard
 from model_backend.models.prompt_tokens import plain_prompt
 from model_backend.models.registry import Entry
@@ -21,6 +22,7 @@ _FILLERS = frozenset(
     ("a", "an", "the", "and", "or", "of", "in", "on", "at", "by", "to", "from", "with", "near", "beside")
     + ("between", "some", "is", "are")
 )
+_SOFT = 1.3  # times larger pixels than asked for, from which images look soft
 _NAMED = 8  # words or prompts that a warning names
 _SHOWN = 30  # characters of a text in a warning
 
@@ -41,7 +43,7 @@ def check_length(field: str, what: str, text: str, limits: Settings) -> None:
 
 def prompt_warnings(recipe: Recipe, entry: Entry) -> list[str]:
     """Return sentences on the words of a recipe's prompts that the model does not know, or will not read."""
-    return [*_notes(recipe, entry.card), *_unknown(recipe, entry.card), *_cut(recipe, entry)]
+    return [*_notes(recipe, entry), *_unknown(recipe, entry.card), *_cut(recipe, entry)]
 
 
 def knows(card: ModelCard, prompt: str) -> bool:
@@ -78,10 +80,20 @@ def _words(prompt: str) -> list[str]:
     return [word for word in dict.fromkeys(_WORD.findall(prompt.casefold())) if word not in _FILLERS]
 
 
-def _notes(recipe: Recipe, card: ModelCard) -> list[str]:
-    if not card.by_example:
+def _notes(recipe: Recipe, entry: Entry) -> list[str]:
+    """Return what was decided without being asked for, and whether images have to be enlarged."""
+    if not entry.card.by_example or recipe.examples is None:
         return []
-    return list(composition.read(recipe.prompt, recipe.negative_prompt).notes)
+    reading = composition.read(recipe.prompt, recipe.negative_prompt)
+    asked = [reading.composition.background, *(thing.kind for thing in reading.composition.things)]
+    gsd = recipe.examples.gsd
+    family = bank_in(entry.require(), entry.card.revision_or_hash).family_for(gsd, asked)
+    if recipe.examples.samples and not recipe.prompt.strip():
+        return []
+    if family is None or family.gsd < _SOFT * gsd:
+        return list(reading.notes)
+    soft = f"The example images have pixels of {family.gsd:g} m: in pixels of {gsd:g} m they look soft."
+    return [*reading.notes, soft]
 
 
 def _unknown(recipe: Recipe, card: ModelCard) -> list[str]:

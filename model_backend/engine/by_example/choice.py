@@ -17,7 +17,7 @@ from model_backend.engine.synthesis.parameters import SCENE_GAMMA, SIDE, Paramet
 from model_backend.engine.synthesis.pyramid import UNUSABLE
 from model_backend.errors import JobFailed
 from model_backend.models.banks.bank import Bank
-from model_backend.models.banks.index import Chip, Family
+from model_backend.models.banks.index import Chip
 from model_backend.models.land_cover import SAMPLE, SOFT
 
 MOST_BELOW = 36  # images of what lies everywhere
@@ -25,27 +25,15 @@ MOST_OF_EACH = 8  # of what lies in it
 MOST_OF_WATER = 3  # so that a lake is of one colour
 
 
-def family_of(bank: Bank, gsd: float, kinds: Sequence[str]) -> Family:
-    """Return the family that shows most of some kinds at a pixel size, of those the one nearest to it."""
-    able = [family for family in bank.families if family.serves(gsd)]
-    if not able:
-        raise JobFailed(f"There are no example images for pixels of {gsd:g} m.")
-    return min(able, key=lambda one: (-len(set(kinds) & set(one.kinds)), one.distance(gsd)))
-
-
-def available(bank: Bank, gsd: float) -> tuple[str, ...]:
-    """Return the kinds of land that can be shown at a pixel size."""
-    shown = {kind for family in bank.families if family.serves(gsd) for kind in family.kinds}
-    return tuple(kind for kind in bank.kinds if kind in shown)
-
-
 def chosen(bank: Bank, gsd: float, kinds: Sequence[str], seed: int) -> list[Chip]:
     """Return the images for a scene that shows some kinds, the first of them everywhere, in the bank's
     order."""
-    usual = family_of(bank, gsd, kinds)
+    usual = bank.family_for(gsd, kinds)
+    if usual is None:
+        raise JobFailed(f"There are no example images for pixels of {gsd:g} m.")
     taken: set[str] = set()
     for number, kind in enumerate(kinds):
-        family = usual if kind in usual.kinds else family_of(bank, gsd, [kind])
+        family = usual if kind in usual.kinds else bank.family_for(gsd, [kind]) or usual
         able = bank.of(family.id, kind)
         order = sorted(range(len(able)), key=lambda index: mix(seed, number, index, 17))
         most = MOST_OF_WATER if kind == "water" else MOST_OF_EACH if number else MOST_BELOW

@@ -16,7 +16,7 @@ from model_backend.engine.by_example.choice import Wanted, atlas_of
 from model_backend.engine.by_example.passes import Passes, fill_passes
 from model_backend.engine.by_example.samples import SampleImage, guide
 from model_backend.engine.by_example.scene import ExampleProfile, composed, kinds_of, use_threads
-from model_backend.engine.composition.noise import OCTAVE, UNIT, noise
+from model_backend.engine.composition.outlines.noise import OCTAVE, UNIT, noise
 from model_backend.engine.editing.composite import continued
 from model_backend.engine.makers import EditCanvas
 from model_backend.engine.progress import ProgressListener

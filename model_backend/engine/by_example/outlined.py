@@ -14,7 +14,7 @@ from numba import njit
 
 from model_backend.arrays import BoolArray, Int64Array, UInt8Array
 from model_backend.engine.composition.label_maps import TRANSPARENT
-from model_backend.engine.composition.noise import OCTAVE, UNIT, noise
+from model_backend.engine.composition.outlines.noise import OCTAVE, UNIT, noise
 from model_backend.engine.outlines import Outline, Points
 from model_backend.engine.synthesis.labels import LabelMap
 from model_backend.schemas import REGION_UNITS, Box

@@ -14,7 +14,7 @@ from typing import Any
 import numba
 
 from model_backend.arrays import RgbImage, UInt8Array
-from model_backend.engine.by_example.choice import Wanted, atlas_of, available
+from model_backend.engine.by_example.choice import Wanted, atlas_of
 from model_backend.engine.by_example.outlined import Outlined
 from model_backend.engine.by_example.passes import Passes
 from model_backend.engine.by_example.samples import SampleImage
@@ -31,6 +31,8 @@ from model_backend.models.banks.bank import Bank
 from model_backend.models.identity import digest
 from model_backend.models.land_cover import SAMPLE, SOFT, nearest
 from model_backend.schemas import REGION_UNITS, Box, Recipe, Region
+
+_FIELD = 80  # metres across, at least
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def _part(
 
 def kinds_of(bank: Bank, gsd: float, samples: Sequence[SampleImage]) -> tuple[str, ...]:
     """Return the kinds of land that can be shown: those of the bank, then those of samples."""
-    return tuple(dict.fromkeys((*available(bank, gsd), *(sample.kind for sample in samples))))
+    return tuple(dict.fromkeys((*bank.available(gsd), *(sample.kind for sample in samples))))
 
 
 def _bounds(region: Region) -> Box:
@@ -125,6 +127,15 @@ def _bounds(region: Region) -> Box:
     col, row = left // REGION_UNITS, top // REGION_UNITS
     width, height = -(-right // REGION_UNITS) - col, -(-bottom // REGION_UNITS) - row
     return Box(col=col, row=row, width=max(1, width), height=max(1, height))
+
+
+def _parameters(kinds: Sequence[str], gsd: float) -> Parameters:
+    """Return the parameters of a scene: where fields lie everywhere, plots are as large as fields are."""
+    usual = Parameters()
+    plot = min(4 * usual.cell, int(_FIELD / gsd) // 8 * 8)
+    if kinds[:1] != ("farmland",) or plot <= usual.cell:
+        return usual
+    return replace(usual, cell=plot, pool=2)
 
 
 def use_threads(threads: int) -> None:
@@ -153,6 +164,7 @@ class ExampleScene:
             recipe.grid,
             recipe.canvas_box,
             shown.labels,
+            _parameters(shown.kinds, gsd),
         )
 
     def pixels(self, box: Box, listener: ProgressListener) -> RgbImage:

@@ -8,10 +8,7 @@ and numba, no torch.
     mentions      the things that a prompt names
     composition   what a scene shows, as values
     prompt        from a prompt to a composition: begin here
-    noise         smooth random heights that belong to a place
-    marking       compiled: which pixels lie in a shape
-    shapes        natural and straight outlines, rivers, coasts
-    network       where the streets of towns run, compiled
+    outlines      noise, shapes, and where streets run
     streets       towns from near: streets, blocks, outlines
     drawing       from a thing and a place to shapes
     placement     where things lie on a canvas

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model_backend.engine.composition.composition import Thing
-from model_backend.engine.composition.noise import DIRECTIONS, STEPS, UNIT
-from model_backend.engine.composition.shapes import Band, Block, Roughness, Round, Shape
+from model_backend.engine.composition.outlines.noise import DIRECTIONS, STEPS, UNIT
+from model_backend.engine.composition.outlines.shapes import Band, Block, Roughness, Round, Shape
 from model_backend.engine.synthesis.hashing import below, mix
 
 SMALLEST = 24 * UNIT  # across, of anything but lines

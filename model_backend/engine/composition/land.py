@@ -12,8 +12,8 @@ from model_backend.engine.composition.composition import Composition, Thing
 from model_backend.engine.composition.drawing import Scale
 from model_backend.engine.composition.forms import BUILT_UP, SETTLED, form_of
 from model_backend.engine.composition.label_maps import Layered
-from model_backend.engine.composition.noise import UNIT
 from model_backend.engine.composition.order import Order
+from model_backend.engine.composition.outlines.noise import UNIT
 from model_backend.engine.composition.placement import on_canvas
 from model_backend.engine.composition.recurrence import on_ground
 from model_backend.engine.composition.zones import Zones

@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 
 from model_backend.arrays import Int64Array, UInt8Array
-from model_backend.engine.composition.noise import UNIT
-from model_backend.engine.composition.shapes import EDGE, IN, Shape
+from model_backend.engine.composition.outlines.noise import UNIT
+from model_backend.engine.composition.outlines.shapes import EDGE, IN, Shape
 from model_backend.engine.synthesis.hashing import below, mix
 
 Bounds = tuple[int, int, int, int]

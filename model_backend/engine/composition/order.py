@@ -12,7 +12,7 @@ from model_backend.engine.composition.composition import Thing
 from model_backend.engine.composition.drawing import Scale
 from model_backend.engine.composition.forms import BUILT_UP, ELSE, GREEN, SETTLED, VILLAGES
 from model_backend.engine.composition.layers import Drawn, Layer
-from model_backend.engine.composition.noise import UNIT
+from model_backend.engine.composition.outlines.noise import UNIT
 from model_backend.engine.composition.placement import Placed
 from model_backend.engine.composition.streets import (
     CENTRED,

@@ -14,8 +14,8 @@ from model_backend.engine.composition.composition import Thing
 from model_backend.engine.composition.drawing import SMALLEST, Scale
 from model_backend.engine.composition.forms import SETTLED
 from model_backend.engine.composition.layers import Fixed, Source
-from model_backend.engine.composition.noise import DIRECTIONS, UNIT
-from model_backend.engine.composition.shapes import Band, Shape
+from model_backend.engine.composition.outlines.noise import DIRECTIONS, UNIT
+from model_backend.engine.composition.outlines.shapes import Band, Shape
 from model_backend.schemas import Box
 
 _TRIES = 48

@@ -13,9 +13,9 @@ from model_backend.engine.composition.composition import Thing
 from model_backend.engine.composition.drawing import SMALLEST, Scale
 from model_backend.engine.composition.forms import SETTLED
 from model_backend.engine.composition.layers import Fixed, Recurring
-from model_backend.engine.composition.noise import DIRECTIONS, UNIT
+from model_backend.engine.composition.outlines.noise import DIRECTIONS, UNIT
+from model_backend.engine.composition.outlines.shapes import Band, Shape
 from model_backend.engine.composition.placement import Placed
-from model_backend.engine.composition.shapes import Band, Shape
 
 _COAST = 2500  # metres: cells of the noise that parts land from sea
 _APART = ("round", "block", "strip")

@@ -12,10 +12,10 @@ from numba import njit
 
 from model_backend.arrays import Int64Array, UInt8Array
 from model_backend.engine.composition.layers import Source, around, between, box_of
-from model_backend.engine.composition.marking import inside_round
-from model_backend.engine.composition.network import BEND, CELL, block_at, district_centres
-from model_backend.engine.composition.noise import UNIT
-from model_backend.engine.composition.shapes import Round
+from model_backend.engine.composition.outlines.marking import inside_round
+from model_backend.engine.composition.outlines.network import BEND, CELL, block_at, district_centres
+from model_backend.engine.composition.outlines.noise import UNIT
+from model_backend.engine.composition.outlines.shapes import Round
 from model_backend.engine.synthesis.hashing import below
 
 KEEP = 255  # a block that stays what it is

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,11 +80,19 @@ class Bank:
         """Return a family by its id."""
         return next(one for one in self.families if one.id == id)
 
-    def family_for(self, gsd: float, kind: str | None = None) -> Family | None:
-        """Return the family nearest to a pixel size among those that serve it, and show ``kind`` if given;
-        None: there is none."""
-        able = [one for one in self.families if one.serves(gsd) and (kind is None or kind in one.kinds)]
-        return min(able, key=lambda one: one.distance(gsd), default=None)
+    def available(self, gsd: float) -> tuple[str, ...]:
+        """Return the kinds of land that can be shown at a pixel size."""
+        shown = {kind for one in self.families if one.serves(gsd) for kind in one.kinds}
+        return tuple(kind for kind in self.kinds if kind in shown)
+
+    def family_for(self, gsd: float, kinds: Collection[str]) -> Family | None:
+        """Return the family that shows most of some kinds at a pixel size, of those the one nearest to it;
+        None: there is none for the pixel size."""
+        able = [one for one in self.families if one.serves(gsd)]
+        shown = len(set(kinds))
+        return min(
+            able, key=lambda one: (shown - len(set(kinds) & set(one.kinds)), one.distance(gsd)), default=None
+        )
 
     def of(self, family: str, kind: str | None = None) -> tuple[Chip, ...]:
         """Return the images of a family, or those of them that show a kind on a good part of their area."""
@@ -155,3 +165,9 @@ class Bank:
                 return np.asarray(opened.convert(mode) if mode else opened)
         except (OSError, zipfile.BadZipFile, SyntaxError, ValueError, KeyError, RuntimeError) as error:
             raise ModelUnavailable(f"{name} in the bank {self._folder} is damaged: {error}.") from error
+
+
+@lru_cache(maxsize=2)
+def bank_in(folder: Path, revision: str) -> Bank:
+    """Return the bank of a folder, read once for each revision of it. Raises ModelUnavailable."""
+    return Bank.read(folder)

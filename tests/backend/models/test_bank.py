@@ -93,10 +93,11 @@ def test_a_tone_is_gain_and_offset_in_whole_numbers(tmp_path):
 
 def test_the_family_nearest_to_a_pixel_size_is_found(tmp_path):
     bank = Bank.read(write(tmp_path))
-    assert [getattr(bank.family_for(gsd), "id", None) for gsd in (0.3, 0.5, 1.2, 2, 10, 30)] == [
+    assert [getattr(bank.family_for(gsd, ()), "id", None) for gsd in (0.3, 0.5, 1.2, 2, 10, 30)] == [
         None, "near", "near", "near", "far", None,
     ]  # fmt: skip
-    assert bank.family_for(10, "sand") is None
+    assert bank.available(10) == bank.family("far").kinds
+    assert getattr(bank.family_for(10, ["sand"]), "id", None) == "far"  # though it shows none
     assert bank.of("near", "sand") == bank.chips
     assert bank.of("far") == bank.of("near", "forest") == ()
 

@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numba import njit
 
-from model_backend.engine.composition.noise import DIRECTIONS, STEPS, noise
+from model_backend.engine.composition.outlines.noise import DIRECTIONS, STEPS, noise
 from model_backend.engine.synthesis.hashing import below, mix
 
 # metres

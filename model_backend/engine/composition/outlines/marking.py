@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numba import njit
 
-from model_backend.engine.composition.noise import OCTAVE, noise, octaves
+from model_backend.engine.composition.outlines.noise import OCTAVE, noise, octaves
 
 
 @njit(cache=True)

@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 
 from model_backend.arrays import Int64Array, UInt8Array
-from model_backend.engine.composition.marking import mark_band, mark_block, mark_round, value
-from model_backend.engine.composition.noise import STEPS, UNIT
+from model_backend.engine.composition.outlines.marking import mark_band, mark_block, mark_round, value
+from model_backend.engine.composition.outlines.noise import STEPS, UNIT
 
 OUT, EDGE, IN = 0, 1, 2  # what marks are
 _EVERYWHERE = 1 << 62
