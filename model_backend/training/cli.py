@@ -1,4 +1,4 @@
-"""Command line of training: ``train-mini``. Imports torch only when a command runs."""
+"""Command line of training: ``train-mini``, ``bank`` and ``bank-sheets``. Imports torch only when needed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _STAGES = ("autoencoder", "decoder", "diffusion", "edge-distillation", "export")
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """Add ``train-mini`` to the backend's command line."""
+    """Add the commands of training to the backend's command line."""
+    _add_bank(subparsers)
     train = subparsers.add_parser("train-mini", help="train the bundled model text2earth-mini")
     train.add_argument("--stage", choices=_STAGES, required=True)
     train.add_argument("--data", type=Path, required=True, help="folder of the parquet files")
@@ -28,6 +29,33 @@ def add_parser(subparsers: Subparsers) -> None:
     train.add_argument("--processes", type=int, help="one thread each; default: cores of a CPU, 1 on a GPU")
     train.add_argument("--out", type=Path, help="model folder that the stage `export` writes")
     train.set_defaults(run=_train)
+
+
+def _add_bank(subparsers: Subparsers) -> None:
+    bank = subparsers.add_parser("bank", help="build the bundled bank of example images")
+    bank.add_argument("--data", type=Path, required=True, help="folder of the parquet files")
+    bank.add_argument("--out", type=Path, required=True, help="folder of the bank")
+    bank.set_defaults(run=_bank)
+    sheets = subparsers.add_parser("bank-sheets", help="draw all images of a bank, to be judged by eye")
+    sheets.add_argument("--bank", type=Path, required=True, help="folder of the bank")
+    sheets.add_argument("--out", type=Path, required=True, help="folder of the sheets")
+    sheets.set_defaults(run=_bank_sheets)
+
+
+def _bank(arguments: argparse.Namespace) -> int:
+    from model_backend.training.bank import build
+    from model_backend.training.bank.choice import Choice
+
+    build.build(arguments.data, arguments.out, Choice.read())
+    return 0
+
+
+def _bank_sheets(arguments: argparse.Namespace) -> int:
+    from model_backend.models.bank import Bank
+    from model_backend.training.bank import sheets
+
+    sheets.write(Bank.read(arguments.bank), arguments.out)
+    return 0
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -85,8 +113,8 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Run one command without the rest of the backend: ``python -m model_backend.training.cli ...``."""
-    parser = argparse.ArgumentParser(prog="model_backend.training.cli")
+    """Run one command without the rest of the backend: ``python -m model_backend.training ...``."""
+    parser = argparse.ArgumentParser(prog="model_backend.training")
     add_parser(parser.add_subparsers(required=True))
     arguments = parser.parse_args()
     return int(arguments.run(arguments))

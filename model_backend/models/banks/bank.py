@@ -121,7 +121,11 @@ class Bank:
             raise ModelUnavailable(f"Image, labels and near infrared of {chip.id} differ in size.")
         if labels[labels < UNUSABLE].max(initial=0) >= len(self.kinds):
             raise ModelUnavailable(f"The labels of {chip.id} name kinds that the bank {self._folder} lacks.")
-        return Pixels(rgb, labels, nir)
+        return Pixels(
+            _turned(rgb, chip.turn),
+            _turned(labels, chip.turn),
+            None if nir is None else _turned(nir, chip.turn),
+        )
 
     def at(self, chip: Chip, gsd: float) -> Pixels:
         """Return an image with pixels of another size. Whole new pixels only: the rest is cut off."""
@@ -171,3 +175,9 @@ class Bank:
 def bank_in(folder: Path, revision: str) -> Bank:
     """Return the bank of a folder, read once for each revision of it. Raises ModelUnavailable."""
     return Bank.read(folder)
+
+
+def _turned(pixels: UInt8Array, turn: int) -> UInt8Array:
+    """Turn an image by quarters; from 4 on it is mirrored then."""
+    turned = np.rot90(pixels, turn % 4)
+    return np.ascontiguousarray(turned[:, ::-1] if turn >= 4 else turned)

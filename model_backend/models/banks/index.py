@@ -19,8 +19,10 @@ _Offset = Annotated[int, Field(ge=-65280, le=65280)]
 class Chip:
     """One image: what it shows, where it is from, and the names of its files.
 
-    It shows one ``kind`` as a whole, or its ``labels`` tell the kind of every pixel. ``tone``, gain in 256ths
-    and offset in 256ths for each band, brings it to the tone of its family.
+    It shows one ``kind`` as a whole, or its ``labels`` tell the kind of every pixel. ``kinds`` are those to
+    be drawn from it; what it shows besides, ``around``, is there to be bordered on only. ``tone``,
+    gain and offset in 256ths for each band, brings it to the tone of its family; ``turn``
+    is by how many quarters it is turned, anticlockwise, and from 4 on mirrored then.
     """
 
     id: str
@@ -34,8 +36,10 @@ class Chip:
     labels: str | None = None
     nir: str | None = None
     kind: str | None = None
+    around: tuple[str, ...] = ()
     date: str | None = None
     place: str | None = None
+    turn: Annotated[int, Field(ge=0, le=7)] = 0
     tone: tuple[tuple[_Gain, _Offset], ...] = ()
 
 

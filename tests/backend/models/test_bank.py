@@ -49,7 +49,11 @@ def write(folder: Path, files: dict[str, bytes] | None = None, **changes: Any) -
     labels = np.zeros((48, 60))
     labels[:, 30:] = 1
     images = {"shore.png": png(shore()), "shore.labels.png": png(labels)} | (files or {})
-    chip = {name: value for name, value in changes.items() if name in CHIP or name in ("nir", "tone", "kind")}
+    chip = {
+        name: value
+        for name, value in changes.items()
+        if name in CHIP or name in ("nir", "tone", "kind", "turn")
+    }
     index = {"kinds": ["water", "sand"], "families": [FAMILY, FAR], "chips": [CHIP | chip]}
     index |= {name: value for name, value in changes.items() if name in index}
     (folder / "chips.json").write_text(json.dumps(index), encoding="utf-8")
@@ -185,3 +189,10 @@ def test_a_folder_that_is_no_bank_is_refused(tmp_path):
     (tmp_path / "chips.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ModelUnavailable, match="is not valid: kinds"):
         Bank.read(tmp_path)
+
+
+def test_turned_images_turn_with_their_labels(tmp_path):
+    bank = Bank.read(write(tmp_path, turn=5))
+    found = bank.pixels(bank.chips[0])
+    assert np.array_equal(found.rgb, np.rot90(shore())[:, ::-1])
+    assert (found.labels[:30] == 1).all()

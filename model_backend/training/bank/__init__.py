@@ -1,0 +1,1 @@
+"""Builds the bank of example images that scenes are drawn from: choice, labels, tone, files, sheets."""
