@@ -51,7 +51,7 @@ def _bank(arguments: argparse.Namespace) -> int:
 
 
 def _bank_sheets(arguments: argparse.Namespace) -> int:
-    from model_backend.models.bank import Bank
+    from model_backend.models.banks.bank import Bank
     from model_backend.training.bank import sheets
 
     sheets.write(Bank.read(arguments.bank), arguments.out)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model_backend.arrays import UInt8Array
 from model_backend.engine.synthesis.atlas import Atlas, Exemplar
 from model_backend.engine.synthesis.hashing import mix
 from model_backend.engine.synthesis.parameters import SCENE_GAMMA, SIDE, Parameters
@@ -36,9 +37,18 @@ def chosen(bank: Bank, gsd: float, kinds: Sequence[str], seed: int) -> list[Chip
         family = usual if kind in usual.kinds else bank.family_for(gsd, [kind]) or usual
         able = bank.of(family.id, kind)
         order = sorted(range(len(able)), key=lambda index: mix(seed, number, index, 17))
+        if kind == "water":
+            order = _alike(able, order, "sand" in kinds)
         most = MOST_OF_WATER if kind == "water" else MOST_OF_EACH if number else MOST_BELOW
         taken.update(able[index].id for index in order[:most])
     return [chip for chip in bank.chips if chip.id in taken]
+
+
+def _alike(able: Sequence[Chip], order: list[int], beach: bool) -> list[int]:
+    """Return of images of water those of seas where there is a beach, else others, all called alike: lakes or
+    rivers."""
+    order = [index for index in order if ("sand" in able[index].kinds) == beach] or order
+    return [index for index in order if able[index].words == able[order[0]].words]
 
 
 @dataclass(frozen=True)
@@ -66,14 +76,21 @@ def atlas_of(
     kinds, gsd = wanted.kinds, wanted.gsd
     parameters = Parameters()
     least = SIDE << (parameters.levels - 1)
-    number_of = np.full(256, UNUSABLE, np.uint8)
-    for number, kind in enumerate(bank.kinds):
-        number_of[number] = kinds.index(kind) if kind in kinds else UNUSABLE
     exemplars = list(given)
     missing = [kind for kind in wanted.shown if kind not in named and kind != SAMPLE]
     for chip in chosen(bank, gsd, missing, wanted.seed) if missing else ():
         found = bank.at(chip, gsd)
         if min(found.labels.shape) >= least:
-            exemplars.append(Exemplar(found.rgb, number_of[found.labels]))
+            exemplars.append(Exemplar(found.rgb, _numbers(bank, chip, kinds)[found.labels]))
     pure = [number for number, kind in enumerate(kinds) if kind in SOFT]
     return Atlas.of(exemplars, parameters.levels, gamma, parameters.line_gain, pure)
+
+
+def _numbers(bank: Bank, chip: Chip, kinds: Sequence[str]) -> UInt8Array:
+    """Return the label in a scene for every label in a bank: that of no kind where there is land to border
+    on only, so that patches of shores can be used."""
+    numbers = np.full(256, UNUSABLE, np.uint8)
+    numbers[: len(bank.kinds)] = len(kinds)
+    for kind in {*chip.kinds} & {*kinds}:
+        numbers[bank.kinds.index(kind)] = kinds.index(kind)
+    return numbers

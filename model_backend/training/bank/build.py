@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from model_backend.arrays import UInt8Array
-from model_backend.models.bank import IMAGES, INDEX, UNUSABLE
-from model_backend.models.bank_index import Chip, Family
+from model_backend.models.banks.bank import UNUSABLE
+from model_backend.models.banks.index import Chip, Family
 from model_backend.models.land_cover import KINDS
 from model_backend.training.bank import labels, tone
 from model_backend.training.bank.choice import Choice, FamilyChoice, Group
+from model_backend.training.bank.files import png, write
 from model_backend.training.bank.originals import SOURCES, Original, read
 
-ATTRIBUTION = "ATTRIBUTION.md"
-_DAY = (1980, 1, 1, 0, 0, 0)
-_SHOWN = 0.12  # share of an image from which on it counts as one of a kind
+_SHOWN = 0.08  # share of an image from which on it counts as one of a kind
 _LAKE, _LAKE_SHARE = ("lake", "reservoir"), 0.3
-_HEAD = """# Sources of the example images
-
-Every image of `chips.zip` names its source by this key in `chips.json`. Images are the originals, byte for
-byte; labels were drawn over them, or made from the forest masks and crop maps that come with them.
-
-"""
 
 
 @dataclass(frozen=True)
@@ -59,14 +48,8 @@ def build(data: Path, out: Path, choice: Choice) -> None:
         "families": [asdict(one) for one in families if one.kinds],
         "chips": [{k: v for k, v in asdict(chip).items() if v not in (None, (), 0)} for chip in chips],
     }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / INDEX).write_text(_json(index), encoding="utf-8")
-    with zipfile.ZipFile(out / IMAGES, "w", zipfile.ZIP_STORED) as images:
-        for name in sorted(files):
-            images.writestr(zipfile.ZipInfo(name, _DAY), files[name])
-    used = {one.group.table for one in taken}
-    lines = [f"- `{SOURCES[t].key}`: {SOURCES[t].attribution}.\n" for t in SOURCES if t in used]
-    (out / ATTRIBUTION).write_text(_HEAD + "".join(lines), encoding="utf-8")
+    used = dict.fromkeys(one.original.table for one in taken)
+    write(out, index, files, [SOURCES[table] for table in SOURCES if table in used])
 
 
 def _take(data: Path, choice: Choice) -> list[Taken]:
@@ -143,9 +126,9 @@ def _chip(
         if kinds[n] == one.group.kind or (-less >= _SHOWN * numbers.size and kinds[n] in draws)
     )
     chip = Chip(
-        id=original.id,
+        id=stem,
         family=family.id,
-        gsd=family.gsd,
+        gsd=original.gsd,
         kinds=shown,
         around=tuple(kinds[n] for _, n in order if kinds[n] not in shown),
         words=one.group.words + (_LAKE if one.group.ids == "*" and _wide(one.labels) else ()),
@@ -158,12 +141,12 @@ def _chip(
         tone=made if any(pair != (256, 0) for pair in made) else (),
     )
     files[chip.image] = original.image
-    if original.nir is not None:
+    if original.nir is not None and family.nir:
         chip = replace(chip, nir=f"{stem}.nir.webp")
         files[f"{stem}.nir.webp"] = original.nir
     if chip.kind is None:
         chip = replace(chip, labels=f"{stem}.labels.png")
-        files[f"{stem}.labels.png"] = _png(numbers)
+        files[f"{stem}.labels.png"] = png(numbers)
     return chip
 
 
@@ -181,21 +164,3 @@ def _family(one: FamilyChoice, chips: Sequence[Chip], kinds: tuple[str, ...]) ->
 def _wide(numbers: UInt8Array) -> bool:
     """Say whether an image shows wide water, that is more than the water of ponds or rivers."""
     return bool((numbers == labels.number("water")).mean() >= _LAKE_SHARE)
-
-
-def _png(labels: UInt8Array) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(labels).save(out, "PNG", compress_level=9)
-    return out.getvalue()
-
-
-def _json(index: Mapping[str, object]) -> str:
-    """Write an index with one line for every image."""
-    parts = []
-    for name, value in index.items():
-        if isinstance(value, list):
-            rows = ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in value)
-            parts.append(f'"{name}": [\n{rows}\n ]')
-        else:
-            parts.append(f'"{name}": {json.dumps(value)}')
-    return "{\n " + ",\n ".join(parts) + "\n}\n"

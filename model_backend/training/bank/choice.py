@@ -17,7 +17,8 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 
 @dataclass(frozen=True)
 class FamilyChoice:
-    """A family as it is wanted: its pixel size, those that it serves, and how its bands are brightened."""
+    """A family as it is wanted: its pixel size, those that it serves, how much its bands are brightened, and
+    whether its near infrared is kept."""
 
     id: str
     title: str
@@ -26,6 +27,7 @@ class FamilyChoice:
     coarsest: float
     gain: tuple[float, float, float]
     lift: tuple[float, float, float]
+    nir: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Group:
     ``*`` is all, of which the ``most`` telling ones are taken. ``strength`` is how far they move to one tone.
     Of other kinds that they show, only those in ``draws`` are drawn from, or all if it is empty; a ``whole``
     image is of its kind with all that is in it, such as fields with copses.
+    In one with ``streets`` they are looked for and are roads.
     ``turns`` are the turns in which it is used, so that rivers and roads run in more than one direction.
     """
 
@@ -45,6 +48,7 @@ class Group:
     ids: str
     strength: _Share = 0.6
     whole: bool = False
+    streets: bool = False
     turns: tuple[Annotated[int, Field(ge=0, le=7)], ...] = (0,)
     draws: tuple[str, ...] = ()
     most: int | None = None

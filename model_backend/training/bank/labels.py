@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from model_backend.arrays import BoolArray, UInt8Array
-from model_backend.models.bank import UNUSABLE
+from model_backend.models.banks.bank import UNUSABLE
 from model_backend.models.land_cover import KINDS
 from model_backend.training.bank.choice import Group
 from model_backend.training.bank.originals import Original
+from model_backend.training.bank.streets import around, streets
 
 LEAST_SHARE = 0.05  # of an image, below which a kind joins what is around it
 _OUTLINES = Path(__file__).with_name("outlines.json")
@@ -64,6 +64,8 @@ def label(original: Original, group: Group, shapes: dict[str, Any] | None) -> UI
     labels = np.full(size, number(rest), np.uint8)
     if codes is not None and rest != "town":
         labels[smooth((codes == _FOREST).astype(np.uint8), 3) == 1] = number("forest")
+    if group.streets and (nir := original.near_infrared()) is not None:
+        labels[streets(original.pixels(), nir)] = number("road")
     image = Image.fromarray(labels)
     draw = ImageDraw.Draw(image)
     edge, width = (shapes or {}).get("edge", ("", 0))
@@ -73,7 +75,7 @@ def label(original: Original, group: Group, shapes: dict[str, Any] | None) -> UI
             draw.polygon(outer, fill=number(name))
             if width:
                 draw.line([*outer, *outer[:2]], fill=number(edge), width=width)
-    return np.array(image) if shapes else tidy(np.array(image))
+    return np.array(image) if shapes or group.streets else tidy(np.array(image))
 
 
 def _beyond(place: int, side: int) -> int:
@@ -99,7 +101,7 @@ def tidy(labels: UInt8Array) -> UInt8Array:
 def smooth(labels: UInt8Array, radius: int) -> UInt8Array:
     """Give every pixel the label of most pixels of the square around it."""
     names = np.unique(labels)
-    votes = np.stack([_around(labels == name, radius) for name in names], -1)
+    votes = np.stack([around((labels == name).astype(np.int64), radius) for name in names], -1)
     most: UInt8Array = names[votes.argmax(-1)]
     return most
 
@@ -109,19 +111,8 @@ def filled(labels: UInt8Array, holes: BoolArray) -> UInt8Array:
     labels, holes = labels.copy(), holes.copy()
     while holes.any() and not holes.all():
         names = np.unique(labels[~holes])
-        votes = np.stack([_around((labels == name) & ~holes, 1) for name in names], -1)
+        votes = np.stack([around(((labels == name) & ~holes).astype(np.int64), 1) for name in names], -1)
         ring = holes & (votes.max(-1) > 0)
         labels[ring] = names[votes.argmax(-1)][ring]
         holes &= ~ring
     return labels
-
-
-def _around(mask: BoolArray, radius: int) -> NDArray[np.int32]:
-    """Count the pixels of a mask in the square around every pixel."""
-    side = 2 * radius + 1
-    padded = np.pad(mask.astype(np.int32), radius, "edge")
-    total = np.pad(padded, ((1, 0), (1, 0))).cumsum(0).cumsum(1).astype(np.int32)
-    counted: NDArray[np.int32] = (
-        total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
-    )
-    return counted

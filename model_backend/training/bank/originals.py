@@ -58,6 +58,7 @@ class Original:
 
     table: str
     file: str
+    gsd: float
     image: bytes
     nir: bytes | None
     codes: bytes | None
@@ -79,12 +80,20 @@ class Original:
         with Image.open(io.BytesIO(self.image)) as opened:
             return np.asarray(opened.convert("RGB"))
 
+    def near_infrared(self) -> UInt8Array | None:
+        """Decode the near infrared, (height, width)."""
+        return _grey(self.nir)
+
     def code_map(self) -> UInt8Array | None:
         """Decode the map of codes, (height, width)."""
-        if self.codes is None:
-            return None
-        with Image.open(io.BytesIO(self.codes)) as opened:
-            return np.asarray(opened.convert("L"))
+        return _grey(self.codes)
+
+
+def _grey(data: bytes | None) -> UInt8Array | None:
+    if data is None:
+        return None
+    with Image.open(io.BytesIO(data)) as opened:
+        return np.asarray(opened.convert("L"))
 
 
 def read(folder: Path, table: str) -> Iterator[Original]:
@@ -96,6 +105,7 @@ def read(folder: Path, table: str) -> Iterator[Original]:
         yield Original(
             table=table,
             file=row["file"],
+            gsd=round(float(row["gsd_m"]), 4),
             image=row["image"],
             nir=row.get("nir"),
             codes=row.get("cdl") or row.get("forest_mask"),

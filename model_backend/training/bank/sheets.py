@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from model_backend.arrays import UInt8Array
-from model_backend.models.bank import UNUSABLE, Bank
-from model_backend.models.bank_index import Chip
+from model_backend.models.banks.bank import UNUSABLE, Bank
+from model_backend.models.banks.index import Chip
 
 _SIDE = 128  # of an image on a sheet
 _LINE = 12

@@ -11,13 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from model_backend.models.bank import Bank
+from model_backend.models.banks.bank import Bank
 from model_backend.training.bank import build, labels, sheets, tone
 from model_backend.training.bank.choice import Choice, FamilyChoice, Group, LeftOut
 from model_backend.training.bank.originals import Original
+from model_backend.training.bank.streets import streets
 
 NEAR = FamilyChoice("aerial", "near", 0.5, 0.3, 2.0, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
-WIDE = FamilyChoice("plains", "wide", 30.0, 15.0, 130.0, (1.2, 1.2, 1.2), (4.0, 4.0, 4.0))
+WIDE = FamilyChoice("plains", "wide", 30.0, 15.0, 130.0, (1.2, 1.2, 1.2), (4.0, 4.0, 4.0), nir=True)
 RIVERS = Group(
     "aerial",
     "ucmerced_0m50",
@@ -97,7 +98,9 @@ def test_the_same_bytes_every_time(data, bank, tmp_path):
 def test_what_is_built_can_be_read(bank):
     found = Bank.read(bank)
     assert [one.id for one in found.families] == ["aerial", "plains"]
-    assert [one.id for one in found.of("aerial", "water")] == ["river10", "river10-4", "river37", "river37-4"]
+    assert [one.id for one in found.of("aerial", "water")] == [
+        f"aerial/river{one}" for one in ("10", "10-4", "37", "37-4")
+    ]
     assert found.of("aerial", "forest") == ()  # is around the rivers, but not to be drawn
     assert found.of("aerial", "water")[0].around == ("forest",)
     for chip in found.chips:
@@ -114,7 +117,7 @@ def test_what_is_built_can_be_read(bank):
 
 def test_of_all_images_those_that_show_rare_land_are_taken(bank):
     plains = Bank.read(bank).of("plains")
-    assert [one.id for one in plains] == ["l8_1", "l8_2"]
+    assert [one.id for one in plains] == ["plains/l8_1", "plains/l8_2"]
     assert "lake" in plains[0].words
     assert plains[0].nir is not None
     assert plains[0].kinds == ("farmland", "water")
@@ -123,13 +126,13 @@ def test_of_all_images_those_that_show_rare_land_are_taken(bank):
 def test_roads_and_specks_of_a_crop_map_join_what_is_around_them():
     speck = codes(1)
     speck[60, 60] = 190
-    original = Original("landsat_cdl_30m", "l8_9.tif", webp(1, 64, 9), None, png(speck), None, None)
+    original = Original("landsat_cdl_30m", "l8_9.tif", 30.0, webp(1, 64, 9), None, png(speck), None, None)
     found = labels.label(original, PLAINS, None)
     assert set(np.unique(found).tolist()) == {labels.number("farmland"), labels.number("water")}
 
 
 def test_outlines_are_drawn_over_the_rest():
-    original = Original("ucmerced_0m50", "a/b.tif", webp(1, 64, 9), None, None, None, None)
+    original = Original("ucmerced_0m50", "a/b.tif", 0.5, webp(1, 64, 9), None, None, None, None)
     shapes = {"rest": "sand", "edge": ["bare", 8], "water": [[0, 32, 64, 32, 64, 64, 0, 64]]}
     found = labels.label(original, HOUSES, shapes)
     assert (found[:27] == labels.number("sand")).all()
@@ -175,3 +178,12 @@ def test_sheets_show_every_image_with_its_labels(bank, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} >= {"aerial-water.png", "aerial-houses.png"}
     with Image.open(tmp_path / "aerial-houses.png") as opened:
         assert opened.size == (6 * 260, 140)
+
+
+def test_streets_are_long_and_grey_and_roofs_are_not():
+    rgb, nir = np.full((120, 120, 3), (60, 110, 50), np.uint8), np.full((120, 120), 160, np.uint8)
+    for rows, cols in ((slice(20, 32), slice(0, 120)), (slice(60, 90), slice(40, 70))):
+        rgb[rows, cols], nir[rows, cols] = 110, 100
+    found = streets(rgb, nir)
+    assert found[24:28, 10:110].all()
+    assert not found[34:].any()
