@@ -30,7 +30,7 @@ from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext
 from text2earth_qgis.core.runs.blocking_edit import run_edit
 from text2earth_qgis.core.tasks import Listener, stoppable
 from text2earth_qgis.core.wire import calls
-from text2earth_qgis.processing import base
+from text2earth_qgis.processing import base, samples
 from text2earth_qgis.processing import parameters as shared
 from text2earth_qgis.processing.layer_post_processor import beside
 from text2earth_qgis.processing.parameter_reader import ParameterReader
@@ -73,6 +73,8 @@ ABOUT = base.AlgorithmInfo(
         "this is remembered for the server it comes from.",
         "GSD": "Only for online layers: metres on the ground per pixel. The zoom level nearest to it is "
         "taken. Left empty, the finest that the model makes.",
+        **samples.HELP,
+        "SAMPLE": samples.HELP["SAMPLE"] + samples.OWN_RASTER,
         "OUTPUT": "GeoTIFF to write; for the result vrt, a name that ends in .vrt.",
     },
 )
@@ -106,6 +108,7 @@ class Edit(base.Algorithm):
             shared.number(
                 "GSD", "Ground sample distance of an online layer (m)", shared.DOUBLE, (0.01, 100_000)
             ),
+            *samples.definitions(),
         )
 
     def _prepare(self, reader: ParameterReader) -> base.PreparedRun:
@@ -133,6 +136,7 @@ class Edit(base.Algorithm):
             result=reader.choice("RESULT") if imagery is None else "patch",
             project=reader.project,
             layers=(source.id(), ""),
+            sample=samples.read(reader, source),
         )
         run_context = reader.run_context
 

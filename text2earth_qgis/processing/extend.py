@@ -20,7 +20,7 @@ from text2earth_qgis.core.imagery.extension import Extension
 from text2earth_qgis.core.imagery.region_features import SearchArea
 from text2earth_qgis.core.runs.blocking import FinishedRun
 from text2earth_qgis.core.runs.blocking_edit import run_edit
-from text2earth_qgis.processing import base
+from text2earth_qgis.processing import base, samples
 from text2earth_qgis.processing import parameters as shared
 from text2earth_qgis.processing.layer_post_processor import beside
 from text2earth_qgis.processing.parameter_reader import ParameterReader, send_regions
@@ -55,6 +55,8 @@ ABOUT = base.AlgorithmInfo(
         "GUIDANCE": "How closely the new land follows the prompt. Left empty, what suits the model.",
         "MODEL": "Id of an inpainting model of the backend. Left empty, its default model.",
         **shared.REGIONS_HELP,
+        **samples.HELP,
+        "SAMPLE": samples.HELP["SAMPLE"] + samples.OWN_RASTER,
     },
 )
 
@@ -74,7 +76,7 @@ class Extend(base.Algorithm):
         )
 
     def _advanced(self) -> shared.Definitions:
-        return (*shared.view(("match", "drop")), *shared.regions())
+        return (*shared.view(("match", "drop")), *shared.regions(), *samples.definitions())
 
     def _prepare(self, reader: ParameterReader) -> base.PreparedRun:
         source, extent = reader.source(), reader.extent()
@@ -89,6 +91,7 @@ class Extend(base.Algorithm):
             stretch=reader.text("STRETCH"),
             project=reader.project,
             layers=(source.id(), ""),
+            sample=samples.read(reader, source),
         )
         region_layer, run_context = reader.regions(), reader.run_context
         near = SearchArea(*extent, context.transformContext())

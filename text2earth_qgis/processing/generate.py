@@ -19,9 +19,10 @@ from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery import rasters
 from text2earth_qgis.core.imagery.region_features import SearchArea
 from text2earth_qgis.core.runs.blocking import FinishedRun, run_job
+from text2earth_qgis.core.runs.blocking_uploads import run_with_sample
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.wire.schemas import Box, GenerateInputs, Json
-from text2earth_qgis.processing import base
+from text2earth_qgis.processing import base, samples
 from text2earth_qgis.processing import parameters as shared
 from text2earth_qgis.processing.parameter_reader import ParameterReader, send_regions
 
@@ -51,6 +52,7 @@ ABOUT = base.AlgorithmInfo(
         "else inside of that layer's canvas. CANVAS is not looked at.",
         "ALIGN_TO": "The image takes CRS, pixel size and pixel edges from this raster file.",
         **shared.REGIONS_HELP,
+        **samples.HELP,
     },
 )
 
@@ -80,6 +82,7 @@ class Generate(base.Algorithm):
             shared.suggestions("CANVAS", "Canvas", ("extent", "ground")),
             shared.RasterInput("CONTINUE", "Scene to continue", optional=True),
             *shared.regions(),
+            *samples.definitions(),
         )
 
     def _prepare(self, reader: ParameterReader) -> base.PreparedRun:
@@ -90,14 +93,14 @@ class Generate(base.Algorithm):
         layer = reader.raster("ALIGN_TO", ", to align to,")
         project = reader.context.project()
         project_crs = project.crs() if project else QgsCoordinateReferenceSystem()
-        region_layer = reader.regions()
+        region_layer, sample = reader.regions(), samples.read(reader)
         given = {key: value for key, value in reader.options().items() if value not in (None, "")}
         inputs = GenerateInputs(
             extent=rasters.extent_of(box, crs),
             crs=rasters.crs_text(wanted) if wanted.isValid() else None,
             project_crs=rasters.crs_text(project_crs) if project_crs.isValid() else None,
             align=rasters.align_to(layer) if layer else None,
-            **{**_continued(reader, region_layer is not None), **given},
+            **{"prompt": "", **_continued(reader, region_layer is not None, sample is not None), **given},
         )
         alone = inputs.canvas == "extent"
         near = SearchArea(box, crs, reader.context.transformContext()) if alone else None
@@ -108,26 +111,31 @@ class Generate(base.Algorithm):
             if region_layer is not None:
                 asked = replace(inputs, regions=send_regions(region_layer, near, feedback))
             run = Run(run_context.access.url, asked.to_json(), target, project_file)
+            if sample is not None:
+                return run_with_sample(run_context, run, sample, feedback)
             return run_job(run_context, run, feedback)
 
         return base.PreparedRun(work)
 
     def _needs_prompt(self, parameters: Mapping[str, Any]) -> bool:
-        return not parameters.get("CONTINUE")  # a scene that is continued has one
+        return not (parameters.get("CONTINUE") or parameters.get("SAMPLE"))  # which say what is to be seen
 
     def _results(self, done: FinishedRun) -> dict[str, Any]:
         return {**super()._results(done), "GSD": sum(done.plan.ground) / 2}
 
 
-def _continued(reader: ParameterReader, regions_given: bool) -> Json:
+def _continued(reader: ParameterReader, regions_given: bool, sample_given: bool) -> Json:
     """Return the inputs that the scene to continue gives; without one, the canvas alone."""
     layer = reader.raster("CONTINUE", ", to continue,")
     if layer is None:
         return {"canvas": _canvas(reader.text("CANVAS"))}
     found = continuation.inputs_to_continue(layer)
-    if not found.get("prompt") and not reader.text("PROMPT").strip():
+    recipe = layers.recipe_of(layer) or {}
+    if found.get("prompt") is None and not reader.text("PROMPT").strip():
         raise PluginError(f"The prompt of '{layer.name()}' was not recorded. Give the same one as PROMPT.")
-    if (layers.recipe_of(layer) or {}).get("regions") and not regions_given:
+    if (recipe.get("examples") or {}).get("samples") and not sample_given:
+        raise PluginError(f"'{layer.name()}' was made like a sample. Give the same one as SAMPLE.")
+    if recipe.get("regions") and not regions_given:
         raise PluginError(f"'{layer.name()}' was made with regions. Give the same ones as REGIONS.")
     return found
 

@@ -17,6 +17,7 @@ from qgis.core import (
     QgsMapLayer,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
+    QgsProcessingFeatureSource,
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
     QgsProcessingUtils,
@@ -101,17 +102,22 @@ class ParameterReader:
             **{name.lower(): self._number(name) for name in given},
         }
 
-    def regions(self) -> Optional[RegionLayer]:
-        """Return the regions that are asked for; their features are read in the worker."""
-        source = self._algorithm.parameterAsSource(*self._named("REGIONS"))
+    def polygons(self, name: str, what: str) -> Optional[QgsProcessingFeatureSource]:
+        """Return the polygons that a parameter names, None if it is not given; ``what`` they are called."""
+        source = self._algorithm.parameterAsSource(*self._named(name))
         if source is None:
-            if self.has("REGIONS"):
-                raise PluginError(
-                    f"{self.parameters['REGIONS']}, the regions, is no layer that QGIS can read."
-                )
+            if self.has(name):
+                raise PluginError(f"{self.parameters[name]}, the {what}, is no layer that QGIS can read.")
             return None
         # The backend refuses what is not valid, and says why.
         source.setInvalidGeometryCheck(QgsFeatureRequest.InvalidGeometryCheck.GeometryNoCheck)
+        return source
+
+    def regions(self) -> Optional[RegionLayer]:
+        """Return the regions that are asked for; their features are read in the worker."""
+        source = self.polygons("REGIONS", "regions")
+        if source is None:
+            return None
         names = {key: self.text(f"REGION_{key}_FIELD") for key in ("PROMPT", "NEGATIVE_PROMPT", "PRIORITY")}
         for name in filter(None, names.values()):
             if source.fields().indexOf(name) < 0:

@@ -1,6 +1,6 @@
 """A bank of a few made-up images, to test land by example with: one colour and pattern for each kind of land.
 
-``python -m tests.support.backend.tiny_bank FOLDER`` builds one.
+``python -m tests.support.backend.tiny_bank FOLDER [NAME]`` builds one.
 """
 
 from __future__ import annotations
@@ -84,4 +84,4 @@ def share_like(image: np.ndarray, kind: str, near: int = 45) -> float:
 
 
 if __name__ == "__main__":
-    print(build_bank(Path(sys.argv[1])))
+    print(build_bank(Path(sys.argv[1]), *sys.argv[2:]))

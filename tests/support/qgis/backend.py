@@ -28,6 +28,16 @@ class Backend(BackendProcess):
 
 def build_model(folder: Path, pipeline: str = "text2image") -> Path:
     """Build a tiny random model in a folder with the backend's Python; return the folder."""
-    command = [str(BACKEND_PYTHON), "-m", "tests.support.backend.tiny_models", str(folder), pipeline]
-    subprocess.run(command, cwd=ROOT, env=clean_environment(), check=True)
+    _build("tiny_models", folder, pipeline)
     return folder
+
+
+def build_bank(folder: Path, name: str) -> Path:
+    """Build a tiny bank of images in a folder with the backend's Python; return its own folder."""
+    _build("tiny_bank", folder, name)
+    return folder / name
+
+
+def _build(module: str, folder: Path, what: str) -> None:
+    command = [str(BACKEND_PYTHON), "-m", f"tests.support.backend.{module}", str(folder), what]
+    subprocess.run(command, cwd=ROOT, env=clean_environment(), check=True)

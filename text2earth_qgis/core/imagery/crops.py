@@ -163,6 +163,12 @@ def larger_crop(crop: Box, wanted: Box, window: int, raster: Box) -> Box:
     return datasets.overlap(datasets.grown(datasets.union(crop, wanted), ceil(window / 4)), raster) or crop
 
 
+def bands_shown(dataset: gdal.Dataset, displayed: DisplayedBands) -> tuple[int, ...]:
+    """Return the bands that a layer shows, none if one of them is no colour."""
+    meanings = [dataset.GetRasterBand(band).GetColorInterpretation() for band in displayed.bands]
+    return () if gdal.GCI_AlphaBand in meanings else displayed.bands
+
+
 def stretch_as_displayed(
     dataset: gdal.Dataset, displayed: DisplayedBands, bands: tuple[int, ...]
 ) -> Optional[Ranges]:

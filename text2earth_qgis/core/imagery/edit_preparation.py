@@ -15,7 +15,7 @@ from typing import Callable, Optional, Union
 
 from osgeo import gdal
 
-from text2earth_qgis.core.imagery import crops, datasets, mask_raster, masks, patch
+from text2earth_qgis.core.imagery import crops, datasets, mask_raster, masks, patch, samples
 from text2earth_qgis.core.imagery.assembly import Assembly, stamp_of
 from text2earth_qgis.core.imagery.edit_request import EditRequest, fetch_edit_models, window_size
 from text2earth_qgis.core.imagery.extension import Extension, extension_area
@@ -75,6 +75,9 @@ def _send(request: EditRequest, source: gdal.Dataset, uploads: Uploads, folder: 
     grid = datasets.grid_of(source, request.source)
     placement = masks.MaskPlacement(grid, request.context, float(request.options.get("grow") or 0.0))
     target = _target(request.mask, source, placement, uploads, folder)
+    if request.sample is not None:
+        sent = samples.send(request.sample, uploads, folder)
+        request = replace(request, options={**request.options, "samples": sent})
     window = window_size(fetch_edit_models(uploads.client, request.options.get("model")))
     stamp = stamp_of(source)
     crop = crops.first_crop(target.box, window, placement.reach, grid.box)
@@ -159,11 +162,7 @@ def _shown(
 ) -> tuple[tuple[int, ...], Optional[crops.Ranges]]:
     """Return the bands that the model sees, and the values shown black and white; none: backend's choice."""
     asked = request.options.get("bands")
-    bands = tuple(asked) if asked else request.displayed.bands
-    if not asked and any(
-        source.GetRasterBand(band).GetColorInterpretation() == gdal.GCI_AlphaBand for band in bands
-    ):
-        bands = ()
+    bands = tuple(asked) if asked else crops.bands_shown(source, request.displayed)
     wanted = request.stretch.strip().lower()
     if wanted in ("", "displayed"):
         return bands, crops.stretch_as_displayed(source, request.displayed, bands)

@@ -18,6 +18,7 @@ from text2earth_qgis.core.imagery import crops, datasets, masks
 from text2earth_qgis.core.imagery.datasets import RasterFile, Stop
 from text2earth_qgis.core.imagery.extension import Extension, extension_area
 from text2earth_qgis.core.imagery.rasters import DisplayedBands
+from text2earth_qgis.core.imagery.samples import SampleRequest
 from text2earth_qgis.core.threads import pool_thread_released
 from text2earth_qgis.core.wire.client import Client
 from text2earth_qgis.core.wire.schemas import Box, Json
@@ -31,7 +32,8 @@ class EditRequest:
     """An edit or extension as asked for: ``options`` are the inputs besides source, mask or land, stretch.
 
     ``stretch`` is displayed, 2-98 % or numbers (see ``crops``), ``result`` one of ``assembly.RESULTS``.
-    ``layers`` are the ids of the source's and the mask's layer in the project, to find them again.
+    ``layers`` are the ids of the source's and the mask's layer in the project, to find them again. What is
+    painted by example looks like ``sample``.
     """
 
     source: RasterFile
@@ -44,6 +46,7 @@ class EditRequest:
     result: str = "whole"
     project: str = ""
     layers: tuple[str, str] = ("", "")
+    sample: Optional[SampleRequest] = None
 
     @property
     def process(self) -> str:
@@ -98,6 +101,8 @@ def preview_edit(request: EditRequest, window: int, stop: Stop) -> EditPreview:
     crop = crops.first_crop(box, window, placement.reach, grid.box)
     if crop is None:
         raise masks.outside_raster()
+    if request.sample is not None:
+        request.sample.check(stop)
     pixel = source.RasterCount * gdal.GetDataTypeSize(source.GetRasterBand(1).DataType) // 8
     return EditPreview(
         crop, grid.box, masks.ground_pixel(grid, request.context), crop.width * crop.height * pixel

@@ -23,6 +23,7 @@ from qgis.core import (
     QgsCoordinateTransformContext,
     QgsCsException,
     QgsFeatureRequest,
+    QgsFeatureSource,
     QgsGeometry,
     QgsPointXY,
     QgsRectangle,
@@ -47,12 +48,16 @@ DENSE = 40_000  # corners that the edges of all polygons are cut into, where the
 
 @dataclass(frozen=True)
 class MaskPolygons:
-    """Polygons of a vector layer: ``source`` is a snapshot for any thread, ``ids`` a selection of it."""
+    """Polygons of a vector layer: ``source`` is a snapshot for any thread, ``ids`` a selection of it.
+
+    ``role`` is what sentences call them.
+    """
 
     name: str
-    source: QgsAbstractFeatureSource
+    source: Union[QgsAbstractFeatureSource, QgsFeatureSource]
     crs: QgsCoordinateReferenceSystem
     ids: Optional[frozenset[int]]
+    role: str = "mask"
 
 
 Mask = Union[MaskPolygons, RasterFile]
@@ -102,7 +107,8 @@ def polygons_to_send(
         else:
             found.clear()
     geojson: Json = {"type": "GeometryCollection", "geometries": found}
-    return Polygons(geojson, crs_text(shapes.crs)) if size <= MOST else None, _inside(box, placement)
+    inside = _inside(box, placement, shapes.role)
+    return Polygons(geojson, crs_text(shapes.crs)) if size <= MOST else None, inside
 
 
 def polygons_near_grid(shapes: MaskPolygons, placement: MaskPlacement, stop: Stop) -> Iterator[QgsGeometry]:
@@ -116,14 +122,15 @@ def polygons_near_grid(shapes: MaskPolygons, placement: MaskPlacement, stop: Sto
         for shape in _polygons_in(feature.geometry()):
             if not seen and not shapes.crs.isValid():
                 raise RasterRefused(
-                    f"The mask '{shapes.name}' has no CRS. Set it in the properties of the layer first."
+                    f"The {shapes.role} '{shapes.name}' has no CRS. Set it in the properties of the layer "
+                    "first."
                 )
             near, seen = near if seen else _near(shapes.crs, placement), True
             yield from _parts_near(shape, near, datasets.turn_of(shapes.crs))
     if not seen:
         what = "No polygon is selected in" if shapes.ids is not None else "There is no polygon in"
-        advice = "Draw or select one where the raster shall change."
-        raise RasterRefused(f"{what} the mask '{shapes.name}'. {advice}")
+        advice = " where the raster shall change" if shapes.role == "mask" else ""
+        raise RasterRefused(f"{what} the {shapes.role} '{shapes.name}'. Draw or select one{advice}.")
 
 
 def raster_mask(file: RasterFile, placement: MaskPlacement, path: Path, stop: Stop) -> Box:
@@ -170,9 +177,9 @@ def _on_grid(file: RasterFile, grid: Grid, box: Box, placement: MaskPlacement) -
     return _inside(there, placement)
 
 
-def outside_raster() -> RasterRefused:
-    """Return the error for a mask that does not touch the raster."""
-    return RasterRefused("The mask lies outside of the raster. Draw it on the raster, or check its CRS.")
+def outside_raster(role: str = "mask") -> RasterRefused:
+    """Return the error for a mask, or another area, that does not touch the raster."""
+    return RasterRefused(f"The {role} lies outside of the raster. Draw it on the raster, or check its CRS.")
 
 
 def ground_pixel(grid: Grid, context: QgsCoordinateTransformContext) -> tuple[float, float]:
@@ -289,14 +296,15 @@ def in_pixels(
 
 def _nowhere(shapes: MaskPolygons) -> RasterRefused:
     return RasterRefused(
-        f"The mask '{shapes.name}' cannot be placed in the raster's CRS. Check its CRS, or draw it anew."
+        f"The {shapes.role} '{shapes.name}' cannot be placed in the raster's CRS. Check its CRS, or draw it "
+        "anew."
     )
 
 
-def _inside(box: Optional[Box], placement: MaskPlacement) -> Box:
+def _inside(box: Optional[Box], placement: MaskPlacement, role: str = "mask") -> Box:
     """Return the box of a mask if the mask, grown, touches the raster."""
     if box is None or datasets.overlap(datasets.grown(box, placement.reach), placement.grid.box) is None:
-        raise outside_raster()
+        raise outside_raster(role)
     return box
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from qgis.core import QgsProcessingFeedback, QgsProcessingMultiStepFeedback
 
-from text2earth_qgis.core.errors import Unreachable
 from text2earth_qgis.core.imagery.edit_preparation import prepare
 from text2earth_qgis.core.imagery.edit_request import EditRequest
-from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext, run_job
+from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext
+from text2earth_qgis.core.runs.blocking_uploads import run_and_drop
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.tasks import Listener, stoppable
-from text2earth_qgis.core.wire.uploads import drop_uploads, uploads_of
 
 
 def run_edit(context: RunContext, request: EditRequest, feedback: QgsProcessingFeedback) -> FinishedRun:
@@ -31,12 +30,4 @@ def run_edit(context: RunContext, request: EditRequest, feedback: QgsProcessingF
             process=request.process,
             assembly=ready.assembly.to_json(),
         )
-        try:
-            done = run_job(context, run, steps)
-        except Unreachable:  # the job may go on, and need its files
-            raise
-        except BaseException:
-            drop_uploads(context.access, uploads_of(run.inputs), listener)
-            raise
-        drop_uploads(context.access, uploads_of(run.inputs), listener)
-        return done
+        return run_and_drop(context, run, steps, listener)

@@ -32,6 +32,7 @@ TITLES = {
     "sampler": "Sampler",
     "guidance": "Guidance",
     "model": "Model",
+    "samples": "Like here",
 }
 
 

@@ -222,7 +222,7 @@ class Plan:
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         """Read the backend's answer; members this version does not know are ignored."""
         known = [item.name for item in dataclasses.fields(cls) if item.name != "understood"]
-        members = {name: data[name] for name in known} | {"understood": tuple(data.get("understood", ()))}
+        members = {name: data[name] for name in known} | {"understood": tuple(data.get("understood") or ())}
         return cls(**{**members, "warnings": [in_words(text) for text in members["warnings"]]})
 
     @property

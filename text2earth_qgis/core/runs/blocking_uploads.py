@@ -1,0 +1,41 @@
+"""Jobs that files are sent for, and removed from the backend after, for callers that wait."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from qgis.core import QgsProcessingFeedback, QgsProcessingMultiStepFeedback
+
+from text2earth_qgis.core.errors import Unreachable
+from text2earth_qgis.core.imagery.samples import SampleRequest, send_alone
+from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext, run_job
+from text2earth_qgis.core.runs.history import Run
+from text2earth_qgis.core.tasks import Listener, stoppable
+from text2earth_qgis.core.wire.uploads import drop_uploads, uploads_of
+
+
+def run_and_drop(
+    context: RunContext, run: Run, feedback: QgsProcessingFeedback, listener: Listener
+) -> FinishedRun:
+    """Run a job as ``run_job`` does, and remove from the backend the files that were sent for it."""
+    try:
+        done = run_job(context, run, feedback)
+    except Unreachable:  # the job may go on, and need its files
+        raise
+    except BaseException:
+        drop_uploads(context.access, uploads_of(run.inputs), listener)
+        raise
+    drop_uploads(context.access, uploads_of(run.inputs), listener)
+    return done
+
+
+def run_with_sample(
+    context: RunContext, run: Run, sample: SampleRequest, feedback: QgsProcessingFeedback
+) -> FinishedRun:
+    """Send a sample, and run a job of which it is the only file."""
+    steps = QgsProcessingMultiStepFeedback(2, feedback)
+    with stoppable(steps) as stop:
+        listener = Listener(lambda share: steps.setProgress(100 * share), steps.pushInfo, stop.isCanceled)
+        sent = send_alone(context.access, sample, listener)
+        steps.setCurrentStep(1)
+        return run_and_drop(context, replace(run, inputs={**run.inputs, "samples": sent}), steps, listener)
