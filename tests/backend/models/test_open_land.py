@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from model_backend.models.banks.bank import UNUSABLE, Bank
+from model_backend.models.card import read_card
+from model_backend.training.bank.originals import SOURCES
 
 FOLDER = Path(__file__).parents[3] / "resources/banks/open-land"
 FOUR_LEVELS = 56  # pixels that a side needs for four levels of patches of seven pixels
@@ -46,6 +48,9 @@ def test_every_source_is_attributed(bank):
     for source in {chip.source for chip in bank.chips}:
         assert f"`{source}`" in text
     assert all(chip.licence for chip in bank.chips)
+    attribution = read_card(FOLDER).attribution
+    for source in SOURCES.values():
+        assert source.attribution in attribution
 
 
 def test_every_family_shows_its_kinds_and_important_ones_often(bank):
