@@ -10,6 +10,7 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 
 from PIL import Image
 
@@ -36,7 +37,9 @@ def write(
     with zipfile.ZipFile(out / IMAGES, "w", zipfile.ZIP_STORED) as images:
         for name in sorted(files):
             images.writestr(zipfile.ZipInfo(name, _DAY), files[name])
-    lines = [f"- `{one.key}`: {one.attribution}.\n" for one in sources]
+    lines = [
+        fill(f"- `{one.key}`: {one.attribution}.", 110, subsequent_indent="  ") + "\n" for one in sources
+    ]
     (out / ATTRIBUTION).write_text(_HEAD + "".join(lines), encoding="utf-8")
 
 
