@@ -173,6 +173,25 @@ Samples = Annotated[
 ]
 
 
+class LayoutFeatures(Value):
+    """What lies where: polygons, lines and points of the ground, each with a class."""
+
+    geojson: dict[str, Any] = Field(
+        description="A FeatureCollection: property `class` says what a feature is; if wanted `width`, metres "
+        "across of lines and points, and `priority` (higher covers lower, then later covers earlier)."
+    )
+    crs: str = Field("OGC:CRS84", max_length=20_000, description="CRS of the coordinates.")
+    table: Literal["words", "osm", "corine", "worldcover", "nlcd", "cdl"] = Field(
+        "words", description="What classes are: words of prompts, or values of this map or product."
+    )
+
+
+Layout = Annotated[
+    LayoutFeatures | None,
+    Field(description="What lies where, over prompt and regions: drawn, not described."),
+]
+
+
 class GenerateInputs(Value):
     """Inputs of the process ``generate``. What is left out, the model card or the backend chooses."""
 
@@ -196,6 +215,7 @@ class GenerateInputs(Value):
     variants: Variants = 1
     record_prompt: RecordPrompt = True
     regions: PromptPolygons = None
+    layout: Layout = None
     joins: Joins | None = Field(None, description="An earlier scene that this one continues.")
     samples: Samples = None
 
@@ -229,6 +249,7 @@ class EditInputs(Value):
     variants: Variants = 1
     record_prompt: RecordPrompt = True
     samples: Samples = None
+    layout: Layout = None
 
 
 class ExtendInputs(Value):
@@ -253,6 +274,7 @@ class ExtendInputs(Value):
     record_prompt: RecordPrompt = True
     regions: PromptPolygons = None
     samples: Samples = None
+    layout: Layout = None
 
 
 class PlanInputs(Value):
@@ -306,6 +328,14 @@ class Region(Value):
     )
 
 
+class LaidOut(Value):
+    """A part of the frame that shows one kind of land, over all prompts."""
+
+    kind: str = Field(description="Id of a kind of land.")
+    rings: list[list[int]] = Field(description="As of a region.")
+    hard: bool = Field(description="Its outline stays as it is drawn; others are made natural.")
+
+
 class Recipe(Value):
     """All that determines the pixels of one scene. Holds no paths, hosts or tokens."""
 
@@ -326,13 +356,14 @@ class Recipe(Value):
     resampled: OutputGrid | None = None
     edit: EditRecipe | None = None
     regions: list[Region] | None = Field(None, description="In the order in which they cover each other.")
+    layout: list[LaidOut] | None = Field(None, description="In the order in which they cover each other.")
     examples: ExampleRecipe | None = Field(None, description="Of land by example.")
 
     @model_serializer(mode="wrap")
     def _plain(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what is not there, so that recipes from before it existed keep their bytes."""
         members: dict[str, Any] = dump(self)
-        for name in ("regions", "examples"):
+        for name in ("regions", "layout", "examples"):
             if getattr(self, name) is None:
                 members.pop(name, None)
         return members

@@ -16,8 +16,9 @@ from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
 from model_backend.models.card import ModelCard
 from model_backend.models.identity import digest
 from model_backend.models.registry import BY_EXAMPLE, Entry, Registry
-from model_backend.processes import region_inputs, sample_inputs
+from model_backend.processes import sample_inputs
 from model_backend.processes.base import PlanContext
+from model_backend.processes.features import drawings
 from model_backend.processes.imagery import (
     ImageryProcess,
     check_evaluations,
@@ -61,7 +62,7 @@ class Generate(ImageryProcess[GenerateInputs]):
             Box(col=0, row=0, width=placement.width, height=placement.height), "extent.bbox", limits
         )
         canvas = _canvas(inputs, placement, card, limits)
-        regions = region_inputs.read(inputs.regions, placement.frame, limits)
+        drawn = drawings.read((inputs.regions, inputs.layout), placement.frame, placement.gsd, limits)
         recipe = recipe_of(
             inputs,
             card,
@@ -70,8 +71,8 @@ class Generate(ImageryProcess[GenerateInputs]):
             canvas="ground" if canvas is None else canvas,
             level=placement.level,
             resampled=placement.output,
-            regions=regions.on(canvas, card),
             examples=example_recipe(placement.gsd, samples, inputs.joins) if card.by_example else None,
+            **drawn.members(canvas, card),
         )
         work = work_of(recipe, entry)
         evaluations = work.units * inputs.variants
@@ -92,14 +93,14 @@ class Generate(ImageryProcess[GenerateInputs]):
             evaluations=evaluations,
             seconds=context.seconds(card.id, evaluations),
             bytes=_bytes(placement) * inputs.variants,
-            understood=understood(recipe, card),
+            understood=[*understood(recipe, card), *drawn.understood()],
             warnings=[
                 *placement.warnings,
                 *_ignored(inputs, card),
                 *_cost_warnings(recipe, entry, work.units),
                 *_continuation_warnings(inputs, card, canvas, context.profile(card.id)),
                 *prompt_warnings(recipe, entry),
-                *regions.warnings(recipe.grid, card),
+                *drawn.warnings(recipe, entry),
                 *licence(card),
             ],
         )

@@ -19,8 +19,9 @@ from model_backend.engine.editing.fill_cost import has_patch
 from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
 from model_backend.models.card import SURROUNDINGS, ModelCard
 from model_backend.models.registry import BY_EXAMPLE, Entry, Registry
-from model_backend.processes import region_inputs, sample_inputs
+from model_backend.processes import sample_inputs
 from model_backend.processes.base import PlanContext
+from model_backend.processes.features import drawings
 from model_backend.processes.imagery import (
     ImageryProcess,
     check_evaluations,
@@ -165,15 +166,16 @@ class PaintingProcess(ImageryProcess[P]):
         """Plan what is painted on the raster."""
         check_prompts(inputs.prompt, inputs.negative_prompt, context.limits)
         wanted = inputs.model
+        given = self.regions(inputs), inputs.layout
         if wanted is None and inputs.samples:
             wanted = BY_EXAMPLE
-        elif wanted is None and not inputs.prompt.strip() and self.regions(inputs) is None:
+        elif wanted is None and not inputs.prompt.strip() and given == (None, None):
             wanted = SURROUNDINGS.id
         entry = painting_model(wanted, context.registry)
         card = entry.card
         prepared = self.prepare(inputs, card, context)
-        regions = region_inputs.read(self.regions(inputs), prepared.work, context.limits)
-        recipe = self._recipe(inputs, card, prepared, regions)
+        drawn = drawings.read(given, prepared.work, prepared.work.gsd, context.limits)
+        recipe = self._recipe(inputs, card, prepared, drawn)
         paint = prepared.work.mask_on(prepared.paint, prepared.at, prepared.canvas)
         work = work_of(recipe, prepared.canvas, paint, entry, self.strength(inputs))
         evaluations = work.units * inputs.variants
@@ -200,7 +202,7 @@ class PaintingProcess(ImageryProcess[P]):
                 *prepared.warnings,
                 *prepared.work.warnings,
                 *prompt_warnings(recipe, entry),
-                *regions.warnings(recipe.grid, card),
+                *drawn.warnings(recipe, entry),
                 *licence(card),
             ],
         )
@@ -241,9 +243,7 @@ class PaintingProcess(ImageryProcess[P]):
             )
             raise InvalidInput("prompt", detail, value="", allowed="a prompt")
 
-    def _recipe(
-        self, inputs: P, card: ModelCard, prepared: Prepared, regions: region_inputs.RequestedRegions
-    ) -> Recipe:
+    def _recipe(self, inputs: P, card: ModelCard, prepared: Prepared, drawn: drawings.Drawings) -> Recipe:
         source, work = prepared.source, prepared.work
         warped = OutputGrid(
             crs=crs_text(source.crs),
@@ -269,8 +269,8 @@ class PaintingProcess(ImageryProcess[P]):
                 feather=prepared.feather,
                 strength=self.strength(inputs),
             ),
-            regions=regions.on(prepared.canvas, card),
             examples=example_recipe(work.gsd, prepared.samples) if card.by_example else None,
+            **drawn.members(prepared.canvas, card),
         )
 
 

@@ -8,21 +8,30 @@ words; ``raster.region_outlines`` places outlines, ``engine.diffusion.prompt_fie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isfinite
-from typing import Any
 
 from model_backend.errors import InvalidInput, TooLarge
 from model_backend.models.card import ModelCard
+from model_backend.processes.features.collection import Feature, Words, features
 from model_backend.processes.prompts import check_length, knows, vocabulary
-from model_backend.raster.region_outlines import RegionOutlines, Unusable, corners
+from model_backend.raster.pixel_places import PixelPlaces, Unusable
+from model_backend.raster.region_outlines import RegionOutlines
 from model_backend.raster.working_grid import WorkingGrid
 from model_backend.schemas import REGION_UNITS, Box, Frame, Polygons, Region
 from model_backend.settings import Settings
 
 MOST_PROMPTS = 64  # different ones of a scene: each is embedded and kept
-_ALLOWED = "a GeoJSON FeatureCollection of polygons, each with a property `prompt`"
+_WORDS = Words(
+    field="regions",
+    one="Region",
+    subject="The regions",
+    has="have",
+    leave="them",
+    part="polygon",
+    parts="polygons",
+    allowed="a GeoJSON FeatureCollection of polygons, each with a property `prompt`",
+)
 _MARGIN = 4  # latents around a region that it may reach, by its soft border
 _NAMED = 3  # regions that a warning names
 
@@ -105,9 +114,9 @@ def read(given: Polygons | None, where: Frame | WorkingGrid, limits: Settings) -
     """
     if given is None:
         return RequestedRegions()
-    features = _features(given.geojson, limits)
-    outlines = RegionOutlines(given.crs, where)
-    found = [_region(number, feature, outlines, limits) for number, feature in enumerate(features)]
+    drawn = features(given.geojson, _WORDS, limits)
+    outlines = RegionOutlines(PixelPlaces(given.crs, where, "regions"))
+    found = [_region(feature, outlines, limits) for feature in drawn]
     prompts = {(named.region.prompt, named.region.negative_prompt) for _, named in found}
     if len(prompts) > MOST_PROMPTS:
         rule = f"at most {MOST_PROMPTS} different prompts"
@@ -116,81 +125,34 @@ def read(given: Polygons | None, where: Frame | WorkingGrid, limits: Settings) -
     return RequestedRegions(tuple(named for _, named in sorted(found, key=lambda pair: pair[0])))
 
 
-def _features(geojson: Mapping[str, Any], limits: Settings) -> list[Any]:
-    """Return the features of a collection, refused if they are none or too many."""
-    features = geojson.get("features")
-    if geojson.get("type") != "FeatureCollection" or not isinstance(features, list):
-        raise InvalidInput(
-            "regions.geojson", f"The regions must be {_ALLOWED}.", value=geojson.get("type"), allowed=_ALLOWED
-        )
-    if not features:
-        raise InvalidInput(
-            "regions.geojson", "The regions have no polygon: draw one, or leave them out.", allowed=_ALLOWED
-        )
-    total = corners([_member(feature, "geometry") for feature in features])
-    for count, most, what in (
-        (len(features), limits.max_regions, "polygons"),
-        (total, limits.max_region_corners, "corners"),
-    ):
-        if count > most:
-            rule = f"at most {most:,} {what}"
-            detail = f"The regions have {count:,} {what}; this server takes {rule}. Simplify or select some."
-            raise TooLarge("regions.geojson", detail, value=count, allowed=rule)
-    return features
-
-
-def _region(
-    number: int, feature: object, outlines: RegionOutlines, limits: Settings
-) -> tuple[float, NamedRegion]:
+def _region(feature: Feature, outlines: RegionOutlines, limits: Settings) -> tuple[float, NamedRegion]:
     """Return a feature's priority and region."""
-    field = f"regions.geojson.features.{number}"
-    known = _member(feature, "id")
-    name = str(known)[:40] if isinstance(known, str | int) and str(known).strip() else f"number {number + 1}"
-    if _member(feature, "type") != "Feature":
-        raise InvalidInput(field, f"Region {name} is no GeoJSON Feature.", allowed=_ALLOWED)
-    properties = _member(feature, "properties")
-    prompt = _text(properties, "prompt", field, name, limits)
+    name, field = feature.name, feature.field
+    prompt = _text(feature, "prompt", limits)
     if not prompt:
         detail = f"Region {name} has no prompt: say what is to be seen there."
         raise InvalidInput(f"{field}.properties.prompt", detail, allowed="a text")
-    negative = _text(properties, "negative_prompt", field, name, limits)
-    priority = _priority(properties, field, name)
+    negative = _text(feature, "negative_prompt", limits)
+    priority = feature.number("priority") or 0.0
     try:
-        rings = outlines.rings(_member(feature, "geometry"))
+        rings = outlines.rings(feature.geometry)
     except Unusable as error:
         detail = f"Region {name} {error}."
         raise InvalidInput(f"{field}.geometry", detail, allowed="a valid Polygon or MultiPolygon") from None
     return priority, NamedRegion(name, Region(prompt=prompt, negative_prompt=negative, rings=rings))
 
 
-def _member(value: object, name: str) -> Any:
-    return value.get(name) if isinstance(value, Mapping) else None
-
-
-def _text(properties: object, key: str, field: str, name: str, limits: Settings) -> str:
+def _text(feature: Feature, key: str, limits: Settings) -> str:
     """Return a text of a feature without blanks around it, empty where there is none."""
-    text = _member(properties, key)
+    text = feature.properties.get(key)
     if text is None:
         return ""
-    where = f"{field}.properties.{key}"
+    where = f"{feature.field}.properties.{key}"
     if not isinstance(text, str):
-        detail = f"Region {name} has a `{key}` that is no text."
+        detail = f"Region {feature.name} has a `{key}` that is no text."
         raise InvalidInput(where, detail, value=str(text)[:200], allowed="a text")
-    check_length(where, f"The `{key}` of region {name}", text, limits)
+    check_length(where, f"The `{key}` of region {feature.name}", text, limits)
     return text.strip()
-
-
-def _priority(properties: object, field: str, name: str) -> float:
-    """Return the priority of a feature: 0 where it says none."""
-    value = _member(properties, "priority")
-    if value is None:
-        return 0.0
-    if not isinstance(value, int | float) or isinstance(value, bool) or not isfinite(value):
-        detail = f"Region {name} has a `priority` that is no number."
-        raise InvalidInput(
-            f"{field}.properties.priority", detail, value=str(value)[:200], allowed="a finite number"
-        )
-    return float(value)
 
 
 def _about(some: Sequence[NamedRegion], say: Callable[[str, str], str]) -> str:

@@ -13,7 +13,7 @@ from text2earth_qgis.core.wire import schemas as plugin
 pytestmark = pytest.mark.fast
 
 TWINS = ["Extent", "Box", "Align", "GenerateInputs", "Upload", "Polygons", "EditInputs", "ExtendInputs"]
-TWINS += ["PlanInputs", "EchoInputs", "Frame", "Joins"]
+TWINS += ["PlanInputs", "EchoInputs", "Frame", "Joins", "LayoutFeatures"]
 EXAMPLES = [
     plugin.GenerateInputs(
         prompt="a lake",
@@ -41,6 +41,7 @@ EXAMPLES = [
         variants=2,
         record_prompt=False,
         regions=plugin.Polygons({"type": "FeatureCollection", "features": []}, "EPSG:32633"),
+        layout=plugin.LayoutFeatures({"type": "FeatureCollection", "features": []}, "EPSG:32633", "osm"),
     ),
 ]
 

@@ -13,7 +13,6 @@ import numpy as np
 from numba import njit
 
 from model_backend.arrays import BoolArray, Int64Array, UInt8Array
-from model_backend.engine.composition.label_maps import TRANSPARENT
 from model_backend.engine.composition.outlines.noise import OCTAVE, UNIT, noise
 from model_backend.engine.outlines import Outline, Points
 from model_backend.engine.synthesis.labels import LabelMap
@@ -27,30 +26,31 @@ _STRIP = 512  # rows of pixels looked at together: bounds memory
 
 @dataclass(frozen=True)
 class Outlined:
-    """A label map inside an outline, and nothing outside of it."""
+    """A label map inside an outline."""
 
     outline: Outline
     inner: LabelMap
     seed: int
     soft: bool
 
-    def labels(self, box: Box, level: int) -> UInt8Array:
-        """Return the labels inside, and ``TRANSPARENT`` elsewhere."""
-        if not self._touches(box, level):
-            return np.full((box.height, box.width), TRANSPARENT, np.uint8)
-        inside = np.concatenate([self._inside(strip, level) for strip in _strips(box, level)])
-        return np.where(inside, self.inner.labels(box, level), TRANSPARENT).astype(np.uint8)
+    def paint(self, out: UInt8Array, box: Box, level: int) -> None:
+        """Write the labels inside into those of a box."""
+        near = self._near(box, level)
+        if near is None:
+            return
+        inside = np.concatenate([self._inside(strip, level) for strip in _strips(near, level)])
+        if inside.any():
+            top, left = near.row - box.row, near.col - box.col
+            part = out[top : top + near.height, left : left + near.width]
+            part[inside] = self.inner.labels(near, level)[inside]
 
-    def _touches(self, box: Box, level: int) -> bool:
+    def _near(self, box: Box, level: int) -> Box | None:
+        """Return the part of a box that the outline may reach into, None if there is none."""
         left, top, right, bottom = (value // REGION_UNITS for value in self.outline.bounds)
-        col, row = box.col << level, box.row << level
-        width, height = box.width << level, box.height << level
-        return (
-            left - _REACH <= col + width
-            and right + _REACH >= col
-            and top - _REACH <= row + height
-            and bottom + _REACH >= row
-        )
+        col, row = max(box.col, (left - _REACH) >> level), max(box.row, (top - _REACH) >> level)
+        width = min(box.col + box.width, ((right + _REACH) >> level) + 1) - col
+        height = min(box.row + box.height, ((bottom + _REACH) >> level) + 1) - row
+        return Box(col=col, row=row, width=width, height=height) if width > 0 and height > 0 else None
 
     def _inside(self, box: Box, level: int) -> BoolArray:
         middle = (1 << level) >> 1
@@ -66,6 +66,21 @@ class Outlined:
         seed = self.seed & 0xFFFFFFFF
         moved: BoolArray = _displaced(near, rows, cols, top, left, seed, _SHIFTS, _HEIGHTS, _REACH)
         return moved
+
+
+@dataclass(frozen=True)
+class Covered:
+    """A label map with outlined ones over it, each over those before it."""
+
+    lower: LabelMap
+    upper: tuple[Outlined, ...]
+
+    def labels(self, box: Box, level: int) -> UInt8Array:
+        """Return the labels of the uppermost there is."""
+        out = self.lower.labels(box, level).copy()
+        for one in self.upper:
+            one.paint(out, box, level)
+        return out
 
 
 def _strips(box: Box, level: int) -> Iterator[Box]:

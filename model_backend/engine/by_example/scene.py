@@ -15,10 +15,9 @@ import numba
 
 from model_backend.arrays import RgbImage, UInt8Array
 from model_backend.engine.by_example.choice import Wanted, atlas_of
-from model_backend.engine.by_example.outlined import Outlined
+from model_backend.engine.by_example.outlined import Covered, Outlined
 from model_backend.engine.by_example.passes import Passes
 from model_backend.engine.by_example.samples import SampleImage
-from model_backend.engine.composition.label_maps import Overlay
 from model_backend.engine.composition.land import land
 from model_backend.engine.composition.prompt import read
 from model_backend.engine.outlines import Outline
@@ -80,16 +79,28 @@ def composed(recipe: Recipe, kinds: tuple[str, ...], canvas: Box | None, own: in
     asked for without what is around them, and one such thing fills the canvas.
     """
     whole = _part(recipe, recipe.prompt, recipe.negative_prompt, canvas, kinds, own)
-    labels, parts = whole.labels, [whole]
+    parts, over = [whole], []
     for number, region in enumerate(recipe.regions or ()):
         part = _part(recipe, region.prompt, region.negative_prompt, _bounds(region), kinds, None)
         soft = kinds[part.first] in SOFT
-        outlined = Outlined(Outline.of(region.rings), part.labels, recipe.seed + number, soft)
-        labels = Overlay(outlined, labels)
+        over.append(Outlined(Outline.of(region.rings), part.labels, recipe.seed + number, soft))
         parts.append(part)
-    used = dict.fromkeys((whole.first, *sorted(frozenset().union(*(part.used for part in parts)))))
+    laid = _laid_out(recipe, kinds)
+    found = frozenset(label for label, _ in laid).union(*(part.used for part in parts))
+    used = dict.fromkeys((whole.first, *sorted(found)))
     warnings = dict.fromkeys(sentence for part in parts for sentence in part.warnings)
+    labels = Covered(whole.labels, (*over, *(outlined for _, outlined in laid)))
     return Composed(labels, tuple(kinds[label] for label in used if label != own), tuple(warnings))
+
+
+def _laid_out(recipe: Recipe, kinds: tuple[str, ...]) -> list[tuple[int, Outlined]]:
+    """Return the layout of a recipe, each with its label; neighbours share one noise, and so their border."""
+    found = []
+    for one in recipe.layout or ():
+        label = kinds.index(nearest(one.kind, kinds) or kinds[0])
+        soft = one.kind in SOFT and not one.hard
+        found.append((label, Outlined(Outline.of(one.rings), Everywhere(label), recipe.seed, soft)))
+    return found
 
 
 def _part(
@@ -97,6 +108,8 @@ def _part(
 ) -> _Part:
     """Lay out one prompt."""
     assert recipe.examples is not None
+    if own is not None and recipe.layout and not prompt.strip():
+        return _Part(Everywhere(own), own, frozenset((own,)), ())
     reading = read(prompt, negative)
     made = land(reading.composition, recipe.seed, canvas, recipe.examples.gsd, kinds)
     zones = made.labels.zone_labels

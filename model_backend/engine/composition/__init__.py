@@ -14,7 +14,7 @@ and numba, no torch.
     placement     where things lie on a canvas
     recurrence    where they recur on endless ground
     layers        shapes drawn over each other
-    label_maps    label maps of layers, and one map over another
+    label_maps    label maps of layers
     zones         parts of a scene and the kinds that show them
     order         what is drawn over what
     land          from a composition to a label map: the end

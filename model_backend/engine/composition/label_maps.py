@@ -1,6 +1,6 @@
-"""Label maps of scenes: layers drawn in order, and one map laid over another.
+"""The label map of a scene: layers drawn in order.
 
-Both satisfy ``synthesis.labels.LabelMap``: any box of any level is what the finest level has at the middle of
+It satisfies ``synthesis.labels.LabelMap``: any box of any level is what the finest level has at the middle of
 its pixels.
 """
 
@@ -12,10 +12,7 @@ import numpy as np
 
 from model_backend.arrays import UInt8Array
 from model_backend.engine.composition.layers import Layer
-from model_backend.engine.synthesis.labels import LabelMap
 from model_backend.schemas import Box
-
-TRANSPARENT = 255
 
 
 @dataclass(frozen=True)
@@ -34,19 +31,3 @@ class Layered:
         for layer in self.layers:
             layer.paint(zones, rows, cols)
         return np.array(self.zone_labels, np.uint8)[zones]
-
-
-@dataclass(frozen=True)
-class Overlay:
-    """A label map over another, which is seen where the upper one has ``TRANSPARENT``."""
-
-    upper: LabelMap
-    lower: LabelMap
-
-    def labels(self, box: Box, level: int) -> UInt8Array:
-        """Return the upper labels, and the lower ones where there are none."""
-        upper = self.upper.labels(box, level)
-        clear = upper == TRANSPARENT
-        if not clear.any():
-            return upper
-        return np.where(clear, self.lower.labels(box, level), upper)

@@ -29,7 +29,7 @@ SOURCE_TYPE = _SOURCE_TYPES + "trainedAlgorithmicMedia"
 EDITED_SOURCE_TYPE = _SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
 _DOMAIN = "GENERATION"
 _TEXTS = {"prompt": True, "negative_prompt": True}
-_PROMPTS: Any = {**_TEXTS, "regions": {"__all__": _TEXTS}}
+_PROMPTS: Any = {**_TEXTS, "regions": {"__all__": _TEXTS}, "layout": {"__all__": {"kind": True}}}
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_backend.engine.composition.composition import Reading
-from model_backend.engine.composition.label_maps import TRANSPARENT, Overlay
 from model_backend.engine.composition.land import Land, land
 from model_backend.engine.composition.prompt import read
-from model_backend.engine.synthesis.labels import Mapped
 from model_backend.models.land_cover import KINDS
 from model_backend.schemas import Box
 
@@ -326,14 +324,6 @@ def test_odd_canvases_are_filled(prompt, canvas, gsd):
 def test_seeds_differ():
     one, other = (kinds_of("lakes in a forest", seed, 256, 10) for seed in (1, 2))
     assert (one != other).any()
-
-
-def test_one_map_lies_over_another():
-    canvas = square(4)
-    upper = np.full((4, 4), TRANSPARENT, np.uint8)
-    upper[1] = 7
-    both = Overlay(Mapped(canvas, upper), Mapped(canvas, np.full((4, 4), 3, np.uint8)))
-    assert both.labels(canvas, 0).tolist() == [[3] * 4, [7] * 4, [3] * 4, [3] * 4]
 
 
 @pytest.mark.parametrize("prompt", ["a lake in a forest", "farmland with a village and a river", "a town"])

@@ -69,6 +69,15 @@ class Polygons(Value):
 
 
 @dataclass(frozen=True)
+class LayoutFeatures(Value):
+    """What lies where: a FeatureCollection with a property ``class``, and the table its values are from."""
+
+    geojson: Json
+    crs: str = "OGC:CRS84"
+    table: str = "words"
+
+
+@dataclass(frozen=True)
 class Frame(Value):
     """CRS, decimal pixel sizes and an anchor (x, y): the endless pixel grid of the ground."""
 
@@ -108,6 +117,7 @@ class GenerateInputs(Value):
     variants: int = 1
     record_prompt: bool = True
     regions: Optional[Polygons] = None
+    layout: Optional[LayoutFeatures] = None
     joins: Optional[Joins] = None
     samples: Optional[Sequence[Json]] = None
 
@@ -120,6 +130,8 @@ class GenerateInputs(Value):
             members["align"] = Align(**members["align"])
         if members.get("regions"):
             members["regions"] = Polygons(**members["regions"])
+        if members.get("layout"):
+            members["layout"] = LayoutFeatures(**members["layout"])
         if members.get("joins"):
             members["joins"] = Joins(**{**members["joins"], "frame": Frame(**members["joins"]["frame"])})
         if isinstance(members.get("canvas"), dict):
@@ -156,6 +168,7 @@ class EditInputs(Value):
     variants: int = 1
     record_prompt: bool = True
     samples: Optional[Sequence[Json]] = None
+    layout: Optional[LayoutFeatures] = None
 
 
 @dataclass(frozen=True)
@@ -179,6 +192,7 @@ class ExtendInputs(Value):
     record_prompt: bool = True
     regions: Optional[Polygons] = None
     samples: Optional[Sequence[Json]] = None
+    layout: Optional[LayoutFeatures] = None
 
 
 @dataclass(frozen=True)

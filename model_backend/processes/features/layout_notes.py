@@ -1,0 +1,88 @@
+"""What a plan says about a layout: what was understood, left out, widened, or is shown as something else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from model_backend.models.banks.index import kinds_at
+from model_backend.models.land_cover import nearest
+from model_backend.models.registry import Entry
+from model_backend.processes.features.land_class import EXAMPLES
+from model_backend.processes.features.layout import LaidFeature, RequestedLayout
+from model_backend.raster.layout_shapes import LEAST
+from model_backend.schemas import Box
+
+_NAMED = 8  # classes or features that a sentence names
+
+
+def understood(layout: RequestedLayout) -> list[str]:
+    """Return what is laid out, in plain words."""
+    names = dict.fromkeys(
+        one.word if one.word == one.laid.kind else f"{one.word} ({one.laid.kind})" for one in layout.features
+    )
+    return [f"laid out: {_listed(list(names))}"] if names else []
+
+
+def warnings(layout: RequestedLayout, grid: Box, entry: Entry, gsd: float | None) -> list[str]:
+    """Warn of what of a layout is not seen as it was drawn; ``gsd`` is that of land by example."""
+    seen = [one for one in layout.features if one.touches(grid)]
+    said = [_unknown(layout), _outside(len(layout.features) - len(seen))]
+    if layout.features and entry.card.pipeline == "surroundings":
+        return ["What is filled from its surroundings follows no layout: choose a model, or write a prompt."]
+    if gsd is None:
+        said.append(_too_small([one for one in seen if not layout.is_seen(one, entry.card)], entry))
+    else:
+        said += [_widened(seen), *_replaced(seen, entry, gsd)]
+    return [sentence for sentence in said if sentence]
+
+
+def _unknown(layout: RequestedLayout) -> str:
+    if not layout.unknown:
+        return ""
+    what = "is a class" if len(layout.unknown) == 1 else "are classes"
+    allowed = EXAMPLES[layout.table]
+    return f"{_listed(layout.unknown)} of the layout {what} unknown here and left out. Known are {allowed}."
+
+
+def _outside(count: int) -> str:
+    if not count:
+        return ""
+    return f"{count:,} feature{'s' if count > 1 else ''} of the layout lie{'' if count > 1 else 's'} outside."
+
+
+def _widened(seen: Sequence[LaidFeature]) -> str:
+    words = dict.fromkeys(one.word for one in seen if one.drawn.widened)
+    if not words:
+        return ""
+    return f"Drawn {LEAST:g} pixels wide, or it would not be seen: {_listed(list(words))}."
+
+
+def _replaced(seen: Sequence[LaidFeature], entry: Entry, gsd: float) -> list[str]:
+    """Say which kinds the bank has no images of at this pixel size, and what is shown instead."""
+    if entry.folder is None:
+        return []
+    available = kinds_at(entry.folder, gsd)
+    lacking = [kind for kind in dict.fromkeys(one.laid.kind for one in seen) if kind not in available]
+    return [
+        f"There are no examples of {kind} at this pixel size: {nearest(kind, available) or available[0]} is "
+        "shown."
+        for kind in lacking
+        if available
+    ]
+
+
+def _too_small(small: Sequence[LaidFeature], entry: Entry) -> str:
+    """Say what a diffusion model cannot place."""
+    if not small:
+        return ""
+    names = [f"{one.name} ({one.word})" for one in small]
+    size = entry.card.vae_factor
+    return (
+        f"Left out of the layout: {_listed(names)}, too small for {entry.card.title}, which places nothing "
+        f"narrower than {size} pixels."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
