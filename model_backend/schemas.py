@@ -13,8 +13,6 @@ import json
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     FiniteFloat,
     SerializerFunctionWrapHandler,
@@ -22,17 +20,14 @@ from pydantic import (
 )
 
 from model_backend import ENGINE_VERSION
+from model_backend.layout_schemas import LaidOut, Layout
+from model_backend.layout_schemas import LayoutFeatures as LayoutFeatures
+from model_backend.value import Value as Value
 
 Sampler = Literal["dpm++2m", "euler"]
 Seed = Annotated[int, Field(ge=0, le=2**53 - 1)]
 PixelSize = Annotated[str, Field(pattern=r"^\d{1,12}(\.\d{1,15})?$")]
 REGION_UNITS = 16  # to a pixel: a region's rings are in whole ones of these
-
-
-class Value(BaseModel):
-    """Base of all wire values: frozen, no unknown members, no coercion from strings to numbers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Extent(Value):
@@ -173,25 +168,6 @@ Samples = Annotated[
 ]
 
 
-class LayoutFeatures(Value):
-    """What lies where: polygons, lines and points of the ground, each with a class."""
-
-    geojson: dict[str, Any] = Field(
-        description="A FeatureCollection: property `class` says what a feature is; if wanted `width`, metres "
-        "across of lines and points, and `priority` (higher covers lower, then later covers earlier)."
-    )
-    crs: str = Field("OGC:CRS84", max_length=20_000, description="CRS of the coordinates.")
-    table: Literal["words", "osm", "corine", "worldcover", "nlcd", "cdl"] = Field(
-        "words", description="What classes are: words of prompts, or values of this map or product."
-    )
-
-
-Layout = Annotated[
-    LayoutFeatures | None,
-    Field(description="What lies where, over prompt and regions: drawn, not described."),
-]
-
-
 class GenerateInputs(Value):
     """Inputs of the process ``generate``. What is left out, the model card or the backend chooses."""
 
@@ -326,14 +302,6 @@ class Region(Value):
         description="Column, row, column, row, ... of the corners of every ring, in sixteenths of a pixel of "
         "the frame; inside is what an odd number of rings surrounds."
     )
-
-
-class LaidOut(Value):
-    """A part of the frame that shows one kind of land, over all prompts."""
-
-    kind: str = Field(description="Id of a kind of land.")
-    rings: list[list[int]] = Field(description="As of a region.")
-    hard: bool = Field(description="Its outline stays as it is drawn; others are made natural.")
 
 
 class Recipe(Value):

@@ -78,7 +78,7 @@ class LayoutShapes:
             paths.append(shapely.LineString(self._places.placed(path) * self._metres))
         width, widened = self._seen(metres)
         merged = shapely.line_merge(shapely.MultiLineString(paths))
-        wide = shapely.buffer(merged, width / 2, _QUARTER, cap_style="flat", join_style="round")
+        wide = shapely.buffer(merged, width / 2, quad_segs=_QUARTER, cap_style="flat", join_style="round")
         return Drawn(self._rings(wide), width / float(self._metres.max()), widened)
 
     def points(self, geometry: object, metres: float, is_round: bool) -> Drawn:
@@ -89,7 +89,9 @@ class LayoutShapes:
             raise Unusable("is empty: draw it, or leave it out")
         width, widened = self._seen(metres)
         dots = shapely.MultiPoint(self._places.pixels(places) * self._metres)
-        wide = shapely.buffer(dots, width / 2, _QUARTER, cap_style="round" if is_round else "square")
+        wide = shapely.buffer(
+            dots, width / 2, quad_segs=_QUARTER, cap_style="round" if is_round else "square"
+        )
         return Drawn(self._rings(wide), width / float(self._metres.max()), widened)
 
     def _seen(self, metres: float) -> tuple[float, bool]:

@@ -108,7 +108,7 @@ def _part(
 ) -> _Part:
     """Lay out one prompt."""
     assert recipe.examples is not None
-    if own is not None and recipe.layout and not prompt.strip():
+    if own is not None and SAMPLE not in kinds and recipe.layout and not prompt.strip():
         return _Part(Everywhere(own), own, frozenset((own,)), ())
     reading = read(prompt, negative)
     made = land(reading.composition, recipe.seed, canvas, recipe.examples.gsd, kinds)

@@ -105,7 +105,7 @@ class _Stage:
         self._row, self._col = hole.row >> number, hole.col >> number
         middle = (1 << number) >> 1
         own = np.ascontiguousarray(hole.labels[middle :: 1 << number, middle :: 1 << number])
-        bits, _ = permitted(own, self._one.corridor)
+        bits, self._thin = permitted(own, self._one.corridor)
         self._active = grown(mask, RADIUS)
         bits[self._active & ~mask] = 0xFFFFFFFF
         coarsest = number == filling._parameters.levels - 1
@@ -144,6 +144,7 @@ class _Stage:
                 self._level,
                 matches,
                 self._mask,
+                self._thin,
                 self._confidence,
                 self._parameters.soft,
                 last,
@@ -169,6 +170,7 @@ class _Stage:
                 self._level,
                 matches,
                 here,
+                self._thin,
                 self._confidence,
                 self._parameters.soft,
                 True,

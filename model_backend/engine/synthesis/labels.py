@@ -9,13 +9,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from model_backend.arrays import Int64Array, UInt8Array
-from model_backend.engine.synthesis.parameters import RADIUS
+from model_backend.arrays import BoolArray, UInt8Array
+from model_backend.engine.synthesis.parameters import RADIUS, SELECT
 from model_backend.engine.synthesis.pyramid import grown
 from model_backend.schemas import Box
 
 MIXED = 128  # flag of a patch of soft land that reaches into other land
-THIN_WEIGHT = 8  # of votes where land is thinner than a patch
 
 
 class LabelMap(Protocol):
@@ -61,23 +60,24 @@ def usable(valid, bits):  # type: ignore[no-untyped-def]
     return valid < MIXED or bits >> np.uint32(31) == 1
 
 
-def permitted(own: UInt8Array, corridor: int) -> tuple[NDArray[np.uint32], Int64Array]:
-    """Return the labels that may be used at every pixel, as bits, and the weight of its patch's votes.
+def permitted(own: UInt8Array, corridor: int) -> tuple[NDArray[np.uint32], BoolArray]:
+    """Return the labels that may be used at every pixel, as bits, and where land is thin.
 
-    Allowed are the own label and those nearer than ``corridor``; where a label's land is thinner than a patch
-    (a river, a road) its own alone, and it votes louder, or it would vanish. The highest bit allows patches
-    that reach into other land: near an outline.
+    Allowed are the own label and those nearer than ``corridor``; where a label's land is so thin (a river, a
+    road) that its neighbours would come through, its own alone. The highest bit allows patches that reach
+    into other land: near an outline.
     """
     kinds = np.unique(own)
     bits = np.zeros(own.shape, np.uint32)
     thin = np.zeros(own.shape, np.bool_)
     if len(kinds) == 1:
         bits[:] = np.uint32(1) << np.uint32(kinds[0])
-        return bits, np.ones(own.shape, np.int64)
+        return bits, thin
+    half = RADIUS + corridor + SELECT  # what eats a strip away from either side
     for kind in kinds:
         here = own == kind
         bits[grown(here, corridor)] |= np.uint32(1) << np.uint32(kind)
         bits[grown(here, corridor + RADIUS) & ~here] |= np.uint32(1 << 31)
-        thin |= here & ~grown(~grown(~here, RADIUS), RADIUS)
+        thin |= here & ~grown(~grown(~here, half), half)
     bits[thin] = (np.uint32(1) << own[thin].astype(np.uint32)) | np.uint32(1 << 31)
-    return bits, np.where(thin, THIN_WEIGHT, 1).astype(np.int64)
+    return bits, thin

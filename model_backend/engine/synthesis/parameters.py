@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 RADIUS = 3  # of a patch, in pixels of every level
 SIDE = 2 * RADIUS + 1
+SELECT = 2  # radius of the patches whose pixels the last vote may select
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class LevelParameters:
         """Pixels of the level, to every side, that a pixel of it depends on at most."""
         counted = sum(self.counts(turn) for turn in range(self.rounds))
         searched = self.rounds * (sum(self.steps) + 2 * RADIUS)
-        return searched + 2 * self.apart * counted + 2 * RADIUS + self.corridor + 1
+        return searched + 2 * self.apart * counted + 2 * (RADIUS + SELECT + self.corridor) + 1
 
 
 @dataclass(frozen=True)

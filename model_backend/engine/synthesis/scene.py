@@ -135,7 +135,7 @@ class Synthesis:
         parameters, atlas = self._parameters, self._atlas.levels[level]
         one = parameters.at(level)
         own = self._labels.labels(box, level)
-        bits, confidence = permitted(own, one.corridor)
+        bits, thin = permitted(own, one.corridor)
         if coarser is None:
             sources = first_guess(own, atlas, self._atlas.choice, box.row, box.col, one.cell, self._seed)
         else:
@@ -143,7 +143,7 @@ class Synthesis:
             cols = np.arange(box.col, box.col + box.width) - 2 * coarser.box.col
             sources = doubled(coarser.sources, rows, cols)
         pixels = _padded(atlas.pixels[sources[..., 0], sources[..., 1]])
-        everywhere = np.ones(own.shape, np.bool_)
+        everywhere, alike = np.ones(own.shape, np.bool_), np.ones(own.shape, np.int64)
         target = Target(pixels, _NO_WEIGHTS, box.row, box.col, everywhere, bits, own)
         matches = Matches(sources, np.full(own.shape, NEVER, np.int32))
         usage = no_usage()
@@ -170,7 +170,7 @@ class Synthesis:
                 matches = search(target, atlas, self._atlas.choice, usage, matches, draws)
                 report(level, own.size)
             last = turn == one.rounds - 1
-            pixels, sources = vote(target, atlas, matches, everywhere, confidence, parameters.soft, last)
+            pixels, sources = vote(target, atlas, matches, everywhere, thin, alike, parameters.soft, last)
             target = target._replace(pixels=_padded(pixels[RADIUS:-RADIUS, RADIUS:-RADIUS]))
             report(level, own.size)
         return Part(box, sources)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from model_backend.engine.synthesis.parameters import RADIUS
+from model_backend.engine.synthesis.parameters import RADIUS, SELECT
 from model_backend.engine.synthesis.score import NEVER
 
 # 64 exp(-(dx^2 + dy^2) / (2 * 1.6^2)), rounded
@@ -25,7 +25,6 @@ _NEAR = np.array(
     ],
     np.int64,
 )
-_SELECT = 2  # radius of the patches whose pixels may be selected
 
 
 @njit(inline="always", cache=True)
@@ -35,15 +34,24 @@ def _counts(matches, active, y, x):  # type: ignore[no-untyped-def]
     return inside and active[y, x] and matches.scores[y, x] != NEVER
 
 
+@njit(inline="always", cache=True)
+def _speaks(target, level, thin, y, x, j, i, row, col):  # type: ignore[no-untyped-def]
+    """Say whether the patch (j, i) away may vote on a pixel: where land is thin, with its own kind alone."""
+    strict = thin[y, x] or thin[y + j, x + i]
+    return not strict or (level.valid[row, col] & 127) == target.own[y, x] + 1
+
+
 @njit(error_model="numpy", inline="always", cache=True)
-def _mean(matches, level, active, confidence, soft, y, x):  # type: ignore[no-untyped-def]
+def _mean(matches, level, target, thin, confidence, soft, y, x):  # type: ignore[no-untyped-def]
     """Return the total weight of the patches over a pixel, and their mean in four bands."""
     total = a = b = c = d = np.int64(0)
     for j in range(-RADIUS, RADIUS + 1):
         for i in range(-RADIUS, RADIUS + 1):
-            if not _counts(matches, active, y + j, x + i):
+            if not _counts(matches, target.active, y + j, x + i):
                 continue
             row, col = matches.sources[y + j, x + i, 0] - j, matches.sources[y + j, x + i, 1] - i
+            if not _speaks(target, level, thin, y, x, j, i, row, col):
+                continue
             alike = (np.int64(1) << 26) // (np.int64(matches.scores[y + j, x + i]) + soft)
             weight = _NEAR[j + RADIUS, i + RADIUS] * np.int64(confidence[y + j, x + i]) * alike >> 6
             total += weight
@@ -58,14 +66,16 @@ def _mean(matches, level, active, confidence, soft, y, x):  # type: ignore[no-un
 
 
 @njit(error_model="numpy", inline="always", cache=True)
-def _nearest(matches, level, active, y, x, a, b, c, d):  # type: ignore[no-untyped-def]
+def _nearest(matches, level, target, thin, y, x, a, b, c, d):  # type: ignore[no-untyped-def]
     """Return the source pixel nearest to a mean, out of the patches around a pixel."""
     best, best_row, best_col = np.int64(1) << 60, np.int64(0), np.int64(0)
-    for j in range(-_SELECT, _SELECT + 1):
-        for i in range(-_SELECT, _SELECT + 1):
-            if not _counts(matches, active, y + j, x + i):
+    for j in range(-SELECT, SELECT + 1):
+        for i in range(-SELECT, SELECT + 1):
+            if not _counts(matches, target.active, y + j, x + i):
                 continue
             row, col = matches.sources[y + j, x + i, 0] - j, matches.sources[y + j, x + i, 1] - i
+            if not _speaks(target, level, thin, y, x, j, i, row, col):
+                continue
             apart = (a - level.pixels[row, col, 0]) ** 2 + (b - level.pixels[row, col, 1]) ** 2
             apart += (c - level.pixels[row, col, 2]) ** 2 + (d - level.pixels[row, col, 3]) ** 2
             apart = (apart + 4) * 16 + (i * i + j * j) * 8
@@ -75,10 +85,11 @@ def _nearest(matches, level, active, y, x, a, b, c, d):  # type: ignore[no-untyp
 
 
 @njit(parallel=True, error_model="numpy", cache=True)
-def vote(target, level, matches, painted, confidence, soft, select):  # type: ignore[no-untyped-def]
+def vote(target, level, matches, painted, thin, confidence, soft, select):  # type: ignore[no-untyped-def]
     """Vote on the ``painted`` pixels of a target; return its pixels anew, and every pixel's source.
 
-    ``soft`` is the score below which patches count alike; ``confidence`` (height, width) weighs patches.
+    ``soft`` is the score below which patches count alike; ``confidence`` (height, width) weighs patches, and
+    ``thin`` land (height, width) is made of patches of its own kind alone, or it would vanish.
     """
     height, width = painted.shape
     pixels, sources = target.pixels.copy(), matches.sources.copy()
@@ -86,11 +97,11 @@ def vote(target, level, matches, painted, confidence, soft, select):  # type: ig
         for x in range(width):
             if not painted[y, x]:
                 continue
-            total, a, b, c, d = _mean(matches, level, target.active, confidence, soft, y, x)
+            total, a, b, c, d = _mean(matches, level, target, thin, confidence, soft, y, x)
             if total == 0:
                 continue
             if select:
-                row, col = _nearest(matches, level, target.active, y, x, a, b, c, d)
+                row, col = _nearest(matches, level, target, thin, y, x, a, b, c, d)
                 if row > 0:
                     sources[y, x, 0], sources[y, x, 1] = row, col
                 for k in range(4):

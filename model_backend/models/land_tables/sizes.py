@@ -50,4 +50,4 @@ POINTS: Mapping[str, float] = {
     "city": 4000,
 }
 OTHER_POINT = 50.0
-ROUND = frozenset(("tank", "silo"))  # although what is built has corners
+ROUND = frozenset(("tank",))  # although what is built has corners

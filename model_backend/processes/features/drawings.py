@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from model_backend.layout_schemas import LayoutFeatures
 from model_backend.models.card import ModelCard
 from model_backend.models.registry import Entry
 from model_backend.processes import region_inputs
 from model_backend.processes.features import layout, layout_notes
 from model_backend.raster.working_grid import WorkingGrid
-from model_backend.schemas import Box, Frame, GroundSampleDistance, LayoutFeatures, Polygons, Recipe
+from model_backend.schemas import Box, Frame, GroundSampleDistance, Polygons, Recipe
 from model_backend.settings import Settings
 
 
@@ -34,8 +35,7 @@ class Drawings:
 
     def warnings(self, recipe: Recipe, entry: Entry) -> list[str]:
         """Return what is not seen as it was drawn."""
-        gsd = recipe.examples.gsd if recipe.examples else None
-        notes = layout_notes.warnings(self.layout, recipe.grid, entry, gsd)
+        notes = layout_notes.warnings(self.layout, recipe, entry)
         return [*self.regions.warnings(recipe.grid, entry.card), *notes]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model_backend.errors import InvalidInput
+from model_backend.layout_schemas import LaidOut, LayoutFeatures
 from model_backend.models.card import ModelCard
 from model_backend.models.land_cover import BY_ID, SOFT
 from model_backend.processes.features.collection import Feature, Words, features
@@ -23,8 +24,6 @@ from model_backend.schemas import (
     Box,
     Frame,
     GroundSampleDistance,
-    LaidOut,
-    LayoutFeatures,
     Region,
 )
 from model_backend.settings import Settings

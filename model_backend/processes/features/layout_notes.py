@@ -10,7 +10,7 @@ from model_backend.models.registry import Entry
 from model_backend.processes.features.land_class import EXAMPLES
 from model_backend.processes.features.layout import LaidFeature, RequestedLayout
 from model_backend.raster.layout_shapes import LEAST
-from model_backend.schemas import Box
+from model_backend.schemas import ExampleRecipe, Recipe
 
 _NAMED = 8  # classes or features that a sentence names
 
@@ -23,16 +23,16 @@ def understood(layout: RequestedLayout) -> list[str]:
     return [f"laid out: {_listed(list(names))}"] if names else []
 
 
-def warnings(layout: RequestedLayout, grid: Box, entry: Entry, gsd: float | None) -> list[str]:
-    """Warn of what of a layout is not seen as it was drawn; ``gsd`` is that of land by example."""
-    seen = [one for one in layout.features if one.touches(grid)]
+def warnings(layout: RequestedLayout, recipe: Recipe, entry: Entry) -> list[str]:
+    """Warn of what of a layout is not seen as it was drawn."""
+    seen = [one for one in layout.features if one.touches(recipe.grid)]
     said = [_unknown(layout), _outside(len(layout.features) - len(seen))]
     if layout.features and entry.card.pipeline == "surroundings":
         return ["What is filled from its surroundings follows no layout: choose a model, or write a prompt."]
-    if gsd is None:
+    if recipe.examples is None:
         said.append(_too_small([one for one in seen if not layout.is_seen(one, entry.card)], entry))
     else:
-        said += [_widened(seen), *_replaced(seen, entry, gsd)]
+        said += [_widened(seen), *_replaced(seen, entry, recipe.examples)]
     return [sentence for sentence in said if sentence]
 
 
@@ -57,11 +57,12 @@ def _widened(seen: Sequence[LaidFeature]) -> str:
     return f"Drawn {LEAST:g} pixels wide, or it would not be seen: {_listed(list(words))}."
 
 
-def _replaced(seen: Sequence[LaidFeature], entry: Entry, gsd: float) -> list[str]:
+def _replaced(seen: Sequence[LaidFeature], entry: Entry, examples: ExampleRecipe) -> list[str]:
     """Say which kinds the bank has no images of at this pixel size, and what is shown instead."""
     if entry.folder is None:
         return []
-    available = kinds_at(entry.folder, gsd)
+    own = [sample.kind for sample in examples.samples if sample.kind]
+    available = (*kinds_at(entry.folder, examples.gsd), *own)
     lacking = [kind for kind in dict.fromkeys(one.laid.kind for one in seen) if kind not in available]
     return [
         f"There are no examples of {kind} at this pixel size: {nearest(kind, available) or available[0]} is "

@@ -230,17 +230,17 @@ def test_uses_are_counted_in_a_cell_and_the_eight_around():
 
 
 def test_near_an_outline_both_labels_may_be_used_and_thin_land_keeps_its_own():
-    own = np.zeros((20, 20), np.uint8)
-    own[:, 10:] = 1
-    bits, weight = permitted(own, 2)
-    assert (bits[0, [0, 7, 8, 11, 12]] & 3).tolist() == [1, 1, 3, 3, 2]
-    assert (bits[0] >> 31).tolist() == [0] * 5 + [1] * 10 + [0] * 5  # patches of both: near the outline
-    assert (weight == 1).all()
-    own[:, 10:] = 0
-    own[:, 10:12] = 2
-    bits, weight = permitted(own, 2)
-    assert bits[0, 10] == 4 + 2**31
-    assert weight[0, 10] == 8
+    own = np.zeros((40, 40), np.uint8)
+    own[:, 20:] = 1
+    bits, thin = permitted(own, 2)
+    assert (bits[0, [0, 17, 18, 21, 22]] & 3).tolist() == [1, 1, 3, 3, 2]
+    assert (bits[0] >> 31).tolist() == [0] * 15 + [1] * 10 + [0] * 15  # patches of both: near the outline
+    assert not thin.any()
+    own[:, 20:] = 0
+    own[:, 20:34] = 2  # its neighbours could come in by 7 pixels from either side
+    bits, thin = permitted(own, 2)
+    assert set(bits[0, 20:34].tolist()) == {4 + 2**31}
+    assert thin[0].nonzero()[0].tolist() == [*range(20, 34), *range(34, 40)]
 
 
 def test_land_that_is_to_be_pure_is_mixed_only_where_there_is_hardly_any_other():
