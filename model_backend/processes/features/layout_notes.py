@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from model_backend.models.banks.index import kinds_at
+from model_backend.models.banks.bank import bank_in
 from model_backend.models.land_cover import nearest
 from model_backend.models.registry import Entry
 from model_backend.processes.features.land_class import EXAMPLES
@@ -59,10 +59,8 @@ def _widened(seen: Sequence[LaidFeature]) -> str:
 
 def _replaced(seen: Sequence[LaidFeature], entry: Entry, examples: ExampleRecipe) -> list[str]:
     """Say which kinds the bank has no images of at this pixel size, and what is shown instead."""
-    if entry.folder is None:
-        return []
     own = [sample.kind for sample in examples.samples if sample.kind]
-    available = (*kinds_at(entry.folder, examples.gsd), *own)
+    available = (*bank_in(entry.require(), entry.card.revision_or_hash).available(examples.gsd), *own)
     lacking = [kind for kind in dict.fromkeys(one.laid.kind for one in seen) if kind not in available]
     return [
         f"There are no examples of {kind} at this pixel size: {nearest(kind, available) or available[0]} is "
