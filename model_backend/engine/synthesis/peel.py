@@ -19,22 +19,33 @@ def peel(target: Target, level: Level, usage: Usage, matches: Matches, ring: Boo
     """Enter into ``matches`` the best patch for every pixel of ``ring``, (height, width)."""
     patches = np.argwhere(level.valid)
     every = -(-len(patches) // MOST_PATCHES)
-    _peel(target, level, usage, matches, np.argwhere(ring), patches[:: max(1, every)])
+    some = patches[:: max(1, every)]
+    _peel(target, level, usage, np.argwhere(ring), some, matches.sources, matches.scores)
 
 
-@njit(parallel=True, error_model="numpy", cache=True)
-def _peel(target, level, usage, matches, places, patches):  # type: ignore[no-untyped-def]
-    flat = views(target.pixels, target.weights, level.pixels)
+# The arrays that are written are arguments of their own: what a parallel loop of numba writes into the
+# members of a tuple is lost.
+@njit(parallel=True, cache=True)
+def _peel(target, level, usage, places, patches, sources, scores):  # type: ignore[no-untyped-def]
     for number in prange(len(places)):
         y, x = places[number, 0], places[number, 1]
-        best = NEVER
-        for k in range(len(patches)):
-            row, col = patches[k, 0], patches[k, 1]
-            if not usable(level.valid[row, col], target.permitted[y, x]):
-                continue
-            price = price_of(usage, y + target.row, x + target.col, row, col, level.valid.shape[1], 0)
-            found = score(flat, level.expected, y, x, row, col, best, price)
-            if found < best:
-                best = found
-                matches.sources[y, x, 0], matches.sources[y, x, 1] = row, col
-        matches.scores[y, x] = best
+        found, row, col = _best(target, level, usage, patches, y, x)
+        scores[y, x] = found
+        if found < NEVER:
+            sources[y, x, 0], sources[y, x, 1] = row, col
+
+
+@njit(error_model="numpy", cache=True)
+def _best(target, level, usage, patches, y, x):  # type: ignore[no-untyped-def]
+    """Return the best score at a pixel, and its patch."""
+    flat = views(target.pixels, target.weights, level.pixels)
+    best, best_row, best_col = NEVER, np.int64(0), np.int64(0)
+    for k in range(len(patches)):
+        row, col = patches[k, 0], patches[k, 1]
+        if not usable(level.valid[row, col], target.permitted[y, x]):
+            continue
+        price = price_of(usage, y + target.row, x + target.col, row, col, level.valid.shape[1], 0)
+        found = score(flat, level.expected, y, x, row, col, best, price)
+        if found < best:
+            best, best_row, best_col = found, row, col
+    return best, best_row, best_col

@@ -12,7 +12,7 @@ import pytest
 from model_backend.arrays import UInt8Array
 from model_backend.engine.synthesis import extents
 from model_backend.engine.synthesis.atlas import Atlas, Exemplar
-from model_backend.engine.synthesis.fill import Filling, Hole, depth
+from model_backend.engine.synthesis.fill import Filling, Hole, _Stage, depth
 from model_backend.engine.synthesis.labels import MIXED, Mapped, permitted
 from model_backend.engine.synthesis.parameters import FILL, FILL_GAMMA, SCENE_GAMMA
 from model_backend.engine.synthesis.pyramid import UNUSABLE, half, half_labels
@@ -185,6 +185,25 @@ def test_a_hole_is_filled_from_known_land_alone_and_roads_go_on():
     road = painted[48:52, 30:70].mean(-1)
     assert (road < 60).mean() > 0.9
     assert np.array_equal(filled(hole)[1], sources)
+
+
+def test_land_goes_on_far_beyond_its_edge_as_rich_as_it_was():
+    """The first look closes the hole ring by ring: without it, far land is the flattest there is."""
+    image = land(3, side=128)
+    image[40:88, 8:56] = (60, 90, 120)  # a lake, which differs little from anything smooth
+    known = np.zeros((128, 224), np.bool_)
+    known[:, :128] = True
+    whole = np.zeros((128, 224, 3), np.uint8)
+    whole[:, :128], whole[:, 128:] = image, image.reshape(-1, 3).mean(0).astype(np.uint8)
+    hole = Hole(whole, ~known, known, np.zeros(known.shape, np.uint8))
+    atlas = Atlas.of([Exemplar(whole, np.where(known, 0, UNUSABLE).astype(np.uint8))], 4, FILL_GAMMA)
+    filling = Filling(atlas, FILL, 5, 0)
+    coarsest = _Stage(filling, 3, hole, *filling._pyramid(hole)[3])
+    matches = coarsest._peeled(lambda: None)
+    assert (matches.scores[coarsest._mask] < NEVER).all()
+    sources = filling.sources(hole)
+    painted = atlas.levels[0].pixels[sources[..., 0], sources[..., 1], :3].astype(int)[:, 150:]
+    assert np.abs(np.diff(painted, axis=1)).mean() > 0.7 * np.abs(np.diff(image.astype(int), axis=1)).mean()
 
 
 def test_depth_counts_steps_from_the_rim():
