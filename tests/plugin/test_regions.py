@@ -21,7 +21,7 @@ from qgis.core import (
 from tests.support.qgis.toolbox import in_worker
 from text2earth_qgis.core import layers
 from text2earth_qgis.core.errors import Cancelled, RasterRefused
-from text2earth_qgis.core.imagery import region_features
+from text2earth_qgis.core.imagery import features, region_features
 
 EXTENT = "500000,500128,5800000,5800128 [EPSG:32633]"
 QUICK = {"PROMPT": "a desert", "EXTENT": EXTENT, "GSD": 1, "STEPS": 2, "SEED": 7}
@@ -105,7 +105,7 @@ class TestReading:
             (square(0, 0, 60), "a lake"), (square(150, 0, 60), "a road"), (square(900, 0, 60), "far")
         )
         utm = QgsCoordinateReferenceSystem("EPSG:32633")
-        near = region_features.SearchArea(QgsRectangle(500000, 5800000, 500100, 5800100), utm, CONTEXT)
+        near = features.SearchArea(QgsRectangle(500000, 5800000, 500100, 5800100), utm, CONTEXT)
         assert region_features.prompts(read(layer, near)) == ["a lake", "a road"]
         degrees = polygons(
             ("POLYGON((15 52.3, 15.001 52.3, 15.001 52.4, 15 52.3))", "a lake"), crs="EPSG:4326"
@@ -125,7 +125,7 @@ class TestReading:
             read(bare)
         with pytest.raises(Cancelled):
             read(layer, stop=lambda: True)
-        monkeypatch.setattr(region_features, "MOST", 100)
+        monkeypatch.setattr(features, "MOST", 100)
         with pytest.raises(RasterRefused, match="too many corners to be sent"):
             read(layer)
 

@@ -167,6 +167,9 @@ def summary(recipe: Json, gsd: str = "", notes: str = "") -> str:
     regions = dict.fromkeys(region.get("prompt") for region in recipe.get("regions") or ())
     if any(regions):
         lines.append(f"Regions: {', '.join(filter(None, regions))}")
+    laid = dict.fromkeys(one.get("kind") for one in recipe.get("layout") or ())
+    if any(laid):
+        lines.append(f"Layout: {', '.join(filter(None, laid))}")
     if gsd:
         sizes = [f"{size} m" for size in dict.fromkeys(gsd.split())]
         lines.append(f"Ground sample distance: {' x '.join(sizes)}")
@@ -187,6 +190,8 @@ def without_prompts(recipe: Json) -> Json:
     kept = {key: value for key, value in recipe.items() if key not in ("prompt", "negative_prompt")}
     if kept.get("regions"):
         kept["regions"] = [without_prompts(region) for region in kept["regions"]]
+    if kept.get("layout"):
+        kept["layout"] = [{key: one[key] for key in one if key != "kind"} for one in kept["layout"]]
     return kept
 
 

@@ -26,11 +26,12 @@ from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery import masks, online, online_fetch, rasters
 from text2earth_qgis.core.imagery.assembly import RESULTS
 from text2earth_qgis.core.imagery.edit_request import EditRequest
+from text2earth_qgis.core.imagery.features import SearchArea
 from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext
 from text2earth_qgis.core.runs.blocking_edit import run_edit
 from text2earth_qgis.core.tasks import Listener, stoppable
 from text2earth_qgis.core.wire import calls
-from text2earth_qgis.processing import base, samples
+from text2earth_qgis.processing import base, layouts, samples
 from text2earth_qgis.processing import parameters as shared
 from text2earth_qgis.processing.layer_post_processor import beside
 from text2earth_qgis.processing.parameter_reader import ParameterReader
@@ -73,6 +74,7 @@ ABOUT = base.AlgorithmInfo(
         "this is remembered for the server it comes from.",
         "GSD": "Only for online layers: metres on the ground per pixel. The zoom level nearest to it is "
         "taken. Left empty, the finest that the model makes.",
+        **layouts.HELP,
         **samples.HELP,
         "SAMPLE": samples.HELP["SAMPLE"] + samples.OWN_RASTER,
         "OUTPUT": "GeoTIFF to write; for the result vrt, a name that ends in .vrt.",
@@ -108,6 +110,7 @@ class Edit(base.Algorithm):
             shared.number(
                 "GSD", "Ground sample distance of an online layer (m)", shared.DOUBLE, (0.01, 100_000)
             ),
+            *layouts.definitions(),
             *samples.definitions(),
         )
 
@@ -138,12 +141,14 @@ class Edit(base.Algorithm):
             layers=(source.id(), ""),
             sample=samples.read(reader, source),
         )
-        run_context = reader.run_context
+        run_context, layout, over = reader.run_context, layouts.read(reader), reader.layer("MASK")
+        near = SearchArea(over.extent(), over.crs(), reader.context.transformContext())
 
         def work(feedback: QgsProcessingFeedback) -> FinishedRun:
+            asked = request if layout is None else request.with_layout(layouts.send(layout, near, feedback))
             if imagery is None:
-                return run_edit(run_context, request, feedback)
-            return _edit_online(run_context, request, imagery, gsd, feedback)
+                return run_edit(run_context, asked, feedback)
+            return _edit_online(run_context, asked, imagery, gsd, feedback)
 
         same_bands = options["extra_bands"] != "drop" and imagery is None
         return base.PreparedRun(work, beside(source, reader.context.project(), same_bands))

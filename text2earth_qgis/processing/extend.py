@@ -17,10 +17,10 @@ from qgis.core import (
 from text2earth_qgis.core.imagery import rasters
 from text2earth_qgis.core.imagery.edit_request import EditRequest
 from text2earth_qgis.core.imagery.extension import Extension
-from text2earth_qgis.core.imagery.region_features import SearchArea
+from text2earth_qgis.core.imagery.features import SearchArea
 from text2earth_qgis.core.runs.blocking import FinishedRun
 from text2earth_qgis.core.runs.blocking_edit import run_edit
-from text2earth_qgis.processing import base, samples
+from text2earth_qgis.processing import base, layouts, samples
 from text2earth_qgis.processing import parameters as shared
 from text2earth_qgis.processing.layer_post_processor import beside
 from text2earth_qgis.processing.parameter_reader import ParameterReader, send_regions
@@ -55,6 +55,7 @@ ABOUT = base.AlgorithmInfo(
         "GUIDANCE": "How closely the new land follows the prompt. Left empty, what suits the model.",
         "MODEL": "Id of an inpainting model of the backend. Left empty, its default model.",
         **shared.REGIONS_HELP,
+        **layouts.HELP,
         **samples.HELP,
         "SAMPLE": samples.HELP["SAMPLE"] + samples.OWN_RASTER,
     },
@@ -76,7 +77,12 @@ class Extend(base.Algorithm):
         )
 
     def _advanced(self) -> shared.Definitions:
-        return (*shared.view(("match", "drop")), *shared.regions(), *samples.definitions())
+        return (
+            *shared.view(("match", "drop")),
+            *shared.regions(),
+            *layouts.definitions(),
+            *samples.definitions(),
+        )
 
     def _prepare(self, reader: ParameterReader) -> base.PreparedRun:
         source, extent = reader.source(), reader.extent()
@@ -93,7 +99,7 @@ class Extend(base.Algorithm):
             layers=(source.id(), ""),
             sample=samples.read(reader, source),
         )
-        region_layer, run_context = reader.regions(), reader.run_context
+        region_layer, layout, run_context = reader.regions(), layouts.read(reader), reader.run_context
         near = SearchArea(*extent, context.transformContext())
 
         def work(feedback: QgsProcessingFeedback) -> FinishedRun:
@@ -101,6 +107,8 @@ class Extend(base.Algorithm):
             if region_layer is not None:
                 found = send_regions(region_layer, near, feedback)
                 asked = replace(request, options={**request.options, "regions": found})
+            if layout is not None:
+                asked = asked.with_layout(layouts.send(layout, near, feedback))
             return run_edit(run_context, asked, feedback)
 
         return base.PreparedRun(work, beside(source, context.project(), same_bands=extra_bands != "drop"))

@@ -17,12 +17,12 @@ from qgis.core import (
 from text2earth_qgis.core import continuation, layers
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery import rasters
-from text2earth_qgis.core.imagery.region_features import SearchArea
+from text2earth_qgis.core.imagery.features import SearchArea
 from text2earth_qgis.core.runs.blocking import FinishedRun, run_job
 from text2earth_qgis.core.runs.blocking_uploads import run_with_sample
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.wire.schemas import Box, GenerateInputs, Json
-from text2earth_qgis.processing import base, samples
+from text2earth_qgis.processing import base, layouts, samples
 from text2earth_qgis.processing import parameters as shared
 from text2earth_qgis.processing.parameter_reader import ParameterReader, send_regions
 
@@ -52,6 +52,7 @@ ABOUT = base.AlgorithmInfo(
         "else inside of that layer's canvas. CANVAS is not looked at.",
         "ALIGN_TO": "The image takes CRS, pixel size and pixel edges from this raster file.",
         **shared.REGIONS_HELP,
+        **layouts.HELP,
         **samples.HELP,
     },
 )
@@ -82,6 +83,7 @@ class Generate(base.Algorithm):
             shared.suggestions("CANVAS", "Canvas", ("extent", "ground")),
             shared.RasterInput("CONTINUE", "Scene to continue", optional=True),
             *shared.regions(),
+            *layouts.definitions(),
             *samples.definitions(),
         )
 
@@ -93,14 +95,15 @@ class Generate(base.Algorithm):
         layer = reader.raster("ALIGN_TO", ", to align to,")
         project = reader.context.project()
         project_crs = project.crs() if project else QgsCoordinateReferenceSystem()
-        region_layer, sample = reader.regions(), samples.read(reader)
+        region_layer, layout, sample = reader.regions(), layouts.read(reader), samples.read(reader)
+        drawn = {"regions": region_layer is not None, "layout": layout is not None}
         given = {key: value for key, value in reader.options().items() if value not in (None, "")}
         inputs = GenerateInputs(
             extent=rasters.extent_of(box, crs),
             crs=rasters.crs_text(wanted) if wanted.isValid() else None,
             project_crs=rasters.crs_text(project_crs) if project_crs.isValid() else None,
             align=rasters.align_to(layer) if layer else None,
-            **{"prompt": "", **_continued(reader, region_layer is not None, sample is not None), **given},
+            **{"prompt": "", **_continued(reader, drawn, sample is not None), **given},
         )
         alone = inputs.canvas == "extent"
         near = SearchArea(box, crs, reader.context.transformContext()) if alone else None
@@ -109,7 +112,9 @@ class Generate(base.Algorithm):
         def work(feedback: QgsProcessingFeedback) -> FinishedRun:
             asked = inputs
             if region_layer is not None:
-                asked = replace(inputs, regions=send_regions(region_layer, near, feedback))
+                asked = replace(asked, regions=send_regions(region_layer, near, feedback))
+            if layout is not None:
+                asked = replace(asked, layout=layouts.send(layout, near, feedback))
             run = Run(run_context.access.url, asked.to_json(), target, project_file)
             if sample is not None:
                 return run_with_sample(run_context, run, sample, feedback)
@@ -118,14 +123,18 @@ class Generate(base.Algorithm):
         return base.PreparedRun(work)
 
     def _needs_prompt(self, parameters: Mapping[str, Any]) -> bool:
-        return not (parameters.get("CONTINUE") or parameters.get("SAMPLE"))  # which say what is to be seen
+        others = ("CONTINUE", "SAMPLE", "LAYOUT")  # which say what is to be seen
+        return not any(parameters.get(name) for name in others)
 
     def _results(self, done: FinishedRun) -> dict[str, Any]:
         return {**super()._results(done), "GSD": sum(done.plan.ground) / 2}
 
 
-def _continued(reader: ParameterReader, regions_given: bool, sample_given: bool) -> Json:
-    """Return the inputs that the scene to continue gives; without one, the canvas alone."""
+def _continued(reader: ParameterReader, drawn: Mapping[str, bool], sample_given: bool) -> Json:
+    """Return the inputs that the scene to continue gives; without one, the canvas alone.
+
+    ``drawn`` says whether regions and a layout are given.
+    """
     layer = reader.raster("CONTINUE", ", to continue,")
     if layer is None:
         return {"canvas": _canvas(reader.text("CANVAS"))}
@@ -135,8 +144,10 @@ def _continued(reader: ParameterReader, regions_given: bool, sample_given: bool)
         raise PluginError(f"The prompt of '{layer.name()}' was not recorded. Give the same one as PROMPT.")
     if (recipe.get("examples") or {}).get("samples") and not sample_given:
         raise PluginError(f"'{layer.name()}' was made like a sample. Give the same one as SAMPLE.")
-    if recipe.get("regions") and not regions_given:
+    if recipe.get("regions") and not any(drawn.values()):
         raise PluginError(f"'{layer.name()}' was made with regions. Give the same ones as REGIONS.")
+    if recipe.get("layout") and not drawn["layout"]:
+        raise PluginError(f"'{layer.name()}' was made with a layout. Give the same one as LAYOUT.")
     return found
 
 

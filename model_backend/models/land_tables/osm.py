@@ -160,13 +160,14 @@ WIDTHS: Mapping[str, float] = {  # metres, where the value says more than the wo
 def meaning(text: str, shape: Shape) -> tuple[str, float | None] | None:
     """Return the words that a tag or its value means, and how wide it is as a line; None: nothing here."""
     key, found, value = (part.strip() for part in text.partition("="))
-    keys, value = ((key,), value) if found else (KEYS[shape], key)
-    for one in keys:
+    value = value if found else key
+    known = bool(found) and key in TAGS  # a field may be called anything
+    for one in (key,) if known else KEYS[shape]:
         values = TAGS.get(one, {})
-        phrase = values.get(value) or (values.get(ANY) if found and value not in ("", "no") else None)
+        phrase = values.get(value) or (values.get(ANY) if known and value not in ("", "no") else None)
         if phrase:
             return phrase, WIDTHS.get(value)
-    if value in TAGS and not found:  # "building", as a layer of buildings has it
+    if value in TAGS and not known:  # "building", as a layer of buildings has it
         phrase = TAGS[value].get(ANY)
         return (phrase, None) if phrase else None
     return None

@@ -1,7 +1,8 @@
 """The input ``layout``: features that say what lies where become the layout of a recipe.
 
-Areas lie lowest, lines over them, points over lines; among each, higher priority covers lower, then a later
-feature an earlier one. What cannot touch the canvas is left out: a recipe says what its pixels depend on.
+Areas lie lowest, lines over them, points over lines; among each, higher priority covers lower, then roads
+cover rivers, then a later feature an earlier one. What cannot touch the canvas is left out: a recipe says
+what its pixels depend on.
 Knows limits and words; ``raster.layout_shapes`` places shapes.
 """
 
@@ -104,7 +105,7 @@ def read(
     if given is None:
         return RequestedLayout()
     shapes = LayoutShapes.on(given.crs, where, gsd)
-    found: list[tuple[int, float, LaidFeature]] = []
+    found: list[tuple[int, float, bool, LaidFeature]] = []
     unknown: dict[str, None] = {}
     for feature in features(given.geojson, _WORDS, limits):
         try:
@@ -118,13 +119,14 @@ def read(
             rule = "a valid polygon, line or point"
             detail = f"Feature {feature.name} {error}."
             raise InvalidInput(f"{feature.field}.geometry", detail, allowed=rule) from None
-        found.append((_ORDER.index(shape), feature.number("priority") or 0.0, laid))
+        bridge = shape == "line" and meant.kind != "water"
+        found.append((_ORDER.index(shape), feature.number("priority") or 0.0, bridge, laid))
     if not found:
         rule = f"classes that are {EXAMPLES[given.table]}"
         detail = f"No feature of the layout has a class that is known here. Allowed are {rule}."
         raise InvalidInput("layout.geojson", detail, value=", ".join(list(unknown)[:8]), allowed=rule)
-    found.sort(key=lambda one: one[:2])
-    return RequestedLayout(tuple(laid for _, _, laid in found), tuple(unknown), given.table)
+    found.sort(key=lambda one: one[:3])
+    return RequestedLayout(tuple(laid for *_, laid in found), tuple(unknown), given.table)
 
 
 def _laid(feature: Feature, meant: LandClass, shape: Shape, shapes: LayoutShapes) -> LaidFeature:

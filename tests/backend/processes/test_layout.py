@@ -229,10 +229,11 @@ def test_areas_lie_below_lines_and_lines_below_points(limits):
         limits,
         feature("Point", (10, 10), "pond"),
         feature("LineString", [(0, 0), (9, 9)], "road"),
+        feature("LineString", [(0, 9), (9, 0)], "river"),
         box(0, 0, 50, 50, "sand", priority=2),
         box(0, 0, 50, 50, "forest"),
     )
-    assert [one.kind for one in plan.recipe.layout or ()] == ["forest", "sand", "road", "water"]
+    assert [one.kind for one in plan.recipe.layout or ()] == ["forest", "sand", "water", "road", "water"]
 
 
 def test_unknown_classes_are_named_and_left_out(limits):
@@ -323,6 +324,7 @@ def test_hostile_collections_and_numbers_are_refused(client, limits):
         ("osm", "natural=tree", "point", "forest", None),
         ("osm", "building=cowshed", "polygon", "buildings", None),
         ("osm", "building", "polygon", "buildings", None),
+        ("osm", "fclass=residential", "polygon", "houses", None),
         ("corine", 312, "polygon", "forest", None),
         ("corine", "112", "polygon", "houses", None),
         ("corine", 211.0, "polygon", "farmland", None),

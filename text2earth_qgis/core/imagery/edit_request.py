@@ -6,7 +6,7 @@ of the engine is here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional, Sequence, Union
 
@@ -21,7 +21,7 @@ from text2earth_qgis.core.imagery.rasters import DisplayedBands
 from text2earth_qgis.core.imagery.samples import SampleRequest
 from text2earth_qgis.core.threads import pool_thread_released
 from text2earth_qgis.core.wire.client import Client
-from text2earth_qgis.core.wire.schemas import Box, Json
+from text2earth_qgis.core.wire.schemas import Box, Json, LayoutFeatures
 
 PAINTERS = ("inpaint", "examples")  # pipelines of models that can paint what a prompt asks for
 WINDOW = 256  # pixels, of a backend that does not say its models' windows
@@ -52,6 +52,10 @@ class EditRequest:
     def process(self) -> str:
         """The process that does it."""
         return "extend" if isinstance(self.mask, Extension) else "edit"
+
+    def with_layout(self, layout: LayoutFeatures) -> EditRequest:
+        """Return the same with a layout of what is painted."""
+        return replace(self, options={**self.options, "layout": layout})
 
     def check(self) -> None:
         """Refuse a name that does not fit the result. Raises ``PluginError``."""

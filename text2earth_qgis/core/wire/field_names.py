@@ -18,6 +18,7 @@ TITLES = {
     "canvas": "Canvas",
     "joins": "Scene to continue",
     "regions": "Regions",
+    "layout": "Layout",
     "source": "Raster",
     "mask": "Mask",
     "bands": "Red, green and blue band",

@@ -16,6 +16,7 @@ from qgis.PyQt.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QTo
 
 from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.imagery import region_features
+from text2earth_qgis.core.imagery.features import SearchArea
 from text2earth_qgis.core.imagery.rasters import crs_text, extent_of
 from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Json
 from text2earth_qgis.gui import ground, words
@@ -235,12 +236,12 @@ class RequestPanel(QWidget):
 
     def wanted_regions(
         self,
-    ) -> Optional[tuple[region_features.RegionLayer, Optional[region_features.SearchArea]]]:
+    ) -> Optional[tuple[region_features.RegionLayer, Optional[SearchArea]]]:
         """Return the layer of the regions that are to be read, and near what; None if there is none."""
         layer = self.regions.chosen()
         if layer is None:
             return None
-        near = region_features.SearchArea(*self.extent.box(), QgsProject.instance().transformContext())
+        near = SearchArea(*self.extent.box(), QgsProject.instance().transformContext())
         return layer, near if self.advanced.canvas.currentData() == "extent" else None
 
     def set_inputs(self, inputs: GenerateInputs, seed: Optional[int]) -> None:
