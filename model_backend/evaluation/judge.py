@@ -85,13 +85,15 @@ class Judge(nn.Module):
 
 @dataclass(frozen=True)
 class JudgeOptions:
-    """Settings of a judge's training; ``shares`` of the windows by level."""
+    """Settings of a judge's training; ``shares`` of the windows by level, ``light`` by how much brightness is
+    changed at random."""
 
     steps: int
     batch: int = 64
     rate: float = 2e-3
     seed: int = 11
     shares: dict[int, float] | None = None
+    light: float = 0.1
 
 
 def train(chips: land_cover.ChipsByLevel, labels: Sequence[Label], options: JudgeOptions) -> Judge:
@@ -110,8 +112,8 @@ def train(chips: land_cover.ChipsByLevel, labels: Sequence[Label], options: Judg
         pairs = zip(windows.levels.tolist(), windows.names, strict=True)
         wanted = torch.tensor([index[pair] for pair in pairs], device=where)
         images = to_tensor(windows.pixels, where)
-        light = 1 + 0.1 * torch.randn(len(images), 1, 1, 1, device=where)
-        images = images * light + 0.05 * torch.randn(len(images), 1, 1, 1, device=where)
+        light = 1 + options.light * torch.randn(len(images), 1, 1, 1, device=where)
+        images = images * light + options.light / 2 * torch.randn(len(images), 1, 1, 1, device=where)
         with autocast(where):
             loss = F.cross_entropy(judge(images).float(), wanted, label_smoothing=0.05)
         optimizer.zero_grad(set_to_none=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numba
 
-from model_backend.arrays import RgbImage, UInt8Array
+from model_backend.arrays import Int32Array, RgbImage, UInt8Array
 from model_backend.engine.by_example.choice import Wanted, atlas_of
 from model_backend.engine.by_example.outlined import Covered, Outlined
 from model_backend.engine.by_example.passes import Passes
@@ -182,11 +182,16 @@ class ExampleScene:
 
     def pixels(self, box: Box, listener: ProgressListener) -> RgbImage:
         """Make a box of the scene, (3, height, width) uint8, rows southward; a listener may raise to stop."""
+        return self._scene.pixels(self.sources(box, listener))
+
+    def sources(self, box: Box, listener: ProgressListener) -> Int32Array:
+        """Return the pixel of the stacked images that every pixel of a box is copied from, (height, width,
+        2)."""
         passes = self._passes_of(box, listener)
-        pixels = self._scene.pixels(self._scene.sources(box, _weighed(passes)))
+        found = self._scene.sources(box, _weighed(passes))
         passes.end()
         self._begun = None
-        return pixels
+        return found
 
     def overview(self, box: Box, listener: ProgressListener) -> UInt8Array | None:
         """Return a first look at all of it, (height, width, 3), a quarter of its size; None: it is large."""

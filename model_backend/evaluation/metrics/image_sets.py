@@ -1,4 +1,4 @@
-"""Sets of images: Fréchet distance, diversity, nearest neighbours in training data, inpainted outlines."""
+"""Sets of images: Fréchet distance, precision, recall, diversity, nearest neighbours, outlines."""
 
 from __future__ import annotations
 
@@ -20,6 +20,24 @@ def frechet_distance(ours: Tensor, theirs: Tensor) -> float:
     roots = np.sqrt(np.linalg.eigvals(cov_a @ cov_b).astype(complex)).real.sum()
     gap = np.square(a.mean(0) - b.mean(0)).sum()
     return float(gap + np.trace(cov_a) + np.trace(cov_b) - 2 * roots)
+
+
+def precision_recall(ours: Tensor, theirs: Tensor, neighbours: int = 3) -> tuple[float, float]:
+    """Return precision and recall of features (n, d), (m, d) (Kynkaanniemi et al. 2019).
+
+    Precision is the share of ours that lie in the manifold of theirs: no farther from one of them than its
+    third neighbour; recall the share of theirs in that of ours.
+    """
+    apart = torch.cdist(ours, theirs)
+    precision = (apart <= _reach(theirs, neighbours)).any(1).float().mean()
+    recall = (apart <= _reach(ours, neighbours)[:, None]).any(0).float().mean()
+    return float(precision), float(recall)
+
+
+def _reach(features: Tensor, neighbours: int) -> Tensor:
+    """Return how far the n-th neighbour of every feature is."""
+    nearest = torch.cdist(features, features).topk(neighbours + 1, largest=False).values
+    return nearest[:, -1]
 
 
 def diversity(features: Tensor, names: list[str]) -> float:
