@@ -334,7 +334,7 @@ class Dock(QgsDockWidget):
     def _use_again(self, run: Run) -> None:
         mode = self.edit if run.process == "edit" else self.generate
         self.turn_to(mode)
-        mode.use_again(run)
+        self._complaining(lambda: mode.use_again(run))
 
     def edit_layer(self, layer: QgsRasterLayer) -> None:
         """Begin to edit a raster layer."""
@@ -350,7 +350,13 @@ class Dock(QgsDockWidget):
         recipe = recipe_of(layer) or {}
         mode = self.edit if recipe.get("edit") else self.generate
         self.turn_to(mode)
-        mode.use_recipe(recipe, layer)
+        self._complaining(lambda: mode.use_recipe(recipe, layer))
+
+    def _complaining(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except PluginError as error:
+            self.results.complain(str(error))
 
     def _continue(self, run: Run) -> None:
         try:

@@ -28,9 +28,9 @@ BESIDE = (".aux.xml", ".ovr")  # files that QGIS itself writes when it shows a r
 class Assembly:
     """What a result is made of: ``source`` as it was at ``stamp``, and the part that is fetched to ``part``.
 
-    The part has the source's pixels of ``at`` and its ``bands``; those in ``changed`` are new. ``layer`` and
-    ``mask`` are the ids of the layers in the project of the user, empty where there are none. ``whole`` are
-    the pixels of a result that is larger than the source.
+    The part has the source's pixels of ``at`` and its ``bands``; those in ``changed`` are new. ``layer``,
+    ``mask`` and ``sample`` are the ids of the layers in the project of the user, empty where there are none.
+    ``whole`` are the pixels of a result that is larger than the source.
     """
 
     source: RasterFile
@@ -42,6 +42,7 @@ class Assembly:
     bands: tuple[int, ...]
     layer: str = ""
     mask: str = ""
+    sample: str = ""
     whole: Optional[Box] = None
 
     def to_json(self) -> Json:
@@ -64,6 +65,7 @@ class Assembly:
             "bands": list(self.bands),
             "layer": self.layer,
             "mask": self.mask,
+            "sample": self.sample,
             "whole": self.whole.to_json() if self.whole else None,
         }
 

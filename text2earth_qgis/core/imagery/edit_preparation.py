@@ -110,6 +110,7 @@ def _send(request: EditRequest, source: gdal.Dataset, uploads: Uploads, folder: 
         bands=_bands(source, recipe["edit"]),
         layer=request.layers[0],
         mask=request.layers[1],
+        sample=request.sample.layer if request.sample else "",
         whole=target.whole,
     )
     return PreparedEdit(replace(inputs, seed=plan.seed), assembly, tuple(plan.warnings))

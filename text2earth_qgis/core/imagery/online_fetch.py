@@ -61,6 +61,8 @@ def preview_edit(
     fetch_plan = plan_fetch(
         online, request, gsd or finest_gsd(cards), edit_request.window_size(cards), listener
     )
+    if request.sample is not None:
+        request.sample.check(listener.stop)
     box, metres = fetch_plan.grid.box, _ground(fetch_plan.grid, fetch_plan.grid.box, request)
     return EditPreview(box, box, metres, 3 * box.width * box.height, origin(online, fetch_plan))
 

@@ -33,13 +33,17 @@ SIDE = 2048  # pixels of a square that is as large as a sample can be
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """A sample as asked for: polygons on a raster (None: all of it), and in ``words`` what they show."""
+    """A sample as asked for: polygons on a raster (None: all of it), and in ``words`` what they show.
+
+    ``layer`` is the id of the raster's layer in the project, to find it again.
+    """
 
     source: RasterFile
     displayed: DisplayedBands
     area: Optional[masks.MaskPolygons]
     words: str
     context: QgsCoordinateTransformContext
+    layer: str = ""
 
     def check(self, stop: Stop) -> None:
         """Refuse what cannot be sent. Raises ``RasterRefused`` with what to do."""
@@ -58,7 +62,8 @@ def sample_of(
             f"'{layer.name()}' has no raster file that a sample could be cut out of. Choose another raster, "
             "or save it as GeoTIFF first (Export > Save As)."
         )
-    return SampleRequest(rasters.file_of(layer), rasters.displayed_bands(layer), area, words.strip(), context)
+    file, displayed = rasters.file_of(layer), rasters.displayed_bands(layer)
+    return SampleRequest(file, displayed, area, words.strip(), context, layer.id())
 
 
 def send_alone(access: Access, sample: SampleRequest, listener: Listener) -> list[Json]:

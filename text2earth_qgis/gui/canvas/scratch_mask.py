@@ -41,11 +41,14 @@ LOOK = {
 
 
 def add_mask(
-    project: QgsProject, crs: QgsCoordinateReferenceSystem, shapes: Optional[list[QgsGeometry]] = None
+    project: QgsProject,
+    crs: QgsCoordinateReferenceSystem,
+    shapes: Optional[list[QgsGeometry]] = None,
+    title: str = NAME,
 ) -> QgsVectorLayer:
     """Put a new mask on top of the project and start to edit it; ``shapes`` are polygons it begins with."""
     names = {layer.name() for layer in project.mapLayers().values()}
-    name = next(text for text in (NAME, *(f"{NAME} {n}" for n in range(2, 10_000))) if text not in names)
+    name = next(text for text in (title, *(f"{title} {n}" for n in range(2, 10_000))) if text not in names)
     layer = QgsVectorLayer("MultiPolygon", name, "memory")
     layer.setCrs(crs)
     layer.setCustomProperty(MARK, True)
@@ -63,7 +66,7 @@ def add_mask(
     return layer
 
 
-def restore_mask(project: QgsProject, mask: Json) -> Optional[QgsVectorLayer]:
+def restore_mask(project: QgsProject, mask: Json, title: str = NAME) -> Optional[QgsVectorLayer]:
     """Put a mask as it travelled into the project as a new one; None if it was no polygons."""
     shapes = mask.get("geojson", {}).get("geometries") or []
     found = [ogr.CreateGeometryFromJson(json.dumps(shape)) for shape in shapes]
@@ -75,7 +78,7 @@ def restore_mask(project: QgsProject, mask: Json) -> Optional[QgsVectorLayer]:
         geometry = QgsGeometry()
         geometry.fromWkb(bytes(shape.ExportToWkb()))
         geometries.append(_polygons(geometry))
-    return add_mask(project, crs, geometries)
+    return add_mask(project, crs, geometries, title)
 
 
 def is_mask(layer: Optional[QgsMapLayer]) -> bool:

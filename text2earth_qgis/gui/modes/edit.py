@@ -27,12 +27,14 @@ from text2earth_qgis.core.wire.async_client import Pending
 from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Json
 from text2earth_qgis.gui.canvas.brush import Brush
 from text2earth_qgis.gui.canvas.mask_preview import MaskPreview
-from text2earth_qgis.gui.canvas.scratch_mask import add_mask, is_mask, paint, restore_mask
+from text2earth_qgis.gui.canvas.scratch_mask import NAME, add_mask, is_mask, paint, restore_mask
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.debounce import Debounced, Question
 from text2earth_qgis.gui.modes.mode import Mode
 from text2earth_qgis.gui.panels.edit import EditPanel
+from text2earth_qgis.gui.panels.like_here import AREA_NAME
 from text2earth_qgis.gui.panels.plan import PlanPanel
+from text2earth_qgis.gui.panels.polygons import PolygonField
 from text2earth_qgis.gui.runner import Runner
 
 WINDOW = 256  # pixels, of a model that does not say
@@ -69,6 +71,7 @@ class EditMode(Mode):
         self.form.submitted.connect(self.submitted)
         self.form.unfolded.connect(self.unfolded)
         self.form.mask.wanted.connect(self.new_mask)
+        self.form.like_here.area.wanted.connect(self._new_area)
         self.form.mask.changed.connect(self._follow_mask)
         self.brush = Brush(canvas, project)
         self.form.brush.wanted.connect(self._take_brush)
@@ -136,11 +139,15 @@ class EditMode(Mode):
             mask = restore_mask(self._project, run.inputs.get("mask") or {})
         if mask is not None:
             self.form.mask.choose(mask)
+        sample = next(iter(run.inputs.get("samples") or ()), None)
+        self.form.use_sample(sample, self._project.mapLayer(run.assembly.get("sample", "")))
 
     def use_recipe(self, recipe: Json, layer: QgsRasterLayer) -> None:
         """Show the settings in the recipe of an edited layer; raster and mask are left to choose."""
-        edit = recipe.get("edit")
+        edit, examples = recipe.get("edit"), recipe.get("examples") or {}
         self.form.recall({**self.form.memory(), **recipe, **(edit if isinstance(edit, dict) else {})})
+        made_like = next(iter(examples.get("samples") or ()), None)
+        self.form.use_sample(made_like and {"words": made_like.get("kind") or ""}, None)
 
     def memory(self) -> Json:
         """Return all but the layers."""
@@ -165,10 +172,17 @@ class EditMode(Mode):
 
     def new_mask(self) -> None:
         """Make a mask layer in the raster's CRS, and choose it."""
+        self._new_layer(NAME, self.form.mask)
+
+    def _new_area(self) -> None:
+        """Make a layer to draw on what a sample is of, and choose it."""
+        self._new_layer(AREA_NAME, self.form.like_here.area)
+
+    def _new_layer(self, title: str, field: PolygonField) -> None:
         source = self.form.layer()
         crs = source.crs() if source is not None else QgsCoordinateReferenceSystem()
-        layer = add_mask(self._project, crs if crs.isValid() else self._project.crs())
-        self.form.mask.choose(layer)
+        layer = add_mask(self._project, crs if crs.isValid() else self._project.crs(), title=title)
+        field.choose(layer)
         self.layer_made.emit(layer)
 
     def uncover(self) -> None:
@@ -281,3 +295,4 @@ class EditMode(Mode):
     def _follow_models(self) -> None:
         if self.connection.state.ready:
             self.form.model.set_models(list(self.connection.state.models))
+            self.form.like_here.set_models(self.connection.state.models)

@@ -28,6 +28,10 @@ from text2earth_qgis.gui.planner import Planner
 from text2earth_qgis.gui.runner import Runner
 
 PAUSE_MS = 200  # in which the user may go on
+LIKE_SAMPLE = (
+    "This scene was made like a sample, which the backend no longer has. Use Generate imagery in the "
+    "Processing toolbox, with the same raster and area under Like here."
+)
 
 
 class GenerateMode(Mode):
@@ -122,7 +126,10 @@ class GenerateMode(Mode):
 
     def use_again(self, run: Run) -> None:
         """Show the settings of an earlier run, with the seed that it took."""
-        self.request.set_inputs(GenerateInputs.from_json(run.inputs), run.recipe.get("seed"))
+        inputs = GenerateInputs.from_json(run.inputs)
+        self.request.set_inputs(inputs, run.recipe.get("seed"))
+        if inputs.samples:
+            raise PluginError(LIKE_SAMPLE)
 
     def use_recipe(self, recipe: Json, layer: QgsRasterLayer) -> None:
         """Show the settings in the recipe of a layer, and where it lies."""
@@ -136,9 +143,13 @@ class GenerateMode(Mode):
             **{"prompt": "", **known, "extent": extent, "gsd": min(size) if size else None}
         )
         self.request.set_inputs(inputs, recipe.get("seed"))
+        if (recipe.get("examples") or {}).get("samples"):
+            raise PluginError(LIKE_SAMPLE)
 
     def continue_scene(self, run: Run) -> None:
         """Show the settings and the canvas of a run, for a scene that goes on; may raise ``PluginError``."""
+        if run.inputs.get("samples"):
+            raise PluginError(LIKE_SAMPLE)
         profile = layers.profile_in_file(run.target)
         inputs = GenerateInputs.from_json(run.inputs)  # which has prompts that a recipe may lack
         found = inputs_from_recipe({**run.recipe, "prompt": inputs.prompt}, inputs.prompt, profile)

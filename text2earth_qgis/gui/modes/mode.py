@@ -66,11 +66,11 @@ class Mode(QObject):
         raise NotImplementedError
 
     def use_again(self, run: Run) -> None:
-        """Show the settings of an earlier run."""
+        """Show the settings of an earlier run. Raises ``PluginError`` if it cannot be made again here."""
         raise NotImplementedError
 
     def use_recipe(self, recipe: Json, layer: QgsRasterLayer) -> None:
-        """Show the settings in the recipe of a layer."""
+        """Show the settings in the recipe of a layer. Raises as ``use_again`` does."""
         raise NotImplementedError
 
     def memory(self) -> Json:

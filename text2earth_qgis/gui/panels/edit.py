@@ -25,6 +25,7 @@ from text2earth_qgis.gui.canvas.edit_picture import EditArea
 from text2earth_qgis.gui.panels.bands import BandsPanel
 from text2earth_qgis.gui.panels.brush_bar import BrushBar
 from text2earth_qgis.gui.panels.fields import PromptEdit, SeedField, fold
+from text2earth_qgis.gui.panels.like_here import LikeHerePanel
 from text2earth_qgis.gui.panels.mask_field import MaskField
 from text2earth_qgis.gui.panels.model import AUTOMATIC, ModelPanel, narrow_combo
 
@@ -91,6 +92,7 @@ class EditPanel(QWidget):
         self.gsd.setClearValue(0.0, AUTOMATIC)
         self.bands = BandsPanel()
         self.model = EditModelPanel()
+        self.like_here = LikeHerePanel(project)
         self._lay_out()
         self.recall({})
         self._show_rows()
@@ -104,6 +106,7 @@ class EditPanel(QWidget):
         inner.addWidget(self.model)
         self._folds = {
             "negative": fold("Negative prompt", self.negative),
+            "like": fold("Like here", self.like_here),
             "more": fold("More settings", more),
         }
         top, form = QFormLayout(), QFormLayout()
@@ -127,7 +130,7 @@ class EditPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(9, 9, 9, 0)
         layout.addLayout(top)
-        for widget in (title, self.prompt, self._folds["negative"]):
+        for widget in (title, self.prompt, self._folds["negative"], self._folds["like"]):
             layout.addWidget(widget)
         layout.addLayout(form)
         layout.addWidget(self._folds["more"])
@@ -139,7 +142,7 @@ class EditPanel(QWidget):
         for edit in (self.prompt, self.negative):
             edit.textChanged.connect(self.changed)
             edit.submitted.connect(self.submitted)
-        for field in (self.mask, self.seed, self.bands, self.model):
+        for field in (self.mask, self.seed, self.bands, self.model, self.like_here):
             field.changed.connect(self.changed)
         self.model.grid_changed.connect(self.changed)
         for spin in (self.feather, self.grow, self.strength, self.gsd):
@@ -169,7 +172,8 @@ class EditPanel(QWidget):
         sentence = self.mask.missing()
         if not sentence and self.prompt.text() and not self.model.card():
             sentence = UNABLE
-        return sentence or self.bands.missing()
+        chosen = self.model.card() if self.model.values()["model"] else {}
+        return sentence or self.bands.missing() or self.like_here.missing(layer, chosen)
 
     def request(self) -> edit_request.EditRequest:
         """Return the request, without a name for the result. Raises ``PluginError``.
@@ -193,6 +197,7 @@ class EditPanel(QWidget):
             result="patch" if fetched else self.result.currentData(),
             project=self._project.fileName(),
             layers=(layer.id(), mask.id()),
+            sample=self.like_here.sample(layer),
         )
 
     def imagery(self) -> Optional[online.OnlineLayer]:
@@ -245,6 +250,11 @@ class EditPanel(QWidget):
         self.bands.extra.setCurrentIndex(max(0, self.bands.extra.findData(inputs.extra_bands)))
         self.model.set_values(inputs)
 
+    def use_sample(self, sample: Optional[Json], layer: Optional[QgsMapLayer]) -> None:
+        """Show the sample of an earlier run, None if it had none."""
+        self.like_here.restore(sample, layer)
+        self._folds["like"].setCollapsed(sample is None)
+
     def memory(self) -> Json:
         """Return the settings to keep for the next session: those that do not depend on the project."""
         kept = {name: value for name, value in self.settings().items() if name != "bands"}
@@ -268,6 +278,7 @@ class EditPanel(QWidget):
     def close_layers(self) -> None:
         """Follow no layer any more."""
         self.mask.close()
+        self.like_here.area.close()
 
     def _follow(self, _layer: Optional[QgsMapLayer]) -> None:
         self._show_rows()

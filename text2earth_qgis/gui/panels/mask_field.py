@@ -8,12 +8,10 @@ from __future__ import annotations
 from typing import Optional
 
 from qgis.core import QgsVectorLayerFeatureSource
-from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QToolButton, QWidget
+from qgis.PyQt.QtWidgets import QWidget
 
 from text2earth_qgis.core.imagery.masks import MaskPolygons
 from text2earth_qgis.gui.canvas.scratch_mask import is_mask
-from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.panels.polygons import PolygonField
 
 NO_LAYER = "No mask yet"
@@ -22,16 +20,11 @@ NO_LAYER = "No mask yet"
 class MaskField(PolygonField):
     """Layer, "selected only", and a button for a new mask."""
 
-    wanted = pyqtSignal()  # a new mask layer
-
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(NO_LAYER, "Polygons inside which the raster may change", parent)
-        self.new_button = QToolButton()
-        self.new_button.setIcon(icon("new_mask"))
-        self.new_button.setToolTip("New mask layer to draw or paint on. It is not saved with the project.")
-        self.new_button.setAccessibleName("New mask layer")
-        self.new_button.clicked.connect(lambda _checked=False: self.wanted.emit())
-        self.row.addWidget(self.new_button)
+        self.offer_new(
+            "New mask layer", "New mask layer to draw or paint on. It is not saved with the project."
+        )
 
     def missing(self) -> str:
         """Name what the form still lacks, as a sentence; empty if nothing."""

@@ -12,13 +12,16 @@ from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsVectorLayer
 from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QCheckBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QCheckBox, QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from text2earth_qgis.gui.icons import icon
 
 
 class PolygonField(QWidget):
     """Layer and "selected only"."""
 
     changed = pyqtSignal()
+    wanted = pyqtSignal()  # a new layer
 
     def __init__(self, no_layer: str, tip: str, parent: Optional[QWidget] = None) -> None:
         """Call the choice of none ``no_layer``."""
@@ -43,6 +46,16 @@ class PolygonField(QWidget):
         self.box.addWidget(self.only)
         self.setFocusProxy(self.layers)
         self.layers.currentIndexChanged.connect(self._follow)
+
+    def offer_new(self, name: str, tip: str) -> None:
+        """Add a button that asks for a new layer."""
+        button = QToolButton()
+        button.setIcon(icon("new_mask"))
+        button.setToolTip(tip)
+        button.setAccessibleName(name)
+        button.clicked.connect(lambda _checked=False: self.wanted.emit())
+        self.row.addWidget(button)
+        self.new_button = button
 
     def layer(self) -> Optional[QgsVectorLayer]:
         """Return the chosen layer."""
