@@ -1,7 +1,7 @@
 """The main job, from start to end, as a user meets it: ``make demo``.
 
 Starts a backend of its own and calls it through the real qgis_process: scenes by example at three pixel sizes
-and from polygons, a pond put into a real aerial scene and one taken out, more land beside it; then the same
+and from a layout, a pond put into a real aerial scene and one taken out, more land beside it; then the same
 scenes by the small diffusion model. Opens a real QGIS window with the dock and a result over the real scene,
 and leaves GeoTIFFs, sheets and a screenshot in demo/.
 """
@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,15 +34,18 @@ POND = (488652.0, 5207593.0, 100.0, 100.0)
 UNWANTED = (488187.0, 5206398.0, 150.0, 130.0)
 NEW_LAND = 960.0  # metres added to the east of the real scene
 SCENES = (  # name, prompt, west, south, CRS, pixel size in metres, seed
-    ("town", "houses with a pond", 489000, 5206000, "EPSG:26914", 0.5, 6),
-    ("landscape", "farmland with a village and a river", 967400, 6344500, "EPSG:3857", 8.0, 7),
-    ("coast", "a coast with a sandy beach", 489000, 5206000, "EPSG:26914", 0.5, 7),
+    ("town", "houses with a pond", 489000, 5206002, "EPSG:26914", 0.6, 4),
+    ("landscape", "farmland with a village and a river", 477504, 5473000, "EPSG:32632", 8.0, 8),
+    ("coast", "a coast with a sandy beach", 489000, 5206000, "EPSG:26914", 0.5, 1),
 )
-AREAS = (  # what is to be seen, middle and half axes in metres from the middle of the scene
-    ("forest", (1900.0, 2100.0, 1900.0, 1500.0)),
-    ("town", (-1700.0, -300.0, 1500.0, 1300.0)),
-    ("lake", (1300.0, -1500.0, 1300.0, 800.0)),
-    ("grassland", (-1500.0, 2500.0, 1700.0, 900.0)),
+LAYOUT = (  # class, corners in metres from the middle of the scene; lines have a width
+    ("forest", "Polygon", [(-320, 40), (-130, 60), (-90, 200), (-120, 320), (-320, 320)]),
+    ("houses", "Polygon", [(20, -10), (320, -60), (320, 210), (60, 240)]),
+    ("dense houses", "Polygon", [(-320, -320), (-110, -320), (-120, -150), (-320, -120)]),
+    ("lake", "Polygon", [(60, -250), (150, -280), (240, -230), (220, -160), (120, -140), (50, -180)]),
+    ("industry", "Polygon", [(-100, -320), (40, -320), (40, -200), (-100, -180)]),
+    ("river", "LineString", [(-320, -60), (-180, -20), (-60, -90), (90, -60), (180, -110), (320, -90)]),
+    ("road", "LineString", [(-30, 320), (0, 120), (-30, -40), (10, -160), (50, -320)]),
 )
 NAIP = (
     ROOT.parent / "shared" / "data" / "imagery" / "naip_20180716.tif",
@@ -95,18 +98,18 @@ def blob(x: float, y: float, a: float, b: float) -> Outline:
     ]
 
 
-def write_polygons(path: Path, outlines: dict[str, Outline]) -> Path:
-    """Write outlines in EPSG:26914 as GeoJSON, their names in the field ``prompt``."""
+def write_features(path: Path, features: Iterable[tuple[str, str, Outline]]) -> Path:
+    """Write (class, geometry type, corners) in EPSG:26914 as GeoJSON."""
     crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::26914"}}
-    features = [
+    written = [
         {
             "type": "Feature",
-            "properties": {"prompt": prompt},
-            "geometry": {"type": "Polygon", "coordinates": [outline]},
+            "properties": {"class": what},
+            "geometry": {"type": kind, "coordinates": [corners] if kind == "Polygon" else corners},
         }
-        for prompt, outline in outlines.items()
+        for what, kind, corners in features
     ]
-    path.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": features}))
+    path.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": written}))
     return path
 
 
@@ -121,25 +124,29 @@ def scenes(toolbox: Toolbox, pixels: int = 512, suffix: str = "", **more: object
     return made
 
 
-def from_polygons(toolbox: Toolbox, real: Path) -> tuple[Made, Path]:
-    """Make fields with a forest, a town, a lake and grassland in them; return the result and its areas."""
+def from_layout(toolbox: Toolbox, real: Path) -> tuple[Made, Path]:
+    """Make grassland with all that a vector layer draws in it; return the result and the layer."""
     with rasterio.open(real) as source:
-        x, y = source.transform * (source.width / 2, source.height / 2)
-    x, y = round(x / 8) * 8.0, round(y / 8) * 8.0
-    outlines = {prompt: blob(x + at[0], y + at[1], at[2], at[3]) for prompt, at in AREAS}
-    areas = write_polygons(DEMO / "areas.geojson", outlines)
-    half = 4096
-    extent = f"{x - half},{x + half},{y - half},{y + half} [EPSG:26914]"
-    given = {"PROMPT": "farmland", "EXTENT": extent, "GSD": 8, "CRS": "EPSG:26914", "SEED": 3}
-    given |= {"REGIONS": areas, "REGION_PROMPT_FIELD": "prompt"}
-    return toolbox.run("generate", "areas", **given), areas
+        x, y = (3 * round(middle / 3) for middle in source.transform * (source.width / 2, source.height / 2))
+    placed = [
+        (
+            what,
+            kind,
+            [(x + dx, y + dy) for dx, dy in (corners + corners[:1] if kind == "Polygon" else corners)],
+        )
+        for what, kind, corners in LAYOUT
+    ]
+    layout = write_features(DEMO / "layout.geojson", placed)
+    extent = f"{x - 307.2},{x + 307.2},{y - 307.2},{y + 307.2} [EPSG:26914]"
+    given = {"PROMPT": "grassland", "EXTENT": extent, "GSD": 0.6, "CRS": "EPSG:26914", "SEED": 3}
+    return toolbox.run("generate", "layout", LAYOUT=layout, **given), layout
 
 
 def edits(toolbox: Toolbox, real: Path) -> list[tuple[str, Made, Path]]:
     """Put a pond like another one into a field, and take a pond away; return what, result and mask."""
-    field = write_polygons(DEMO / "field.geojson", {"pond": blob(*FIELD)})
-    like = write_polygons(DEMO / "like.geojson", {"pond": blob(*POND)})
-    unwanted = write_polygons(DEMO / "unwanted.geojson", {"pond": blob(*UNWANTED)})
+    field = write_features(DEMO / "field.geojson", [("pond", "Polygon", blob(*FIELD))])
+    like = write_features(DEMO / "like.geojson", [("pond", "Polygon", blob(*POND))])
+    unwanted = write_features(DEMO / "unwanted.geojson", [("pond", "Polygon", blob(*UNWANTED))])
     put = toolbox.run("edit", "pond_put", INPUT=real, MASK=field, SAMPLE=real, SAMPLE_AREA=like, SEED=7)
     gone = toolbox.run("edit", "pond_gone", INPUT=real, MASK=unwanted, SEED=7)
     return [("a pond like that one", put, field), ("a pond less", gone, unwanted)]
@@ -175,24 +182,21 @@ def main() -> None:
     with backend() as environment:
         toolbox = Toolbox(environment)
         made = scenes(toolbox)
-        of_areas, areas = from_polygons(toolbox, real)
+        laid_out, layout = from_layout(toolbox, real)
         edited = edits(toolbox, real)
         extended = extension(toolbox, real)
         grabbed = screenshot(environment, made[0], real)
-        by_model = [
-            *scenes(toolbox, "_mini", MODEL=MINI),
-            from_polygons(toolbox, real, "_mini", MODEL=MINI)[0],
-        ]
+        by_model = scenes(toolbox, 256, "_mini", MODEL=MINI)
     sheets.side_by_side(made, DEMO / "scenes.png")
-    sheets.areas(of_areas, areas, DEMO / "areas.png")
+    sheets.layout(laid_out, layout, DEMO / "layout.png")
     changed = [sheets.edit(real, mask, one.path, DEMO / f"{one.path.stem}.png") for _, one, mask in edited]
     sheets.extension(real, extended.path, DEMO / "extension.png")
     sheets.pairs(made, by_model, DEMO / "comparison.png")
-    for one in (*made, of_areas, *(one for _, one, _ in edited), extended):
+    for one in (*made, laid_out, *(one for _, one, _ in edited), extended):
         print(f"{one.path.relative_to(ROOT)}  {sheets.describe(one)}")
     for (what, one, _), count in zip(edited, changed, strict=True):
         print(f"demo/{one.path.stem}.png  {what}: {count} pixels changed, none outside the mask")
-    print("demo/scenes.png, demo/areas.png, demo/extension.png (the real part unchanged)")
+    print("demo/scenes.png, demo/layout.png, demo/extension.png (the real part unchanged)")
     print("demo/comparison.png  by example above, by the small diffusion model below")
     print(grabbed.relative_to(ROOT))
 

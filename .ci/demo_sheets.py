@@ -57,18 +57,23 @@ def pairs(above: list[Made], below: list[Made], path: Path) -> None:
     sheet.save(path)
 
 
-def areas(made: Made, polygons: Path, path: Path) -> None:
-    """Draw a scene at 1:1, beside a small one with the outlines it was made from and what they say."""
+def layout(made: Made, features: Path, path: Path) -> None:
+    """Draw a scene at 1:1, beside a small one with the features it was made from and what they say."""
     scene = _picture(made.path)
     with rasterio.open(made.path) as source:
         inverse = ~source.transform
-    small = scene.resize((scene.width // 2, scene.height // 2), Image.Resampling.LANCZOS)
+    small = Image.new("RGB", (scene.width // 2, scene.height // 2), (225, 232, 215))
     pen = ImageDraw.Draw(small)
-    for feature in json.loads(polygons.read_text())["features"]:
-        outline = [inverse * (x, y) for x, y in feature["geometry"]["coordinates"][0]]
-        pen.line([(col / 2, row / 2) for col, row in outline], fill="white", width=2)
-        col, row = np.mean(outline, axis=0) / 2
-        pen.text((col, row), feature["properties"]["prompt"], fill="white", anchor="mm")
+    for feature in json.loads(features.read_text())["features"]:
+        geometry = feature["geometry"]
+        is_area = geometry["type"] == "Polygon"
+        corners = geometry["coordinates"][0] if is_area else geometry["coordinates"]
+        points = [tuple(value / 2 for value in inverse * (x, y)) for x, y in corners]
+        if is_area:
+            pen.polygon(points, fill=(205, 214, 200), outline="black", width=2)
+        else:
+            pen.line(points, fill=(90, 90, 90), width=3)
+        pen.text(tuple(np.mean(points, axis=0)), feature["properties"]["class"], fill="black", anchor="mm")
     sheet = Image.new("RGB", (scene.width + small.width + 3 * GAP, scene.height + 2 * GAP), "white")
     sheet.paste(small, (GAP, GAP))
     sheet.paste(scene, (small.width + 2 * GAP, GAP))

@@ -26,9 +26,13 @@ MOST_OF_EACH = 8  # of what lies in it
 MOST_OF_WATER = 3  # so that a lake is of one colour
 
 
-def chosen(bank: Bank, gsd: float, kinds: Sequence[str], seed: int) -> list[Chip]:
-    """Return the images for a scene that shows some kinds, the first of them everywhere, in the bank's
-    order."""
+def chosen(
+    bank: Bank, gsd: float, kinds: Sequence[str], seed: int, words: Collection[str] = ()
+) -> list[Chip]:
+    """Return the images for a scene that shows some kinds, the first of them everywhere, in the bank's order.
+
+    ``words`` are what things are called: a river is shown by images of rivers, if there are any.
+    """
     usual = bank.family_for(gsd, kinds)
     if usual is None:
         raise JobFailed(f"There are no example images for pixels of {gsd:g} m.")
@@ -38,15 +42,17 @@ def chosen(bank: Bank, gsd: float, kinds: Sequence[str], seed: int) -> list[Chip
         able = bank.of(family.id, kind)
         order = sorted(range(len(able)), key=lambda index: mix(seed, number, index, 17))
         if kind == "water":
-            order = _alike(able, order, "sand" in kinds)
+            order = _alike(able, order, "sand" in kinds, words)
         most = MOST_OF_WATER if kind == "water" else MOST_OF_EACH if number else MOST_BELOW
         taken.update(able[index].id for index in order[:most])
     return [chip for chip in bank.chips if chip.id in taken]
 
 
-def _alike(able: Sequence[Chip], order: list[int], beach: bool) -> list[int]:
-    """Return of images of water those of seas where there is a beach, else others, all called alike: lakes or
-    rivers."""
+def _alike(able: Sequence[Chip], order: list[int], beach: bool, words: Collection[str]) -> list[int]:
+    """Return of images of water those that are called as asked, or of seas where there is a beach, else
+    others, all called alike: lakes or rivers."""
+    if named := [index for index in order if {*words} & {*able[index].words}]:
+        return named
     order = [index for index in order if ("sand" in able[index].kinds) == beach] or order
     return [index for index in order if able[index].words == able[order[0]].words]
 
@@ -60,6 +66,7 @@ class Wanted:
     shown: tuple[str, ...]
     gsd: float
     seed: int
+    words: frozenset[str] = frozenset()
 
 
 def atlas_of(
@@ -78,7 +85,7 @@ def atlas_of(
     least = SIDE << (parameters.levels - 1)
     exemplars = list(given)
     missing = [kind for kind in wanted.shown if kind not in named and kind != SAMPLE]
-    for chip in chosen(bank, gsd, missing, wanted.seed) if missing else ():
+    for chip in chosen(bank, gsd, missing, wanted.seed, wanted.words) if missing else ():
         found = bank.at(chip, gsd)
         if min(found.labels.shape) >= least:
             exemplars.append(Exemplar(found.rgb, _numbers(bank, chip, kinds)[found.labels]))

@@ -53,14 +53,14 @@ class ExampleEdit:
         self.profile = ExampleProfile(recipe.revision)
         gsd = recipe.examples.gsd
         kinds = kinds_of(bank, gsd, samples)
-        self._own = len(kinds)  # the label of the raster's own land
+        self._own = len(kinds) + 1  # the label of the raster's own land; that before it is of no kind
         hole = canvas.paint | ~canvas.known
         view = continued(canvas.view, ~hole)
         self._image = np.ascontiguousarray(np.rint(255 * view).astype(np.uint8).transpose(1, 2, 0))
         shown = composed(recipe, kinds, _around(canvas), own=self._own)
         asked = shown.labels.labels(canvas.box, 0)
         # A sample of a whole thing, such as a lake, brings its shore: how far that is, is matched as well.
-        guided = {SAMPLE} == {(*kinds, "")[label] for label in np.unique(asked[canvas.paint])}
+        guided = {SAMPLE} == {(*kinds, "", "")[label] for label in np.unique(asked[canvas.paint])}
         guided = guided and not any(sample.area.all() for sample in samples)
         self._guide = guide(canvas.paint, _INSET) if guided else None
         self._labels = self._laid_out(asked, kinds, 0 if guided else _RIM)
@@ -69,7 +69,7 @@ class ExampleEdit:
         own = Exemplar(self._image, known, guide(np.zeros_like(hole)) if guided else None)
         given = [own, *(sample.exemplar(gsd, kinds.index(sample.kind), guided) for sample in samples)]
         named = [sample.kind for sample in samples]
-        self._atlas = atlas_of(bank, Wanted(kinds, used, gsd, recipe.seed), given, named, _GAMMA)
+        self._atlas = atlas_of(bank, Wanted(kinds, used, gsd, recipe.seed, shown.words), given, named, _GAMMA)
 
     def view(self, listener: ProgressListener, shown: Box | None = None) -> Float32Array:
         """Return the canvas, (3, height, width) in 0..1, with the mask painted."""
@@ -91,7 +91,7 @@ class ExampleEdit:
         rows = np.arange(canvas.box.row, canvas.box.row + canvas.box.height)
         cols = np.arange(canvas.box.col, canvas.box.col + canvas.box.width)
         moved = _rough(rows, cols, self._recipe.seed & 0xFFFFFFFF, _SHIFTS, _HEIGHTS)
-        soft = np.array([*(kind in (*SOFT, SAMPLE) for kind in kinds), True])[asked]
+        soft = np.array([*(kind in (*SOFT, SAMPLE) for kind in kinds), True, True])[asked]
         begins = np.where(soft, rim + moved * rim // _RIM, rim // 2)
         inside: BoolArray = canvas.paint & (steps > begins)
         return np.where(inside, asked, self._own).astype(np.uint8)

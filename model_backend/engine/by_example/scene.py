@@ -55,11 +55,15 @@ class ExampleProfile:
 
 @dataclass(frozen=True)
 class Composed:
-    """What a scene shows where, the kinds of land in it, the main one first, and what it cannot show."""
+    """What a scene shows where, the kinds of land in it, the main one first, and what it cannot show.
+
+    ``words`` are what the prompts call the things in it, such as river.
+    """
 
     labels: LabelMap
     kinds: tuple[str, ...]
     warnings: tuple[str, ...]
+    words: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class _Part:
     first: int
     used: frozenset[int]
     warnings: tuple[str, ...]
+    words: frozenset[str] = frozenset()
 
 
 def composed(recipe: Recipe, kinds: tuple[str, ...], canvas: Box | None, own: int | None = None) -> Composed:
@@ -90,7 +95,8 @@ def composed(recipe: Recipe, kinds: tuple[str, ...], canvas: Box | None, own: in
     used = dict.fromkeys((whole.first, *sorted(found)))
     warnings = dict.fromkeys(sentence for part in parts for sentence in part.warnings)
     labels = Covered(whole.labels, (*over, *(outlined for _, outlined in laid)))
-    return Composed(labels, tuple(kinds[label] for label in used if label != own), tuple(warnings))
+    words = frozenset().union(*(part.words for part in parts))
+    return Composed(labels, tuple(kinds[label] for label in used if label != own), tuple(warnings), words)
 
 
 def _laid_out(recipe: Recipe, kinds: tuple[str, ...]) -> list[tuple[int, Outlined]]:
@@ -113,6 +119,7 @@ def _part(
     reading = read(prompt, negative)
     made = land(reading.composition, recipe.seed, canvas, recipe.examples.gsd, kinds)
     zones = made.labels.zone_labels
+    words = frozenset(thing.word for thing in reading.composition.things)
     if SAMPLE in kinds:  # it shows what lies everywhere
         sample = kinds.index(SAMPLE)
         if not prompt.strip():
@@ -120,13 +127,13 @@ def _part(
         zones = (sample, *zones[1:])
         made = replace(made, labels=replace(made.labels, zone_labels=zones))
     if own is None or reading.background:
-        return _Part(made.labels, zones[0], frozenset(zones), made.warnings)
+        return _Part(made.labels, zones[0], frozenset(zones), made.warnings, words)
     things = reading.composition.things
     if len(things) == 1 and things[0].shape != "line":
         label = kinds.index(nearest(things[0].kind, kinds) or kinds[0])
-        return _Part(Everywhere(label), label, frozenset((label,)), made.warnings)
+        return _Part(Everywhere(label), label, frozenset((label,)), made.warnings, words)
     labels = replace(made.labels, zone_labels=(own, *zones[1:]))
-    return _Part(labels, own, frozenset(labels.zone_labels), made.warnings)
+    return _Part(labels, own, frozenset(labels.zone_labels), made.warnings, words)
 
 
 def kinds_of(bank: Bank, gsd: float, samples: Sequence[SampleImage]) -> tuple[str, ...]:
@@ -168,7 +175,7 @@ class ExampleScene:
         kinds = kinds_of(bank, gsd, samples)
         shown = composed(recipe, kinds, recipe.canvas_box)
         given = [sample.exemplar(gsd, kinds.index(sample.kind)) for sample in samples]
-        wanted = Wanted(kinds, shown.kinds, gsd, recipe.seed)
+        wanted = Wanted(kinds, shown.kinds, gsd, recipe.seed, shown.words)
         self.profile = ExampleProfile(recipe.revision)
         self._begun: tuple[Box, Passes] | None = None
         self._scene = Synthesis(

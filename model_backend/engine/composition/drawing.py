@@ -14,6 +14,7 @@ from model_backend.engine.composition.outlines.noise import DIRECTIONS, STEPS, U
 from model_backend.engine.composition.outlines.shapes import Band, Block, Roughness, Round, Shape
 from model_backend.engine.synthesis.hashing import below, mix
 
+_RIVER = 14 * UNIT  # width: narrower water, by example, is broken or not seen at all
 SMALLEST = 24 * UNIT  # across, of anything but lines
 _NATURAL = (30, 25, 12, 5, 2)  # heights of noises, in percent of the width
 _BUILT = (14, 17, 8, 3)
@@ -104,6 +105,8 @@ def course(
 
     It wanders a little over long ways, and winds as it is natural for its width.
     """
+    if thing.kind == "water":
+        width = max(width, _RIVER)
     natural = 22 * width if thing.kind == "water" else 300 * metre + 12 * width
     first, last = max(16 * UNIT, longest).bit_length() - 1, max(16 * UNIT, natural // 2).bit_length() - 1
     shifts = tuple(range(first, min(first, last) - 1, -1))[:_OCTAVES]
