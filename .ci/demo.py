@@ -167,6 +167,7 @@ def screenshot(environment: dict[str, str], made: Made, background: Path) -> Pat
     values = {
         "DEMO_RESULT": str(made.path),
         "DEMO_BACKGROUND": str(background),
+        "DEMO_PROMPT": "houses with a pond",
         "DEMO_SCREENSHOT": str(target),
     }
     command = [".ci/qgis", "window", ".ci/demo_window.py"]
@@ -185,7 +186,7 @@ def main() -> None:
         laid_out, layout = from_layout(toolbox, real)
         edited = edits(toolbox, real)
         extended = extension(toolbox, real)
-        grabbed = screenshot(environment, made[0], real)
+        grabbed = screenshot(environment, laid_out, real)
         by_model = scenes(toolbox, 256, "_mini", MODEL=MINI)
     sheets.side_by_side(made, DEMO / "scenes.png")
     sheets.layout(laid_out, layout, DEMO / "layout.png")

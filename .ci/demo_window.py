@@ -1,16 +1,18 @@
-"""Runs inside QGIS (--code): shows a result over real imagery with the dock open, grabs the window, leaves.
+"""Runs inside QGIS (--code): a result over real imagery, the dock with a request; grabs the window.
 
-Environment: DEMO_RESULT, DEMO_BACKGROUND (rasters) and DEMO_SCREENSHOT (the PNG to write).
+Environment: DEMO_RESULT, DEMO_BACKGROUND (rasters), DEMO_PROMPT and DEMO_SCREENSHOT (the PNG to write).
 """
 
 import os
 import sys
+import time
 
-from qgis.core import QgsProject, QgsRasterLayer
+from qgis.core import QgsApplication, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import QTimer
 from qgis.utils import iface, plugins
 
 GUARD_MS = 120_000
+PATIENCE = 30.0  # seconds for the backend's plan
 
 
 def leave(code: int) -> None:
@@ -20,7 +22,7 @@ def leave(code: int) -> None:
 
 
 def show() -> None:
-    """Lay out the scene: background, result above it in its group, dock open."""
+    """Lay out the scene: background, result above it in its group, dock open with a request."""
     iface.newProject(False)
     iface.mainWindow().resize(1500, 950)
     project = QgsProject.instance()
@@ -31,18 +33,29 @@ def show() -> None:
 
     result = layers.add_result(os.environ["DEMO_RESULT"], project)
     iface.setActiveLayer(result)
-    plugins["text2earth_qgis"].window.show_dock()
-    canvas = iface.mapCanvas()
+    window = plugins["text2earth_qgis"].window
+    window.show_dock()
+    wait(0.5)
     view = result.extent()
-    view.scale(2.2)
+    view.scale(1.35)
+    canvas = iface.mapCanvas()
     canvas.setExtent(view)
-    canvas.mapCanvasRefreshed.connect(lambda: QTimer.singleShot(2500, grab))
     canvas.refresh()
-
-
-def grab() -> None:
-    """Write the window to the PNG."""
+    dock = window.dock
+    dock.request.prompt.setPlainText(os.environ["DEMO_PROMPT"])
+    dock.request.gsd.set_value(0.6)
+    dock.request.extent.take(result.extent())
+    wait(PATIENCE, lambda: dock.planned is not None)
+    wait(2.5)
     leave(0 if iface.mainWindow().grab().save(os.environ["DEMO_SCREENSHOT"]) else 1)
+
+
+def wait(seconds: float, done=lambda: False) -> None:
+    """Let QGIS work for so long, or until something is done."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not done():
+        QgsApplication.processEvents()
+        time.sleep(0.02)
 
 
 QTimer.singleShot(GUARD_MS, lambda: leave(8))

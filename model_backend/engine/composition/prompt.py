@@ -62,7 +62,8 @@ def read(prompt: str, negative: str = "", dictionary: Mapping[str, str] | None =
 
 def describe(thing: Thing) -> str:
     """Say in plain words what a thing is: "two ponds (water)"."""
-    several = f"{_NUMBERS[thing.count]} {_plural(thing.word)}" if thing.count > 1 else thing.word
+    one = thing.count == 1 or thing.word in MASSES
+    several = thing.word if one else f"{_NUMBERS[thing.count]} {_plural(thing.word)}"
     place = _SHAPES.get(thing.shape)
     return _called(several, thing.kind) + (f", {place}" if place else "")
 

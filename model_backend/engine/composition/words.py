@@ -81,7 +81,24 @@ STOPS = frozenset((";", "."))
 
 #: Words of prompts that say nothing about the land.
 FILLERS = frozenset(
-    ("the", "of", "any", "its", "their", "there", "is", "are", "it", "this", "that", "which", "where", "from")
+    (
+        "the",
+        "of",
+        "any",
+        "its",
+        "their",
+        "them",
+        "they",
+        "there",
+        "is",
+        "are",
+        "it",
+        "this",
+        "that",
+        "which",
+        "where",
+        "from",
+    )
     + ("to", "as", "for", "be", "very", "only", "just", "other", "also", "show", "shows", "showing", "shown")
     + ("satellite", "aerial", "drone", "overhead", "top-down", "birds-eye", "bird's-eye", "remote", "sensing")
     + ("image", "imagery", "photo", "photograph", "picture", "view", "scene", "landscape", "land", "map")
