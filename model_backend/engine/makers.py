@@ -6,8 +6,9 @@ same members, so that jobs need not tell them apart. Knows boxes and arrays; no 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from model_backend.arrays import BoolArray, Float32Array, RgbImage, UInt8Array
 from model_backend.engine.progress import ProgressListener
@@ -29,6 +30,23 @@ class Conditions(Protocol):
         """Return all of it, ready for JSON."""
 
 
+class Credit(NamedTuple):
+    """Pixels that were copied: from where, under which licence, and how many."""
+
+    source: str
+    licence: str
+    pixels: int
+
+
+def merged(credits: Iterable[Credit]) -> tuple[Credit, ...]:
+    """Add up what is from one source; the most first."""
+    totals: dict[tuple[str, str], int] = {}
+    for one in credits:
+        totals[one.source, one.licence] = totals.get((one.source, one.licence), 0) + one.pixels
+    ranked = sorted(totals.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(Credit(*origin, pixels) for origin, pixels in ranked)
+
+
 class SceneMaker(Protocol):
     """Makes the pixels of one scene; boxes that overlap agree in every bit."""
 
@@ -38,6 +56,9 @@ class SceneMaker(Protocol):
 
     def pixels(self, box: Box, listener: ProgressListener) -> RgbImage:
         """Make a box of the scene, (3, height, width) uint8; ValueError if it leaves the canvas."""
+
+    def credits(self) -> tuple[Credit, ...]:
+        """Return where the pixels of the box made last were copied from; nothing, where none were."""
 
     def keep(self, box: Box) -> None:
         """Forget what no pixel of a box depends on; what is asked for later is made again."""
@@ -70,6 +91,9 @@ class EditMaker(Protocol):
     @property
     def profile(self) -> Conditions:
         """What the bits of this edit depend on."""
+
+    def credits(self) -> tuple[Credit, ...]:
+        """Return where the painted pixels were copied from; nothing, where none were."""
 
     def view(self, listener: ProgressListener, shown: Box | None = None) -> Float32Array:
         """Return the canvas, (3, height, width) in 0..1, with the mask painted; previews are of ``shown``."""

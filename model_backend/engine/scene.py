@@ -82,6 +82,10 @@ class Scene:
         """
         self._field.keep(*self._layout.latents(box))
 
+    def credits(self) -> tuple[()]:
+        """Return nothing: what a network paints is copied from nowhere."""
+        return ()
+
     def overview(self, box: Box, listener: ProgressListener) -> None:
         """Return None: nothing of a scene is known before its windows are denoised."""
 

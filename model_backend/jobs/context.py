@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from model_backend.arrays import UInt8Array
+from model_backend.engine.makers import Credit
 from model_backend.engine.progress import ProgressListener
 from model_backend.jobs.cache import ModelCache
 from model_backend.jobs.store.job_store import JobStore
@@ -105,9 +106,15 @@ def learn_rate(plan: Plan, context: JobContext) -> None:
 
 
 def provenance_of(
-    profile: str, approximate: bool, recipe: Recipe, context: JobContext, record_prompt: bool
+    profile: str,
+    approximate: bool,
+    recipe: Recipe,
+    context: JobContext,
+    record_prompt: bool,
+    credits: Sequence[Credit] = (),
 ) -> provenance.Provenance:
     """Return what files say of where their pixels come from; ``profile`` is a digest."""
+    whole = sum(one.pixels for one in credits)
     card = context.cache.card(recipe.model, recipe.revision)
     return provenance.Provenance(
         model=card.title,
@@ -117,6 +124,8 @@ def provenance_of(
         approximate=approximate,
         created=datetime.now(UTC),
         record_prompt=record_prompt,
+        by_example=card.copies,
+        sources=tuple((one.source, one.licence, round(one.pixels / whole, 4)) for one in credits),
     )
 
 

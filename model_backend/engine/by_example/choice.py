@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_backend.arrays import UInt8Array
+from model_backend.engine.by_example.credits import OWN, CreditedAtlas
 from model_backend.engine.synthesis.atlas import Atlas, Exemplar
 from model_backend.engine.synthesis.hashing import mix
 from model_backend.engine.synthesis.parameters import SCENE_GAMMA, SIDE, Parameters
@@ -75,7 +76,7 @@ def atlas_of(
     given: Sequence[Exemplar] = (),
     named: Collection[str] = (),
     gamma: int = SCENE_GAMMA,
-) -> Atlas:
+) -> CreditedAtlas:
     """Return the atlas of a scene: exemplars that are ``given``, then images of a bank.
 
     Of kinds that are ``named``, or of the user's samples, the bank gives none.
@@ -83,14 +84,16 @@ def atlas_of(
     kinds, gsd = wanted.kinds, wanted.gsd
     parameters = Parameters()
     least = SIDE << (parameters.levels - 1)
-    exemplars = list(given)
+    exemplars, origins = list(given), [OWN] * len(given)
     missing = [kind for kind in wanted.shown if kind not in named and kind != SAMPLE]
     for chip in chosen(bank, gsd, missing, wanted.seed, wanted.words) if missing else ():
         found = bank.at(chip, gsd)
         if min(found.labels.shape) >= least:
             exemplars.append(Exemplar(found.rgb, _numbers(bank, chip, kinds)[found.labels]))
+            origins.append((chip.source, chip.licence))
     pure = [number for number, kind in enumerate(kinds) if kind in SOFT]
-    return Atlas.of(exemplars, parameters.levels, gamma, parameters.line_gain, pure)
+    atlas = Atlas.of(exemplars, parameters.levels, gamma, parameters.line_gain, pure)
+    return CreditedAtlas(atlas, tuple(origins))
 
 
 def _numbers(bank: Bank, chip: Chip, kinds: Sequence[str]) -> UInt8Array:

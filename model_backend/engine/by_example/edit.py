@@ -18,7 +18,7 @@ from model_backend.engine.by_example.samples import SampleImage, guide
 from model_backend.engine.by_example.scene import ExampleProfile, composed, kinds_of, use_threads
 from model_backend.engine.composition.outlines.noise import OCTAVE, UNIT, noise
 from model_backend.engine.editing.composite import continued
-from model_backend.engine.makers import EditCanvas
+from model_backend.engine.makers import Credit, EditCanvas
 from model_backend.engine.progress import ProgressListener
 from model_backend.engine.synthesis.atlas import Exemplar
 from model_backend.engine.synthesis.fill import Filling, Hole, depth
@@ -50,6 +50,7 @@ class ExampleEdit:
         assert recipe.examples is not None
         use_threads(threads)
         self._recipe, self._canvas = recipe, canvas
+        self._credits: tuple[Credit, ...] = ()
         self.profile = ExampleProfile(recipe.revision)
         gsd = recipe.examples.gsd
         kinds = kinds_of(bank, gsd, samples)
@@ -71,16 +72,21 @@ class ExampleEdit:
         named = [sample.kind for sample in samples]
         self._atlas = atlas_of(bank, Wanted(kinds, used, gsd, recipe.seed, shown.words), given, named, _GAMMA)
 
+    def credits(self) -> tuple[Credit, ...]:
+        """Return where the painted pixels were copied from."""
+        return self._credits
+
     def view(self, listener: ProgressListener, shown: Box | None = None) -> Float32Array:
         """Return the canvas, (3, height, width) in 0..1, with the mask painted."""
         canvas = self._canvas
         passes = Passes(listener, fill_passes(FILL))
         hole = Hole(self._image, canvas.paint, canvas.known, self._labels, self._guide)
-        found = Filling(self._atlas, FILL, self._recipe.seed, raster=0).sources(hole, passes.over)
+        found = Filling(self._atlas.atlas, FILL, self._recipe.seed, raster=0).sources(hole, passes.over)
         passes.end()
+        self._credits = self._atlas.credits(found[canvas.paint])
         rows, cols = found[canvas.paint].T
         out = canvas.view.copy()
-        out[:, canvas.paint] = self._atlas.levels[0].pixels[rows, cols, :3].T / np.float32(255)
+        out[:, canvas.paint] = self._atlas.atlas.levels[0].pixels[rows, cols, :3].T / np.float32(255)
         return out
 
     def _laid_out(self, asked: UInt8Array, kinds: tuple[str, ...], rim: int) -> UInt8Array:

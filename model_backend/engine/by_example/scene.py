@@ -20,6 +20,7 @@ from model_backend.engine.by_example.passes import Passes
 from model_backend.engine.by_example.samples import SampleImage
 from model_backend.engine.composition.land import land
 from model_backend.engine.composition.prompt import read
+from model_backend.engine.makers import Credit
 from model_backend.engine.outlines import Outline
 from model_backend.engine.progress import ProgressListener
 from model_backend.engine.synthesis import cost
@@ -178,8 +179,10 @@ class ExampleScene:
         wanted = Wanted(kinds, shown.kinds, gsd, recipe.seed, shown.words)
         self.profile = ExampleProfile(recipe.revision)
         self._begun: tuple[Box, Passes] | None = None
+        self._atlas = atlas_of(bank, wanted, given, [sample.kind for sample in samples])
+        self._credits: tuple[Credit, ...] = ()
         self._scene = Synthesis(
-            atlas_of(bank, wanted, given, [sample.kind for sample in samples]),
+            self._atlas.atlas,
             recipe.seed,
             recipe.grid,
             recipe.canvas_box,
@@ -198,7 +201,12 @@ class ExampleScene:
         found = self._scene.sources(box, _weighed(passes))
         passes.end()
         self._begun = None
+        self._credits = self._atlas.credits(found)
         return found
+
+    def credits(self) -> tuple[Credit, ...]:
+        """Return where the pixels of the box made last were copied from."""
+        return self._credits
 
     def overview(self, box: Box, listener: ProgressListener) -> UInt8Array | None:
         """Return a first look at all of it, (height, width, 3), a quarter of its size; None: it is large."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_backend.arrays import Float32Array
 from model_backend.engine.editing.composite import Join, cast, continued
-from model_backend.engine.makers import EditCanvas, EditMaker
+from model_backend.engine.makers import Credit, EditCanvas, EditMaker
 from model_backend.jobs import space
 from model_backend.jobs.context import (
     JobContext,
@@ -51,12 +51,14 @@ def run(process: PaintingProcess[P], claim: Claim, context: JobContext) -> list[
     which = "" if plan.variants == 1 else f" variant {claim.variant + 1} of {plan.variants}"
     reporter.say(f"Painting{which}.")
     method = {"surroundings": _from_surroundings, "examples": _by_example}.get(card.pipeline, _by_model)
-    patch, profile, approximate = method(plan, prepared, recipe, context)
+    painted = method(plan, prepared, recipe, context)
     reporter.say("Writing the file.")
-    made = provenance_of(profile, approximate, recipe, context, inputs.record_prompt)
+    made = provenance_of(
+        painted.profile, painted.approximate, recipe, context, inputs.record_prompt, painted.credits
+    )
     files = VariantFiles(claim, context.folder)
     with space.reserved(context.folder, file_bytes(plan)):
-        bands = write_edit(files.image, prepared.source, patch, plan, recipe, made)
+        bands = write_edit(files.image, prepared.source, painted.patch, plan, recipe, made)
     whole = prepared.source.box
     at = prepared.at.model_copy(
         update={"col": prepared.at.col - whole.col, "row": prepared.at.row - whole.row}
@@ -65,41 +67,47 @@ def run(process: PaintingProcess[P], claim: Claim, context: JobContext) -> list[
     return files.results(f"{process.result_title} (cloud-optimized GeoTIFF)", recipe, made, bands)
 
 
-def _by_model(plan: Plan, prepared: Prepared, recipe: Recipe, context: JobContext) -> tuple[Patch, str, bool]:
-    """Paint with a diffusion model; return the patch, the profile's digest and whether it is approximate."""
+class _Painted(NamedTuple):
+    """New pixels, what their bits depend on (a digest), and where they were copied from, if they were."""
+
+    patch: Patch
+    profile: str
+    approximate: bool = False
+    credits: tuple[Credit, ...] = ()
+
+
+def _by_model(plan: Plan, prepared: Prepared, recipe: Recipe, context: JobContext) -> _Painted:
+    """Paint with a diffusion model."""
     work = edit_of(load_model(recipe, context), recipe, prepared)
-    painted = work.view(context.reporter, overlap(recipe.grid, prepared.canvas))
+    view = work.view(context.reporter, overlap(recipe.grid, prepared.canvas))
     learn_rate(plan, context)
     profile = work.profile
-    return join(prepared, painted, recipe, context.reporter), profile.digest, profile.approximate
+    return _Painted(join(prepared, view, recipe, context.reporter), profile.digest, profile.approximate)
 
 
-def _by_example(
-    plan: Plan, prepared: Prepared, recipe: Recipe, context: JobContext
-) -> tuple[Patch, str, bool]:
-    """Paint with example images; return the same. Numba is imported with the first such job."""
+def _by_example(plan: Plan, prepared: Prepared, recipe: Recipe, context: JobContext) -> _Painted:
+    """Paint with example images. Numba is imported with the first such job."""
     from model_backend.engine.by_example.edit import ExampleEdit
 
     prepare(recipe, context)
     canvas = canvas_of(prepared)
     bank, threads = context.cache.bank(recipe), context.settings.threads
     work = ExampleEdit(bank, recipe, canvas, threads, [sample.image() for sample in prepared.samples])
-    painted = work.view(context.reporter, overlap(recipe.grid, prepared.canvas))
+    view = work.view(context.reporter, overlap(recipe.grid, prepared.canvas))
     _learn(plan, work.profile.to_dict(), context)
-    return join(prepared, painted, recipe, context.reporter), work.profile.digest, False
+    patch = join(prepared, view, recipe, context.reporter)
+    return _Painted(patch, work.profile.digest, credits=work.credits())
 
 
-def _from_surroundings(
-    plan: Plan, prepared: Prepared, recipe: Recipe, context: JobContext
-) -> tuple[Patch, str, bool]:
-    """Fill from the surroundings; return the same. Numba is imported with the first such job."""
+def _from_surroundings(plan: Plan, prepared: Prepared, recipe: Recipe, context: JobContext) -> _Painted:
+    """Fill from the surroundings. Numba is imported with the first such job."""
     from model_backend.engine.editing.surroundings import profile
     from model_backend.jobs.handlers.filling import filled
 
     made_on = profile()
     patch = filled(prepared, recipe, context.reporter)
     _learn(plan, made_on, context)
-    return patch, made_on["digest"], False
+    return _Painted(patch, made_on["digest"])
 
 
 def _learn(plan: Plan, profile: dict[str, Any], context: JobContext) -> None:

@@ -7,7 +7,8 @@ finished, one worker joins them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_backend.engine.blocks import Blocks
+from model_backend.engine.makers import Credit, merged
 from model_backend.errors import Cancelled
 from model_backend.jobs import space
 from model_backend.jobs.context import (
@@ -36,6 +38,8 @@ from model_backend.schemas import Recipe
 
 if TYPE_CHECKING:  # numba is imported with the first job by example
     from model_backend.engine.by_example.samples import SampleImage
+
+_CREDITS = "credits.json"  # beside the block: what its pixels were copied from
 
 
 def run(process: Generate, claim: Claim, context: JobContext) -> list[Result]:
@@ -85,6 +89,7 @@ def _make(
     pixels = scene.pixels(box, observer)
     file = context.folder / "block.tif"
     digest = scene_writer.write_block(file, pixels, box, recipe.frame)
+    (context.folder / _CREDITS).write_text(json.dumps(scene.credits()), encoding="utf-8")
     preview.keep(context.folder, pixels.transpose(1, 2, 0))
     reporter.picture(preview.picture())
     where = file.relative_to(context.folder.parent).as_posix()
@@ -106,12 +111,21 @@ def _join(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> 
         raise Cancelled
     context.reporter.picture(Preview(folder, blocks, parts[0].number).picture())
     approximate = any(part.approximate for part in parts)
-    made = provenance_of(parts[0].profile, approximate, recipe, context, bool(claim.inputs["record_prompt"]))
+    credits = _merged_credits(folder / part.file for part in parts)
+    record = bool(claim.inputs["record_prompt"])
+    made = provenance_of(parts[0].profile, approximate, recipe, context, record, credits)
     variant = VariantFiles(claim, context.folder)
     files = [(box, folder / part.file) for box, part in zip(blocks, parts, strict=True)]
     with space.reserved(context.folder, file_bytes(claim.plan)):
         scene_writer.write_scene(variant.image, files, claim.plan, recipe, made)
     return variant.results("Synthetic imagery (cloud-optimized GeoTIFF)", recipe, made)
+
+
+def _merged_credits(blocks: Iterable[Path]) -> tuple[Credit, ...]:
+    """Add up what the pixels of all blocks were copied from; blocks of before it was noted have none."""
+    noted = [block.with_name(_CREDITS) for block in blocks]
+    texts = [path.read_text(encoding="utf-8") for path in noted if path.is_file()]
+    return merged([Credit(*one) for text in texts for one in json.loads(text)])
 
 
 def _is_whole(part: FinishedBlock, folder: Path) -> bool:

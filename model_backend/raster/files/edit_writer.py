@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from model_backend.arrays import BoolArray, UInt8Array
-from model_backend.raster.files.provenance import EDITED_SOURCE_TYPE, Provenance, generation_tags, tags, xmp
+from model_backend.raster.files.provenance import Provenance, generation_tags, tags, xmp
 from model_backend.raster.files.scene_writer import COG_OPTIONS, scratch, write_xmp
 from model_backend.raster.files.source import SEALED, Source, window
 from model_backend.raster.georeference.grids import overlap, slices_in
@@ -162,7 +162,7 @@ def _describe(stage: Path, new: Mapping[str, str], recipe: Recipe, provenance: P
         if not has_xmp:
             file.update_tags(ns="xml:XMP", xmp="-")
     if not has_xmp:
-        write_xmp(stage, xmp(provenance, EDITED_SOURCE_TYPE))
+        write_xmp(stage, xmp(provenance, edited=True))
 
 
 # GDAL's COG driver drops either the tags of bands or those of domains of one's own. So tags of bands travel

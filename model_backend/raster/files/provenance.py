@@ -27,6 +27,7 @@ COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 SOURCE_TYPE = _SOURCE_TYPES + "trainedAlgorithmicMedia"
 EDITED_SOURCE_TYPE = _SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
+REARRANGED_SOURCE_TYPE = _SOURCE_TYPES + "compositeCapture"  # of elements that are all captures of real life
 _DOMAIN = "GENERATION"
 _TEXTS = {"prompt": True, "negative_prompt": True}
 _PROMPTS: Any = {**_TEXTS, "regions": {"__all__": _TEXTS}, "layout": {"__all__": {"kind": True}}}
@@ -46,6 +47,9 @@ class Provenance:
     approximate: bool
     created: datetime
     record_prompt: bool = True
+    by_example: bool = False  # real pixels rearranged, not painted by a network
+    #: Source, licence and share of what pixels were copied from, where they were.
+    sources: tuple[tuple[str, str, float], ...] = ()
     software: str = f"Text2Earth backend {__version__}"
 
 
@@ -56,9 +60,10 @@ def recorded(recipe: Recipe, provenance: Provenance) -> dict[str, Any]:
 
 def tags(recipe: Recipe, plan: Plan, provenance: Provenance) -> dict[str, str]:
     """Return the tags of GDAL's default domain, which every reader shows."""
-    text = f"SYNTHETIC (AI-generated) imagery, not an observation. Made by {provenance.model}."
+    how = "by example: real pixels rearranged" if provenance.by_example else "AI-generated"
+    text = f"SYNTHETIC ({how}) imagery, not an observation. Made by {provenance.model}."
     if recipe.edit is not None:
-        text = f"EDITED: part of this raster is synthetic (AI-generated), made by {provenance.model}."
+        text = f"EDITED: part of this raster is synthetic ({how}), made by {provenance.model}."
     return {
         "TIFFTAG_SOFTWARE": provenance.software,
         "TIFFTAG_IMAGEDESCRIPTION": text,
@@ -92,7 +97,14 @@ def read_recipe(path: Path) -> dict[str, Any] | None:
     return recipe if isinstance(recipe, dict) else None
 
 
-def xmp(provenance: Provenance, source_type: str = SOURCE_TYPE) -> bytes:
+def source_type(provenance: Provenance, edited: bool) -> str:
+    """Return IPTC's DigitalSourceType."""
+    if provenance.by_example:
+        return REARRANGED_SOURCE_TYPE
+    return EDITED_SOURCE_TYPE if edited else SOURCE_TYPE
+
+
+def xmp(provenance: Provenance, edited: bool = False) -> bytes:
     """Return the XMP packet (ISO 16684-1) with IPTC's DigitalSourceType."""
     rights = escape(provenance.licence)
     maker = escape(f"{provenance.software}, {provenance.model}")
@@ -103,7 +115,7 @@ def xmp(provenance: Provenance, source_type: str = SOURCE_TYPE) -> bytes:
     xmlns:dc="http://purl.org/dc/elements/1.1/"
     xmlns:xmp="http://ns.adobe.com/xap/1.0/"
     xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">
-   <Iptc4xmpExt:DigitalSourceType>{source_type}</Iptc4xmpExt:DigitalSourceType>
+   <Iptc4xmpExt:DigitalSourceType>{source_type(provenance, edited)}</Iptc4xmpExt:DigitalSourceType>
    <xmp:CreatorTool>{maker}</xmp:CreatorTool>
    <dc:rights><rdf:Alt><rdf:li xml:lang="x-default">{rights}</rdf:li></rdf:Alt></dc:rights>
   </rdf:Description>
@@ -160,16 +172,17 @@ def _properties(plan: Plan, recipe: Recipe, provenance: Provenance) -> dict[str,
     """Return the properties of the Item; STAC has no field for synthetic imagery, so there are ours."""
     created = provenance.created.strftime("%Y-%m-%dT%H:%M:%SZ")
     edited = recipe.edit is not None
-    whole, part = "AI-generated, not an observation", "An observation of which a part is AI-generated"
+    how = "rearranged from real pixels" if provenance.by_example else "AI-generated"
+    whole, part = f"{how[0].upper()}{how[1:]}, not an observation", f"An observation of which a part is {how}"
     return {
         "title": f"{_title(recipe)} by {provenance.model}",
         "description": f"{part if edited else whole}; the date is that of the making.",
-        "keywords": ["synthetic", "AI-generated"],
+        "keywords": ["synthetic", "by example" if provenance.by_example else "AI-generated"],
         "created": created,
         "license": "other",
         "gsd": round((plan.gsd.x * plan.gsd.y) ** 0.5, 6),
         "text2earth:synthetic": True,
-        "text2earth:digital_source_type": EDITED_SOURCE_TYPE if edited else SOURCE_TYPE,
+        "text2earth:digital_source_type": source_type(provenance, edited),
         "text2earth:model": provenance.model,
         "text2earth:licence": provenance.licence,
         "text2earth:attribution": provenance.attribution,
@@ -178,4 +191,10 @@ def _properties(plan: Plan, recipe: Recipe, provenance: Provenance) -> dict[str,
         "text2earth:approximate": provenance.approximate,
         "text2earth:level": recipe.level,
         "text2earth:recipe": recorded(recipe, provenance),
-    }
+    } | ({"text2earth:sources": _sources(provenance)} if provenance.sources else {})
+
+
+def _sources(provenance: Provenance) -> list[dict[str, Any]]:
+    """Return what pixels were copied from."""
+    names = ("source", "licence", "share")
+    return [dict(zip(names, one, strict=True)) for one in provenance.sources]

@@ -104,6 +104,18 @@ def test_the_scene_shows_it_and_no_torch_is_loaded(client, server, bank):
     assert not [name for name in libraries if "torch" in name]
 
 
+def test_a_file_says_that_it_is_by_example_and_its_item_what_it_was_copied_from(client):
+    job = submit(client, "generate", LAKE | {"extent": extent(0, 0, 96, 96)}, response="document")
+    assert finished(client, job)["status"] == "successful"
+    results = client.get(f"/jobs/{job}/results").json()
+    with rasterio.open(io.BytesIO(client.get(results["image"]["href"]).content)) as file:
+        assert "real pixels rearranged" in file.tags()["TIFFTAG_IMAGEDESCRIPTION"]
+        assert "compositeCapture" in file.tags(ns="xml:XMP")["xml:XMP"]
+    item = client.get(results["item"]["href"]).json() if "href" in results["item"] else results["item"]
+    sources = item["properties"]["text2earth:sources"]
+    assert sources == [{"source": "made up", "licence": "CC0-1.0", "share": 1.0}]
+
+
 @pytest.mark.slow
 def test_blocks_are_the_scene_in_one_piece(client, bank):
     inputs = LAKE | {"extent": extent(-700, 90, 1300, 1150), "prompt": "farmland with a village"}
