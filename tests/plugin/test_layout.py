@@ -21,8 +21,8 @@ from tests.support.qgis.backend import Backend, build_bank
 from tests.support.qgis.toolbox import in_worker
 from text2earth_qgis.core import layers
 from text2earth_qgis.core.errors import Cancelled, RasterRefused
-from text2earth_qgis.core.imagery import layout_features
-from text2earth_qgis.core.imagery.features import SearchArea
+from text2earth_qgis.core.imagery.drawn import layout_features
+from text2earth_qgis.core.imagery.drawn.features import SearchArea
 
 X, Y = 500000, 5800000
 EXTENT = "500000,500160,5799880,5800000 [EPSG:32633]"

@@ -21,7 +21,7 @@ from qgis.core import (
 from tests.support.qgis.toolbox import in_worker
 from text2earth_qgis.core import layers
 from text2earth_qgis.core.errors import Cancelled, RasterRefused
-from text2earth_qgis.core.imagery import features, region_features
+from text2earth_qgis.core.imagery.drawn import features, region_features
 
 EXTENT = "500000,500128,5800000,5800128 [EPSG:32633]"
 QUICK = {"PROMPT": "a desert", "EXTENT": EXTENT, "GSD": 1, "STEPS": 2, "SEED": 7}

@@ -111,11 +111,11 @@ def test_the_plan_follows_the_layer(dock, form, scene):
 def test_typing_does_not_read_the_layer_again(dock, form, scene):
     form.regions.areas.choose(land(scene, *ROWS))
     planned(dock)
-    found = dock.generate.regions
+    found = dock.generate.drawn
     form.prompt.setPlainText("pasture")
     assert dock.run_button.isEnabled()
     until(lambda: dock.planned is not None)
-    assert dock.generate.regions is found
+    assert dock.generate.drawn is found
     form.extent.take(box(scene, 0.2))
     assert not dock.run_button.isEnabled()
     until(lambda: dock.planned is not None)

@@ -25,8 +25,8 @@ from text2earth_qgis.core import settings
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery import masks, online, online_fetch, rasters
 from text2earth_qgis.core.imagery.assembly import RESULTS
+from text2earth_qgis.core.imagery.drawn.features import SearchArea
 from text2earth_qgis.core.imagery.edit_request import EditRequest
-from text2earth_qgis.core.imagery.features import SearchArea
 from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext
 from text2earth_qgis.core.runs.blocking_edit import run_edit
 from text2earth_qgis.core.tasks import Listener, stoppable

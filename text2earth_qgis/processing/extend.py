@@ -15,9 +15,9 @@ from qgis.core import (
 )
 
 from text2earth_qgis.core.imagery import rasters
+from text2earth_qgis.core.imagery.drawn.features import SearchArea
 from text2earth_qgis.core.imagery.edit_request import EditRequest
 from text2earth_qgis.core.imagery.extension import Extension
-from text2earth_qgis.core.imagery.features import SearchArea
 from text2earth_qgis.core.runs.blocking import FinishedRun
 from text2earth_qgis.core.runs.blocking_edit import run_edit
 from text2earth_qgis.processing import base, layouts, samples

@@ -17,7 +17,7 @@ from qgis.core import (
 from text2earth_qgis.core import continuation, layers
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery import rasters
-from text2earth_qgis.core.imagery.features import SearchArea
+from text2earth_qgis.core.imagery.drawn.features import SearchArea
 from text2earth_qgis.core.runs.blocking import FinishedRun, run_job
 from text2earth_qgis.core.runs.blocking_uploads import run_with_sample
 from text2earth_qgis.core.runs.history import Run

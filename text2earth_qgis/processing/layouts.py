@@ -12,8 +12,8 @@ from qgis.core import (
 )
 
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.imagery.features import SearchArea
-from text2earth_qgis.core.imagery.layout_features import FIELD, TABLES, LayoutLayer, read_layout
+from text2earth_qgis.core.imagery.drawn.features import SearchArea
+from text2earth_qgis.core.imagery.drawn.layout_features import FIELD, TABLES, LayoutLayer, read_layout
 from text2earth_qgis.core.wire.schemas import LayoutFeatures
 from text2earth_qgis.processing import parameters as shared
 from text2earth_qgis.processing.parameter_reader import ParameterReader

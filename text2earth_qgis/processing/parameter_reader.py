@@ -28,9 +28,9 @@ from qgis.core import (
 
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery.datasets import files_of, no_statistics_kept
-from text2earth_qgis.core.imagery.features import SearchArea
+from text2earth_qgis.core.imagery.drawn.features import SearchArea
+from text2earth_qgis.core.imagery.drawn.region_features import RegionLayer, read_regions
 from text2earth_qgis.core.imagery.patch import SIDECARS
-from text2earth_qgis.core.imagery.region_features import RegionLayer, read_regions
 from text2earth_qgis.core.runs.blocking import RunContext
 from text2earth_qgis.core.wire.schemas import Json, Polygons
 

@@ -13,10 +13,10 @@ from text2earth_qgis.core import layers
 from text2earth_qgis.core.continuation import SHARED, inputs_from_recipe
 from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.imagery import region_features
+from text2earth_qgis.core.imagery.drawn.drawings import Drawings
 from text2earth_qgis.core.imagery.rasters import extent_of
 from text2earth_qgis.core.runs.history import Run
-from text2earth_qgis.core.wire.schemas import GenerateInputs, Json, Plan, Polygons
+from text2earth_qgis.core.wire.schemas import GenerateInputs, Json, Plan
 from text2earth_qgis.gui import ground
 from text2earth_qgis.gui.canvas.footprint import Footprint
 from text2earth_qgis.gui.connection import Connection
@@ -52,10 +52,10 @@ class GenerateMode(Mode):
         self.planned: Optional[Plan] = None
         self._inputs_planned: Optional[GenerateInputs] = None
         self._offers: list[tuple[float, Plan]] = []  # other pixel sizes, where the GSD is automatic
-        self.regions: Optional[Polygons] = None  # as read from the chosen layer
+        self.drawn: Optional[Drawings] = None  # as read from the chosen layers
         self._read_for: object = None  # what they were read for
-        self.reading = Debounced("reading the regions", PAUSE_MS, self)
-        self.reading.found.connect(self._show_regions)
+        self.reading = Debounced("reading regions and layout", PAUSE_MS, self)
+        self.reading.found.connect(self._show_drawn)
         self.reading.refused.connect(self._refused)
         self.planner = Planner(self)
         self.footprint = Footprint(canvas)
@@ -101,19 +101,19 @@ class GenerateMode(Mode):
             return
         self.plan.wait()
         if not self._reads():
-            self.request.regions.show_found(self.request.regions.kept())
+            self.request.show_drawn(self.request.kept())
             self._plan()
-        elif self.regions is not None and self._read_for == self.request.region_choice():
+        elif self.drawn is not None and self._read_for == self.request.drawn_choice():
             self._plan()
         else:
-            self.regions, self._read_for = None, self.request.region_choice()
+            self.drawn, self._read_for = None, self.request.drawn_choice()
             self.reading.ask(self._question)
 
     def reason(self) -> str:
         """Return why this cannot be run."""
         reason = super().reason()
-        if not reason and self._reads() and self.regions is None:
-            return "Reading the regions."
+        if not reason and self._reads() and self.drawn is None:
+            return "Reading the layers that were drawn."
         if not reason and self._sizes() and self.planned is None:
             return "Looking for a pixel size that does not take long."
         return reason
@@ -157,6 +157,7 @@ class GenerateMode(Mode):
             "extent": inputs.extent,
             "negative_prompt": inputs.negative_prompt,
             "regions": inputs.regions,
+            "layout": inputs.layout,
         }
         self.request.continue_scene(GenerateInputs(**{**found, **own}))
 
@@ -177,30 +178,32 @@ class GenerateMode(Mode):
         """Take outline and map tool off the canvas."""
         self.stop()
         self.request.regions.close_layers()
+        self.request.layout_panel.close_layers()
         self.footprint.remove()
         self.request.extent.close_tool()
 
     def _reads(self) -> bool:
-        """Whether regions come from a layer."""
-        return self.request.regions.areas.layer() is not None
+        """Whether regions or a layout come from a layer."""
+        fields = self.request.regions.areas, self.request.layout_panel.features
+        return any(field.layer() is not None for field in fields)
 
     def _inputs(self) -> Optional[GenerateInputs]:
-        """Return the request, with its regions."""
+        """Return the request, with its regions and its layout."""
         inputs = self.request.inputs()
-        found = self.regions if self._reads() else self.request.regions.kept()
-        return inputs if inputs is None else replace(inputs, regions=found)
+        found = (self._reads() and self.drawn) or Drawings()
+        found = found.over(self.request.kept())
+        return inputs if inputs is None else replace(inputs, regions=found.regions, layout=found.layout)
 
     def _question(self) -> Optional[Question]:
-        """Prepare to read the regions of the layer that the form names."""
-        wanted = self.request.wanted_regions()
-        if wanted is None:
+        """Prepare to read the layers that the form names."""
+        if not self._reads():
             return None
-        layer, near = wanted
-        return lambda listener: region_features.read_regions(layer, near, listener.stop)
+        wanted = self.request.drawn_layers()
+        return lambda listener: wanted.read(listener.stop)
 
-    def _show_regions(self, found: Polygons) -> None:
-        self.regions = found
-        self.request.regions.show_found(found)
+    def _show_drawn(self, found: Drawings) -> None:
+        self.drawn = found
+        self.request.show_drawn(found.over(self.request.kept()))
         self._plan()
         self.answered.emit()
 
@@ -222,7 +225,8 @@ class GenerateMode(Mode):
         self.planned, self._inputs_planned = plan, inputs
         if self._sizes():
             self.request.show_automatic_gsd(inputs.gsd)
-        sent = "prompts, extent and regions" if plan.recipe.get("regions") else "prompt and extent"
+        names = [name for name in ("regions", "layout") if plan.recipe.get(name)]
+        sent = f"prompts, extent and {' and '.join(names)}" if names else "prompt and extent"
         self.plan.show_plan(plan, self.connection.state.url, sent, self._offers)
         self._outline()
         self.answered.emit()

@@ -21,7 +21,7 @@ class MaskField(PolygonField):
     """Layer, "selected only", and a button for a new mask."""
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
-        super().__init__(NO_LAYER, "Polygons inside which the raster may change", parent)
+        super().__init__(NO_LAYER, "Polygons inside which the raster may change", parent=parent)
         self.offer_new(
             "New mask layer", "New mask layer to draw or paint on. It is not saved with the project."
         )

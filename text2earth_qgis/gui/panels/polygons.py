@@ -1,7 +1,7 @@
-"""The choice of a polygon layer of the project, or of the features selected in it.
+"""The choice of a vector layer of the project, mostly of polygons, or of the features selected in it.
 
-Says by ``changed`` whenever other polygons are meant, also because they were edited. Reads layers and writes
-none; what the polygons are for, its users know.
+Says by ``changed`` whenever other features are meant, also because they were edited. Reads layers and writes
+none; what the features are for, its users know.
 """
 
 from __future__ import annotations
@@ -23,12 +23,18 @@ class PolygonField(QWidget):
     changed = pyqtSignal()
     wanted = pyqtSignal()  # a new layer
 
-    def __init__(self, no_layer: str, tip: str, parent: Optional[QWidget] = None) -> None:
-        """Call the choice of none ``no_layer``."""
+    def __init__(
+        self,
+        no_layer: str,
+        tip: str,
+        kinds: QgsMapLayerProxyModel.Filter = QgsMapLayerProxyModel.Filter.PolygonLayer,
+        parent: Optional[QWidget] = None,
+    ) -> None:
+        """Call the choice of none ``no_layer``; ``kinds`` of layers are offered."""
         super().__init__(parent)
         self._watched: Optional[QgsVectorLayer] = None
         self.layers = QgsMapLayerComboBox()
-        self.layers.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
+        self.layers.setFilters(kinds)
         self.layers.setAllowEmptyLayer(True, no_layer)
         self.layers.setCurrentIndex(0)
         self.layers.setMinimumContentsLength(6)

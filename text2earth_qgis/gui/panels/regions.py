@@ -13,7 +13,7 @@ from qgis.gui import QgsFieldComboBox
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from text2earth_qgis.core.imagery import region_features
+from text2earth_qgis.core.imagery.drawn import region_features
 from text2earth_qgis.core.wire.schemas import Json, Polygons
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.accessible import name_fields, name_widget

@@ -15,8 +15,8 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
 from text2earth_qgis.core.crs import crs_of
-from text2earth_qgis.core.imagery import region_features
-from text2earth_qgis.core.imagery.features import SearchArea
+from text2earth_qgis.core.imagery.drawn.drawings import Drawings, DrawnLayers
+from text2earth_qgis.core.imagery.drawn.features import SearchArea
 from text2earth_qgis.core.imagery.rasters import crs_text, extent_of
 from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Json
 from text2earth_qgis.gui import ground, words
@@ -25,6 +25,7 @@ from text2earth_qgis.gui.canvas.draw_extent import DrawExtent
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.panels.advanced import AdvancedPanel
 from text2earth_qgis.gui.panels.fields import GsdField, PromptEdit, SeedField, fold
+from text2earth_qgis.gui.panels.layout import LayoutPanel
 from text2earth_qgis.gui.panels.regions import RegionsPanel
 
 EXAMPLE = "Such as: a village with red roofs beside a river, farmland around it, a road from north to south"
@@ -173,15 +174,17 @@ class RequestPanel(QWidget):
         self.seed = SeedField()
         self.advanced = AdvancedPanel()
         self.advanced.grid_changed.connect(self._follow_model)
-        self.regions = RegionsPanel()
+        self.regions, self.layout_panel = RegionsPanel(), LayoutPanel()
         avoid = fold("Negative prompt", self.negative)
         lots = fold("Regions", self.regions)
+        drawn = fold("Layout", self.layout_panel)
         self.regions.titled.connect(lots.setTitle)
+        self.layout_panel.titled.connect(drawn.setTitle)
         more = fold("More settings", self.advanced)
         more.collapsedStateChanged.connect(lambda _closed: self.changed.emit())
-        for part in (avoid, lots, more):
+        for part in (avoid, lots, drawn, more):
             part.collapsedStateChanged.connect(lambda _closed: self.unfolded.emit())
-        self._folds = {"negative": avoid, "regions": lots, "more": more}
+        self._folds = {"negative": avoid, "regions": lots, "layout": drawn, "more": more}
         title = QLabel("Prompt")
         title.setBuddy(self.prompt)
         form = QFormLayout()
@@ -195,7 +198,7 @@ class RequestPanel(QWidget):
         name_widget(self.negative, "Negative prompt")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(9, 9, 9, 0)
-        for widget in (title, self.prompt, avoid, lots):
+        for widget in (title, self.prompt, avoid, lots, drawn):
             layout.addWidget(widget)
         layout.addLayout(form)
         layout.addWidget(more)
@@ -203,16 +206,16 @@ class RequestPanel(QWidget):
         for edit in (self.prompt, self.negative):
             edit.textChanged.connect(self.changed)
             edit.submitted.connect(self.submitted)
-        for field in (self.extent, self.seed, self.regions, self.advanced):
+        for field in (self.extent, self.seed, self.regions, self.layout_panel, self.advanced):
             field.changed.connect(self.changed)
         self.gsd.changed.connect(self._follow_gsd)
 
     def missing(self) -> str:
         """Name what the form still lacks, as a sentence; empty if nothing."""
         extent = self.extent.missing()
-        if not self.prompt.text() and self.extent.box()[1].isValid():
+        if not self.prompt.text() and not self._is_laid_out() and self.extent.box()[1].isValid():
             return "Write in the prompt what the picture should show."
-        return extent or self.regions.missing() or self.advanced.refusal
+        return extent or self.regions.missing() or self.layout_panel.missing() or self.advanced.refusal
 
     def inputs(self) -> Optional[GenerateInputs]:
         """Return the request, None as long as something is missing."""
@@ -230,19 +233,29 @@ class RequestPanel(QWidget):
         )
         return replace(inputs, **self.advanced.values())
 
-    def region_choice(self) -> object:
-        """Return everything that the regions to be read depend on, to be compared."""
-        return self.regions.revision, self.extent.value(), self.advanced.canvas.currentData()
+    def drawn_choice(self) -> object:
+        """Return everything that the regions and the layout to be read depend on, to be compared."""
+        revisions = self.regions.revision, self.layout_panel.revision
+        return revisions, self.extent.value(), self.advanced.canvas.currentData()
 
-    def wanted_regions(
-        self,
-    ) -> Optional[tuple[region_features.RegionLayer, Optional[SearchArea]]]:
-        """Return the layer of the regions that are to be read, and near what; None if there is none."""
-        layer = self.regions.chosen()
-        if layer is None:
-            return None
+    def drawn_layers(self) -> DrawnLayers:
+        """Return the layers of regions and layout that are to be read, and near what."""
         near = SearchArea(*self.extent.box(), QgsProject.instance().transformContext())
-        return layer, near if self.advanced.canvas.currentData() == "extent" else None
+        alone = self.advanced.canvas.currentData() == "extent"
+        return DrawnLayers(self.regions.chosen(), self.layout_panel.chosen(), near if alone else None)
+
+    def kept(self) -> Drawings:
+        """Return the regions and the layout of the earlier run, as far as they are chosen."""
+        return Drawings(self.regions.kept(), self.layout_panel.kept())
+
+    def show_drawn(self, found: Drawings) -> None:
+        """Show what of regions and layout is sent."""
+        self.regions.show_found(found.regions)
+        self.layout_panel.show_found(found.layout)
+
+    def _is_laid_out(self) -> bool:
+        """Whether there is a layout, which may do without a prompt."""
+        return self.layout_panel.features.layer() is not None or self.layout_panel.kept() is not None
 
     def set_inputs(self, inputs: GenerateInputs, seed: Optional[int]) -> None:
         """Show the settings of an earlier run, with the seed that it took."""
@@ -260,6 +273,8 @@ class RequestPanel(QWidget):
         self._folds["negative"].setCollapsed(not inputs.negative_prompt)
         self.regions.keep(inputs.regions)
         self._folds["regions"].setCollapsed(inputs.regions is None)
+        self.layout_panel.keep(inputs.layout)
+        self._folds["layout"].setCollapsed(inputs.layout is None)
         self.gsd.set_value(inputs.gsd)
         self.seed.set_value(inputs.seed)
         self.advanced.set_inputs(inputs)
@@ -273,11 +288,13 @@ class RequestPanel(QWidget):
             "seed": self.seed.value(),
             **self.advanced.memory(),
             "region_fields": self.regions.memory(),
+            "layout_field": self.layout_panel.memory(),
         }
 
     def recall(self, memory: Json) -> None:
         """Show the settings that ``memory`` returned."""
         self.regions.recall(memory.get("region_fields") or {})
+        self.layout_panel.recall(memory.get("layout_field") or {})
         nowhere = Extent([0.0, 0.0, 0.0, 0.0])
         known = {item.name for item in fields(GenerateInputs)}
         kept = {name: value for name, value in memory.items() if name in known and value is not None}

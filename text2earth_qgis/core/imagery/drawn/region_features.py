@@ -11,7 +11,7 @@ from typing import Callable, Optional
 from qgis.core import QgsCoordinateReferenceSystem, QgsFields
 
 from text2earth_qgis.core.errors import RasterRefused
-from text2earth_qgis.core.imagery.features import (
+from text2earth_qgis.core.imagery.drawn.features import (
     DrawnLayer,
     FeatureSource,
     SearchArea,
