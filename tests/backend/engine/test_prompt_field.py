@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import Point, Polygon
 
-from model_backend.engine import cost, outlines, prompt_field
+from model_backend.engine import cost, outlines
+from model_backend.engine.diffusion import prompt_field
 from model_backend.engine.diffusion.prompt_field import Batching, Prompt, PromptField
 from model_backend.engine.diffusion.sampler import Lengths, Step
 from model_backend.engine.editing.active_windows import canvas_around
