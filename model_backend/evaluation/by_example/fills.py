@@ -32,10 +32,12 @@ _SHAPES = ("blob", "box", "stroke", "star")
 
 @dataclass(frozen=True)
 class Fill:
-    """Land (bands, height, width), the first three of them visible, a mask on it, and what became of it."""
+    """Land (bands, height, width), the first three of them visible, a mask on it, the land with pixels copied
+    into it, and with those joined to their surroundings."""
 
     land: NDArray[Any]
     mask: BoolArray
+    copied: NDArray[Any]
     filled: NDArray[Any]
 
 
@@ -68,10 +70,10 @@ def made(lands: Sequence[NDArray[Any]], count: int, seed: int) -> Iterator[Fill]
         least, most = SIZES[0], min(SIZES[1], int(_MOST * side))
         across = round(float(np.exp(rng.uniform(np.log(least), np.log(most)))))
         mask = outline(side, across, rng, _SHAPES[number % len(_SHAPES)])
-        yield Fill(land, mask, filled(land, mask, int(rng.integers(1 << 31))))
+        yield fill(land, mask, int(rng.integers(1 << 31)))
 
 
-def filled(land: NDArray[Any], mask: BoolArray, seed: int) -> NDArray[Any]:
+def fill(land: NDArray[Any], mask: BoolArray, seed: int) -> Fill:
     """Fill a mask, all bands from the same pixels, and join it, as the job does."""
     rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     canvas = canvas_for(
@@ -99,12 +101,11 @@ def filled(land: NDArray[Any], mask: BoolArray, seed: int) -> NDArray[Any]:
     paint = inside(mask)
     found = surroundings.sources(EditCanvas(canvas, view, paint, known), seed, SilentListener())
     join = Join(mask, np.ones_like(mask), (1.0, 1.0), 0.0, new_land=True)
-    out = land.copy()
-    for band, values in zip(out, land, strict=True):
-        copied = np.zeros(mask.shape)
-        copied[mask] = inside(values)[found]
-        band[mask] = cast(join.band(values, copied), land.dtype, None)
-    return out
+    copied, joined = land.copy(), land.copy()
+    for plain, band, values in zip(copied, joined, land, strict=True):
+        plain[mask] = inside(values)[found]
+        band[mask] = cast(join.band(values, plain.astype(np.float64)), land.dtype, None)
+    return Fill(land, mask, copied, joined)
 
 
 def _visible(land: NDArray[Any]) -> Float64Array:
@@ -119,12 +120,13 @@ def _visible(land: NDArray[Any]) -> Float64Array:
 
 def measure(fills: Sequence[Fill]) -> Figures:
     """Measure borders, tone and gradients of fills, each beside the land as it was."""
-    after, before, step, land, inside, was = (
+    after, plain, before, step, land, inside, was = (
         np.array(values)
         for values in zip(
             *(
                 (
                     border_ratio(one.filled, one.mask).ratio,
+                    border_ratio(one.copied, one.mask).ratio,
                     border_ratio(one.land, one.mask).ratio,
                     float(np.abs(colour_step(one.filled, one.mask)).mean()),
                     float(np.abs(colour_step(one.land, one.mask)).mean()),
@@ -141,6 +143,7 @@ def measure(fills: Sequence[Fill]) -> Figures:
         "border ratio": float(after.mean()),
         "border ratio of the land unedited": float(before.mean()),
         "border: filled / unedited": _written(after, before),
+        "border: copied, not joined / unedited": _written(plain, before),
         "tone step, DN": float(step.mean()),
         "tone step of the land unedited, DN": float(land.mean()),
         "tone step: filled / unedited": _written(step, land),

@@ -6,6 +6,7 @@ of the resident memory above what was there once the images were chosen, where t
 
 from __future__ import annotations
 
+import ctypes
 import time
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,7 @@ def _one(maker: Maker, side: int, prompt: str, gsd: float) -> Figures:
     wall, processor = time.perf_counter(), time.process_time()
     scene = maker.scene(prompt, gsd, side, seed=5)
     chosen = time.process_time() - processor
-    before = _resident("VmRSS")
-    if _CLEAR.exists():
-        _CLEAR.write_text("5", encoding="ascii")  # proc(5): resets the peak resident size
+    before = _begin_peak()
     blocks = Blocks.cut(Box(col=0, row=0, width=side, height=side), BLOCK)
     for number, block in enumerate(blocks):
         scene.pixels(block, maker.silent)
@@ -56,6 +55,16 @@ def _one(maker: Maker, side: int, prompt: str, gsd: float) -> Figures:
         "bytes per pixel of a block": None if peak is None or before is None else (peak - before) / in_block,
         "load per CPU": load(),
     }
+
+
+def _begin_peak() -> int | None:
+    """Give unused memory back, forget the peak so far, and return the resident size."""
+    if not _CLEAR.exists():
+        return None
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:  # glibc has it
+        trim(0)
+    _CLEAR.write_text("5", encoding="ascii")  # proc(5): resets the peak resident size
+    return _resident("VmRSS")
 
 
 def _resident(name: str) -> int | None:

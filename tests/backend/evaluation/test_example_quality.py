@@ -162,7 +162,7 @@ class TestFills:
     def test_real_land_is_its_own_null(self) -> None:
         land = self.land(1)
         mask = fills.outline(SIDE, 30, np.random.default_rng(0), "blob")
-        figures = fills.measure([Fill(land, mask, land)] * 2)
+        figures = fills.measure([Fill(land, mask, land, land)] * 2)
         for name in ("border", "tone step", "gradient energy inside"):
             assert figures[f"{name}: filled / unedited"]["ratio"] == 1
         assert figures["masks with another pixel changed"] == 0
