@@ -116,6 +116,25 @@ def test_a_file_says_that_it_is_by_example_and_its_item_what_it_was_copied_from(
     assert sources == [{"source": "made up", "licence": "CC0-1.0", "share": 1.0}]
 
 
+WITHOUT = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "diffusers", "transformers", "safetensors", "huggingface_hub"):
+            raise ImportError(f"{name} is not installed")
+sys.meta_path.insert(0, Missing())
+"""
+
+
+def test_the_base_install_makes_it(bank, tmp_path):
+    """What the extra ``model`` brings is not there."""
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT)
+    server = Backend(tmp_path / "data", "--model", str(bank), variables={"PYTHONPATH": str(tmp_path)})
+    with server.start().client() as client:
+        assert images(client, LAKE | {"extent": extent(0, 0, 96, 80)})[0].shape == (80, 96, 3)
+    server.stop()
+
+
 @pytest.mark.slow
 def test_blocks_are_the_scene_in_one_piece(client, bank):
     inputs = LAKE | {"extent": extent(-700, 90, 1300, 1150), "prompt": "farmland with a village"}
