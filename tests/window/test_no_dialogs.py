@@ -108,7 +108,7 @@ def address(tmp_path, monkeypatch):
 @pytest.fixture
 def process(address):
     """A backend that may be started at that address, ended at the end."""
-    made = Backend(address[0], threads=1)
+    made = Backend(address[0], "--model", "text2earth-mini", threads=1)  # slow enough to be killed at work
     made.port = address[1]
     yield made
     made.stop()
