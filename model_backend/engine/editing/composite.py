@@ -21,6 +21,9 @@ from model_backend.engine.editing.membrane import Membrane, highest
 from model_backend.errors import JobFailed
 
 REACH = 256  # pixels that a grow or a feather may reach at most: the cost grows with it
+COPIED_PULL = (
+    0.5  # where pixels were copied: all of it left borders smoother than real land has (docs/benchmarks)
+)
 _RING = 2  # pixels around over which the tone along the border is averaged, so that noise makes no streaks
 _NEW_RING = 1  # the same of new land: no feather hides the step that is left when more are averaged
 _CELL = 8  # pixels of a side of the cells in which unknown land takes a tone
@@ -102,14 +105,17 @@ class Join:
         spacing: tuple[float, float],
         feather: float,
         new_land: bool = False,
+        pull: float = 1.0,
     ) -> None:
         """Take the pixels that may change, those that have values in the source, and the feather's width.
 
         The border is where the mask meets known pixels that stay: an edge towards nodata or the end of the
         raster is not feathered and pulls no tone. Of an edit the generated picture is compared with the known
         pixels where it repeats them; of ``new_land`` just inside the mask, so that the known land goes on
-        there in its own tone.
+        there in its own tone. ``pull`` is the share of the difference that is taken away: real pixels keep
+        some of it, as neighbouring real land has it.
         """
+        self._pull = pull
         self.mask = mask
         self._stays = known & ~mask
         self._repeated = mask if new_land else self._stays
@@ -149,7 +155,7 @@ class Join:
         """
         values: Float64Array = generated[self.mask]
         if self._membrane is not None:
-            values += self._membrane.solve(self._difference(source, generated))
+            values += self._pull * self._membrane.solve(self._difference(source, generated))
         values = self.feathered(source, values)
         if not np.isfinite(values).all():
             raise JobFailed(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ from model_backend.models.banks.bank import IMAGES, Bank
 Figures = dict[str, Any]
 
 _SIDES, _LARGE = (512, 1024, 2048), 4096
+_PARTS = ("speed", "copies", "fills", "realism")
 _CROP = 320  # pixels of the pieces of a raster that masks are filled in
 
 
@@ -67,18 +69,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("--raster", type=Path, help="a raster in which masks are filled, too")
     command.add_argument("--model", type=Path, help="folder of a small diffusion model to compare with")
     command.add_argument("--large", action="store_true", help=f"also a scene of {_LARGE:,} pixels a side")
+    command.add_argument("--part", action="append", choices=_PARTS, help="measure this anew, keep the rest")
     given = parser.parse_args(arguments)
     sides = (*_SIDES, _LARGE) if given.large else _SIDES
     maker = Maker(Bank.read(given.bank))
     work = Work(given.data, maker, given.out, given.raster, given.model, sides=sides)
-    run(work, hashlib.sha256((given.bank / IMAGES).read_bytes()).hexdigest())
+    run(work, hashlib.sha256((given.bank / IMAGES).read_bytes()).hexdigest(), given.part or _PARTS)
     return 0
 
 
-def run(work: Work, revision: str) -> Figures:
-    """Measure everything; write ``by-example.json`` and the sheets, and return the figures."""
-    bank = work.maker.bank
-    report: Figures = {
+def run(work: Work, revision: str, wanted: Sequence[str] = _PARTS) -> Figures:
+    """Measure all parts, or some anew; write ``by-example.json`` and the sheets, and return the figures."""
+    bank, path = work.maker.bank, work.out / "by-example.json"
+    report: Figures = json.loads(path.read_text("utf-8")) if set(wanted) < set(_PARTS) else {}
+    report |= {
         "about": reports.circumstances(),
         "bank": {"images": len(bank.chips), "sha256 of its images": revision},
     }
@@ -89,9 +93,9 @@ def run(work: Work, revision: str) -> Figures:
         "fills": lambda: _fills(work),
         "realism": lambda: _realism(work),
     }
-    for name, measured in parts.items():
-        report[name] = measured()
-        reports.write(report, work.out / "by-example.json")
+    for name in wanted:
+        report[name] = parts[name]()
+        reports.write(report, path)
     return report
 
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from model_backend.arrays import BoolArray, Float64Array
 from model_backend.engine.editing import surroundings
-from model_backend.engine.editing.composite import Join, cast
+from model_backend.engine.editing.composite import COPIED_PULL, Join, cast
 from model_backend.engine.editing.fill_cost import canvas_for
 from model_backend.engine.makers import EditCanvas
 from model_backend.engine.progress import SilentListener
@@ -100,7 +100,7 @@ def fill(land: NDArray[Any], mask: BoolArray, seed: int) -> Fill:
     known = inside(np.ones_like(mask))
     paint = inside(mask)
     found = surroundings.sources(EditCanvas(canvas, view, paint, known), seed, SilentListener())
-    join = Join(mask, np.ones_like(mask), (1.0, 1.0), 0.0, new_land=True)
+    join = Join(mask, np.ones_like(mask), (1.0, 1.0), 0.0, new_land=True, pull=COPIED_PULL)
     copied, joined = land.copy(), land.copy()
     for plain, band, values in zip(copied, joined, land, strict=True):
         plain[mask] = inside(values)[found]

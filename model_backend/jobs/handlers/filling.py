@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend.engine.editing.composite import Join, cast
+from model_backend.engine.editing.composite import COPIED_PULL, Join, cast
 from model_backend.engine.editing.surroundings import sources
 from model_backend.engine.makers import EditCanvas
 from model_backend.jobs.context import Reporter
@@ -29,7 +29,8 @@ def filled(prepared: Prepared, recipe: Recipe, reporter: Reporter) -> Patch:
     paint = prepared.work.mask_on(prepared.paint, prepared.at, canvas)
     rows, cols = sources(EditCanvas(canvas, view, paint, known), recipe.seed, reporter)
     reporter.say("Joining it to its surroundings.")
-    join = Join(prepared.mask, read_known(source, box), prepared.spacing, prepared.feather, new_land=True)
+    known = read_known(source, box)
+    join = Join(prepared.mask, known, prepared.spacing, prepared.feather, new_land=True, pull=COPIED_PULL)
     kept = recipe.edit is not None and recipe.edit.extra_bands != "match"
     bands = source.roles.visible if kept else (*source.roles.visible, *source.roles.extra)
     values: dict[int, NDArray[Any]] = {}
