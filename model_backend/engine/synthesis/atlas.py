@@ -143,7 +143,7 @@ def _level(
         chips.append((top, 0, height, wide))
         inner = labels[RADIUS : height - RADIUS, RADIUS : wide - RADIUS]
         found = np.where(_patches_of(labels < UNUSABLE), inner + 1, 0)
-        for label in pure:
+        for label in {*pure}.intersection(np.unique(inner).tolist()):
             found[(inner == label) & (found > 0) & ~_patches_of(labels == label)] += MIXED
         valid[top + RADIUS : top + height - RADIUS, RADIUS : wide - RADIUS] = found
     for label in pure:  # where there is hardly any pure land at this scale, mixed land has to do

@@ -11,9 +11,9 @@ from math import isqrt
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, uint64
+from numba import njit, prange, uint64
 
-from model_backend.arrays import Int32Array, Int64Array, UInt8Array
+from model_backend.arrays import Int32Array, UInt8Array
 from model_backend.engine.synthesis.parameters import RADIUS, SIDE
 
 NEVER = np.int32(2**31 - 1)  # score of what may not be used
@@ -34,21 +34,33 @@ def _table(eighths: int) -> Int32Array:
 
 def expected_difference(pixels: UInt8Array, valid: UInt8Array, eighths: int) -> Int32Array:
     """Return 64 (1 + v / 100)^gamma per patch centre, v its variance per value, gamma in eighths."""
-    wide = pixels[..., :3].astype(np.int64)
+    return np.where(valid > 0, _table(eighths)[_variance(pixels)], _UNIT).astype(np.int32)
+
+
+@njit(parallel=True, cache=True)
+def _variance(pixels):  # type: ignore[no-untyped-def]
+    """Return the variance per value of the patch around every pixel (height, width, 4) of RGB; 0 at edges."""
+    height, width = pixels.shape[:2]
     count = SIDE * SIDE
-
-    def box(values: Int64Array) -> Int64Array:
-        sums = np.pad(values, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
-        out: Int64Array = (
-            sums[SIDE:, SIDE:] - sums[:-SIDE, SIDE:] - sums[SIDE:, :-SIDE] + sums[:-SIDE, :-SIDE]
-        )
-        return out
-
-    variance = np.zeros(valid.shape, np.int64)
-    inner = slice(RADIUS, -RADIUS)
-    spread = sum(count * box(wide[..., k] ** 2) - box(wide[..., k]) ** 2 for k in range(3))
-    variance[inner, inner] = spread // (3 * count * count)
-    return np.where(valid > 0, _table(eighths)[variance], _UNIT).astype(np.int32)
+    found = np.zeros((height, width), np.int64)
+    for y in prange(RADIUS, height - RADIUS):
+        sums, squares = np.zeros((width, 3), np.int64), np.zeros((width, 3), np.int64)
+        for j in range(y - RADIUS, y + RADIUS + 1):
+            for x in range(width):
+                for k in range(3):
+                    value = np.int64(pixels[j, x, k])
+                    sums[x, k] += value
+                    squares[x, k] += value * value
+        for x in range(RADIUS, width - RADIUS):
+            spread = np.int64(0)
+            for k in range(3):
+                total, square = np.int64(0), np.int64(0)
+                for i in range(x - RADIUS, x + RADIUS + 1):
+                    total += sums[i, k]
+                    square += squares[i, k]
+                spread += count * square - total * total
+            found[y, x] = spread // (3 * count * count)
+    return found
 
 
 class Views(NamedTuple):
