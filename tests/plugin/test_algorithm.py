@@ -46,12 +46,12 @@ def run(parameters, context=None, feedback=None):
 
 
 @pytest.mark.fast
-@pytest.mark.fast
 def test_parameters_and_outputs(algorithm):
     names = [one.name() for one in algorithm.parameterDefinitions()]
     assert names == [
         *("PROMPT", "EXTENT", "GSD", "SEED", "NEGATIVE_PROMPT", "CRS", "ALIGN_TO", "CANVAS", "CONTINUE"),
-        *("REGIONS", "REGION_PROMPT_FIELD", "REGION_NEGATIVE_PROMPT_FIELD", "REGION_PRIORITY_FIELD", "STEPS"),
+        *("REGIONS", "REGION_PROMPT_FIELD", "REGION_NEGATIVE_PROMPT_FIELD", "REGION_PRIORITY_FIELD"),
+        *("LAYOUT", "LAYOUT_FIELD", "LAYOUT_TABLE", "SAMPLE", "SAMPLE_AREA", "SAMPLE_WORDS", "STEPS"),
         *("SAMPLER", "GUIDANCE", "MODEL", "OUTPUT"),
     ]
     advanced = QgsProcessingParameterDefinition.Flag.FlagAdvanced
@@ -60,13 +60,12 @@ def test_parameters_and_outputs(algorithm):
     assert all(one.help() for one in algorithm.parameterDefinitions())
     optional = QgsProcessingParameterDefinition.Flag.FlagOptional
     needed = [one.name() for one in algorithm.parameterDefinitions() if not one.flags() & optional]
-    assert needed == ["PROMPT", "EXTENT", "CANVAS", "OUTPUT"]
+    assert needed == ["PROMPT", "EXTENT", "CANVAS", "LAYOUT_TABLE", "OUTPUT"]
     assert [one.name() for one in algorithm.outputDefinitions()] == ["OUTPUT", "SEED", "RECIPE", "GSD"]
     assert "synthetic" in algorithm.shortHelpString()
     assert "iface" not in algorithm.asPythonCommand({}, QgsProcessingContext())
 
 
-@pytest.mark.fast
 @pytest.mark.fast
 def test_run_from_a_script(backend, tmp_path):
     target = str(tmp_path / "a.tif")

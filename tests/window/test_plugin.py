@@ -68,7 +68,6 @@ def census(iface) -> dict[str, int]:
 
 
 @pytest.mark.fast
-@pytest.mark.fast
 def test_three_times_loaded_and_unloaded_leaves_nothing(iface, scene):
     def off() -> dict[str, int]:
         utils.unloadPlugin(NAME)

@@ -19,7 +19,6 @@ LONG = {"gsd": 1.0, "steps": 200}  # minutes
 
 
 @pytest.mark.fast
-@pytest.mark.fast
 def test_from_run_to_layer(dock, scene, iface, tmp_path):
     key = start(dock, scene)
     until(lambda: state(dock, key) == "fetched")

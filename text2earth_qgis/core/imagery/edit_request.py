@@ -122,7 +122,10 @@ def fetch_edit_models(client: Client, model: Optional[str]) -> list[Json]:
 def edit_models(models: Sequence[Json], model: Optional[str]) -> list[Json]:
     """Return those of all models' cards that an edit may be made by; ``model`` is the id of a chosen one."""
     cards = [card for card in models if card.get("pipeline") in PAINTERS]
-    return [card for card in cards if (card.get("id") == model if model else card.get("installed"))]
+    if model:
+        return [card for card in cards if card.get("id") == model]
+    installed = [card for card in cards if card.get("installed")]
+    return [card for card in installed if card.get("default")] or installed
 
 
 def window_size(cards: list[Json]) -> int:
