@@ -22,6 +22,8 @@ from pydantic import (
 from model_backend import ENGINE_VERSION
 from model_backend.layout_schemas import LaidOut, Layout
 from model_backend.layout_schemas import LayoutFeatures as LayoutFeatures
+from model_backend.start_schemas import Start, Strength
+from model_backend.start_schemas import StartRecipe as StartRecipe
 from model_backend.value import Value as Value
 
 Sampler = Literal["dpm++2m", "euler"]
@@ -111,6 +113,7 @@ class Joins(Value):
         None, description="What the file says it was computed on."
     )
     examples: ExampleRecipe | None = Field(None, description="That of the recipe, of land by example.")
+    start: StartRecipe | None = Field(None, description="That of the recipe, if it has one.")
 
 
 Steps = Annotated[int, Field(ge=1, le=200)]
@@ -194,6 +197,8 @@ class GenerateInputs(Value):
     layout: Layout = None
     joins: Joins | None = Field(None, description="An earlier scene that this one continues.")
     samples: Samples = None
+    start: Start = "noise"
+    start_strength: Strength = 0.7
 
 
 class EditInputs(Value):
@@ -326,12 +331,13 @@ class Recipe(Value):
     regions: list[Region] | None = Field(None, description="In the order in which they cover each other.")
     layout: list[LaidOut] | None = Field(None, description="In the order in which they cover each other.")
     examples: ExampleRecipe | None = Field(None, description="Of land by example.")
+    start: StartRecipe | None = Field(None, description="Of a diffusion model that begins with such land.")
 
     @model_serializer(mode="wrap")
     def _plain(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what is not there, so that recipes from before it existed keep their bytes."""
         members: dict[str, Any] = dump(self)
-        for name in ("regions", "layout", "examples"):
+        for name in ("regions", "layout", "examples", "start"):
             if getattr(self, name) is None:
                 members.pop(name, None)
         return members

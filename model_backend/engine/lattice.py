@@ -242,12 +242,22 @@ class Layout:
     @cached_property
     def tile_rows(self) -> Lattice:
         """Decode tiles along rows, in pixels counted from that of latent row 0."""
-        return self._tiles(self.rows)
+        return self._tiles(self.rows, self.factor)
 
     @cached_property
     def tile_cols(self) -> Lattice:
         """Decode tiles along columns, in pixels counted from that of latent column 0."""
-        return self._tiles(self.cols)
+        return self._tiles(self.cols, self.factor)
+
+    @cached_property
+    def encode_rows(self) -> Lattice:
+        """Encode tiles along rows, in latents: the decode tiles, the other way."""
+        return self._tiles(self.rows, 1)
+
+    @cached_property
+    def encode_cols(self) -> Lattice:
+        """Encode tiles along columns, in latents."""
+        return self._tiles(self.cols, 1)
 
     def batch(self, largest: int) -> int:
         """Windows per UNet call: a function of the canvas alone, so that every read of it computes the same
@@ -274,6 +284,13 @@ class Layout:
     def to_latents(self, pixels: range) -> range:
         """Return the latents of a run of pixels that begins and ends with a latent, such as a tile."""
         return range(pixels.start // self.factor, pixels.stop // self.factor)
+
+    def pixels(self, rows: range, cols: range) -> Box:
+        """Return the box of the frame that some latents cover."""
+        f, (down, right) = self.factor, self.shift
+        return Box(
+            col=cols.start * f + right, row=rows.start * f + down, width=len(cols) * f, height=len(rows) * f
+        )
 
     def latents(self, box: Box) -> tuple[range, range]:
         """Latent rows and columns that the decode tiles of a pixel box read."""
@@ -302,8 +319,8 @@ class Layout:
             bounds = range(first, first + span[1] // self.factor)
         return Lattice(window, stride, window - stride, bounds)
 
-    def _tiles(self, latents: Lattice) -> Lattice:
-        f, p, cells = self.factor, self.params, latents.bounds
+    def _tiles(self, latents: Lattice, f: int) -> Lattice:
+        p, cells = self.params, latents.bounds
         bounds = None if cells is None else range(cells.start * f, cells.stop * f)
         window = p.decode_window
         if cells is not None and len(cells) <= p.decode_whole:

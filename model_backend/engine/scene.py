@@ -12,7 +12,8 @@ agree, because nothing here depends on what was asked for. The way of a pixel, b
     guidance        between what the model paints with its prompts and without them
     prompt_field    which prompts a window follows, and where in it
     leveled_noise   the first phase begins with noise whose windows agree on a tone
-    noise           which is made of noise that belongs to the seed and the place
+    noise           which is made of noise that belongs to the seed and the place;
+    start           under it may lie land by example, encoded
 
 `lattice` says where windows and tiles lie: on a canvas grown to whole windows, or on the endless ground. This
 module joins the parts. It knows boxes of whole pixels of a frame; it knows no CRS and no files. What jobs see
@@ -29,8 +30,10 @@ from model_backend.arrays import Float32Array, RgbImage
 from model_backend.engine.diffusion.decode import decode
 from model_backend.engine.diffusion.denoiser import Denoiser, PhaseObserver
 from model_backend.engine.diffusion.latent_field import LatentField, Plane
+from model_backend.engine.diffusion.start import ComposedStart
 from model_backend.engine.diffusion.window_progress import WindowProgress
-from model_backend.engine.lattice import Layout
+from model_backend.engine.lattice import Latents, Layout, Window
+from model_backend.engine.makers import Credit, SceneMaker
 from model_backend.engine.progress import ProgressListener
 from model_backend.models.loader import Model
 from model_backend.models.profile import Profile
@@ -40,12 +43,26 @@ from model_backend.schemas import Box, Recipe
 class Scene:
     """The pixels of a recipe by a diffusion model: made where asked for, latents kept for the next box."""
 
-    def __init__(self, model: Model, recipe: Recipe, observer: PhaseObserver | None = None) -> None:
-        """Lay the scene out. Raises ValueError if the canvas is not made of whole windows of the model."""
+    def __init__(
+        self,
+        model: Model,
+        recipe: Recipe,
+        observer: PhaseObserver | None = None,
+        composition: SceneMaker | None = None,
+    ) -> None:
+        """Lay the scene out. Raises ValueError if the canvas is not made of whole windows of the model.
+
+        ``composition`` makes the land by example that a recipe with a start begins with
+        (``start.composition_recipe``).
+        """
+        if (recipe.start is None) != (composition is None):
+            raise ValueError("a recipe with a start needs its composition, another has none")
         card = model.card
         self._model = model
         self._layout = Layout.of(card.engine, card.vae_factor, recipe.canvas_box)
         batch = self._layout.batch(model.profile.batch)
+        self._start = None if composition is None else ComposedStart(model, self._layout, composition)
+        self._credits: tuple[Credit, ...] = ()
         self._denoiser = Denoiser(model, recipe, self._layout, batch, observer=observer)
         self._field = LatentField(
             Plane(
@@ -54,7 +71,7 @@ class Scene:
                 channels=card.latent_channels,
                 phases=len(self._denoiser.trajectory.phases),
                 group=self._denoiser.group,
-                start=self._denoiser.start,
+                start=self._begin,
             )
         )
 
@@ -71,7 +88,12 @@ class Scene:
         """
         rows, cols = self._layout.latents(box)
         progress = WindowProgress(listener, self._layout, self._model.card, box)
-        progress.expect(self._denoiser.evaluations(self._field.missing(rows, cols)))
+        missing = self._field.missing(rows, cols)
+        progress.expect(self._denoiser.evaluations(missing))
+        if self._start is not None:
+            for window in missing[0]:
+                self._start.prepare(*self._cells(window), progress)
+            self._credits = self._start.credits(rows, cols)
         self._field.compute(rows, cols, partial(self._denoiser.denoise, progress=progress))
         return decode(self._layout, *self._layout.place(box), partial(self._tile, progress))
 
@@ -81,13 +103,25 @@ class Scene:
         Who makes a scene block by block says so after each (``blocks.rest``): memory is then bounded.
         """
         self._field.keep(*self._layout.latents(box))
+        if self._start is not None:
+            rows, cols = self._layout.windows(box, len(self._denoiser.trajectory.phases))[0]
+            self._start.keep(self._layout.rows.hull(rows), self._layout.cols.hull(cols))
 
-    def credits(self) -> tuple[()]:
-        """Return nothing: what a network paints is copied from nowhere."""
-        return ()
+    def credits(self) -> tuple[Credit, ...]:
+        """Return where the land by example that the last box began with is from; else nothing."""
+        return self._credits
 
     def overview(self, box: Box, listener: ProgressListener) -> None:
         """Return None: nothing of a scene is known before its windows are denoised."""
+
+    def _cells(self, window: Window) -> tuple[range, range]:
+        return self._layout.rows.cells(window.row), self._layout.cols.cells(window.col)
+
+    def _begin(self, rows: range, cols: range) -> Latents:
+        """Return what a window begins its first phase with."""
+        if self._start is None:
+            return self._denoiser.start(rows, cols)
+        return self._denoiser.noised(0, self._start.latents(rows, cols), rows, cols)
 
     def _tile(self, progress: WindowProgress, rows: range, cols: range) -> Float32Array:
         latents = torch.from_numpy(self._field.read(rows, cols))[None]

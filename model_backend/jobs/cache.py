@@ -72,7 +72,7 @@ class ModelCache:
         return self._scene[1]
 
     def bank(self, recipe: Recipe) -> Bank:
-        """Return the bank of a recipe; ModelUnavailable as in ``get``."""
+        """Return the bank of a recipe by example; ModelUnavailable as in ``get``."""
         return bank_in(self._entry(recipe.model, recipe.revision).require(), recipe.revision)
 
     def keep(self, next_block: int, rest: Box | None) -> None:
@@ -100,10 +100,21 @@ class ModelCache:
             model = self.get(recipe.model, recipe.revision)
             from model_backend.engine.scene import Scene
 
-            return Scene(model, recipe)
+            return Scene(model, recipe, composition=self._composition(recipe, model.card))
+        return self._by_example(recipe, samples())
+
+    def _composition(self, recipe: Recipe, card: ModelCard) -> SceneMaker | None:
+        """Return the land by example that a scene of a diffusion model begins with, if it does."""
+        if recipe.start is None:
+            return None
+        from model_backend.engine.diffusion.start import composition_recipe
+
+        return self._by_example(composition_recipe(recipe, card), [])
+
+    def _by_example(self, recipe: Recipe, samples: list[SampleImage]) -> SceneMaker:
         from model_backend.engine.by_example.scene import ExampleScene
 
-        return ExampleScene(self.bank(recipe), recipe, self._settings.threads, samples())
+        return ExampleScene(self.bank(recipe), recipe, self._settings.threads, samples)
 
     def _entry(self, model: str, revision: str) -> Entry:
         entry = self._registry.get(model)

@@ -119,7 +119,7 @@ def provenance_of(
     return provenance.Provenance(
         model=card.title,
         licence=card.licence,
-        attribution=card.attribution,
+        attribution=_attribution(recipe, card, context),
         profile=profile,
         approximate=approximate,
         created=datetime.now(UTC),
@@ -127,6 +127,14 @@ def provenance_of(
         by_example=card.copies,
         sources=tuple((one.source, one.licence, round(one.pixels / whole, 4)) for one in credits),
     )
+
+
+def _attribution(recipe: Recipe, card: ModelCard, context: JobContext) -> str:
+    """Return to whom credit is due: for the model, and for the land that it began with."""
+    if recipe.start is None:
+        return card.attribution
+    bank = context.cache.card(recipe.start.bank, recipe.start.revision)
+    return "; ".join(text for text in (card.attribution, bank.attribution) if text)
 
 
 @dataclass(frozen=True)

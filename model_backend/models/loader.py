@@ -99,12 +99,14 @@ class Model:
         self._prompts: dict[str, Tensor] = {}
         self._blank: Tensor | None = None
         self._tried: dict[int, SlotTest] = {}
+        self._threads = torch.get_num_threads()
         self._layout = torch.contiguous_format
         self.profile = self._choose(card.engine.batch * (_GPU_BATCH if device.type == "cuda" else 1))
 
     @torch.inference_mode()
     def embed(self, prompts: Sequence[str]) -> Tensor:
         """Return text embeddings, (n, tokens, dim) float32; each prompt is encoded alone, once, and kept."""
+        self._take_threads()
         embeddings = []
         for prompt in prompts:
             known = self._prompts.pop(prompt, None)
@@ -130,6 +132,7 @@ class Model:
         UNet sees besides: the mask (1: generate) and the encoded known pixels; left out, everything is to be
         generated.
         """
+        self._take_threads()
         x = x.to(self.device)
         if self.card.pipeline == "inpaint":
             seen = self._nothing_known(x) if context is None else context.to(self.device)
@@ -150,6 +153,7 @@ class Model:
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
         """Return pixels in [-1, 1], (b, 3, h * factor, w * factor) float32, of clean latents (b, c, h, w)."""
+        self._take_threads()
         latents = latents.to(self.device, torch.float32) / float(self._vae.config.scaling_factor)
         pixels: Tensor = self._again(lambda: self._vae.decode(latents, return_dict=False)[0])
         return finite(pixels, "decoder", pixels.dtype).clamp(-1, 1)
@@ -157,6 +161,7 @@ class Model:
     @torch.inference_mode()
     def encode(self, pixels: Tensor) -> Tensor:
         """Return clean latents (b, c, h, w) of pixels (b, 3, h * factor, w * factor), [-1, 1]: no sample."""
+        self._take_threads()
         pixels = pixels.to(self.device, torch.float32)
         encoded = self._again(lambda: self._vae.encode(pixels))
         posterior = getattr(encoded, "latent_dist", None)
@@ -183,7 +188,7 @@ class Model:
             dtype=str(self.dtype).removeprefix("torch."),
             layout="channels_last" if self._layout == torch.channels_last else "contiguous",
             batch=batch,
-            threads=torch.get_num_threads() if self.device.type == "cpu" else 0,
+            threads=self._threads if self.device.type == "cpu" else 0,
             versions=profiles.versions(),
             weights=self.card.weights_hash,
             parameters=self.card.engine.model_dump(),
@@ -196,6 +201,11 @@ class Model:
         return min(
             int(self._text_encoder.config.max_position_embeddings), int(self._tokenizer.model_max_length)
         )
+
+    def _take_threads(self) -> None:
+        """Compute in the threads that the profile names: numba sets those of all OpenMP in the process."""
+        if torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
 
     def _encode(self, prompt: str) -> Tensor:
         tokens = self._tokenizer(

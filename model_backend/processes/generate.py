@@ -12,6 +12,7 @@ from typing import Any
 
 from model_backend import ENGINE_VERSION
 from model_backend.engine import lattice
+from model_backend.engine.diffusion.sampler import trajectory_of
 from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
 from model_backend.models.card import ModelCard
 from model_backend.models.identity import digest
@@ -25,11 +26,12 @@ from model_backend.processes.imagery import (
     example_recipe,
     licence,
     recipe_of,
+    start_recipe,
 )
 from model_backend.processes.prompts import check_prompts, prompt_warnings, understood
 from model_backend.processes.scene_work import canvas_of, work_of
 from model_backend.raster.georeference.placement import Placement, place
-from model_backend.schemas import Box, GenerateInputs, Plan, Recipe
+from model_backend.schemas import Box, GenerateInputs, Joins, Plan, Recipe
 from model_backend.settings import Settings
 
 _PREVIEW_BYTES = 2 * 1024 * 1024  # the thumbnails of the blocks among them
@@ -55,6 +57,7 @@ class Generate(ImageryProcess[GenerateInputs]):
         check_prompts(inputs.prompt, inputs.negative_prompt, limits)
         entry = _model(inputs, context.registry)
         card = entry.card
+        bank = _bank(inputs, card, context.registry)
         samples = sample_inputs.prepare(inputs.samples, card, context)
         placement = _placement(inputs, card)
         _check_pixels(placement.grid, "extent.bbox", limits)
@@ -72,6 +75,7 @@ class Generate(ImageryProcess[GenerateInputs]):
             level=placement.level,
             resampled=placement.output,
             examples=example_recipe(placement.gsd, samples, inputs.joins) if card.by_example else None,
+            start=None if bank is None else start_recipe(inputs, bank, placement.gsd),
             **drawn.members(canvas, card),
         )
         work = work_of(recipe, entry)
@@ -93,11 +97,12 @@ class Generate(ImageryProcess[GenerateInputs]):
             evaluations=evaluations,
             seconds=context.seconds(card.id, evaluations),
             bytes=_bytes(placement) * inputs.variants,
-            understood=[*understood(recipe, card), *drawn.understood()],
+            understood=[*understood(recipe, bank or card), *drawn.understood()],
             warnings=[
                 *placement.warnings,
                 *_ignored(inputs, card),
                 *_cost_warnings(recipe, entry, work.units),
+                *_start_notes(recipe, entry, inputs.joins),
                 *_continuation_warnings(inputs, card, canvas, context.profile(card.id)),
                 *prompt_warnings(recipe, entry),
                 *drawn.warnings(recipe, entry),
@@ -164,6 +169,23 @@ def _continuation_warnings(
     ]
 
 
+def _start_notes(recipe: Recipe, entry: Entry, joins: Joins | None) -> list[str]:
+    """Say what a start does, and if the scene to continue has another one."""
+    said, start = [], recipe.start
+    if start is not None:
+        lengths = trajectory_of(recipe, entry.schedule, entry.card.engine).lengths
+        said.append(
+            f"The image begins with land by example of the same prompt under noise of strength "
+            f"{start.strength:g}: {sum(map(sum, lengths))} of {recipe.steps} steps are made."
+        )
+    if joins is not None and joins.start != start:
+        said.append(
+            "The scene to continue has another `start`, or its example images were others: the new scene "
+            "will be similar, but the two will not join."
+        )
+    return said
+
+
 def _model(inputs: GenerateInputs, registry: Registry) -> Entry:
     """Return the model of a request, installed or not; an inpainting model can generate too."""
     if inputs.model is None:
@@ -173,6 +195,15 @@ def _model(inputs: GenerateInputs, registry: Registry) -> Entry:
     except ModelUnavailable as error:
         known = ", ".join(entry.card.id for entry in registry.all())
         raise InvalidInput("model", str(error), value=inputs.model, allowed=known) from None
+
+
+def _bank(inputs: GenerateInputs, card: ModelCard, registry: Registry) -> ModelCard | None:
+    """Return the bank that a diffusion model begins with; ModelUnavailable if it is not there."""
+    if inputs.start != "bank" or card.by_example:
+        return None
+    entry = registry.get(BY_EXAMPLE)
+    entry.require()
+    return entry.card
 
 
 def _check_pixels(box: Box, field: str, limits: Settings) -> None:
@@ -220,6 +251,7 @@ def _canvas(inputs: GenerateInputs, placement: Placement, card: ModelCard, limit
 def _ignored(inputs: GenerateInputs, card: ModelCard) -> list[str]:
     """Say which inputs mean something to networks only."""
     names = [name for name in ("steps", "sampler", "guidance") if getattr(inputs, name) is not None]
+    names += ["start"] if inputs.start == "bank" else []
     if not card.by_example or not names:
         return []
     return [f"Land by example has no {', '.join(names)}: what was given is ignored."]

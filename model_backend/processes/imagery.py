@@ -24,6 +24,7 @@ from model_backend.schemas import (
     Joins,
     Plan,
     Recipe,
+    StartRecipe,
 )
 from model_backend.settings import Settings
 
@@ -104,8 +105,23 @@ def example_recipe(
     A scene that joins another one has the pixel size of that.
     """
     shared = joins.examples.gsd if joins is not None and joins.examples is not None else None
-    size = shared or float(f"{(gsd.x * gsd.y) ** 0.5:.2g}")
-    return ExampleRecipe(gsd=size, samples=[sample.recipe for sample in samples])
+    return ExampleRecipe(gsd=shared or _rounded(gsd), samples=[sample.recipe for sample in samples])
+
+
+def start_recipe(inputs: GenerateInputs, bank: ModelCard, gsd: GroundSampleDistance) -> StartRecipe:
+    """Return the land by example that a diffusion model begins with; its pixel size is as of such land."""
+    shared = inputs.joins.start.gsd if inputs.joins is not None and inputs.joins.start is not None else None
+    size, (finest, coarsest) = shared or _rounded(gsd), bank.gsd
+    if not finest <= size <= coarsest:
+        rule = f"`noise` where pixels are not of {finest:g} to {coarsest:g} m"
+        detail = f"{bank.title} has no land of {size:g} m per pixel to begin with."
+        raise InvalidInput("start", detail, value="bank", allowed=rule)
+    return StartRecipe(bank=bank.id, revision=bank.revision_or_hash, strength=inputs.start_strength, gsd=size)
+
+
+def _rounded(gsd: GroundSampleDistance) -> float:
+    """Return the ground metres per pixel, to two digits."""
+    return float(f"{(gsd.x * gsd.y) ** 0.5:.2g}")
 
 
 def _first_seed(asked: int | None, variants: int) -> int:

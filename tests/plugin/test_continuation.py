@@ -104,3 +104,26 @@ def test_a_recipe_becomes_inputs():
     assert found["canvas"] == Box(1, -2, 3, 4)
     assert (found["seed"], found["prompt"], found["model"]) == (0, "a lake", "m")
     assert found["joins"].to_json() == {"frame": frame, "engine": 1, "level": 17, "profile": "0" * 64}
+    assert "start" not in found
+
+
+def test_a_start_goes_on():
+    """A scene that began with land by example is continued by one that begins with the same."""
+    frame = {"crs": "EPSG:32633", "pixel_size": ["1", "1"], "anchor": [0.0, 0.0]}
+    start = {"bank": "open-land", "revision": "sha256:0", "strength": 0.4, "gsd": 1.0}
+    recipe = {"engine": 1, "frame": frame, "seed": 0, "prompt": "a lake", "canvas": "ground", "start": start}
+    found = continuation.inputs_from_recipe(recipe, "x")
+    assert (found["start"], found["start_strength"]) == ("bank", 0.4)
+    assert found["joins"].to_json()["start"] == start
+
+
+def test_a_scene_with_a_start_and_one_that_continues_it(backend, tmp_path):
+    first, second = str(tmp_path / "a.tif"), str(tmp_path / "b.tif")
+    place = "500000,500032,5800000,5800032 [EPSG:32633]"
+    made = run(**QUICK, EXTENT=place, START="bank", START_STRENGTH=0.4, OUTPUT=first)
+    assert (made["start"]["bank"], made["start"]["strength"]) == ("open-land", 0.4)
+    more = run(EXTENT=place, CONTINUE=first, OUTPUT=second)
+    assert more["start"] == made["start"]
+    assert (
+        pixels(first, 500000, 5800032, 32, 32).tobytes() == pixels(second, 500000, 5800032, 32, 32).tobytes()
+    )

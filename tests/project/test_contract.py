@@ -40,6 +40,8 @@ EXAMPLES = [
         model="text2earth-mini",
         variants=2,
         record_prompt=False,
+        start="bank",
+        start_strength=0.5,
         regions=plugin.Polygons({"type": "FeatureCollection", "features": []}, "EPSG:32633"),
         layout=plugin.LayoutFeatures({"type": "FeatureCollection", "features": []}, "EPSG:32633", "osm"),
     ),

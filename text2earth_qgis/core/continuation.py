@@ -44,12 +44,16 @@ def inputs_from_recipe(recipe: Json, name: str, profile: Optional[str] = None) -
     try:
         canvas = recipe["canvas"]
         frame = Frame(**recipe["frame"])
-        joins = Joins(frame, int(recipe["engine"]), recipe.get("level"), profile, recipe.get("examples"))
+        start = recipe.get("start")
+        joins = Joins(
+            frame, int(recipe["engine"]), recipe.get("level"), profile, recipe.get("examples"), start
+        )
         shared = {key: recipe[key] for key in SHARED if recipe.get(key) is not None}
         return {
             **shared,
             "canvas": Box(**canvas) if isinstance(canvas, dict) else str(canvas),
             "joins": joins,
+            **({"start": "bank", "start_strength": float(start["strength"])} if start else {}),
         }
     except (KeyError, TypeError, ValueError):
         raise PluginError(f"'{name}' cannot be continued: its recipe is not complete.") from None

@@ -50,6 +50,10 @@ ABOUT = base.AlgorithmInfo(
         "CONTINUE": "A layer that this algorithm made. The new image has its prompts, seed, model and pixels "
         "unless they are given, and agrees with it where they overlap: anywhere if its canvas is the ground, "
         "else inside of that layer's canvas. CANVAS is not looked at.",
+        "START": "What a diffusion model begins with: noise, or bank, which is land by example of the same "
+        "prompt, painted over; lakes and villages then lie where that has them. Left empty, noise.",
+        "START_STRENGTH": "How much of the land by example is painted over: near 0 little, 1 all but its "
+        "tone. Left empty, 0.7.",
         "ALIGN_TO": "The image takes CRS, pixel size and pixel edges from this raster file.",
         **shared.REGIONS_HELP,
         **layouts.HELP,
@@ -82,6 +86,8 @@ class Generate(base.Algorithm):
             shared.RasterInput("ALIGN_TO", "Align pixels to", optional=True),
             shared.suggestions("CANVAS", "Canvas", ("extent", "ground")),
             shared.RasterInput("CONTINUE", "Scene to continue", optional=True),
+            shared.choice("START", "Begin with", ("noise", "bank")),
+            shared.number("START_STRENGTH", "Strength of the noise over it", shared.DOUBLE, (0.01, 1)),
             *shared.regions(),
             *layouts.definitions(),
             *samples.definitions(),
@@ -97,7 +103,8 @@ class Generate(base.Algorithm):
         project_crs = project.crs() if project else QgsCoordinateReferenceSystem()
         region_layer, layout, sample = reader.regions(), layouts.read(reader), samples.read(reader)
         drawn = {"regions": region_layer is not None, "layout": layout is not None}
-        given = {key: value for key, value in reader.options().items() if value not in (None, "")}
+        options = {**reader.options(), "start": reader.choice("START")}
+        given = {key: value for key, value in options.items() if value not in (None, "")}
         inputs = GenerateInputs(
             extent=rasters.extent_of(box, crs),
             crs=rasters.crs_text(wanted) if wanted.isValid() else None,

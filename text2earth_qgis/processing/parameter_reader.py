@@ -34,7 +34,8 @@ from text2earth_qgis.core.imagery.patch import SIDECARS
 from text2earth_qgis.core.runs.blocking import RunContext
 from text2earth_qgis.core.wire.schemas import Json, Polygons
 
-NUMBERS = ("GSD", "FEATHER", "GROW", "STRENGTH", "SEED", "STEPS", "GUIDANCE")  # named as the backend's inputs
+#: Named as the backend's inputs.
+NUMBERS = ("GSD", "FEATHER", "GROW", "STRENGTH", "START_STRENGTH", "SEED", "STEPS", "GUIDANCE")
 WHOLE = ("SEED", "STEPS")
 LAYERS = ("raster", "vector", "source", "layer")  # types of parameters
 

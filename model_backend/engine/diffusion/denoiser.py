@@ -72,6 +72,12 @@ class Denoiser:
         """Return the noise that a window begins its first phase with."""
         return self.noise(rows, cols) * np.float32(self.trajectory.start)
 
+    def noised(self, phase: int, clean: Latents, rows: range, cols: range) -> Latents:
+        """Return clean latents of a window under the noise that a phase begins with."""
+        step = self.trajectory.phases[phase][0]
+        under: Latents = np.float32(step.alpha) * clean + np.float32(step.sigma) * self.noise(rows, cols)
+        return under
+
     @torch.inference_mode()
     def denoise(
         self,

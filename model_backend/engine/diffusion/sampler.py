@@ -75,7 +75,12 @@ class Trajectory:
 def trajectory_of(
     recipe: Recipe, schedule: Schedule, params: EngineParameters, strength: float = 1.0
 ) -> Trajectory:
-    """Return the rows that a recipe takes on a model; it is guided where its ``guidance`` is above 1."""
+    """Return the rows that a recipe takes on a model; it is guided where its ``guidance`` is above 1.
+
+    A recipe with a start has a strength of its own.
+    """
+    if recipe.start is not None:
+        strength = recipe.start.strength
     cutoff = params.guidance_cutoff if recipe.guidance > 1 else math.inf
     return trajectory(schedule, recipe.sampler, recipe.steps, params.boundaries, strength, cutoff)
 

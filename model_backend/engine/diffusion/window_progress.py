@@ -53,6 +53,10 @@ class WindowProgress:
             self._listener.preview(self._picture())
             self._due = time.monotonic() + PREVIEW_SECONDS
 
+    def begun(self) -> None:
+        """Tell the listener that a part of what windows begin with was made, so that it can already stop."""
+        self._listener.step(self._done, self._total)
+
     def decoded(self) -> None:
         """Tell the listener that a tile was decoded, so that it can still stop."""
         self._listener.step(self._done, self._total)

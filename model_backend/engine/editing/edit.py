@@ -122,8 +122,7 @@ class Edit:
         rows, cols = self._layout.rows.cells(window.row), self._layout.cols.cells(window.col)
         if phase == 0 and self._strength == 1:
             return self._denoiser.start(rows, cols)
-        step, noise = self._denoiser.trajectory.phases[phase][0], self._denoiser.noise(rows, cols)
-        pinned: Latents = np.float32(step.alpha) * self._source(window) + np.float32(step.sigma) * noise
+        pinned = self._denoiser.noised(phase, self._source(window), rows, cols)
         return pinned if phase == 0 else self._blend(done, rows, cols, pinned)
 
     def _blend(self, done: dict[Window, Latents], rows: range, cols: range, pinned: Latents) -> Latents:

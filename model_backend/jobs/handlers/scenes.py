@@ -94,7 +94,8 @@ def _make(
     reporter.picture(preview.picture())
     where = file.relative_to(context.folder.parent).as_posix()
     context.store.claims.record_block(claim, where, digest, scene.profile.approximate)
-    if goes_on and reporter.seconds is not None:  # else it took more evaluations than were planned
+    only_planned = goes_on and recipe.start is None  # else there was more to do than these evaluations
+    if only_planned and reporter.seconds is not None:
         context.cache.measured(recipe.model, reporter.seconds / claim.total)
     context.cache.keep(claim.part + 1, blocks.rest(claim.part + 1))
 

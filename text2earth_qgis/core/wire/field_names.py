@@ -34,6 +34,8 @@ TITLES = {
     "guidance": "Guidance",
     "model": "Model",
     "samples": "Like here",
+    "start": "Begin with",
+    "start_strength": "Strength of the noise over it",
 }
 
 

@@ -95,6 +95,7 @@ class Joins(Value):
     level: Optional[int] = None
     profile: Optional[str] = None
     examples: Optional[Json] = None
+    start: Optional[Json] = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,8 @@ class GenerateInputs(Value):
     layout: Optional[LayoutFeatures] = None
     joins: Optional[Joins] = None
     samples: Optional[Sequence[Json]] = None
+    start: str = "noise"
+    start_strength: float = 0.7
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> GenerateInputs:

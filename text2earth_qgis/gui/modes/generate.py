@@ -32,6 +32,10 @@ LIKE_SAMPLE = (
     "This scene was made like a sample, which the backend no longer has. Use Generate imagery in the "
     "Processing toolbox, with the same raster and area under Like here."
 )
+BEGUN = (
+    "This scene began with land by example, which the panel cannot ask for. Use Generate imagery in the "
+    "Processing toolbox, with bank under Begin with."
+)
 
 
 class GenerateMode(Mode):
@@ -130,6 +134,8 @@ class GenerateMode(Mode):
         self.request.set_inputs(inputs, run.recipe.get("seed"))
         if inputs.samples:
             raise PluginError(LIKE_SAMPLE)
+        if inputs.start != "noise":
+            raise PluginError(BEGUN)
 
     def use_recipe(self, recipe: Json, layer: QgsRasterLayer) -> None:
         """Show the settings in the recipe of a layer, and where it lies."""
@@ -145,11 +151,15 @@ class GenerateMode(Mode):
         self.request.set_inputs(inputs, recipe.get("seed"))
         if (recipe.get("examples") or {}).get("samples"):
             raise PluginError(LIKE_SAMPLE)
+        if recipe.get("start"):
+            raise PluginError(BEGUN)
 
     def continue_scene(self, run: Run) -> None:
         """Show the settings and the canvas of a run, for a scene that goes on; may raise ``PluginError``."""
         if run.inputs.get("samples"):
             raise PluginError(LIKE_SAMPLE)
+        if run.recipe.get("start"):
+            raise PluginError(BEGUN)
         profile = layers.profile_in_file(run.target)
         inputs = GenerateInputs.from_json(run.inputs)  # which has prompts that a recipe may lack
         found = inputs_from_recipe({**run.recipe, "prompt": inputs.prompt}, inputs.prompt, profile)
