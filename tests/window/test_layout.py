@@ -58,7 +58,7 @@ def test_a_layout_is_drawn_on_a_new_layer(dock, form, scene):
     grab("layout", dock)
     inputs = dock.generate._inputs()
     assert inputs is not None
-    assert GenerateInputs.from_json(inputs.to_json()) == inputs
+    assert GenerateInputs.from_json(inputs.to_json()).to_json() == inputs.to_json()
     panel.features.choose(None)
     until(lambda: "Write in the prompt" in dock.plan.text())
     form.set_inputs(inputs, 3)
