@@ -21,9 +21,8 @@ from model_backend.engine.editing.membrane import Membrane, highest
 from model_backend.errors import JobFailed
 
 REACH = 256  # pixels that a grow or a feather may reach at most: the cost grows with it
-COPIED_PULL = (
-    0.5  # where pixels were copied: all of it left borders smoother than real land has (docs/benchmarks)
-)
+#: The pull of copied pixels: more leaves borders smoother than those of real land (docs/benchmarks).
+COPIED_PULL = 0.5
 _RING = 2  # pixels around over which the tone along the border is averaged, so that noise makes no streaks
 _NEW_RING = 1  # the same of new land: no feather hides the step that is left when more are averaged
 _CELL = 8  # pixels of a side of the cells in which unknown land takes a tone
