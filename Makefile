@@ -17,7 +17,7 @@ serve: setup  ## start a backend for QGIS on this computer
 	@$(BACKEND)/python -m model_backend serve
 
 test: setup  ## every test, those of the plugin in real QGIS beside those of the backend
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-backend test-qgis
+	@$(MAKE) --no-print-directory --jobs=2 test-backend test-qgis
 
 test-backend: setup
 	@$(BACKEND)/pytest tests/backend tests/project
