@@ -50,9 +50,9 @@ def test_parameters_and_outputs(algorithm):
     names = [one.name() for one in algorithm.parameterDefinitions()]
     assert names == [
         *("PROMPT", "EXTENT", "GSD", "SEED", "NEGATIVE_PROMPT", "CRS", "ALIGN_TO", "CANVAS", "CONTINUE"),
-        *("REGIONS", "REGION_PROMPT_FIELD", "REGION_NEGATIVE_PROMPT_FIELD", "REGION_PRIORITY_FIELD"),
-        *("LAYOUT", "LAYOUT_FIELD", "LAYOUT_TABLE", "SAMPLE", "SAMPLE_AREA", "SAMPLE_WORDS", "STEPS"),
-        *("SAMPLER", "GUIDANCE", "MODEL", "OUTPUT"),
+        *("START", "START_STRENGTH", "REGIONS", "REGION_PROMPT_FIELD", "REGION_NEGATIVE_PROMPT_FIELD"),
+        *("REGION_PRIORITY_FIELD", "LAYOUT", "LAYOUT_FIELD", "LAYOUT_TABLE", "SAMPLE", "SAMPLE_AREA"),
+        *("SAMPLE_WORDS", "STEPS", "SAMPLER", "GUIDANCE", "MODEL", "OUTPUT"),
     ]
     advanced = QgsProcessingParameterDefinition.Flag.FlagAdvanced
     plain = [one.name() for one in algorithm.parameterDefinitions() if not one.flags() & advanced]
