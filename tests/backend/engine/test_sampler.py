@@ -107,6 +107,7 @@ def test_without_guidance_every_step_is_plain():
         sampler: Any
         steps: int
         guidance: float
+        start: None = None
 
     params = EngineParameters(boundaries=(500,), guidance_cutoff=130)
     for guidance, expected in ((1.0, [0, 8]), (4.0, [5, 3])):
