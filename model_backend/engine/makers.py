@@ -57,6 +57,10 @@ class SceneMaker(Protocol):
     def pixels(self, box: Box, listener: ProgressListener) -> RgbImage:
         """Make a box of the scene, (3, height, width) uint8; ValueError if it leaves the canvas."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the owner on what of the recipe cannot be shown."""
+
     def credits(self) -> tuple[Credit, ...]:
         """Return where the pixels of the box made last were copied from; nothing, where none were."""
 
@@ -91,9 +95,6 @@ class EditMaker(Protocol):
     @property
     def profile(self) -> Conditions:
         """What the bits of this edit depend on."""
-
-    def credits(self) -> tuple[Credit, ...]:
-        """Return where the painted pixels were copied from; nothing, where none were."""
 
     def view(self, listener: ProgressListener, shown: Box | None = None) -> Float32Array:
         """Return the canvas, (3, height, width) in 0..1, with the mask painted; previews are of ``shown``."""

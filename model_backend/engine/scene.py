@@ -63,6 +63,7 @@ class Scene:
         batch = self._layout.batch(model.profile.batch)
         self._start = None if composition is None else ComposedStart(model, self._layout, composition)
         self._credits: tuple[Credit, ...] = ()
+        self.notes = () if composition is None else composition.notes
         self._denoiser = Denoiser(model, recipe, self._layout, batch, observer=observer)
         self._field = LatentField(
             Plane(

@@ -59,6 +59,7 @@ class ExampleEdit:
         view = continued(canvas.view, ~hole)
         self._image = np.ascontiguousarray(np.rint(255 * view).astype(np.uint8).transpose(1, 2, 0))
         shown = composed(recipe, kinds, _around(canvas), own=self._own)
+        self.notes = shown.warnings
         asked = shown.labels.labels(canvas.box, 0)
         # A sample of a whole thing, such as a lake, brings its shore: how far that is, is matched as well.
         guided = {SAMPLE} == {(*kinds, "", "")[label] for label in np.unique(asked[canvas.paint])}

@@ -178,6 +178,7 @@ class ExampleScene:
         given = [sample.exemplar(gsd, kinds.index(sample.kind)) for sample in samples]
         wanted = Wanted(kinds, shown.kinds, gsd, recipe.seed, shown.words)
         self.profile = ExampleProfile(recipe.revision)
+        self.notes = shown.warnings
         self._begun: tuple[Box, Passes] | None = None
         self._atlas = atlas_of(bank, wanted, given, [sample.kind for sample in samples])
         self._credits: tuple[Credit, ...] = ()

@@ -92,10 +92,6 @@ class Edit:
         assert self._layout.cols.bounds is not None
         return self._layout.cols.bounds
 
-    def credits(self) -> tuple[()]:
-        """Return nothing: what a network paints is copied from nowhere."""
-        return ()
-
     def view(self, listener: ProgressListener, shown: Box | None = None) -> Float32Array:
         """Return the canvas, (3, height, width) in 0..1, with the mask painted anew.
 

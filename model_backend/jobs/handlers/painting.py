@@ -93,6 +93,8 @@ def _by_example(plan: Plan, prepared: Prepared, recipe: Recipe, context: JobCont
     canvas = canvas_of(prepared)
     bank, threads = context.cache.bank(recipe), context.settings.threads
     work = ExampleEdit(bank, recipe, canvas, threads, [sample.image() for sample in prepared.samples])
+    for sentence in work.notes:
+        context.reporter.note(sentence)
     view = work.view(context.reporter, overlap(recipe.grid, prepared.canvas))
     _learn(plan, work.profile.to_dict(), context)
     patch = join(prepared, view, recipe, context.reporter)

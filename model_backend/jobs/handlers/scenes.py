@@ -69,6 +69,8 @@ def _make(
     space.take(context.folder, block_bytes(box))
     prepare(recipe, context)
     scene = context.cache.scene(recipe, samples)
+    for sentence in scene.notes:
+        reporter.note(sentence)
     goes_on = claim.part == context.cache.next_block
     again = context.store.claims.begin(claim, scene.profile.digest)
     if again:

@@ -135,6 +135,12 @@ def test_the_base_install_makes_it(bank, tmp_path):
     server.stop()
 
 
+def test_the_owner_hears_what_is_shown_as_something_else(client):
+    job = submit(client, "generate", LAKE | {"extent": extent(0, 0, 96, 96), "prompt": "forest with golf"})
+    said = finished(client, job)["message"]
+    assert "There are no examples of golf at this pixel size: grassland is shown." in said
+
+
 @pytest.mark.slow
 def test_blocks_are_the_scene_in_one_piece(client, bank):
     inputs = LAKE | {"extent": extent(-700, 90, 1300, 1150), "prompt": "farmland with a village"}
