@@ -16,7 +16,7 @@ from model_backend.api import execute, results
 from model_backend.api.backend import Backend
 from model_backend.api.openapi import OPENAPI_TYPE, document
 from model_backend.api.status import poll_headers, read_filter, read_page, status_info
-from model_backend.engine.editing.fill_cost import MOST_AROUND
+from model_backend.engine.by_example.fill_cost import MOST_AROUND
 from model_backend.jobs.store.rows import Job
 from model_backend.models.card import ModelCard
 from model_backend.processes.base import Process

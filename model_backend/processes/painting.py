@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from model_backend.engine.editing.fill_cost import has_patch
+from model_backend.engine.by_example.fill_cost import has_patch
 from model_backend.errors import InvalidInput, ModelUnavailable, TooLarge
 from model_backend.models.card import SURROUNDINGS, ModelCard
 from model_backend.models.registry import BY_EXAMPLE, Entry, Registry

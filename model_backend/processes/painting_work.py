@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from model_backend.arrays import BoolArray
+from model_backend.engine.by_example import fill_cost
 from model_backend.engine.diffusion.prompt_field import PromptField
 from model_backend.engine.diffusion.sampler import trajectory_of
-from model_backend.engine.editing import fill_cost
 from model_backend.engine.editing.active_windows import Active, canvas_around
 from model_backend.engine.lattice import Layout
 from model_backend.models.card import ModelCard

@@ -1,10 +1,13 @@
 """Land by example as jobs see it: prompts are laid out, images chosen, and arranged into land.
 
-passes    how far it is, for whoever shows it
-credits   what pixels were copied from
-samples   areas of the user's own rasters as example images
-choice    which images of a bank a scene is made of, as an atlas
-outlined  polygons as label maps
-scene     from a recipe and a bank to the pixels of any box: begin here
-edit      the masked part of a raster
+passes        how far it is, for whoever shows it
+profile       what its bits depend on
+credits       what pixels were copied from
+samples       areas of the user's own rasters as example images
+choice        which images of a bank a scene is made of, as an atlas
+outlined      polygons as label maps
+scene         from a recipe and a bank to the pixels of any box: begin here
+fill_cost     canvas and work of masks
+surroundings  a mask filled from what lies around it
+edit          the masked part of a raster, from a prompt
 """

@@ -14,10 +14,11 @@ from numba import njit
 from model_backend.arrays import BoolArray, Float32Array, UInt8Array
 from model_backend.engine.by_example.choice import Wanted, atlas_of
 from model_backend.engine.by_example.passes import Passes, fill_passes
+from model_backend.engine.by_example.profile import ExampleProfile
 from model_backend.engine.by_example.samples import SampleImage, guide
-from model_backend.engine.by_example.scene import ExampleProfile, composed, kinds_of, use_threads
+from model_backend.engine.by_example.scene import composed, kinds_of, use_threads
+from model_backend.engine.by_example.surroundings import underlaid
 from model_backend.engine.composition.outlines.noise import OCTAVE, UNIT, noise
-from model_backend.engine.editing.composite import continued
 from model_backend.engine.makers import Credit, EditCanvas
 from model_backend.engine.progress import ProgressListener
 from model_backend.engine.synthesis.atlas import Exemplar
@@ -56,8 +57,7 @@ class ExampleEdit:
         kinds = kinds_of(bank, gsd, samples)
         self._own = len(kinds) + 1  # the label of the raster's own land; that before it is of no kind
         hole = canvas.paint | ~canvas.known
-        view = continued(canvas.view, ~hole)
-        self._image = np.ascontiguousarray(np.rint(255 * view).astype(np.uint8).transpose(1, 2, 0))
+        self._image = underlaid(canvas, hole)
         shown = composed(recipe, kinds, _around(canvas), own=self._own)
         self.notes = shown.warnings
         asked = shown.labels.labels(canvas.box, 0)

@@ -6,10 +6,8 @@ The prompts become a label map (``composition``), the bank's images of those kin
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numba
 
@@ -17,6 +15,7 @@ from model_backend.arrays import Int32Array, RgbImage, UInt8Array
 from model_backend.engine.by_example.choice import Wanted, atlas_of
 from model_backend.engine.by_example.outlined import Covered, Outlined
 from model_backend.engine.by_example.passes import Passes
+from model_backend.engine.by_example.profile import ExampleProfile
 from model_backend.engine.by_example.samples import SampleImage
 from model_backend.engine.composition.land import land
 from model_backend.engine.composition.prompt import read
@@ -28,30 +27,10 @@ from model_backend.engine.synthesis.labels import Everywhere, LabelMap
 from model_backend.engine.synthesis.parameters import Parameters
 from model_backend.engine.synthesis.scene import Report, Synthesis
 from model_backend.models.banks.bank import Bank
-from model_backend.models.identity import digest
 from model_backend.models.land_cover import SAMPLE, SOFT, nearest
 from model_backend.schemas import REGION_UNITS, Box, Recipe, Region
 
 _FIELD = 80  # metres across, at least
-
-
-@dataclass(frozen=True)
-class ExampleProfile:
-    """What the bits of land by example depend on besides the recipe: no device, and nothing approximate."""
-
-    revision: str
-    approximate: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all of it and its digest, ready for JSON."""
-        members = {"device": "cpu", "method": "by example", "bank": self.revision}
-        members |= {name: importlib.metadata.version(name) for name in ("numpy", "numba", "pillow")}
-        return members | {"digest": digest(members)}
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over all of it."""
-        return str(self.to_dict()["digest"])
 
 
 @dataclass(frozen=True)

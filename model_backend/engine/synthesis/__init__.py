@@ -14,6 +14,6 @@ torch.
     vote       what overlapping patches make of a pixel
     labels     which kinds of land may be used where
     scene      from a box of the plane to pixels and their sources
-    fill       from a hole in an image to sources; ``editing.surroundings`` uses it: begin there
+    fill       from a hole in an image to sources; ``by_example.surroundings`` uses it: begin there
     peel       the first, coarsest look at a hole
 """

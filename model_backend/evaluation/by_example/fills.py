@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from model_backend.arrays import BoolArray, Float64Array
-from model_backend.engine.editing import surroundings
+from model_backend.engine.by_example import surroundings
+from model_backend.engine.by_example.fill_cost import canvas_for
 from model_backend.engine.editing.composite import COPIED_PULL, Join, cast
-from model_backend.engine.editing.fill_cost import canvas_for
 from model_backend.engine.makers import EditCanvas
 from model_backend.engine.progress import SilentListener
 from model_backend.evaluation.edit_borders import pooled

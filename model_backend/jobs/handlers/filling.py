@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_backend.engine.by_example.surroundings import sources
 from model_backend.engine.editing.composite import COPIED_PULL, Join, cast
-from model_backend.engine.editing.surroundings import sources
 from model_backend.engine.makers import EditCanvas
 from model_backend.jobs.context import Reporter
 from model_backend.processes.painting import Prepared

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_backend.arrays import Float32Array
+from model_backend.engine.by_example.profile import ExampleProfile
 from model_backend.engine.editing.composite import Join, cast, continued
 from model_backend.engine.makers import Credit, EditCanvas, EditMaker
 from model_backend.jobs import space
@@ -103,13 +104,14 @@ def _by_example(plan: Plan, prepared: Prepared, recipe: Recipe, context: JobCont
 
 def _from_surroundings(plan: Plan, prepared: Prepared, recipe: Recipe, context: JobContext) -> _Painted:
     """Fill from the surroundings. Numba is imported with the first such job."""
-    from model_backend.engine.editing.surroundings import profile
+    from model_backend.engine.by_example.scene import use_threads
     from model_backend.jobs.handlers.filling import filled
 
-    made_on = profile()
+    use_threads(context.settings.threads)
+    profile = ExampleProfile(bank=None)
     patch = filled(prepared, recipe, context.reporter)
-    _learn(plan, made_on, context)
-    return _Painted(patch, made_on["digest"])
+    _learn(plan, profile.to_dict(), context)
+    return _Painted(patch, profile.digest)
 
 
 def _learn(plan: Plan, profile: dict[str, Any], context: JobContext) -> None:

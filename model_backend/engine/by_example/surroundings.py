@@ -6,9 +6,6 @@ raster has come with them. Knows boxes of pixels, no CRS and no files; numpy and
 
 from __future__ import annotations
 
-import importlib.metadata
-from typing import Any
-
 import numpy as np
 
 from model_backend.arrays import BoolArray, Int64Array, UInt8Array
@@ -21,7 +18,6 @@ from model_backend.engine.synthesis.fill import Filling, Hole
 from model_backend.engine.synthesis.parameters import FILL, FILL_GAMMA, SIDE, Parameters
 from model_backend.engine.synthesis.pyramid import UNUSABLE
 from model_backend.errors import JobFailed
-from model_backend.models.identity import digest
 
 
 def sources(canvas: EditCanvas, seed: int, listener: ProgressListener) -> tuple[Int64Array, Int64Array]:
@@ -30,8 +26,7 @@ def sources(canvas: EditCanvas, seed: int, listener: ProgressListener) -> tuple[
     ``listener`` hears of every pass and may raise to stop. Raises JobFailed where too little is known.
     """
     hole = canvas.paint | ~canvas.known
-    view = continued(canvas.view, ~hole)
-    image = np.ascontiguousarray(np.rint(255 * view).astype(np.uint8).transpose(1, 2, 0))
+    image = underlaid(canvas, hole)
     labels = np.where(hole, UNUSABLE, 0).astype(np.uint8)
     parameters, atlas = _atlas(image, labels)
     passes = Passes(listener, fill_passes(parameters))
@@ -43,11 +38,10 @@ def sources(canvas: EditCanvas, seed: int, listener: ProgressListener) -> tuple[
     return _usable(hole, rows, cols)
 
 
-def profile() -> dict[str, Any]:
-    """Return what the bits of a filling are conditional on, and its digest; no device and no weights are."""
-    members = {"device": "cpu", "method": "by example"}
-    members |= {name: importlib.metadata.version(name) for name in ("numpy", "numba")}
-    return members | {"digest": digest(members)}
+def underlaid(canvas: EditCanvas, hole: BoolArray) -> UInt8Array:
+    """Return a canvas as an image, (height, width, 3), with the tone of the land around in its hole."""
+    view = continued(canvas.view, ~hole)
+    return np.ascontiguousarray(np.rint(255 * view).astype(np.uint8).transpose(1, 2, 0))
 
 
 def _atlas(image: UInt8Array, labels: UInt8Array) -> tuple[Parameters, Atlas]:
