@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from model_backend.errors import InvalidInput, TooLarge
 from model_backend.models.card import ModelCard
 from model_backend.processes.features.collection import Feature, Words, features
 from model_backend.processes.prompts import check_length, knows, vocabulary
-from model_backend.raster.pixel_places import PixelPlaces, Unusable
+from model_backend.raster.pixel_places import PixelPlaces, RingBounds, Unusable
 from model_backend.raster.region_outlines import RegionOutlines
 from model_backend.raster.working_grid import WorkingGrid
-from model_backend.schemas import REGION_UNITS, Box, Frame, Polygons, Region
+from model_backend.schemas import Box, Frame, Polygons, Region
 from model_backend.settings import Settings
 
 MOST_PROMPTS = 64  # different ones of a scene: each is embedded and kept
@@ -32,7 +33,7 @@ _WORDS = Words(
     parts="polygons",
     allowed="a GeoJSON FeatureCollection of polygons, each with a property `prompt`",
 )
-_MARGIN = 4  # latents around a region that it may reach, by its soft border
+MARGIN = 4  # latents around a region that it may reach, by its soft border
 _NAMED = 3  # regions that a warning names
 
 
@@ -43,29 +44,10 @@ class NamedRegion:
     name: str
     region: Region
 
-    @property
-    def bounds(self) -> tuple[float, float, float, float]:
-        """Left, top, right, bottom in pixels of the frame."""
-        xs = [value for ring in self.region.rings for value in ring[::2]]
-        ys = [value for ring in self.region.rings for value in ring[1::2]]
-        left, top, right, bottom = (n / REGION_UNITS for n in (min(xs), min(ys), max(xs), max(ys)))
-        return left, top, right, bottom
-
-    @property
-    def size(self) -> float:
-        """Pixels along the longer side."""
-        left, top, right, bottom = self.bounds
-        return max(right - left, bottom - top)
-
-    def touches(self, box: Box, margin: float = 0) -> bool:
-        """Say whether the bounds meet a box of pixels, grown by a margin."""
-        left, top, right, bottom = self.bounds
-        return (
-            left < box.col + box.width + margin
-            and right > box.col - margin
-            and top < box.row + box.height + margin
-            and bottom > box.row - margin
-        )
+    @cached_property
+    def bounds(self) -> RingBounds:
+        """The box around it, in pixels of the frame."""
+        return RingBounds.of(self.region.rings)
 
 
 @dataclass(frozen=True)
@@ -76,15 +58,15 @@ class RequestedRegions:
 
     def on(self, canvas: Box | None, card: ModelCard) -> list[Region] | None:
         """Return the regions of a recipe on a canvas (None: the ground), None where there are none."""
-        margin = _MARGIN * card.vae_factor
-        found = [one.region for one in self.regions if canvas is None or one.touches(canvas, margin)]
+        margin = MARGIN * card.vae_factor
+        found = [one.region for one in self.regions if canvas is None or one.bounds.touches(canvas, margin)]
         return found or None
 
     def warnings(self, grid: Box, card: ModelCard) -> list[str]:
         """Warn of regions that lie outside, are too small, or have words that the model does not know."""
-        outside = [one for one in self.regions if not one.touches(grid)]
-        inside = [one for one in self.regions if one.touches(grid)]
-        small = [one for one in inside if one.size < card.vae_factor]
+        outside = [one for one in self.regions if not one.bounds.touches(grid)]
+        inside = [one for one in self.regions if one.bounds.touches(grid)]
+        small = [one for one in inside if one.bounds.size < card.vae_factor]
         unknown = [one for one in inside if not knows(card, one.region.prompt)]
         pixels = f"{card.vae_factor} x {card.vae_factor} pixels"
         said = [

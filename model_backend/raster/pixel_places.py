@@ -6,7 +6,8 @@ of a pixel. Knows coordinates, CRSs and frames; not what they are the corners of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import pi
 
 import numpy as np
@@ -17,7 +18,7 @@ from model_backend.arrays import Float64Array
 from model_backend.raster.georeference import geodesy
 from model_backend.raster.georeference.crs import parse_crs, parse_reference
 from model_backend.raster.working_grid import WorkingGrid
-from model_backend.schemas import REGION_UNITS, Frame
+from model_backend.schemas import REGION_UNITS, Box, Frame
 
 _BENT = 0.25  # pixels that a cut edge may lie beside its curve
 _ROUNDS = 12  # of cutting every edge in two where it bends
@@ -42,6 +43,37 @@ def whole_units(points: Float64Array) -> list[int]:
     """Return column, row, column, row, ... of points in pixels, as recipes have them."""
     units: list[int] = np.rint(points * REGION_UNITS).astype(np.int64).ravel().tolist()
     return units
+
+
+@dataclass(frozen=True)
+class RingBounds:
+    """The box around rings as recipes have them, in pixels of the frame."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @classmethod
+    def of(cls, rings: Sequence[Sequence[int]]) -> RingBounds:
+        """Return the bounds of rings, each column, row, column, row, ... of its corners."""
+        cols = [value for ring in rings for value in ring[::2]]
+        rows = [value for ring in rings for value in ring[1::2]]
+        return cls(*(n / REGION_UNITS for n in (min(cols), min(rows), max(cols), max(rows))))
+
+    @property
+    def size(self) -> float:
+        """Pixels along the longer side."""
+        return max(self.right - self.left, self.bottom - self.top)
+
+    def touches(self, box: Box, margin: float = 0) -> bool:
+        """Say whether they meet a box of pixels, grown by a margin."""
+        return (
+            self.left < box.col + box.width + margin
+            and self.right > box.col - margin
+            and self.top < box.row + box.height + margin
+            and self.bottom > box.row - margin
+        )
 
 
 class PixelPlaces:

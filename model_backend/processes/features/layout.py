@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from model_backend.errors import InvalidInput
 from model_backend.layout_schemas import LaidOut, LayoutFeatures
@@ -17,11 +18,11 @@ from model_backend.models.card import ModelCard
 from model_backend.models.land_cover import BY_ID, SOFT
 from model_backend.processes.features.collection import Feature, Words, features
 from model_backend.processes.features.land_class import EXAMPLES, LandClass, land_class, shown
+from model_backend.processes.region_inputs import MARGIN
 from model_backend.raster.layout_shapes import Drawn, LayoutShapes, Shape, shape_of
-from model_backend.raster.pixel_places import Unusable
+from model_backend.raster.pixel_places import RingBounds, Unusable
 from model_backend.raster.working_grid import WorkingGrid
 from model_backend.schemas import (
-    REGION_UNITS,
     Box,
     Frame,
     GroundSampleDistance,
@@ -55,17 +56,10 @@ class LaidFeature:
     drawn: Drawn
     laid: LaidOut
 
-    def touches(self, box: Box, margin: float = 0) -> bool:
-        """Say whether the bounds meet a box of pixels, grown by a margin."""
-        cols = [value for ring in self.laid.rings for value in ring[::2]]
-        rows = [value for ring in self.laid.rings for value in ring[1::2]]
-        left, top, right, bottom = (n / REGION_UNITS for n in (min(cols), min(rows), max(cols), max(rows)))
-        return (
-            left < box.col + box.width + margin
-            and right > box.col - margin
-            and top < box.row + box.height + margin
-            and bottom > box.row - margin
-        )
+    @cached_property
+    def bounds(self) -> RingBounds:
+        """The box around it, in pixels of the frame."""
+        return RingBounds.of(self.laid.rings)
 
 
 @dataclass(frozen=True)
@@ -78,16 +72,16 @@ class RequestedLayout:
 
     def on(self, canvas: Box | None) -> list[LaidOut] | None:
         """Return the layout of a recipe on a canvas (None: the ground), None where there is none."""
-        found = [one.laid for one in self.features if canvas is None or one.touches(canvas, _MARGIN)]
+        found = [one.laid for one in self.features if canvas is None or one.bounds.touches(canvas, _MARGIN)]
         return found or None
 
     def regions(self, canvas: Box | None, card: ModelCard) -> list[Region]:
         """Return the same as regions of a diffusion model, without what it cannot place."""
-        margin = 4 * card.vae_factor
+        margin = MARGIN * card.vae_factor
         return [
             Region(prompt=BY_ID[one.laid.kind].words[0], negative_prompt="", rings=one.laid.rings)
             for one in self.features
-            if self.is_seen(one, card) and (canvas is None or one.touches(canvas, margin))
+            if self.is_seen(one, card) and (canvas is None or one.bounds.touches(canvas, margin))
         ]
 
     def is_seen(self, one: LaidFeature, card: ModelCard) -> bool:

@@ -25,7 +25,7 @@ def understood(layout: RequestedLayout) -> list[str]:
 
 def warnings(layout: RequestedLayout, recipe: Recipe, entry: Entry) -> list[str]:
     """Warn of what of a layout is not seen as it was drawn."""
-    seen = [one for one in layout.features if one.touches(recipe.grid)]
+    seen = [one for one in layout.features if one.bounds.touches(recipe.grid)]
     said = [_unknown(layout), _outside(len(layout.features) - len(seen))]
     if layout.features and entry.card.pipeline == "surroundings":
         return ["What is filled from its surroundings follows no layout: choose a model, or write a prompt."]
