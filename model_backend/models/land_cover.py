@@ -130,6 +130,11 @@ def nearest(kind: str, available: Collection[str]) -> str | None:
     return None
 
 
+def replaced(kind: str, shown: str) -> str:
+    """Say that one kind stands for another."""
+    return f"There are no examples of {kind} at this pixel size: {shown} is shown."
+
+
 #: Land whose edges are never straight: outlines drawn for it are made natural.
 SOFT = frozenset(("water", "sand", "wetland", "forest", "shrubland", "grassland", "bare"))
 

@@ -6,6 +6,7 @@ Knows cards and limits; no grids and no pixels.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from model_backend.engine.composition import prompt as composition
 from model_backend.errors import TooLarge
@@ -101,7 +102,7 @@ def _unknown(recipe: Recipe, card: ModelCard) -> list[str]:
     strange = not knows(card, recipe.prompt)
     said = [f"{card.title} knows none of the words of the prompt. {vocabulary(card)}"] if strange else []
     some = [
-        f"{_listed(words)} ({name})"
+        f"{listed(words)} ({name})"
         for name, text in _named(recipe)
         if knows(card, text) and (words := unknown_words(card, text))
     ]
@@ -136,7 +137,8 @@ def _named(recipe: Recipe) -> list[tuple[str, str]]:
     return [(name, text) for text, name in texts.items()]
 
 
-def _listed(words: list[str]) -> str:
+def listed(words: Sequence[str]) -> str:
+    """Return words with commas between; of many, how many more there are."""
     more = len(words) - _NAMED
     return ", ".join(words[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from model_backend.models.land_cover import nearest
+from model_backend.models.land_cover import nearest, replaced
 
 
 class Zones:
@@ -24,7 +24,7 @@ class Zones:
         """Return a new zone that shows a kind, or what comes nearest to it."""
         shown = nearest(kind, self._allowed) or next(iter(self._allowed or self._available))
         if shown != kind and not silent:
-            self.warnings[f"There are no examples of {kind} at this pixel size: {shown} is shown."] = None
+            self.warnings[replaced(kind, shown)] = None
         self.labels.append(self._available.index(shown))
         return len(self.labels) - 1
 

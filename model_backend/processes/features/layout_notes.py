@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from model_backend.models.banks.bank import bank_in
-from model_backend.models.land_cover import nearest
+from model_backend.models.land_cover import nearest, replaced
 from model_backend.models.registry import Entry
 from model_backend.processes.features.land_class import EXAMPLES
 from model_backend.processes.features.layout import LaidFeature, RequestedLayout
+from model_backend.processes.prompts import listed
 from model_backend.raster.layout_shapes import LEAST
 from model_backend.schemas import ExampleRecipe, Recipe
-
-_NAMED = 8  # classes or features that a sentence names
 
 
 def understood(layout: RequestedLayout) -> list[str]:
@@ -20,7 +19,7 @@ def understood(layout: RequestedLayout) -> list[str]:
     names = dict.fromkeys(
         one.word if one.word == one.laid.kind else f"{one.word} ({one.laid.kind})" for one in layout.features
     )
-    return [f"laid out: {_listed(list(names))}"] if names else []
+    return [f"laid out: {listed(list(names))}"] if names else []
 
 
 def warnings(layout: RequestedLayout, recipe: Recipe, entry: Entry) -> list[str]:
@@ -41,7 +40,7 @@ def _unknown(layout: RequestedLayout) -> str:
         return ""
     what = "is a class" if len(layout.unknown) == 1 else "are classes"
     allowed = EXAMPLES[layout.table]
-    return f"{_listed(layout.unknown)} of the layout {what} unknown here and left out. Known are {allowed}."
+    return f"{listed(layout.unknown)} of the layout {what} unknown here and left out. Known are {allowed}."
 
 
 def _outside(count: int) -> str:
@@ -54,7 +53,7 @@ def _widened(seen: Sequence[LaidFeature]) -> str:
     words = dict.fromkeys(one.word for one in seen if one.drawn.widened)
     if not words:
         return ""
-    return f"Drawn {LEAST:g} pixels wide, or it would not be seen: {_listed(list(words))}."
+    return f"Drawn {LEAST:g} pixels wide, or it would not be seen: {listed(list(words))}."
 
 
 def _replaced(seen: Sequence[LaidFeature], entry: Entry, examples: ExampleRecipe) -> list[str]:
@@ -62,12 +61,7 @@ def _replaced(seen: Sequence[LaidFeature], entry: Entry, examples: ExampleRecipe
     own = [sample.kind for sample in examples.samples if sample.kind]
     available = (*bank_in(entry.require(), entry.card.revision_or_hash).available(examples.gsd), *own)
     lacking = [kind for kind in dict.fromkeys(one.laid.kind for one in seen) if kind not in available]
-    return [
-        f"There are no examples of {kind} at this pixel size: {nearest(kind, available) or available[0]} is "
-        "shown."
-        for kind in lacking
-        if available
-    ]
+    return [replaced(kind, nearest(kind, available) or available[0]) for kind in lacking if available]
 
 
 def _too_small(small: Sequence[LaidFeature], entry: Entry) -> str:
@@ -77,11 +71,6 @@ def _too_small(small: Sequence[LaidFeature], entry: Entry) -> str:
     names = [f"{one.name} ({one.word})" for one in small]
     size = entry.card.vae_factor
     return (
-        f"Left out of the layout: {_listed(names)}, too small for {entry.card.title}, which places nothing "
+        f"Left out of the layout: {listed(names)}, too small for {entry.card.title}, which places nothing "
         f"narrower than {size} pixels."
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
