@@ -23,16 +23,14 @@ from model_backend.jobs.store.rows import Claim, Result
 from model_backend.jobs.uploads import Uploads
 from model_backend.models.card import ModelCard
 from model_backend.models.registry import Registry
-from model_backend.processes import sample_inputs
 from model_backend.processes.base import PlanContext
 from model_backend.processes.imagery import COG
 from model_backend.processes.prompts import prompt_warnings
 from model_backend.raster.files import provenance
-from model_backend.schemas import Plan, Recipe, Sample
+from model_backend.schemas import Plan, Recipe
 from model_backend.settings import Settings
 
-if TYPE_CHECKING:  # torch and numba are imported with the first job, not with the worker
-    from model_backend.engine.by_example.samples import SampleImage
+if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
     from model_backend.models.loader import Model
 
 
@@ -73,20 +71,11 @@ class JobContext:
 
 def prepare(recipe: Recipe, context: JobContext) -> None:
     """Have all loaded that a scene needs, and tell the owner which words of the prompts it will not heed."""
-    entry = context.registry.get(recipe.model)
-    if not entry.card.by_example:
+    if context.registry.get(recipe.model).card.by_example:
+        context.reporter.say("Choosing example images.")
+        _note_prompts(recipe, context)
+    else:
         load_model(recipe, context)
-        return
-    context.reporter.say("Choosing example images.")
-    for sentence in prompt_warnings(recipe, entry):
-        context.reporter.note(sentence)
-
-
-def read_samples(
-    samples: Sequence[Sample] | None, card: ModelCard, claim: Claim, context: JobContext
-) -> list[SampleImage]:
-    """Read the pixels of the samples of a job."""
-    return [one.image() for one in sample_inputs.prepare(samples, card, context.plan_context(claim))]
 
 
 def load_model(recipe: Recipe, context: JobContext) -> Model:
@@ -94,9 +83,13 @@ def load_model(recipe: Recipe, context: JobContext) -> Model:
     if not context.cache.has(recipe.model, recipe.revision):
         context.reporter.say(f"Loading the model {recipe.model}.")
     model = context.cache.get(recipe.model, recipe.revision)
+    _note_prompts(recipe, context)
+    return model
+
+
+def _note_prompts(recipe: Recipe, context: JobContext) -> None:
     for sentence in prompt_warnings(recipe, context.registry.get(recipe.model)):
         context.reporter.note(sentence)
-    return model
 
 
 def learn_rate(plan: Plan, context: JobContext) -> None:

@@ -19,10 +19,11 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from model_backend.errors import ModelUnavailable
+from model_backend.models.banks.index import INDEX
 from model_backend.schemas import Box, Frame, Recipe, Sampler
 
 CARD_FILE = "text2earth.json"
-_MODEL_INDEX, _BANK_INDEX = "model_index.json", "chips.json"
+_MODEL_INDEX = "model_index.json"
 NO_LEVEL = 0  # what the model is given where the level is unknown, and in the unconditional half
 
 Rgb = tuple[float, float, float]
@@ -200,7 +201,7 @@ SURROUNDINGS = ModelCard(
 
 def is_model_folder(folder: Path) -> bool:
     """Say whether a folder looks like a model of diffusers, or like a bank of example images."""
-    return any((folder / name).is_file() for name in (_MODEL_INDEX, _BANK_INDEX))
+    return any((folder / name).is_file() for name in (_MODEL_INDEX, INDEX))
 
 
 def read_card(folder: Path) -> ModelCard:

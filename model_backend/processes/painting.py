@@ -32,12 +32,11 @@ from model_backend.processes.imagery import (
 from model_backend.processes.painting_work import canvas_of, work_of
 from model_backend.processes.prompts import check_prompts, prompt_warnings
 from model_backend.processes.sample_inputs import PreparedSample
-from model_backend.raster import stretch as stretches
-from model_backend.raster.files.source import Source, read, read_header, read_known
+from model_backend.raster.files.source import Source, read_header, read_known
 from model_backend.raster.georeference.crs import crs_text
 from model_backend.raster.georeference.grids import expand, overlap, slices_in
+from model_backend.raster.source_stretch import source_stretch
 from model_backend.raster.stretch import Stretch
-from model_backend.raster.value_warnings import value_warnings
 from model_backend.raster.working_grid import WorkingGrid
 from model_backend.schemas import (
     Box,
@@ -152,7 +151,7 @@ class PaintingProcess(ImageryProcess[P]):
         needed = work.source_box(canvas)
         assert needed is not None
         self.check_pixels(needed, context.limits)
-        stretch, doubts = _look(inputs.stretch, source, needed)
+        stretch, doubts = source_stretch(inputs.stretch, source, needed)
         known = vars(target) | {"warnings": (*target.warnings, *doubts)}
         samples = tuple(sample_inputs.prepare(inputs.samples, card, context))
         prepared = Prepared(**known, sha256=stored.sha256, canvas=canvas, stretch=stretch, samples=samples)
@@ -297,16 +296,6 @@ def painting_model(named: str | None, registry: Registry) -> Entry:
 def file_bytes(plan: Plan) -> int:
     """Return the disk that the file of a variant needs at most while it is made."""
     return plan.bytes // plan.variants - _OVERHEAD
-
-
-def _look(given: list[list[float]] | None, source: Source, box: Box) -> tuple[Stretch, list[str]]:
-    """Return the values shown black and white, as given or by a box of the raster, and doubts about them."""
-    bands = source.roles.visible
-    if source.dtype == np.uint8 and len(bands) == 3:  # a picture
-        none = np.empty((len(bands), 0, 0), source.dtype)
-        return stretches.stretch_for(given, none, np.empty((0, 0), np.bool_)), []
-    values, known = read(source, box, bands), read_known(source, box)
-    return stretches.stretch_for(given, values, known), value_warnings(values, known)
 
 
 def _bounds(source: Source) -> list[float]:

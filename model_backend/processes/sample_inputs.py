@@ -20,7 +20,8 @@ from model_backend.processes.base import PlanContext
 from model_backend.raster import mask
 from model_backend.raster.files.source import Source, read, read_header, read_known
 from model_backend.raster.georeference.grids import expand, overlap, slices_in
-from model_backend.raster.stretch import Stretch, stretch_for
+from model_backend.raster.source_stretch import source_stretch
+from model_backend.raster.stretch import Stretch
 from model_backend.raster.working_grid import working_grid_for
 from model_backend.schemas import Box, Sample, SampleRecipe
 
@@ -79,7 +80,7 @@ def _prepared(field: str, sample: Sample, context: PlanContext) -> PreparedSampl
         source = read_header(stored.path, sample.bands)
         box, area = _area(sample, source)
         known = read_known(source, box)
-        stretch = stretch_for(sample.stretch, read(source, box, source.roles.visible), known)
+        stretch, _ = source_stretch(sample.stretch, source, box)
         gsd = working_grid_for(source, box, OWN_GRID).gsd
     except InvalidInput as error:
         raise error.within(field) from None

@@ -22,10 +22,10 @@ from pydantic import TypeAdapter, ValidationError
 from model_backend.arrays import UInt8Array
 from model_backend.errors import ModelUnavailable
 from model_backend.models.banks import resampling
-from model_backend.models.banks.index import Chip, Family, Index
+from model_backend.models.banks.index import INDEX, Chip, Family, Index
 from model_backend.models.land_cover import BY_ID
 
-INDEX, IMAGES = "chips.json", "chips.zip"
+IMAGES = "chips.zip"
 UNUSABLE = 255  # label of pixels that nothing may be taken from
 _MOST_BYTES = 64 << 20
 _MOST_SIDE = 1024

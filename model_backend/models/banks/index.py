@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+INDEX = "chips.json"  # in the folder of a bank
 _Metres = Annotated[float, Field(gt=0, lt=1000)]
 _Gain = Annotated[int, Field(ge=64, le=1024)]
 _Offset = Annotated[int, Field(ge=-65280, le=65280)]

@@ -15,7 +15,8 @@ from textwrap import fill
 from PIL import Image
 
 from model_backend.arrays import UInt8Array
-from model_backend.models.banks.bank import IMAGES, INDEX
+from model_backend.models.banks.bank import IMAGES
+from model_backend.models.banks.index import INDEX
 from model_backend.training.bank.originals import Source
 
 ATTRIBUTION = "ATTRIBUTION.md"
