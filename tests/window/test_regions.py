@@ -62,7 +62,7 @@ def test_regions_from_a_layer(dock, form, scene, tmp_path):
     grab("regions-none", dock)
     assert form.regions.form.isHidden()
     with MainThreadMeter() as meter:
-        form.regions.areas.choose(layer)
+        form.regions.features.choose(layer)
         assert not form.regions.form.isHidden()
         assert form.regions.fields["prompt"].currentField() == "prompt"
         assert not dock.run_button.isEnabled()
@@ -88,14 +88,14 @@ def made():
 
 def test_the_plan_follows_the_layer(dock, form, scene):
     layer = land(scene, *ROWS)
-    form.regions.areas.choose(layer)
+    form.regions.features.choose(layer)
     assert len(planned(dock)) == 4
     layer.selectByIds([2])
-    form.regions.areas.only.setChecked(True)
+    form.regions.features.only.setChecked(True)
     assert planned(dock) == ["a forest"]
     layer.selectByIds([1, 4])
     assert planned(dock) == ["a lake", "a residential area"]
-    form.regions.areas.only.setChecked(False)
+    form.regions.features.only.setChecked(False)
     layer.startEditing()
     layer.deleteFeature(4)
     until(lambda: len(planned(dock)) == 3)
@@ -103,13 +103,13 @@ def test_the_plan_follows_the_layer(dock, form, scene):
     until(lambda: "a river" in planned(dock))
     layer.rollBack()
     until(lambda: len(planned(dock)) == 4)
-    form.regions.areas.choose(None)
+    form.regions.features.choose(None)
     assert planned(dock) == []
     assert form._folds["regions"].title() == "Regions"
 
 
 def test_typing_does_not_read_the_layer_again(dock, form, scene):
-    form.regions.areas.choose(land(scene, *ROWS))
+    form.regions.features.choose(land(scene, *ROWS))
     planned(dock)
     found = dock.generate.drawn
     form.prompt.setPlainText("pasture")
@@ -122,12 +122,12 @@ def test_typing_does_not_read_the_layer_again(dock, form, scene):
 
 
 def test_refusals_are_seen(dock, form, scene):
-    form.regions.areas.choose(land(scene, *ROWS, fields="code:integer", name="numbers"))
+    form.regions.features.choose(land(scene, *ROWS, fields="code:integer", name="numbers"))
     assert "lack a text field" in dock.plan.text()
     assert not dock.run_button.isEnabled()
-    form.regions.areas.choose(land(scene, (0.97, 0.97, 0.02, "a lake"), name="corner"))
+    form.regions.features.choose(land(scene, (0.97, 0.97, 0.02, "a lake"), name="corner"))
     until(lambda: "have no polygon near the extent" in dock.plan.text())
-    form.regions.areas.choose(land(scene, (0.4, 0.4, 0.1, ""), name="mute"))
+    form.regions.features.choose(land(scene, (0.4, 0.4, 0.1, ""), name="mute"))
     until(lambda: "Region 1 has no prompt" in dock.plan.text())
     assert not dock.run_button.isEnabled()
     grab("regions-refused", dock)
@@ -136,15 +136,15 @@ def test_refusals_are_seen(dock, form, scene):
 def test_fields_are_remembered(dock, form, scene):
     fields = "what:string,rather_not:string,rank:double"
     layer = land(scene, *ROWS, fields=fields)
-    form.regions.areas.choose(layer)
+    form.regions.features.choose(layer)
     assert form.regions.fields["prompt"].currentField() == "what"
     form.regions.fields["negative"].setField("rather_not")
     form.regions.fields["priority"].setField("rank")
     memory = json.loads(json.dumps(form.memory()))
-    form.regions.areas.choose(None)
+    form.regions.features.choose(None)
     form.recall({})
     form.recall(memory)
-    form.regions.areas.choose(land(scene, *ROWS, fields=fields, name="other"))
+    form.regions.features.choose(land(scene, *ROWS, fields=fields, name="other"))
     chosen = {name: combo.currentField() for name, combo in form.regions.fields.items()}
     assert chosen == {"prompt": "what", "negative": "rather_not", "priority": "rank"}
     planned(dock)
@@ -152,7 +152,7 @@ def test_fields_are_remembered(dock, form, scene):
 
 def test_the_same_again_without_the_layer(dock, form, scene):
     layer = land(scene, *ROWS)
-    form.regions.areas.choose(layer)
+    form.regions.features.choose(layer)
     planned(dock)
     dock.run_button.click()
     key = dock.runs.model.rows[0].run.key
@@ -160,9 +160,9 @@ def test_the_same_again_without_the_layer(dock, form, scene):
     QgsProject.instance().removeMapLayer(layer.id())
     form.recall({})
     dock.runs.use_again.emit(key)
-    assert form.regions.areas.layers.currentText() == "Those of the earlier run"
+    assert form.regions.features.layers.currentText() == "Those of the earlier run"
     assert planned(dock) == ["a lake", "a forest", "a lake", "a residential area"]
     assert form.regions.said.text().startswith("4 polygons: a lake")
     assert not form._folds["regions"].isCollapsed()
-    form.regions.areas.choose(None)
+    form.regions.features.choose(None)
     assert planned(dock) == []

@@ -194,7 +194,7 @@ class GenerateMode(Mode):
 
     def _reads(self) -> bool:
         """Whether regions or a layout come from a layer."""
-        fields = self.request.regions.areas, self.request.layout_panel.features
+        fields = self.request.regions.features, self.request.layout_panel.features
         return any(field.layer() is not None for field in fields)
 
     def _inputs(self) -> Optional[GenerateInputs]:
