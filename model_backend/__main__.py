@@ -1,4 +1,4 @@
-"""The command line: ``serve``, ``models``, ``train-mini``, ``evaluate``, ``benchmark`` and ``metrics``."""
+"""The command line: ``serve``, ``stop``, ``models``, and what measures and trains."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 import sqlite3
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from model_backend import __version__
@@ -23,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands)
+    _add_stop(commands)
     models.add_parser(commands)
     benchmark.add_parser(commands)
     training.add_parser(commands)
@@ -48,7 +50,19 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     token = parser.add_mutually_exclusive_group()
     token.add_argument("--token-file", type=Path, help="file with one token per line (DATA_DIR/token)")
     token.add_argument("--no-token", action="store_true", default=None, help="ask nobody (loopback only)")
+    parser.add_argument("--idle-minutes", type=float, help="minutes after which it ends if nobody needs it")
+    parser.add_argument(
+        "--background",
+        action="store_true",
+        help="return once it answers, and leave it running; one that is there is as good",
+    )
     parser.set_defaults(run=_serve)
+
+
+def _add_stop(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("stop", help="end the backend of this user, and wait until it has ended")
+    parser.add_argument("--data-dir", type=Path, help="its data folder")
+    parser.set_defaults(run=_stop)
 
 
 def _in_utf8() -> None:
@@ -60,13 +74,35 @@ def _in_utf8() -> None:
 
 def _serve(given: argparse.Namespace) -> int:
     # Imported here: the other commands run where FastAPI is missing.
-    from model_backend.api.auth import BadSetUp
-    from model_backend.api.server import serve
+    from model_backend.api.serving.background import start_in_background
+    from model_backend.api.serving.server import serve
 
     _in_utf8()
-    flags = {name: value for name, value in vars(given).items() if name != "run" and value is not None}
+    kept = {name: value for name, value in vars(given).items() if value is not None}
+    flags = {name: value for name, value in kept.items() if name not in ("run", "background")}
+
+    def run() -> None:
+        settings = Settings(**flags)
+        if given.background:
+            print(f"Listening on {start_in_background(settings.data_dir, flags)}", flush=True)
+        else:
+            serve(settings)
+
+    return _told(run)
+
+
+def _stop(given: argparse.Namespace) -> int:
+    from model_backend.api.serving.address import stop
+
+    return _told(lambda: stop(given.data_dir or Settings().data_dir))
+
+
+def _told(work: Callable[[], None]) -> int:
+    """Do it; return its exit code, having said what was wrong."""
+    from model_backend.api.auth import BadSetUp
+
     try:
-        serve(Settings(**flags))
+        work()
     except (BadSetUp, BackendError, OSError, sqlite3.DatabaseError, ValueError) as error:
         print(f"text2earth-backend: {error}", file=sys.stderr)
         return 1

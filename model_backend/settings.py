@@ -96,6 +96,9 @@ class Settings(BaseSettings):
         900.0, gt=0, description="Seconds a worker may make no progress at a block before it is replaced."
     )
     max_attempts: int = Field(3, ge=1, description="Times a block is tried before its job fails.")
+    idle_minutes: float = Field(
+        0.0, ge=0, description="Minutes without jobs and requests after which the backend ends; 0: never."
+    )
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod

@@ -16,7 +16,8 @@ from itsdangerous import Signer
 
 from model_backend.api.auth import BadSetUp, Gate
 from model_backend.api.device_check import missing
-from model_backend.api.folder_lock import lock_folder
+from model_backend.api.serving.address import address_path
+from model_backend.api.serving.folder_lock import lock_folder
 from model_backend.api.threads import Threads
 from model_backend.jobs.files import Files
 from model_backend.jobs.store.job_store import JobStore
@@ -27,6 +28,7 @@ from model_backend.settings import Settings
 
 SECRET = 32  # bytes
 PATIENCE = 5.0  # seconds that a request waits for another program that holds the job store
+LOCK_PATIENCE = 1.0  # seconds for whoever only looks whether the data folder is used
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Backend:
         model), OSError or sqlite3.DatabaseError.
         """
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = lock_folder(settings.data_dir)
+        lock = lock_folder(settings.data_dir, LOCK_PATIENCE)
+        address_path(settings.data_dir).unlink(missing_ok=True)  # of one that was killed
         gate = Gate.of(settings)
         registry = Registry(settings)
         registry.default()

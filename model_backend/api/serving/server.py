@@ -1,4 +1,4 @@
-"""Listens: binds the port, runs the application, says when it is ready, ends cleanly.
+"""Listens: binds the port, runs the application, says when it is ready, ends cleanly, by itself if idle.
 
 Knows sockets, signals and uvicorn; does not know what is served.
 """
@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import time
 
 import uvicorn
 
@@ -18,27 +19,58 @@ from model_backend import logs
 from model_backend.api.app import create_app
 from model_backend.api.auth import BadSetUp, token_path
 from model_backend.api.backend import Backend
-from model_backend.api.connections import protocol
+from model_backend.api.serving.address import publish, read_address, withdraw
+from model_backend.api.serving.connections import protocol
 from model_backend.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 GRACE = 5  # seconds that running requests get at shutdown
 KEEP_ALIVE = 30  # seconds; longer than a client's polls are apart
+TICKS = 10  # of uvicorn, of a tenth of a second each, between two looks whether to end
 
 
 class _Server(uvicorn.Server):
-    """A server that prints its address once it answers there."""
+    """A server that says where it answers, and ends when that is taken back or when nobody needs it."""
 
-    def __init__(self, config: uvicorn.Config, url: str) -> None:
+    def __init__(self, config: uvicorn.Config, backend: Backend, host: str, port: int) -> None:
         super().__init__(config)
-        self._url = url
+        self._backend, self._host, self._port = backend, host, port
+        self._published = ""
+        self._asked, self._busy_at = 0, time.monotonic()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
         await super().startup(sockets)
         if self.started:
-            print(f"Listening on {self._url}", flush=True)
+            self._published = publish(self._backend.settings.data_dir, self._host, self._port)
+            address = f"[{self._host}]" if ":" in self._host else self._host
+            print(f"Listening on http://{address}:{self._port}", flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take the address back, then let go of everything."""
+        withdraw(self._backend.settings.data_dir, self._published)
+        await super().shutdown(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Say whether to end."""
+        if counter % TICKS == 0 and (reason := self._why_end()):
+            _log.info(reason)
+            return True
+        return await super().on_tick(counter)
+
+    def _why_end(self) -> str:
+        if read_address(self._backend.settings.data_dir) != self._published:
+            return "Its address was removed: this backend ends."
+        minutes, now = self._backend.settings.idle_minutes, time.monotonic()
+        if self.server_state.total_requests != self._asked or self.server_state.tasks:
+            self._asked, self._busy_at = self.server_state.total_requests, now
+        if not minutes or now - self._busy_at < 60 * minutes:
+            return ""
+        if self._backend.store.queue.waiting():
+            self._busy_at = now
+            return ""
+        return f"Nobody needed this backend for {minutes:g} min: it ends."
 
 
 def serve(settings: Settings) -> None:
@@ -69,8 +101,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
     host, port = listener.getsockname()[:2]
-    address = f"[{host}]" if ":" in host else host
-    _Server(config, f"http://{address}:{port}").run(sockets=[listener])
+    _Server(config, backend, host, port).run(sockets=[listener])
 
 
 def _bind(host: str, port: int) -> socket.socket:

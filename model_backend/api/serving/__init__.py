@@ -1,0 +1,1 @@
+"""How a backend runs: it listens, limits its connections, is found by its user, and ends."""
