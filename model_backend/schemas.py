@@ -20,10 +20,12 @@ from pydantic import (
 )
 
 from model_backend import ENGINE_VERSION
+from model_backend.example_schemas import ExampleRecipe as ExampleRecipe
+from model_backend.example_schemas import SampleRecipe as SampleRecipe
+from model_backend.example_schemas import Start, Strength
+from model_backend.example_schemas import StartRecipe as StartRecipe
 from model_backend.layout_schemas import LaidOut, Layout
 from model_backend.layout_schemas import LayoutFeatures as LayoutFeatures
-from model_backend.start_schemas import Start, Strength
-from model_backend.start_schemas import StartRecipe as StartRecipe
 from model_backend.value import Value as Value
 
 Sampler = Literal["dpm++2m", "euler"]
@@ -78,25 +80,6 @@ class Frame(Value):
     crs: str = Field(max_length=20_000, description="Authority code, else WKT2.")
     pixel_size: Annotated[list[PixelSize], Field(min_length=2, max_length=2)]
     anchor: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
-
-
-class SampleRecipe(Value):
-    """A sample, as far as pixels depend on it."""
-
-    source: str = Field(description="SHA-256 of the raster, as this backend stored it.")
-    area: str = Field(description="SHA-256 of the area's box and pixels.")
-    kind: str | None = Field(description="The kind of land that it shows; null: all that is asked for.")
-    bands: list[int]
-    stretch: list[list[FiniteFloat]]
-
-
-class ExampleRecipe(Value):
-    """What determines the pixels of land by example besides the model's part."""
-
-    gsd: FiniteFloat = Field(
-        gt=0, description="Ground metres per pixel that the example images are brought to."
-    )
-    samples: list[SampleRecipe] = []
 
 
 class Joins(Value):
@@ -165,8 +148,8 @@ class Sample(Value):
 Samples = Annotated[
     Annotated[list[Sample], Field(min_length=1, max_length=8)] | None,
     Field(
-        description="Areas of own rasters that show how land is to look, used instead of the bank's images. "
-        "By example only."
+        description="Areas of own rasters that show how land by example is to look, used instead of the "
+        "bank's images."
     ),
 ]
 

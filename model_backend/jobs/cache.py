@@ -100,16 +100,18 @@ class ModelCache:
             model = self.get(recipe.model, recipe.revision)
             from model_backend.engine.scene import Scene
 
-            return Scene(model, recipe, composition=self._composition(recipe, model.card))
+            return Scene(model, recipe, composition=self._composition(recipe, model.card, samples))
         return self._by_example(recipe, samples())
 
-    def _composition(self, recipe: Recipe, card: ModelCard) -> SceneMaker | None:
+    def _composition(
+        self, recipe: Recipe, card: ModelCard, samples: Callable[[], list[SampleImage]]
+    ) -> SceneMaker | None:
         """Return the land by example that a scene of a diffusion model begins with, if it does."""
         if recipe.start is None:
             return None
         from model_backend.engine.diffusion.start import composition_recipe
 
-        return self._by_example(composition_recipe(recipe, card), [])
+        return self._by_example(composition_recipe(recipe, card), samples())
 
     def _by_example(self, recipe: Recipe, samples: list[SampleImage]) -> SceneMaker:
         from model_backend.engine.by_example.scene import ExampleScene

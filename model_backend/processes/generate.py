@@ -31,7 +31,7 @@ from model_backend.processes.imagery import (
 from model_backend.processes.prompts import check_prompts, prompt_warnings, understood
 from model_backend.processes.scene_work import canvas_of, work_of
 from model_backend.raster.georeference.placement import Placement, place
-from model_backend.schemas import Box, GenerateInputs, Joins, Plan, Recipe
+from model_backend.schemas import Box, GenerateInputs, Joins, Plan, Recipe, StartRecipe
 from model_backend.settings import Settings
 
 _PREVIEW_BYTES = 2 * 1024 * 1024  # the thumbnails of the blocks among them
@@ -58,7 +58,8 @@ class Generate(ImageryProcess[GenerateInputs]):
         entry = _model(inputs, context.registry)
         card = entry.card
         bank = _bank(inputs, card, context.registry)
-        samples = sample_inputs.prepare(inputs.samples, card, context)
+        _check_samples(inputs, card)
+        samples = sample_inputs.prepare(inputs.samples, context)
         placement = _placement(inputs, card)
         _check_pixels(placement.grid, "extent.bbox", limits)
         _check_pixels(
@@ -75,7 +76,7 @@ class Generate(ImageryProcess[GenerateInputs]):
             level=placement.level,
             resampled=placement.output,
             examples=example_recipe(placement.gsd, samples, inputs.joins) if card.by_example else None,
-            start=None if bank is None else start_recipe(inputs, bank, placement.gsd),
+            start=None if bank is None else start_recipe(inputs, bank, placement.gsd, samples),
             **drawn.members(canvas, card),
         )
         work = work_of(recipe, entry)
@@ -175,7 +176,7 @@ def _start_notes(recipe: Recipe, entry: Entry, joins: Joins | None) -> list[str]
     if start is not None:
         lengths = trajectory_of(recipe, entry.schedule, entry.card.engine).lengths
         said.append(
-            f"The image begins with land by example of the same prompt under noise of strength "
+            f"The image begins with land by example of the same prompt{_like(start)} under noise of strength "
             f"{start.strength:g}: {sum(map(sum, lengths))} of {recipe.steps} steps are made."
         )
     if joins is not None and joins.start != start:
@@ -186,10 +187,17 @@ def _start_notes(recipe: Recipe, entry: Entry, joins: Joins | None) -> list[str]
     return said
 
 
+def _like(start: StartRecipe) -> str:
+    """Say what the land of a start looks like, if not like the bank alone."""
+    many = "s" if len(start.samples) > 1 else ""
+    return f", made like your sample{many}," if start.samples else ""
+
+
 def _model(inputs: GenerateInputs, registry: Registry) -> Entry:
     """Return the model of a request, installed or not; an inpainting model can generate too."""
     if inputs.model is None:
-        return registry.get(BY_EXAMPLE) if inputs.samples else registry.default()
+        alone = inputs.samples and inputs.start != "samples"
+        return registry.get(BY_EXAMPLE) if alone else registry.default()
     try:
         return registry.get(inputs.model)
     except ModelUnavailable as error:
@@ -197,9 +205,20 @@ def _model(inputs: GenerateInputs, registry: Registry) -> Entry:
         raise InvalidInput("model", str(error), value=inputs.model, allowed=known) from None
 
 
+def _check_samples(inputs: GenerateInputs, card: ModelCard) -> None:
+    """Refuse samples that nobody looks at, and a start with samples of which there are none."""
+    if card.by_example:
+        return
+    if inputs.start != "samples":
+        sample_inputs.check_use(inputs.samples, card, ", or begin with them (`start`: `samples`)")
+    elif not inputs.samples:
+        detail = "The image is to begin with samples, but there are none: give one, or another `start`."
+        raise InvalidInput("samples", detail, allowed="1 to 8 samples")
+
+
 def _bank(inputs: GenerateInputs, card: ModelCard, registry: Registry) -> ModelCard | None:
     """Return the bank that a diffusion model begins with; ModelUnavailable if it is not there."""
-    if inputs.start != "bank" or card.by_example:
+    if inputs.start == "noise" or card.by_example:
         return None
     entry = registry.get(BY_EXAMPLE)
     entry.require()
@@ -251,7 +270,7 @@ def _canvas(inputs: GenerateInputs, placement: Placement, card: ModelCard, limit
 def _ignored(inputs: GenerateInputs, card: ModelCard) -> list[str]:
     """Say which inputs mean something to networks only."""
     names = [name for name in ("steps", "sampler", "guidance") if getattr(inputs, name) is not None]
-    names += ["start"] if inputs.start == "bank" else []
+    names += ["start"] if inputs.start != "noise" else []
     if not card.by_example or not names:
         return []
     return [f"Land by example has no {', '.join(names)}: what was given is ignored."]

@@ -108,15 +108,23 @@ def example_recipe(
     return ExampleRecipe(gsd=shared or _rounded(gsd), samples=[sample.recipe for sample in samples])
 
 
-def start_recipe(inputs: GenerateInputs, bank: ModelCard, gsd: GroundSampleDistance) -> StartRecipe:
+def start_recipe(
+    inputs: GenerateInputs, bank: ModelCard, gsd: GroundSampleDistance, samples: Sequence[PreparedSample]
+) -> StartRecipe:
     """Return the land by example that a diffusion model begins with; its pixel size is as of such land."""
     shared = inputs.joins.start.gsd if inputs.joins is not None and inputs.joins.start is not None else None
     size, (finest, coarsest) = shared or _rounded(gsd), bank.gsd
     if not finest <= size <= coarsest:
         rule = f"`noise` where pixels are not of {finest:g} to {coarsest:g} m"
         detail = f"{bank.title} has no land of {size:g} m per pixel to begin with."
-        raise InvalidInput("start", detail, value="bank", allowed=rule)
-    return StartRecipe(bank=bank.id, revision=bank.revision_or_hash, strength=inputs.start_strength, gsd=size)
+        raise InvalidInput("start", detail, value=inputs.start, allowed=rule)
+    return StartRecipe(
+        gsd=size,
+        samples=[sample.recipe for sample in samples],
+        bank=bank.id,
+        revision=bank.revision_or_hash,
+        strength=inputs.start_strength,
+    )
 
 
 def _rounded(gsd: GroundSampleDistance) -> float:

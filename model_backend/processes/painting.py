@@ -153,7 +153,8 @@ class PaintingProcess(ImageryProcess[P]):
         self.check_pixels(needed, context.limits)
         stretch, doubts = source_stretch(inputs.stretch, source, needed)
         known = vars(target) | {"warnings": (*target.warnings, *doubts)}
-        samples = tuple(sample_inputs.prepare(inputs.samples, card, context))
+        sample_inputs.check_use(inputs.samples, card)
+        samples = tuple(sample_inputs.prepare(inputs.samples, context))
         prepared = Prepared(**known, sha256=stored.sha256, canvas=canvas, stretch=stretch, samples=samples)
         if card.pipeline == "surroundings":
             self._check_known(prepared)

@@ -66,11 +66,15 @@ class PreparedSample:
         return SampleImage(np.ascontiguousarray(rgb), self.area & known, known, self.kind, self.gsd)
 
 
-def prepare(samples: Sequence[Sample] | None, card: ModelCard, context: PlanContext) -> list[PreparedSample]:
-    """Look at the samples of a request. Raises InvalidInput and TooLarge that name the sample."""
+def check_use(samples: Sequence[Sample] | None, card: ModelCard, advice: str = "") -> None:
+    """Refuse samples that a model makes no use of; ``advice`` says what to do besides."""
     if samples and not card.by_example:
-        detail = f"{card.title} makes no use of samples: land by example does. Choose that as the model."
-        raise InvalidInput("samples", detail, allowed="nothing, with this model")
+        detail = f"{card.title} makes no use of samples: land by example does. Choose that as the model"
+        raise InvalidInput("samples", f"{detail}{advice}.", allowed="nothing, with this model")
+
+
+def prepare(samples: Sequence[Sample] | None, context: PlanContext) -> list[PreparedSample]:
+    """Look at the samples of a request. Raises InvalidInput and TooLarge that name the sample."""
     return [_prepared(f"samples.{number}", sample, context) for number, sample in enumerate(samples or ())]
 
 

@@ -8,6 +8,7 @@ import pytest
 from osgeo import gdal
 from qgis.core import QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback, QgsRasterLayer
 
+from tests.support.qgis import raster_files
 from tests.support.qgis.toolbox import algorithm_of
 from text2earth_qgis.core import continuation, layers, settings
 from text2earth_qgis.core.errors import PluginError
@@ -107,22 +108,30 @@ def test_a_recipe_becomes_inputs():
     assert "start" not in found
 
 
-def test_a_start_goes_on():
+@pytest.mark.parametrize(("kind", "samples"), [("bank", []), ("samples", [{"source": "0"}])])
+def test_a_start_goes_on(kind, samples):
     """A scene that began with land by example is continued by one that begins with the same."""
     frame = {"crs": "EPSG:32633", "pixel_size": ["1", "1"], "anchor": [0.0, 0.0]}
-    start = {"bank": "open-land", "revision": "sha256:0", "strength": 0.4, "gsd": 1.0}
+    start = {"bank": "open-land", "revision": "sha256:0", "strength": 0.4, "gsd": 1.0, "samples": samples}
     recipe = {"engine": 1, "frame": frame, "seed": 0, "prompt": "a lake", "canvas": "ground", "start": start}
     found = continuation.inputs_from_recipe(recipe, "x")
-    assert (found["start"], found["start_strength"]) == ("bank", 0.4)
+    assert (found["start"], found["start_strength"]) == (kind, 0.4)
     assert found["joins"].to_json()["start"] == start
 
 
-def test_a_scene_with_a_start_and_one_that_continues_it(backend, tmp_path):
+@pytest.mark.parametrize("kind", ["bank", "samples"])
+def test_a_scene_with_a_start_and_one_that_continues_it(backend, tmp_path, kind):
     first, second = str(tmp_path / "a.tif"), str(tmp_path / "b.tif")
     place = "500000,500032,5800000,5800032 [EPSG:32633]"
-    made = run(**QUICK, EXTENT=place, START="bank", START_STRENGTH=0.4, OUTPUT=first)
+    like = {}
+    if kind == "samples":
+        like = {"SAMPLE": raster_files.raster(tmp_path / "own.tif", size=(80, 70))}
+    made = run(**QUICK, **like, EXTENT=place, START=kind, START_STRENGTH=0.4, OUTPUT=first)
     assert (made["start"]["bank"], made["start"]["strength"]) == ("open-land", 0.4)
-    more = run(EXTENT=place, CONTINUE=first, OUTPUT=second)
+    assert bool(made["start"]["samples"]) == bool(like)
+    if like:
+        assert "was made like a sample" in refused(EXTENT=place, CONTINUE=first, OUTPUT=second)
+    more = run(**like, EXTENT=place, CONTINUE=first, OUTPUT=second)
     assert more["start"] == made["start"]
     assert (
         pixels(first, 500000, 5800032, 32, 32).tobytes() == pixels(second, 500000, 5800032, 32, 32).tobytes()

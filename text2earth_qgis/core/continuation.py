@@ -53,7 +53,13 @@ def inputs_from_recipe(recipe: Json, name: str, profile: Optional[str] = None) -
             **shared,
             "canvas": Box(**canvas) if isinstance(canvas, dict) else str(canvas),
             "joins": joins,
-            **({"start": "bank", "start_strength": float(start["strength"])} if start else {}),
+            **(_begun(start) if start else {}),
         }
     except (KeyError, TypeError, ValueError):
         raise PluginError(f"'{name}' cannot be continued: its recipe is not complete.") from None
+
+
+def _begun(start: Json) -> Json:
+    """Return the inputs of what a scene began with instead of noise."""
+    kind = "samples" if start.get("samples") else "bank"
+    return {"start": kind, "start_strength": float(start["strength"])}

@@ -50,8 +50,9 @@ ABOUT = base.AlgorithmInfo(
         "CONTINUE": "A layer that this algorithm made. The new image has its prompts, seed, model and pixels "
         "unless they are given, and agrees with it where they overlap: anywhere if its canvas is the ground, "
         "else inside of that layer's canvas. CANVAS is not looked at.",
-        "START": "What a diffusion model begins with: noise, or bank, which is land by example of the same "
-        "prompt, painted over; lakes and villages then lie where that has them. Left empty, noise.",
+        "START": "What a diffusion model begins with: noise, or land by example of the same prompt, painted "
+        "over; lakes and villages then lie where that has them. bank: made of the backend's images. samples: "
+        "made like SAMPLE. Left empty, noise.",
         "START_STRENGTH": "How much of the land by example is painted over: near 0 little, 1 all but its "
         "tone. Left empty, 0.7.",
         "ALIGN_TO": "The image takes CRS, pixel size and pixel edges from this raster file.",
@@ -86,7 +87,7 @@ class Generate(base.Algorithm):
             shared.RasterInput("ALIGN_TO", "Align pixels to", optional=True),
             shared.suggestions("CANVAS", "Canvas", ("extent", "ground")),
             shared.RasterInput("CONTINUE", "Scene to continue", optional=True),
-            shared.choice("START", "Begin with", ("noise", "bank")),
+            shared.choice("START", "Begin with", ("noise", "bank", "samples")),
             shared.number("START_STRENGTH", "Strength of the noise over it", shared.DOUBLE, (0.01, 1)),
             *shared.regions(),
             *layouts.definitions(),
@@ -149,7 +150,8 @@ def _continued(reader: ParameterReader, drawn: Mapping[str, bool], sample_given:
     recipe = layers.recipe_of(layer) or {}
     if found.get("prompt") is None and not reader.text("PROMPT").strip():
         raise PluginError(f"The prompt of '{layer.name()}' was not recorded. Give the same one as PROMPT.")
-    if (recipe.get("examples") or {}).get("samples") and not sample_given:
+    by_example = recipe.get("examples") or recipe.get("start") or {}
+    if by_example.get("samples") and not sample_given:
         raise PluginError(f"'{layer.name()}' was made like a sample. Give the same one as SAMPLE.")
     if recipe.get("regions") and not any(drawn.values()):
         raise PluginError(f"'{layer.name()}' was made with regions. Give the same ones as REGIONS.")

@@ -34,7 +34,7 @@ def composition_recipe(recipe: Recipe, card: ModelCard) -> Recipe:
         "model": recipe.start.bank,
         "revision": recipe.start.revision,
         "grid": _tiled(layout, layout.rows.hull(rows), layout.cols.hull(cols)),
-        "examples": ExampleRecipe(gsd=recipe.start.gsd),
+        "examples": ExampleRecipe(gsd=recipe.start.gsd, samples=recipe.start.samples),
         "start": None,
     }
     return recipe.model_copy(update=changed)

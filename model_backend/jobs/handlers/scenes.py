@@ -30,7 +30,6 @@ from model_backend.jobs.context import (
 )
 from model_backend.jobs.preview import Preview
 from model_backend.jobs.store.rows import Claim, FinishedBlock, Result
-from model_backend.models.card import ModelCard
 from model_backend.processes import sample_inputs
 from model_backend.processes.generate import Generate, block_bytes, file_bytes
 from model_backend.processes.scene_work import blocks_of
@@ -51,14 +50,14 @@ def run(process: Generate, claim: Claim, context: JobContext) -> list[Result]:
     blocks = blocks_of(recipe.grid, card)
     if claim.part is None:
         return _join(claim, recipe, blocks, context)
-    _make(claim, recipe, blocks, context, partial(_samples, process, card, claim, context))
+    _make(claim, recipe, blocks, context, partial(_samples, process, claim, context))
     return []
 
 
-def _samples(process: Generate, card: ModelCard, claim: Claim, context: JobContext) -> list[SampleImage]:
+def _samples(process: Generate, claim: Claim, context: JobContext) -> list[SampleImage]:
     """Read the pixels of the samples of a job: once for a scene, not for each of its blocks."""
     asked = process.parse(claim.inputs).samples
-    return [one.image() for one in sample_inputs.prepare(asked, card, context.plan_context(claim))]
+    return [one.image() for one in sample_inputs.prepare(asked, context.plan_context(claim))]
 
 
 def _make(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from model_backend.engine import blocks as module
 from model_backend.engine.blocks import Blocks
+from model_backend.engine.by_example.samples import SampleImage
 from model_backend.engine.by_example.scene import ExampleScene
 from model_backend.engine.cost import count, count_blocks
 from model_backend.engine.diffusion.start import composition_recipe
@@ -19,6 +21,7 @@ from model_backend.engine.progress import SilentListener
 from model_backend.engine.scene import Scene
 from model_backend.errors import Cancelled
 from model_backend.models.banks.bank import Bank
+from model_backend.models.land_cover import SAMPLE
 from model_backend.models.loader import Model
 from model_backend.schemas import Box, Recipe, StartRecipe
 from tests.support.backend.recipes import recipe_of
@@ -53,20 +56,34 @@ def started(strength: float, canvas: Box | None = CANVAS, **changes: Any) -> Rec
     return recipe_of(canvas, **members)
 
 
-def scene_of(model: Model, bank: Bank, recipe: Recipe) -> Scene:
-    composition = ExampleScene(bank, composition_recipe(recipe, model.card), 1)
+def scene_of(model: Model, bank: Bank, recipe: Recipe, samples: Sequence[SampleImage] = ()) -> Scene:
+    composition = ExampleScene(bank, composition_recipe(recipe, model.card), 1, samples)
     return Scene(model, recipe, composition=composition)
 
 
+def red_land() -> SampleImage:
+    """A sample of land that no image of the bank looks like."""
+    rgb = np.random.default_rng(3).integers(0, 60, (130, 140, 3), np.uint8)
+    rgb[..., 0] += 190
+    everywhere = np.ones(rgb.shape[:2], np.bool_)
+    return SampleImage(rgb, everywhere, everywhere, SAMPLE, 1.0)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("canvas", [CANVAS, None], ids=["extent", "ground"])
-def test_blocks_change_no_bit(model: Model, bank: Bank, small: None, canvas: Box | None) -> None:
+@pytest.mark.parametrize(
+    ("canvas", "samples"),
+    [(CANVAS, ()), (None, ()), (CANVAS, (red_land(),))],
+    ids=["extent", "ground", "samples"],
+)
+def test_blocks_change_no_bit(
+    model: Model, bank: Bank, small: None, canvas: Box | None, samples: Sequence[SampleImage]
+) -> None:
     """In the order of the scan with forgetting, and alone from the last on, as other workers make them."""
     recipe = started(0.6, canvas)
-    whole = scene_of(model, bank, recipe).pixels(GRID, SilentListener())
+    whole = scene_of(model, bank, recipe, samples).pixels(GRID, SilentListener())
     blocks = Blocks.of(GRID, SHORT, 8)
     assert len(blocks) > 4
-    scan = scene_of(model, bank, recipe)
+    scan = scene_of(model, bank, recipe, samples)
     for number, box in enumerate(blocks):
         made = scan.pixels(box, SilentListener())
         assert made.tobytes() == part(whole, box).tobytes()
@@ -75,7 +92,7 @@ def test_blocks_change_no_bit(model: Model, bank: Bank, small: None, canvas: Box
             scan.keep(rest)
     for number in (len(blocks) - 1,):
         box = blocks[number]
-        alone = scene_of(model, bank, recipe).pixels(box, SilentListener())
+        alone = scene_of(model, bank, recipe, samples).pixels(box, SilentListener())
         assert alone.tobytes() == part(whole, box).tobytes()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,7 +12,7 @@ from affine import Affine
 
 from tests.backend.processes.test_by_example import extent, images, meadow, painted, plan
 from tests.support.backend.raster_files import write
-from tests.support.backend.service import Backend, execute
+from tests.support.backend.service import Backend, execute, upload
 from tests.support.backend.tiny_bank import COLOURS, build_bank, picture, share_like
 
 PLACE = Affine(1, 0, 500000, 0, -1, 5400000)
@@ -32,10 +31,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
 def client(server: Backend) -> Iterator[httpx.Client]:
     with server.client() as one:
         yield one
-
-
-def upload(client: httpx.Client, path: Path) -> dict[str, str]:
-    return {"upload": client.post("/uploads", content=path.read_bytes()).raise_for_status().json()["id"]}
 
 
 def ring(*corners: tuple[int, int]) -> dict[str, Any]:

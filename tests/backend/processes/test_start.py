@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 
 from model_backend.engine.by_example.scene import ExampleScene
 from model_backend.engine.diffusion.start import composition_recipe
@@ -23,7 +24,8 @@ from model_backend.models.card import read_card
 from model_backend.schemas import Plan, Recipe
 from model_backend.settings import Settings
 from tests.support.backend.planning import planned as planned_by
-from tests.support.backend.service import Backend, finished, submit
+from tests.support.backend.raster_files import write
+from tests.support.backend.service import Backend, execute, finished, submit, upload
 from tests.support.backend.tiny_bank import build_bank
 from tests.support.backend.tiny_models import build_tiny
 
@@ -128,6 +130,46 @@ def client(folder: Path, data: Path) -> Iterator[httpx.Client]:
     with one.client() as made:
         yield made
     one.stop()
+
+
+def red_land(folder: Path) -> Path:
+    """A raster that no image of the bank looks like, in the pixels of the scene."""
+    bands = np.random.default_rng(3).integers(0, 60, (3, 130, 140), np.uint8)
+    bands[0] += 190
+    place = Affine(1, 0, 500_000, 0, -1, 5_200_000)
+    return write(folder / "red.tif", bands, crs="EPSG:32632", transform=place)
+
+
+def test_a_scene_begins_with_land_like_a_sample(client: httpx.Client, tmp_path: Path) -> None:
+    source = upload(client, red_land(tmp_path))
+    asked = SCENE | {"start": "samples", "start_strength": 0.2, "samples": [{"source": source}]}
+    told = client.post("/processes/plan/execution", json={"inputs": {"process": "generate", "inputs": asked}})
+    plan = told.raise_for_status().json()
+    assert len(plan["recipe"]["start"]["samples"]) == 1
+    assert "examples" not in plan["recipe"]
+    assert "made like your sample, under noise of strength 0.2: " in " ".join(plan["warnings"])
+    job = submit(client, "generate", asked, response="document")
+    status = finished(client, job)
+    assert status["status"] == "successful", status
+    results = client.get(f"/jobs/{job}/results").json()
+    with rasterio.open(io.BytesIO(client.get(results["image"]["href"]).content)) as file:
+        red, green, blue = file.read().astype(float)
+    # Under little noise it is as red as the sample, which is the forest; the lake is from the bank.
+    assert (red > np.maximum(green, blue) + 60).mean() > 0.4
+    credits = client.get(results["item"]["href"]).json()["properties"]["text2earth:sources"]
+    assert credits[0]["source"] == "the user's raster"
+
+
+def test_samples_and_starts_that_do_not_go_together(client: httpx.Client, tmp_path: Path) -> None:
+    sample = {"source": upload(client, red_land(tmp_path))}
+    for change, said in (
+        ({"start": "samples"}, "there are none: give one, or another `start`"),
+        ({"start": "bank", "samples": [sample], "model": "tiny"}, "or begin with them (`start`: `samples`)"),
+    ):
+        refused = execute(client, "generate", SCENE | change)
+        assert refused.status_code == 400
+        assert refused.json()["field"] == "samples"
+        assert said in refused.json()["detail"]
 
 
 @pytest.mark.slow

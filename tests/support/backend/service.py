@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -62,6 +63,11 @@ def status_in(client: httpx.Client, job: str, states: set[str], seconds: float =
         return info if info["status"] in states else None
 
     return until(ask, seconds)
+
+
+def upload(client: httpx.Client, path: Path) -> dict[str, str]:
+    """Send a raster; return the value of an input that means it."""
+    return {"upload": client.post("/uploads", content=path.read_bytes()).raise_for_status().json()["id"]}
 
 
 def execute(client: httpx.Client, process: str, inputs: dict[str, Any], **more: Any) -> httpx.Response:
