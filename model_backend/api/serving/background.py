@@ -47,9 +47,7 @@ def start_in_background(data_dir: Path, settings: dict[str, object]) -> str:
 
 def _start(data_dir: Path, settings: dict[str, object]) -> subprocess.Popen[bytes]:
     """Start the process in a session of its own, without the terminal and the pipes of this one."""
-    apart: dict[str, object] = {"start_new_session": True}
-    if sys.platform == "win32":
-        apart = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
+    windows = ("DETACHED_PROCESS", "CREATE_NEW_PROCESS_GROUP")  # there a session is called so
     with (data_dir / LOG).open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "model_backend", "serve"],
@@ -57,7 +55,8 @@ def _start(data_dir: Path, settings: dict[str, object]) -> subprocess.Popen[byte
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            **apart,  # type: ignore[call-overload]
+            start_new_session=True,
+            creationflags=sum(getattr(subprocess, name, 0) for name in windows),
         )
 
 
