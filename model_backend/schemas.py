@@ -24,8 +24,11 @@ from model_backend.example_schemas import ExampleRecipe as ExampleRecipe
 from model_backend.example_schemas import SampleRecipe as SampleRecipe
 from model_backend.example_schemas import Start, Strength
 from model_backend.example_schemas import StartRecipe as StartRecipe
-from model_backend.layout_schemas import LaidOut, Layout
+from model_backend.layout_schemas import LaidOut, LaidRaster, Layout
 from model_backend.layout_schemas import LayoutFeatures as LayoutFeatures
+from model_backend.layout_schemas import LayoutRaster as LayoutRaster
+from model_backend.value import Source
+from model_backend.value import Upload as Upload
 from model_backend.value import Value as Value
 
 Sampler = Literal["dpm++2m", "euler"]
@@ -113,16 +116,6 @@ PromptPolygons = Annotated[
 ]
 
 
-class Upload(Value):
-    """A raster that was sent to ``/uploads``."""
-
-    upload: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-
-
-Source = Annotated[
-    Upload,
-    Field(description="The raster: an upload, a link to a result of an own job, or a GeoTIFF in base64."),
-]
 Bands = Annotated[
     Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=3)] | None,
     Field(description="The band, or the red, green and blue bands, that the model sees and paints."),
@@ -313,6 +306,7 @@ class Recipe(Value):
     edit: EditRecipe | None = None
     regions: list[Region] | None = Field(None, description="In the order in which they cover each other.")
     layout: list[LaidOut] | None = Field(None, description="In the order in which they cover each other.")
+    land_cover: LaidRaster | None = Field(None, description="A raster of classes, under the layout.")
     examples: ExampleRecipe | None = Field(None, description="Of land by example.")
     start: StartRecipe | None = Field(None, description="Of a diffusion model that begins with such land.")
 
@@ -320,7 +314,7 @@ class Recipe(Value):
     def _plain(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what is not there, so that recipes from before it existed keep their bytes."""
         members: dict[str, Any] = dump(self)
-        for name in ("regions", "layout", "examples", "start"):
+        for name in ("regions", "layout", "land_cover", "examples", "start"):
             if getattr(self, name) is None:
                 members.pop(name, None)
         return members
@@ -329,6 +323,11 @@ class Recipe(Value):
     def canvas_box(self) -> Box | None:
         """The canvas in pixels of the frame; None is the ground, which has no end."""
         return None if self.canvas == "ground" else self.canvas
+
+    @property
+    def is_laid_out(self) -> bool:
+        """Whether a layout says what lies where."""
+        return bool(self.layout or self.land_cover)
 
     def variant(self, number: int) -> Recipe:
         """Return the recipe of another variant, counted from 0: the same with a seed of its own."""

@@ -21,7 +21,7 @@ from model_backend.schemas import Box, Recipe
 from model_backend.settings import Settings
 
 if TYPE_CHECKING:  # torch and numba are imported with the first job, not with the worker
-    from model_backend.engine.by_example.samples import SampleImage
+    from model_backend.engine.by_example.given import Given
     from model_backend.engine.makers import Conditions, SceneMaker
     from model_backend.models.loader import Model
 
@@ -64,11 +64,11 @@ class ModelCache:
             return self._loaded[model][0].card
         return self._entry(model, revision).card
 
-    def scene(self, recipe: Recipe, samples: Callable[[], list[SampleImage]] = list) -> SceneMaker:
-        """Return the scene of a recipe, with what was kept of it; ``samples`` reads the user's, if any."""
+    def scene(self, recipe: Recipe, given: Callable[[], Given]) -> SceneMaker:
+        """Return the scene of a recipe, with what was kept of it; ``given`` reads the user's rasters."""
         if self._scene is None or self._scene[0] != recipe:
             self._scene = None
-            self._scene, self.next_block = (recipe, self._begun(recipe, samples)), 0
+            self._scene, self.next_block = (recipe, self._begun(recipe, given)), 0
         return self._scene[1]
 
     def bank(self, recipe: Recipe) -> Bank:
@@ -93,30 +93,28 @@ class ModelCache:
         if profile is not None:
             self._store.profiles.record(model, self._device, profile.to_dict(), rate)
 
-    def _begun(self, recipe: Recipe, samples: Callable[[], list[SampleImage]]) -> SceneMaker:
+    def _begun(self, recipe: Recipe, given: Callable[[], Given]) -> SceneMaker:
         """Begin a scene with the model or the example images of its recipe."""
         entry = self._entry(recipe.model, recipe.revision)
         if not entry.card.by_example:
             model = self.get(recipe.model, recipe.revision)
             from model_backend.engine.scene import Scene
 
-            return Scene(model, recipe, composition=self._composition(recipe, model.card, samples))
-        return self._by_example(recipe, samples())
+            return Scene(model, recipe, composition=self._composition(recipe, model.card, given))
+        return self._by_example(recipe, given())
 
-    def _composition(
-        self, recipe: Recipe, card: ModelCard, samples: Callable[[], list[SampleImage]]
-    ) -> SceneMaker | None:
+    def _composition(self, recipe: Recipe, card: ModelCard, given: Callable[[], Given]) -> SceneMaker | None:
         """Return the land by example that a scene of a diffusion model begins with, if it does."""
         if recipe.start is None:
             return None
         from model_backend.engine.diffusion.start import composition_recipe
 
-        return self._by_example(composition_recipe(recipe, card), samples())
+        return self._by_example(composition_recipe(recipe, card), given())
 
-    def _by_example(self, recipe: Recipe, samples: list[SampleImage]) -> SceneMaker:
+    def _by_example(self, recipe: Recipe, given: Given) -> SceneMaker:
         from model_backend.engine.by_example.scene import ExampleScene
 
-        return ExampleScene(self.bank(recipe), recipe, self._settings.threads, samples)
+        return ExampleScene(self.bank(recipe), recipe, self._settings.threads, given)
 
     def _entry(self, model: str, revision: str) -> Entry:
         entry = self._registry.get(model)

@@ -106,7 +106,10 @@ class Process(ABC, Generic[V]):
         """Return inputs as sent, their rasters replaced by what ``upload`` makes of (name, value)."""
         sent = {**inputs, **{name: upload(name, inputs[name]) for name in self.rasters if name in inputs}}
         if isinstance(samples := inputs.get("samples"), list):
-            sent["samples"] = [_sample(number, sample, upload) for number, sample in enumerate(samples)]
+            found = enumerate(samples)
+            sent["samples"] = [_of_source(f"samples.{number}", one, upload) for number, one in found]
+        if "layout" in inputs:
+            sent["layout"] = _of_source("layout", inputs["layout"], upload)
         return sent
 
     def parse(self, inputs: object) -> V:
@@ -131,8 +134,8 @@ class Process(ABC, Generic[V]):
         return self.summary() | {"inputs": input_descriptions(self.inputs), "outputs": outputs}
 
 
-def _sample(number: int, sample: object, upload: Callable[[str, object], object]) -> object:
-    """Return a sample as sent, its raster replaced by what ``upload`` makes of it."""
-    if not isinstance(sample, dict) or "source" not in sample:  # refused when it is parsed
-        return sample
-    return {**sample, "source": upload(f"samples.{number}.source", sample["source"])}
+def _of_source(field: str, value: object, upload: Callable[[str, object], object]) -> object:
+    """Return a value as sent, its raster, if it has one, replaced by what ``upload`` makes of it."""
+    if not isinstance(value, dict) or "source" not in value:  # refused when it is parsed, or no raster
+        return value
+    return {**value, "source": upload(f"{field}.source", value["source"])}

@@ -35,7 +35,7 @@ def _convert(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
             result |= {key[9:].lower(): value, key: True}
         elif key == "properties":
             result[key] = {name: _convert(item, definitions) for name, item in value.items()}
-        elif key == "anyOf":
+        elif key in ("anyOf", "oneOf"):
             result |= _alternatives([_convert(item, definitions) for item in value])
         elif key in ("items", "additionalProperties") and isinstance(value, dict):
             result[key] = _convert(value, definitions)

@@ -52,7 +52,7 @@ class Generate(ImageryProcess[GenerateInputs]):
     handler = "model_backend.jobs.handlers.scenes:run"
 
     def plan(self, inputs: GenerateInputs, context: PlanContext) -> Plan:
-        """Plan a scene; nothing is read and nothing allocated."""
+        """Plan a scene; nothing is allocated, and read is only what lies where."""
         limits = context.limits
         check_prompts(inputs.prompt, inputs.negative_prompt, limits)
         entry = _model(inputs, context.registry)
@@ -66,7 +66,8 @@ class Generate(ImageryProcess[GenerateInputs]):
             Box(col=0, row=0, width=placement.width, height=placement.height), "extent.bbox", limits
         )
         canvas = _canvas(inputs, placement, card, limits)
-        drawn = drawings.read((inputs.regions, inputs.layout), placement.frame, placement.gsd, limits)
+        where = drawings.Place(placement.frame, placement.gsd, canvas)
+        drawn = drawings.read((inputs.regions, inputs.layout), where, context)
         recipe = recipe_of(
             inputs,
             card,

@@ -174,7 +174,8 @@ class PaintingProcess(ImageryProcess[P]):
         entry = painting_model(wanted, context.registry)
         card = entry.card
         prepared = self.prepare(inputs, card, context)
-        drawn = drawings.read(given, prepared.work, prepared.work.gsd, context.limits)
+        place = drawings.Place(prepared.work, prepared.work.gsd, prepared.canvas)
+        drawn = drawings.read(given, place, context)
         recipe = self._recipe(inputs, card, prepared, drawn)
         paint = prepared.work.mask_on(prepared.paint, prepared.at, prepared.canvas)
         work = work_of(recipe, prepared.canvas, paint, entry, self.strength(inputs))

@@ -83,7 +83,7 @@ def _words(prompt: str) -> list[str]:
 
 def _notes(recipe: Recipe, entry: Entry) -> list[str]:
     """Return what was decided without being asked for, and whether images have to be enlarged."""
-    drawn_alone = recipe.edit is not None and recipe.layout and not recipe.prompt.strip()
+    drawn_alone = recipe.edit is not None and recipe.is_laid_out and not recipe.prompt.strip()
     if drawn_alone or not entry.card.by_example or recipe.examples is None:
         return []
     reading = composition.read(recipe.prompt, recipe.negative_prompt)

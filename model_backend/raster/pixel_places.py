@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import pi
 
 import numpy as np
+import pyproj
 from affine import Affine
 from pyproj.exceptions import ProjError
 
@@ -76,6 +77,14 @@ class RingBounds:
         )
 
 
+def laid(where: Frame | WorkingGrid) -> tuple[pyproj.CRS, Affine]:
+    """Return the CRS of a frame, or of the grid that an edit works on, and the transform of its pixels."""
+    if isinstance(where, WorkingGrid):
+        return where.crs, where.transform
+    (width, height), (x, y) = map(float, where.pixel_size), where.anchor
+    return parse_crs(where.crs, "crs"), Affine(width, 0, x, 0, -height, y)
+
+
 class PixelPlaces:
     """Places coordinates of one CRS on a frame, or on the grid that an edit works on."""
 
@@ -83,12 +92,7 @@ class PixelPlaces:
         """Raise InvalidInput if ``crs``, of the input ``field``, is none."""
         self._field = f"{field}.crs"
         self._reference = parse_reference(crs, self._field)
-        if isinstance(where, WorkingGrid):
-            self._target, self._transform = where.crs, where.transform
-        else:
-            (width, height), (x, y) = map(float, where.pixel_size), where.anchor
-            self._target = parse_crs(where.crs, "crs")
-            self._transform = Affine(width, 0, x, 0, -height, y)
+        self._target, self._transform = laid(where)
         self._same = self._reference.crs.equals(self._target, ignore_axis_order=True)
 
     def read(self, coordinates: object) -> Float64Array:

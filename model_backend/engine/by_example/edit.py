@@ -6,16 +6,15 @@ lead up to it; so a lake gets a shore, and no straight edge tells where the mask
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numba import njit
 
 from model_backend.arrays import BoolArray, Float32Array, UInt8Array
 from model_backend.engine.by_example.choice import Wanted, atlas_of
+from model_backend.engine.by_example.given import NONE, Given
 from model_backend.engine.by_example.passes import Passes, fill_passes
 from model_backend.engine.by_example.profile import ExampleProfile
-from model_backend.engine.by_example.samples import SampleImage, guide
+from model_backend.engine.by_example.samples import guide
 from model_backend.engine.by_example.scene import composed, kinds_of, use_threads
 from model_backend.engine.by_example.surroundings import underlaid
 from model_backend.engine.composition.outlines.noise import OCTAVE, UNIT, noise
@@ -45,7 +44,7 @@ class ExampleEdit:
         recipe: Recipe,
         canvas: EditCanvas,
         threads: int,
-        samples: Sequence[SampleImage] = (),
+        given: Given = NONE,
     ) -> None:
         """Choose images for what the recipe asks for in a canvas of whole coarse pixels."""
         assert recipe.examples is not None
@@ -54,11 +53,12 @@ class ExampleEdit:
         self._credits: tuple[Credit, ...] = ()
         self.profile = ExampleProfile(recipe.revision)
         gsd = recipe.examples.gsd
+        samples = given.samples
         kinds = kinds_of(bank, gsd, samples)
         self._own = len(kinds) + 1  # the label of the raster's own land; that before it is of no kind
         hole = canvas.paint | ~canvas.known
         self._image = underlaid(canvas, hole)
-        shown = composed(recipe, kinds, _around(canvas), own=self._own)
+        shown = composed(recipe, kinds, _around(canvas), given.cover, own=self._own)
         self.notes = shown.warnings
         asked = shown.labels.labels(canvas.box, 0)
         # A sample of a whole thing, such as a lake, brings its shore: how far that is, is matched as well.
@@ -69,9 +69,9 @@ class ExampleEdit:
         used = tuple(kinds[label] for label in np.unique(self._labels) if label != self._own)
         known = np.where(hole, UNUSABLE, self._own).astype(np.uint8)
         own = Exemplar(self._image, known, guide(np.zeros_like(hole)) if guided else None)
-        given = [own, *(sample.exemplar(gsd, kinds.index(sample.kind), guided) for sample in samples)]
+        first = [own, *(sample.exemplar(gsd, kinds.index(sample.kind), guided) for sample in samples)]
         named = [sample.kind for sample in samples]
-        self._atlas = atlas_of(bank, Wanted(kinds, used, gsd, recipe.seed, shown.words), given, named, _GAMMA)
+        self._atlas = atlas_of(bank, Wanted(kinds, used, gsd, recipe.seed, shown.words), first, named, _GAMMA)
 
     def credits(self) -> tuple[Credit, ...]:
         """Return where the painted pixels were copied from."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numba import njit
@@ -68,12 +69,19 @@ class Outlined:
         return moved
 
 
+class Overlay(Protocol):
+    """Labels of a part of the plane, over others."""
+
+    def paint(self, out: UInt8Array, box: Box, level: int) -> None:
+        """Write its labels into those of a box."""
+
+
 @dataclass(frozen=True)
 class Covered:
-    """A label map with outlined ones over it, each over those before it."""
+    """A label map with others over it, each over those before it."""
 
     lower: LabelMap
-    upper: tuple[Outlined, ...]
+    upper: tuple[Overlay, ...]
 
     def labels(self, box: Box, level: int) -> UInt8Array:
         """Return the labels of the uppermost there is."""

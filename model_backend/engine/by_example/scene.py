@@ -13,7 +13,9 @@ import numba
 
 from model_backend.arrays import Int32Array, RgbImage, UInt8Array
 from model_backend.engine.by_example.choice import Wanted, atlas_of
-from model_backend.engine.by_example.outlined import Covered, Outlined
+from model_backend.engine.by_example.given import NONE, Given
+from model_backend.engine.by_example.land_cover import CoveringCells, LandCover
+from model_backend.engine.by_example.outlined import Covered, Outlined, Overlay
 from model_backend.engine.by_example.passes import Passes
 from model_backend.engine.by_example.profile import ExampleProfile
 from model_backend.engine.by_example.samples import SampleImage
@@ -57,35 +59,49 @@ class _Part:
     words: frozenset[str] = frozenset()
 
 
-def composed(recipe: Recipe, kinds: tuple[str, ...], canvas: Box | None, own: int | None = None) -> Composed:
-    """Lay out what the prompts of a recipe ask for; labels are indices into ``kinds``.
+def composed(
+    recipe: Recipe,
+    kinds: tuple[str, ...],
+    canvas: Box | None,
+    cover: LandCover | None = None,
+    own: int | None = None,
+) -> Composed:
+    """Lay out what the prompts of a recipe ask for, and its layout; labels are indices into ``kinds``.
 
+    ``cover`` is the raster of classes that the recipe names, if it does.
     ``own`` is the label of a raster's own land, where a part of it is painted: it stays under things that are
     asked for without what is around them, and one such thing fills the canvas.
     """
     whole = _part(recipe, recipe.prompt, recipe.negative_prompt, canvas, kinds, own)
-    parts, over = [whole], []
+    parts: list[_Part] = [whole]
+    over: list[Overlay] = []
     for number, region in enumerate(recipe.regions or ()):
         part = _part(recipe, region.prompt, region.negative_prompt, _bounds(region), kinds, None)
         soft = kinds[part.first] in SOFT
         over.append(Outlined(Outline.of(region.rings), part.labels, recipe.seed + number, soft))
         parts.append(part)
-    laid = _laid_out(recipe, kinds)
-    found = frozenset(label for label, _ in laid).union(*(part.used for part in parts))
+    laid = _laid_out(recipe, kinds, cover)
+    found = frozenset().union(*(labels for labels, _ in laid), *(part.used for part in parts))
     used = dict.fromkeys((whole.first, *sorted(found)))
     warnings = dict.fromkeys(sentence for part in parts for sentence in part.warnings)
-    labels = Covered(whole.labels, (*over, *(outlined for _, outlined in laid)))
+    labels = Covered(whole.labels, (*over, *(overlay for _, overlay in laid)))
     words = frozenset().union(*(part.words for part in parts))
     return Composed(labels, tuple(kinds[label] for label in used if label != own), tuple(warnings), words)
 
 
-def _laid_out(recipe: Recipe, kinds: tuple[str, ...]) -> list[tuple[int, Outlined]]:
-    """Return the layout of a recipe, each with its label; neighbours share one noise, and so their border."""
-    found = []
+def _laid_out(
+    recipe: Recipe, kinds: tuple[str, ...], cover: LandCover | None
+) -> list[tuple[frozenset[int], Overlay]]:
+    """Return the layout of a recipe with its labels; neighbours share one noise, and so their border."""
+    found: list[tuple[frozenset[int], Overlay]] = []
+    if cover is not None:
+        labels = tuple(kinds.index(nearest(kind, kinds) or kinds[0]) for kind in cover.kinds)
+        found.append((frozenset(labels), CoveringCells(cover, labels, recipe.seed)))
     for one in recipe.layout or ():
         label = kinds.index(nearest(one.kind, kinds) or kinds[0])
         soft = one.kind in SOFT and not one.hard
-        found.append((label, Outlined(Outline.of(one.rings), Everywhere(label), recipe.seed, soft)))
+        inner = Outlined(Outline.of(one.rings), Everywhere(label), recipe.seed, soft)
+        found.append((frozenset((label,)), inner))
     return found
 
 
@@ -94,7 +110,7 @@ def _part(
 ) -> _Part:
     """Lay out one prompt."""
     assert recipe.examples is not None
-    if own is not None and SAMPLE not in kinds and recipe.layout and not prompt.strip():
+    if own is not None and SAMPLE not in kinds and recipe.is_laid_out and not prompt.strip():
         return _Part(Everywhere(own), own, frozenset((own,)), ())
     reading = read(prompt, negative)
     made = land(reading.composition, recipe.seed, canvas, recipe.examples.gsd, kinds)
@@ -147,19 +163,20 @@ def use_threads(threads: int) -> None:
 class ExampleScene:
     """The pixels of a recipe by example: made where asked for, coarse levels kept for the next box."""
 
-    def __init__(self, bank: Bank, recipe: Recipe, threads: int, samples: Sequence[SampleImage] = ()) -> None:
+    def __init__(self, bank: Bank, recipe: Recipe, threads: int, given: Given = NONE) -> None:
         """Choose images and lay the scene out; ``threads`` 0 are all cores."""
         assert recipe.examples is not None
         use_threads(threads)
         gsd = recipe.examples.gsd
+        samples = given.samples
         kinds = kinds_of(bank, gsd, samples)
-        shown = composed(recipe, kinds, recipe.canvas_box)
-        given = [sample.exemplar(gsd, kinds.index(sample.kind)) for sample in samples]
+        shown = composed(recipe, kinds, recipe.canvas_box, given.cover)
+        first = [sample.exemplar(gsd, kinds.index(sample.kind)) for sample in samples]
         wanted = Wanted(kinds, shown.kinds, gsd, recipe.seed, shown.words)
         self.profile = ExampleProfile(recipe.revision)
         self.notes = shown.warnings
         self._begun: tuple[Box, Passes] | None = None
-        self._atlas = atlas_of(bank, wanted, given, [sample.kind for sample in samples])
+        self._atlas = atlas_of(bank, wanted, first, [sample.kind for sample in samples])
         self._credits: tuple[Credit, ...] = ()
         self._scene = Synthesis(
             self._atlas.atlas,

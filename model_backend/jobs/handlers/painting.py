@@ -6,8 +6,9 @@ and other bands get values too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from model_backend.jobs.context import (
     provenance_of,
 )
 from model_backend.jobs.store.rows import Claim, Result
+from model_backend.processes.features import raster_layout
 from model_backend.processes.painting import P, PaintingProcess, Prepared, file_bytes
 from model_backend.raster import extra_bands
 from model_backend.raster.files.edit_writer import Patch, preview_pixels, write_edit
@@ -36,7 +38,8 @@ from model_backend.raster.georeference.grids import overlap
 from model_backend.raster.value_warnings import leaves_range
 from model_backend.schemas import Plan, Recipe
 
-if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
+if TYPE_CHECKING:  # torch and numba are imported with the first job, not with the worker
+    from model_backend.engine.by_example.land_cover import LandCover
     from model_backend.models.loader import Model
 
 
@@ -48,11 +51,16 @@ def run(process: PaintingProcess[P], claim: Claim, context: JobContext) -> list[
     recipe = plan.recipe.variant(claim.variant)
     space.take(context.folder, file_bytes(plan))
     card = context.cache.card(recipe.model, recipe.revision)
-    prepared = process.prepare(inputs, card, context.plan_context(claim))
+    known = context.plan_context(claim)
+    prepared = process.prepare(inputs, card, known)
+    cover = raster_layout.land_cover(recipe, inputs.layout, prepared.work, known)
     which = "" if plan.variants == 1 else f" variant {claim.variant + 1} of {plan.variants}"
     reporter.say(f"Painting{which}.")
-    method = {"surroundings": _from_surroundings, "examples": _by_example}.get(card.pipeline, _by_model)
-    painted = method(plan, prepared, recipe, context)
+    methods: dict[str, _Method] = {
+        "surroundings": _from_surroundings,
+        "examples": partial(_by_example, cover=cover),
+    }
+    painted = methods.get(card.pipeline, _by_model)(plan, prepared, recipe, context)
     reporter.say("Writing the file.")
     made = provenance_of(
         painted.profile, painted.approximate, recipe, context, inputs.record_prompt, painted.credits
@@ -77,6 +85,9 @@ class _Painted(NamedTuple):
     credits: tuple[Credit, ...] = ()
 
 
+_Method = Callable[[Plan, Prepared, Recipe, JobContext], _Painted]
+
+
 def _by_model(plan: Plan, prepared: Prepared, recipe: Recipe, context: JobContext) -> _Painted:
     """Paint with a diffusion model."""
     work = edit_of(load_model(recipe, context), recipe, prepared)
@@ -86,14 +97,18 @@ def _by_model(plan: Plan, prepared: Prepared, recipe: Recipe, context: JobContex
     return _Painted(join(prepared, view, recipe, context.reporter), profile.digest, profile.approximate)
 
 
-def _by_example(plan: Plan, prepared: Prepared, recipe: Recipe, context: JobContext) -> _Painted:
+def _by_example(
+    plan: Plan, prepared: Prepared, recipe: Recipe, context: JobContext, cover: LandCover | None
+) -> _Painted:
     """Paint with example images. Numba is imported with the first such job."""
     from model_backend.engine.by_example.edit import ExampleEdit
+    from model_backend.engine.by_example.given import Given
 
     prepare(recipe, context)
     canvas = canvas_of(prepared)
     bank, threads = context.cache.bank(recipe), context.settings.threads
-    work = ExampleEdit(bank, recipe, canvas, threads, [sample.image() for sample in prepared.samples])
+    given = Given([sample.image() for sample in prepared.samples], cover)
+    work = ExampleEdit(bank, recipe, canvas, threads, given)
     for sentence in work.notes:
         context.reporter.note(sentence)
     view = work.view(context.reporter, overlap(recipe.grid, prepared.canvas))

@@ -31,13 +31,14 @@ from model_backend.jobs.context import (
 from model_backend.jobs.preview import Preview
 from model_backend.jobs.store.rows import Claim, FinishedBlock, Result
 from model_backend.processes import sample_inputs
+from model_backend.processes.features import raster_layout
 from model_backend.processes.generate import Generate, block_bytes, file_bytes
 from model_backend.processes.scene_work import blocks_of
 from model_backend.raster.files import scene_writer
 from model_backend.schemas import Recipe
 
 if TYPE_CHECKING:  # numba is imported with the first job by example
-    from model_backend.engine.by_example.samples import SampleImage
+    from model_backend.engine.by_example.given import Given
 
 _CREDITS = "credits.json"  # beside the block: what its pixels were copied from
 
@@ -50,14 +51,18 @@ def run(process: Generate, claim: Claim, context: JobContext) -> list[Result]:
     blocks = blocks_of(recipe.grid, card)
     if claim.part is None:
         return _join(claim, recipe, blocks, context)
-    _make(claim, recipe, blocks, context, partial(_samples, process, claim, context))
+    _make(claim, recipe, blocks, context, partial(_given, process, recipe, claim, context))
     return []
 
 
-def _samples(process: Generate, claim: Claim, context: JobContext) -> list[SampleImage]:
-    """Read the pixels of the samples of a job: once for a scene, not for each of its blocks."""
-    asked = process.parse(claim.inputs).samples
-    return [one.image() for one in sample_inputs.prepare(asked, context.plan_context(claim))]
+def _given(process: Generate, recipe: Recipe, claim: Claim, context: JobContext) -> Given:
+    """Read the user's rasters that a job names: once for a scene, not for each of its blocks."""
+    from model_backend.engine.by_example.given import Given
+
+    inputs, known = process.parse(claim.inputs), context.plan_context(claim)
+    samples = sample_inputs.prepare(inputs.samples, known)
+    cover = raster_layout.land_cover(recipe, inputs.layout, recipe.frame, known)
+    return Given([one.image() for one in samples], cover)
 
 
 def _make(
@@ -65,7 +70,7 @@ def _make(
     recipe: Recipe,
     blocks: Blocks,
     context: JobContext,
-    samples: Callable[[], list[SampleImage]],
+    given: Callable[[], Given],
 ) -> None:
     """Compute the pixels of a block and keep them on disk."""
     assert claim.plan is not None
@@ -73,7 +78,7 @@ def _make(
     box, reporter = blocks[claim.part], context.reporter
     space.take(context.folder, block_bytes(box))
     prepare(recipe, context)
-    scene = context.cache.scene(recipe, samples)
+    scene = context.cache.scene(recipe, given)
     for sentence in scene.notes:
         reporter.note(sentence)
     goes_on = claim.part == context.cache.next_block

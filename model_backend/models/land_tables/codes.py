@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-CORINE: Mapping[str, str] = {
+_CORINE: Mapping[str, str] = {
     "111": "dense houses",
     "112": "houses",
     "121": "industry",
@@ -40,6 +40,8 @@ CORINE: Mapping[str, str] = {
     "522": "sea",
     "523": "sea",
 }
+_SORTED = sorted(_CORINE)  # its rasters count the classes in this order, from 1
+CORINE: Mapping[str, str] = {**_CORINE, **{str(n): _CORINE[code] for n, code in enumerate(_SORTED, 1)}}
 
 WORLDCOVER: Mapping[str, str] = {
     "10": "forest",

@@ -23,7 +23,7 @@ _CODES: Mapping[str, Mapping[str, str]] = {
 EXAMPLES: Mapping[str, str] = {
     "words": "words of prompts, such as lake, forest, dense houses, road",
     "osm": "tags of OpenStreetMap, such as landuse=forest, highway=primary, building=yes",
-    "corine": "three-digit codes of CORINE Land Cover, such as 112, 211, 312, 512",
+    "corine": "codes of CORINE Land Cover, such as 112, 211, 312, 512, or 1 to 44 as its rasters count",
     "worldcover": "codes of ESA WorldCover, such as 10, 40, 50, 80",
     "nlcd": "codes of the NLCD, such as 11, 22, 41, 82",
     "cdl": "codes of the Cropland Data Layer, such as 1, 111, 141, 176",

@@ -121,10 +121,11 @@ def sealed(path: Path) -> Iterator[Any]:
         yield dataset
 
 
-def read_header(path: Path, bands: Sequence[int] | None = None) -> Source:
+def read_header(path: Path, bands: Sequence[int] | None = None, *, codes: bool = False) -> Source:
     """Return the header of a raster; ``bands`` are the ones to look at, if the caller says.
 
-    Raises InvalidInput for ``source`` or ``bands`` with what to do about it.
+    With ``codes`` values may be numbers of a colour table. Raises InvalidInput for ``source`` or ``bands``
+    with what to do about it.
     """
     with sealed(path) as dataset:
         transform, warnings = _transform(dataset)
@@ -138,7 +139,7 @@ def read_header(path: Path, bands: Sequence[int] | None = None) -> Source:
             nodata=_nodata(dataset, dtype),
             transform=transform,
             crs=_crs(dataset),
-            roles=_roles(dataset, bands),
+            roles=_roles(dataset, bands, codes),
             mask_band=any(
                 MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
                 for flags in dataset.mask_flag_enums
@@ -262,9 +263,9 @@ def _crs(dataset: Any) -> pyproj.CRS:
     return found
 
 
-def _roles(dataset: Any, asked: Sequence[int] | None) -> Roles:
+def _roles(dataset: Any, asked: Sequence[int] | None, codes: bool) -> Roles:
     meanings = list(dataset.colorinterp)
-    if ColorInterp.palette in meanings:
+    if ColorInterp.palette in meanings and not codes:
         detail = (
             "The raster's values are numbers of a colour table, which cannot be painted. Expand it to "
             "RGB first (in QGIS: Raster > Conversion > PCT to RGB)."

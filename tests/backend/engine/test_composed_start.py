@@ -12,6 +12,7 @@ import torch
 
 from model_backend.engine import blocks as module
 from model_backend.engine.blocks import Blocks
+from model_backend.engine.by_example.given import Given
 from model_backend.engine.by_example.samples import SampleImage
 from model_backend.engine.by_example.scene import ExampleScene
 from model_backend.engine.cost import count, count_blocks
@@ -57,7 +58,7 @@ def started(strength: float, canvas: Box | None = CANVAS, **changes: Any) -> Rec
 
 
 def scene_of(model: Model, bank: Bank, recipe: Recipe, samples: Sequence[SampleImage] = ()) -> Scene:
-    composition = ExampleScene(bank, composition_recipe(recipe, model.card), 1, samples)
+    composition = ExampleScene(bank, composition_recipe(recipe, model.card), 1, Given(samples))
     return Scene(model, recipe, composition=composition)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-import rasterio
 from affine import Affine
 
 from model_backend.engine.by_example.outlined import Covered, Outlined
@@ -26,9 +24,10 @@ from model_backend.models.land_tables import codes, osm, sizes
 from model_backend.processes.features.land_class import land_class
 from model_backend.schemas import Box, Plan, Recipe
 from model_backend.settings import Settings
+from tests.support.backend.asking import Asker, made
 from tests.support.backend.planning import planned
 from tests.support.backend.raster_files import write
-from tests.support.backend.service import Backend, execute, finished, submit
+from tests.support.backend.service import Backend, execute
 from tests.support.backend.tiny_bank import COLOURS, build_bank, picture, share_like
 
 WEST, NORTH = 500000, 5400000
@@ -86,30 +85,9 @@ def client(server: Backend) -> Iterator[httpx.Client]:
         yield one
 
 
-class Asker:
-    """Never asks to stop."""
-
-    def step(self, done: int, total: int) -> None:
-        pass
-
-    def preview(self, rgb: np.ndarray) -> None:
-        pass
-
-
 def in_one_piece(bank: Path, recipe: Recipe) -> np.ndarray:
     """The scene of a recipe made here, all at once, (height, width, 3)."""
     return ExampleScene(Bank.read(bank), recipe, 2).pixels(recipe.grid, Asker()).transpose(1, 2, 0)
-
-
-def made(client: httpx.Client, process: str, inputs: dict[str, Any]) -> np.ndarray:
-    """The result's bands, (bands, height, width)."""
-    job = submit(client, process, inputs, response="document")
-    status = finished(client, job)
-    assert status["status"] == "successful", status
-    link = client.get(f"/jobs/{job}/results").json()["image"]["href"]
-    with rasterio.open(io.BytesIO(client.get(link).content)) as file:
-        bands: np.ndarray = file.read()
-    return bands
 
 
 def like(image: np.ndarray, kind: str) -> np.ndarray:
