@@ -58,7 +58,7 @@ def test_stairs_between_soft_land_are_no_stairs():
     cols = np.arange(len(line))
     off = line - np.polyval(np.polyfit(cols, line, 1), cols)
     assert np.abs(off).max() < side
-    # Nor does it run level for the five cells of a tread.
+    # Nor does it run level for the five cells that a stair is deep.
     level = max(len(run) for run in "".join("-" if step == 0 else "+" for step in steps).split("+"))
     assert level < 1.5 * side
 
