@@ -239,6 +239,7 @@ class PlanInputs(Value):
 
     process: Literal["generate", "edit", "extend"]
     inputs: dict[str, Any]
+    outputs: dict[str, dict[str, Any]] = Field({}, description="Those that are wanted; left out: the usual.")
 
 
 class EchoInputs(Value):
@@ -371,5 +372,6 @@ class Plan(Value):
     evaluations: int = Field(description="UNet evaluations of samples, all variants.")
     seconds: float | None = Field(description="Estimate from this backend's measured rate.")
     bytes: int = Field(description="Disk reserved: staging, file and previews.")
+    sources: bool = Field(False, description="Whether a raster says what every pixel was copied from.")
     understood: list[str] = Field([], description="What was understood of the prompt, of land by example.")
     warnings: list[str] = Field(description="Sentences for the user.")

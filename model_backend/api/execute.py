@@ -100,7 +100,9 @@ async def wait(
     try:
         inputs = await backend.threads.execute(_parse, backend, owner, execution, rasters)
         await asyncio.sleep(process.pause(inputs))
-        return await backend.threads.execute(answer, process, inputs, _plan_context(backend, owner))
+        return await backend.threads.execute(
+            answer, process, inputs, _plan_context(backend, owner, execution)
+        )
     finally:
         rasters.forget()
 
@@ -142,14 +144,15 @@ def _submission(
         digest=execution.digest,
         inputs=inputs.model_dump(mode="json"),
         requested=execution.requested,
-        work=execution.process.workload(inputs, _plan_context(backend, owner)),
+        work=execution.process.workload(inputs, _plan_context(backend, owner, execution)),
         key=key,
     )
 
 
-def _plan_context(backend: Backend, owner: str) -> PlanContext:
+def _plan_context(backend: Backend, owner: str, execution: Execution) -> PlanContext:
     raster = partial(backend.uploads.raster, owner)
-    return PlanContext(backend.registry, backend.settings, backend.store.profiles.of, raster)
+    outputs = frozenset(execution.requested.outputs)
+    return PlanContext(backend.registry, backend.settings, backend.store.profiles.of, raster, outputs)
 
 
 def _parse(backend: Backend, owner: str, execution: Execution, rasters: InputRasters) -> Value:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from model_backend.arrays import BoolArray, Float32Array, RgbImage, UInt8Array
+from model_backend.arrays import BoolArray, Float32Array, Int32Array, RgbImage, UInt8Array
 from model_backend.engine.progress import ProgressListener
 from model_backend.schemas import Box
 
@@ -47,6 +47,31 @@ def merged(credits: Iterable[Credit]) -> tuple[Credit, ...]:
     return tuple(Credit(*origin, pixels) for origin, pixels in ranked)
 
 
+class SourceImage(NamedTuple):
+    """An image that pixels were copied from: its number in a raster of sources, its name, whose it is.
+
+    A pixel of the result stands for ``scale`` of the image's along a side; ``pixels`` of the result are such.
+    """
+
+    number: int
+    name: str
+    source: str
+    licence: str
+    scale: float
+    pixels: int
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Where pixels were copied from: number of an image, column and row in it, (3, height, width).
+
+    Columns and rows count from 0 at the upper left pixel of the image as its owner has it.
+    """
+
+    places: Int32Array
+    images: tuple[SourceImage, ...]
+
+
 class SceneMaker(Protocol):
     """Makes the pixels of one scene; boxes that overlap agree in every bit."""
 
@@ -63,6 +88,9 @@ class SceneMaker(Protocol):
 
     def credits(self) -> tuple[Credit, ...]:
         """Return where the pixels of the box made last were copied from; nothing, where none were."""
+
+    def origins(self) -> Origins | None:
+        """Return the same pixel by pixel; None where pixels are painted, not copied."""
 
     def keep(self, box: Box) -> None:
         """Forget what no pixel of a box depends on; what is asked for later is made again."""

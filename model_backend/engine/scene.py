@@ -112,6 +112,9 @@ class Scene:
         """Return where the land by example that the last box began with is from; else nothing."""
         return self._credits
 
+    def origins(self) -> None:
+        """Return None: pixels are painted."""
+
     def overview(self, box: Box, listener: ProgressListener) -> None:
         """Return None: nothing of a scene is known before its windows are denoised."""
 

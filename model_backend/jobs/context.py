@@ -24,7 +24,7 @@ from model_backend.jobs.uploads import Uploads
 from model_backend.models.card import ModelCard
 from model_backend.models.registry import Registry
 from model_backend.processes.base import PlanContext
-from model_backend.processes.imagery import COG
+from model_backend.processes.imagery import COG, SOURCES
 from model_backend.processes.prompts import prompt_warnings
 from model_backend.raster.files import provenance
 from model_backend.schemas import Plan, Recipe
@@ -142,21 +142,31 @@ class VariantFiles:
         """Where the image is to be written."""
         return self.folder / (self._output("image") + ".tif")
 
+    @property
+    def sources(self) -> Path:
+        """Where the raster of its sources is to be written, if it is asked for."""
+        return self.folder / (self._output(SOURCES) + ".tif")
+
     def results(
         self, title: str, recipe: Recipe, made: provenance.Provenance, bands: dict[str, Any] | None = None
     ) -> list[Result]:
         """Write Item and recipe beside the image and return the outputs of the variant."""
         plan = self.claim.plan
         assert plan is not None
+        sources = f"./{self.sources.name}" if plan.sources else None
         item_id = f"{self.claim.job}-{self._output('image')}"
-        item = provenance.stac_item(item_id, f"./{self.image.name}", plan, recipe, made, bands)
+        item = provenance.stac_item(item_id, f"./{self.image.name}", plan, recipe, made, bands, sources)
         self._dump("item", item)
         self._dump("recipe", provenance.recorded(recipe, made))
-        return [
+        found = [
             file_result(self._output("image"), title, COG, self.image),
             file_result(self._output("item"), "STAC Item", "application/geo+json", self._record("item")),
             file_result(self._output("recipe"), "Recipe", "application/json", self._record("recipe")),
         ]
+        if plan.sources:
+            what = "What every pixel was copied from (cloud-optimized GeoTIFF)"
+            found.append(file_result(self._output(SOURCES), what, COG, self.sources))
+        return found
 
     def _output(self, kind: str) -> str:
         return kind if self.claim.variant == 0 else f"{kind}_{self.claim.variant + 1}"

@@ -6,6 +6,7 @@ writes into a folder of its own, so a worker that has lost its claim can never t
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
@@ -99,3 +100,12 @@ def remove(folder: Path) -> None:
             log.warning("cannot remove %s yet: %s", os.path.basename(path), error)
 
     shutil.rmtree(folder, onerror=lambda function, path, info: left(function, path, info[1]))
+
+
+def is_as_written(path: Path, sha256: str) -> bool:
+    """Say whether a file has the bytes that it was written with."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    except OSError:
+        return False

@@ -42,6 +42,8 @@ class PlanContext:
     measured: Callable[[str], tuple[Mapping[str, Any], float] | None]
     #: The raster that an input of that name means; raises InvalidInput.
     raster: Callable[[str, Upload], StoredRaster]
+    #: The outputs that were asked for by name; empty: the usual ones.
+    outputs: frozenset[str] = frozenset()
 
     def profile(self, model: str) -> Mapping[str, Any] | None:
         """Return the profile of a model, None where it never ran."""

@@ -21,12 +21,14 @@ from model_backend.processes import sample_inputs
 from model_backend.processes.base import PlanContext
 from model_backend.processes.features import drawings
 from model_backend.processes.imagery import (
+    SOURCE_BYTES,
     ImageryProcess,
     check_evaluations,
     example_recipe,
     licence,
     recipe_of,
     start_recipe,
+    wants_sources,
 )
 from model_backend.processes.prompts import check_prompts, prompt_warnings, understood
 from model_backend.processes.scene_work import canvas_of, work_of
@@ -34,6 +36,7 @@ from model_backend.raster.georeference.placement import Placement, place
 from model_backend.schemas import Box, GenerateInputs, Joins, Plan, Recipe, StartRecipe
 from model_backend.settings import Settings
 
+_COLOUR_BYTES = 3  # of a pixel
 _PREVIEW_BYTES = 2 * 1024 * 1024  # the thumbnails of the blocks among them
 _FILE_OVERHEAD = 64 * 1024
 _OVERVIEWS = 1 / 3  # of the pixels of a file, and once more as long as they are made
@@ -83,6 +86,7 @@ class Generate(ImageryProcess[GenerateInputs]):
         work = work_of(recipe, entry)
         evaluations = work.units * inputs.variants
         check_evaluations(evaluations, _longest(inputs), limits)
+        sources = wants_sources(card, context)
         return Plan(
             recipe=recipe,
             variants=inputs.variants,
@@ -98,7 +102,8 @@ class Generate(ImageryProcess[GenerateInputs]):
             window_evaluations=work.window_evaluations,
             evaluations=evaluations,
             seconds=context.seconds(card.id, evaluations),
-            bytes=_bytes(placement) * inputs.variants,
+            bytes=_bytes(placement, sources=sources) * inputs.variants,
+            sources=sources,
             understood=[*understood(recipe, bank or card), *drawn.understood()],
             warnings=[
                 *placement.warnings,
@@ -124,14 +129,16 @@ class Generate(ImageryProcess[GenerateInputs]):
 PROCESS = Generate()
 
 
-def block_bytes(box: Box) -> int:
-    """Return the disk that the pixels of a box need at most."""
-    return round(3 * box.width * box.height * _INCOMPRESSIBLE) + _FILE_OVERHEAD
+def block_bytes(box: Box, *, sources: bool) -> int:
+    """Return the disk that the pixels of a box need at most, and those of its sources."""
+    each = _COLOUR_BYTES + SOURCE_BYTES * sources
+    return round(each * box.width * box.height * _INCOMPRESSIBLE) + _FILE_OVERHEAD
 
 
 def file_bytes(plan: Plan) -> int:
-    """Return the disk that the file of a variant needs at most while it is made."""
-    return _file_bytes(plan.width, plan.height, resampled=plan.recipe.resampled is not None)
+    """Return the disk that the files of a variant need at most while they are made."""
+    resampled = plan.recipe.resampled is not None
+    return _file_bytes(plan.width, plan.height, resampled=resampled, sources=plan.sources)
 
 
 def _placement(inputs: GenerateInputs, card: ModelCard) -> Placement:
@@ -307,12 +314,13 @@ def _cost_warnings(recipe: Recipe, entry: Entry, evaluations: int) -> list[str]:
     return said
 
 
-def _bytes(placement: Placement) -> int:
-    """Return the disk that one variant needs at most: blocks, the file while it is made, pictures."""
-    made = _file_bytes(placement.width, placement.height, resampled=placement.output is not None)
-    return block_bytes(placement.grid) + made + _PREVIEW_BYTES
+def _bytes(placement: Placement, *, sources: bool) -> int:
+    """Return the disk that one variant needs at most: blocks, the files while they are made, pictures."""
+    resampled = placement.output is not None
+    made = _file_bytes(placement.width, placement.height, resampled=resampled, sources=sources)
+    return block_bytes(placement.grid, sources=sources) + made + _PREVIEW_BYTES
 
 
-def _file_bytes(width: int, height: int, *, resampled: bool) -> int:
+def _file_bytes(width: int, height: int, *, resampled: bool, sources: bool) -> int:
     pixels = width * height * (1 + 2 * _OVERVIEWS + (1 if resampled else 0))
-    return round(3 * pixels * _INCOMPRESSIBLE) + _FILE_OVERHEAD
+    return round((_COLOUR_BYTES + SOURCE_BYTES * sources) * pixels * _INCOMPRESSIBLE) + _FILE_OVERHEAD

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from model_backend.errors import InvalidInput, TooLarge
 from model_backend.models.card import ModelCard
-from model_backend.models.registry import Entry
+from model_backend.models.registry import BY_EXAMPLE, Entry
 from model_backend.processes.base import PlanContext, Process, Workload
 from model_backend.processes.sample_inputs import PreparedSample
 from model_backend.schemas import (
@@ -32,6 +32,8 @@ ImageryInputs = GenerateInputs | EditInputs | ExtendInputs
 I = TypeVar("I", bound=ImageryInputs)  # noqa: E741
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
+SOURCES = "sources"  # the output that is made only where it is asked for
+SOURCE_BYTES = 6  # of a pixel of it, compressed: usually 2, and numbers without any order take no more
 _VARIANTS = 8
 
 
@@ -45,6 +47,12 @@ def _outputs() -> dict[str, dict[str, object]]:
         made[f"image{end}"] = {"title": f"Cloud-optimized GeoTIFF{which}", "schema": link}
         made[f"item{end}"] = {"title": f"STAC Item{which}", "schema": record}
         made[f"recipe{end}"] = {"title": f"Recipe{which}", "schema": {"type": "object"}}
+        made[f"{SOURCES}{end}"] = {
+            "title": f"What every pixel was copied from{which}",
+            "description": "A cloud-optimized GeoTIFF on the grid of the image: number of an image, column "
+            "and row in it. Only of land by example, and only made where `outputs` names it.",
+            "schema": link,
+        }
     return made
 
 
@@ -141,6 +149,21 @@ def _first_seed(asked: int | None, variants: int) -> int:
             "seed", f"`seed` must be {rule}, so that variants have seeds.", value=seed, allowed=rule
         )
     return seed
+
+
+def wants_sources(card: ModelCard, context: PlanContext) -> bool:
+    """Say whether the raster of sources is asked for; all variants then have one.
+
+    Raises InvalidInput for models that paint pixels.
+    """
+    wanted = any(name.partition("_")[0] == SOURCES for name in context.outputs)
+    if wanted and not card.copies:
+        detail = (
+            f"{card.title} paints its pixels, it does not copy them: there are no sources to tell. Leave "
+            f"`{SOURCES}` out of `outputs`, or make land by example ({BY_EXAMPLE} as the model)."
+        )
+        raise InvalidInput(f"outputs.{SOURCES}", detail, allowed="land by example")
+    return wanted
 
 
 def check_evaluations(evaluations: int, field: str, limits: Settings) -> None:

@@ -23,11 +23,13 @@ from model_backend.processes import sample_inputs
 from model_backend.processes.base import PlanContext
 from model_backend.processes.features import drawings
 from model_backend.processes.imagery import (
+    SOURCE_BYTES,
     ImageryProcess,
     check_evaluations,
     example_recipe,
     licence,
     recipe_of,
+    wants_sources,
 )
 from model_backend.processes.painting_work import canvas_of, work_of
 from model_backend.processes.prompts import check_prompts, prompt_warnings
@@ -181,6 +183,7 @@ class PaintingProcess(ImageryProcess[P]):
         work = work_of(recipe, prepared.canvas, paint, entry, self.strength(inputs))
         evaluations = work.units * inputs.variants
         check_evaluations(evaluations, self.field, context.limits)
+        sources = wants_sources(card, context)
         source = prepared.source
         return Plan(
             recipe=recipe,
@@ -197,7 +200,8 @@ class PaintingProcess(ImageryProcess[P]):
             window_evaluations=work.window_evaluations,
             evaluations=evaluations,
             seconds=context.seconds(card.id, evaluations),
-            bytes=_bytes(prepared) * inputs.variants,
+            bytes=_bytes(prepared, sources=sources) * inputs.variants,
+            sources=sources,
             warnings=[
                 *source.warnings,
                 *prepared.warnings,
@@ -307,8 +311,12 @@ def _bounds(source: Source) -> list[float]:
     return [float(value) for value in (x.min(), y.min(), x.max(), y.max())]
 
 
-def _bytes(prepared: Prepared) -> int:
-    """Return the disk that one variant needs: a copy of the source, the patch, the file with overviews."""
+def _bytes(prepared: Prepared, *, sources: bool) -> int:
+    """Return the disk that one variant needs: a copy of the source, the patch, the file with overviews.
+
+    The same of the raster of sources, which has tiles where the patch is, and is copied once.
+    """
     source = prepared.source
-    patch = prepared.at.width * prepared.at.height * source.count * source.dtype.itemsize
+    each = source.count * source.dtype.itemsize + SOURCE_BYTES * sources
+    patch = prepared.at.width * prepared.at.height * each
     return 3 * (source.path.stat().st_size + patch) + _OVERHEAD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from model_backend.errors import InvalidInput
@@ -41,6 +42,12 @@ class PlanProcess(ValueProcess[PlanInputs]):
     def answer(self, inputs: PlanInputs, context: PlanContext) -> dict[str, Any]:
         """Return the output ``plan``, a Plan as JSON; raises what the other process's own ``plan`` raises."""
         process = self._planned[inputs.process]
+        if strange := [name for name in inputs.outputs if name not in process.outputs]:
+            names = ", ".join(process.outputs)
+            raise InvalidInput(
+                "outputs", f"There is no output {strange[0][:100]!r}.", value=strange[0], allowed=names
+            )
+        context = replace(context, outputs=frozenset(inputs.outputs))
         try:
             plan = process.plan(process.parse(inputs.inputs), context)
         except InvalidInput as error:

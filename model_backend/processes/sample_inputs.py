@@ -43,6 +43,7 @@ class PreparedSample:
     stretch: Stretch
     gsd: float
     kind: str
+    name: str
 
     @property
     def recipe(self) -> SampleRecipe:
@@ -63,7 +64,16 @@ class PreparedSample:
         view = self.stretch.view(read(self.source, self.box, self.source.roles.visible)).clip(0, 1)
         rgb: UInt8Array = np.rint(255 * view).astype(np.uint8).transpose(1, 2, 0)
         known = read_known(self.source, self.box)
-        return SampleImage(np.ascontiguousarray(rgb), self.area & known, known, self.kind, self.gsd)
+        return SampleImage(
+            np.ascontiguousarray(rgb),
+            self.area & known,
+            known,
+            self.kind,
+            self.gsd,
+            self.name,
+            self.box.row,
+            self.box.col,
+        )
 
 
 def check_use(samples: Sequence[Sample] | None, card: ModelCard, advice: str = "") -> None:
@@ -75,10 +85,11 @@ def check_use(samples: Sequence[Sample] | None, card: ModelCard, advice: str = "
 
 def prepare(samples: Sequence[Sample] | None, context: PlanContext) -> list[PreparedSample]:
     """Look at the samples of a request. Raises InvalidInput and TooLarge that name the sample."""
-    return [_prepared(f"samples.{number}", sample, context) for number, sample in enumerate(samples or ())]
+    return [_prepared(number, sample, context) for number, sample in enumerate(samples or ())]
 
 
-def _prepared(field: str, sample: Sample, context: PlanContext) -> PreparedSample:
+def _prepared(number: int, sample: Sample, context: PlanContext) -> PreparedSample:
+    field = f"samples.{number}"
     stored = context.raster(f"{field}.source", sample.source)
     try:
         source = read_header(stored.path, sample.bands)
@@ -91,9 +102,8 @@ def _prepared(field: str, sample: Sample, context: PlanContext) -> PreparedSampl
     if not (area & known).any():
         detail = f"Sample {field.partition('.')[2]} has no pixels with values."
         raise InvalidInput(f"{field}.area", detail, allowed="an area on the raster")
-    return PreparedSample(
-        source, stored.sha256, box, area, stretch, (gsd.x * gsd.y) ** 0.5, _kind(field, sample.words)
-    )
+    mean, kind, name = (gsd.x * gsd.y) ** 0.5, _kind(field, sample.words), f"sample {number + 1}"
+    return PreparedSample(source, stored.sha256, box, area, stretch, mean, kind, name)
 
 
 def _area(sample: Sample, source: Source) -> tuple[Box, BoolArray]:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from model_backend.arrays import UInt8Array
-from model_backend.engine.by_example.credits import OWN, CreditedAtlas
+from model_backend.engine.by_example.credits import CreditedAtlas, Origin
 from model_backend.engine.synthesis.atlas import Atlas, Exemplar
 from model_backend.engine.synthesis.hashing import mix
 from model_backend.engine.synthesis.parameters import SCENE_GAMMA, SIDE, Parameters
 from model_backend.engine.synthesis.pyramid import UNUSABLE
 from model_backend.errors import JobFailed
+from model_backend.models.banks import resampling
 from model_backend.models.banks.bank import Bank
 from model_backend.models.banks.index import Chip
 from model_backend.models.land_cover import SAMPLE, SOFT
@@ -70,27 +72,43 @@ class Wanted:
     words: frozenset[str] = frozenset()
 
 
+class Sourced(NamedTuple):
+    """An image of the user's, and where it is from."""
+
+    exemplar: Exemplar
+    origin: Origin
+
+
 def atlas_of(
     bank: Bank,
     wanted: Wanted,
-    given: Sequence[Exemplar] = (),
+    given: Sequence[Sourced] = (),
     named: Collection[str] = (),
     gamma: int = SCENE_GAMMA,
 ) -> CreditedAtlas:
-    """Return the atlas of a scene: exemplars that are ``given``, then images of a bank.
+    """Return the atlas of a scene: images that are ``given``, then those of a bank.
 
     Of kinds that are ``named``, or of the user's samples, the bank gives none.
     """
     kinds, gsd = wanted.kinds, wanted.gsd
     parameters = Parameters()
     least = SIDE << (parameters.levels - 1)
-    exemplars, origins = list(given), [OWN] * len(given)
+    exemplars, origins = [one.exemplar for one in given], [one.origin for one in given]
     missing = [kind for kind in wanted.shown if kind not in named and kind != SAMPLE]
     for chip in chosen(bank, gsd, missing, wanted.seed, wanted.words) if missing else ():
         found = bank.at(chip, gsd)
         if min(found.labels.shape) >= least:
             exemplars.append(Exemplar(found.rgb, _numbers(bank, chip, kinds)[found.labels]))
-            origins.append((chip.source, chip.licence))
+            origins.append(
+                Origin(
+                    chip.id,
+                    chip.source,
+                    chip.licence,
+                    resampling.step_of(gsd / chip.gsd),
+                    turn=chip.turn,
+                    size=found.size,
+                )
+            )
     pure = [number for number, kind in enumerate(kinds) if kind in SOFT]
     atlas = Atlas.of(exemplars, parameters.levels, gamma, parameters.line_gain, pure)
     return CreditedAtlas(atlas, tuple(origins))

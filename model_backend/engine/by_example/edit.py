@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from model_backend.arrays import BoolArray, Float32Array, UInt8Array
-from model_backend.engine.by_example.choice import Wanted, atlas_of
+from model_backend.arrays import BoolArray, Float32Array, Int32Array, UInt8Array
+from model_backend.engine.by_example.choice import Sourced, Wanted, atlas_of
+from model_backend.engine.by_example.credits import OWN, RASTER, Origin
 from model_backend.engine.by_example.given import NONE, Given
 from model_backend.engine.by_example.passes import Passes, fill_passes
 from model_backend.engine.by_example.profile import ExampleProfile
@@ -18,7 +19,7 @@ from model_backend.engine.by_example.samples import guide
 from model_backend.engine.by_example.scene import composed, kinds_of, use_threads
 from model_backend.engine.by_example.surroundings import underlaid
 from model_backend.engine.composition.outlines.noise import OCTAVE, UNIT, noise
-from model_backend.engine.makers import Credit, EditCanvas
+from model_backend.engine.makers import Credit, EditCanvas, Origins
 from model_backend.engine.progress import ProgressListener
 from model_backend.engine.synthesis.atlas import Exemplar
 from model_backend.engine.synthesis.fill import Filling, Hole, depth
@@ -50,7 +51,7 @@ class ExampleEdit:
         assert recipe.examples is not None
         use_threads(threads)
         self._recipe, self._canvas = recipe, canvas
-        self._credits: tuple[Credit, ...] = ()
+        self._found: Int32Array | None = None
         self.profile = ExampleProfile(recipe.revision)
         gsd = recipe.examples.gsd
         samples = given.samples
@@ -69,13 +70,19 @@ class ExampleEdit:
         used = tuple(kinds[label] for label in np.unique(self._labels) if label != self._own)
         known = np.where(hole, UNUSABLE, self._own).astype(np.uint8)
         own = Exemplar(self._image, known, guide(np.zeros_like(hole)) if guided else None)
-        first = [own, *(sample.exemplar(gsd, kinds.index(sample.kind), guided) for sample in samples)]
+        raster = Origin(RASTER, *OWN, row=canvas.box.row, col=canvas.box.col)
+        first = [Sourced(own, raster)]
+        first += [sample.sourced(gsd, kinds.index(sample.kind), guided) for sample in samples]
         named = [sample.kind for sample in samples]
         self._atlas = atlas_of(bank, Wanted(kinds, used, gsd, recipe.seed, shown.words), first, named, _GAMMA)
 
     def credits(self) -> tuple[Credit, ...]:
         """Return where the painted pixels were copied from."""
-        return self._credits
+        return () if self._found is None else self._atlas.credits(self._found)
+
+    def origins(self) -> Origins | None:
+        """Return where each of them was copied from, in row order."""
+        return None if self._found is None else self._atlas.located(self._found)
 
     def view(self, listener: ProgressListener, shown: Box | None = None) -> Float32Array:
         """Return the canvas, (3, height, width) in 0..1, with the mask painted."""
@@ -84,8 +91,8 @@ class ExampleEdit:
         hole = Hole(self._image, canvas.paint, canvas.known, self._labels, self._guide)
         found = Filling(self._atlas.atlas, FILL, self._recipe.seed, raster=0).sources(hole, passes.over)
         passes.end()
-        self._credits = self._atlas.credits(found[canvas.paint])
-        rows, cols = found[canvas.paint].T
+        self._found = found[canvas.paint]
+        rows, cols = self._found.T
         out = canvas.view.copy()
         out[:, canvas.paint] = self._atlas.atlas.levels[0].pixels[rows, cols, :3].T / np.float32(255)
         return out

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_backend.arrays import BoolArray, UInt8Array
+from model_backend.engine.by_example.choice import Sourced
+from model_backend.engine.by_example.credits import OWN, Origin
 from model_backend.engine.synthesis.atlas import Exemplar
 from model_backend.engine.synthesis.fill import depth
 from model_backend.engine.synthesis.parameters import SAMPLE_MARGIN
@@ -20,21 +22,27 @@ _SAME = 0.02  # pixel sizes that differ by less are one
 
 @dataclass(frozen=True)
 class SampleImage:
-    """A sample: RGB bytes (height, width, 3), the pixels that are meant, those that have values, its kind."""
+    """A sample: RGB bytes (height, width, 3), the pixels that are meant, those that have values, its kind.
+
+    It begins at ``row`` and ``col`` of the user's raster, and is called ``name``.
+    """
 
     rgb: UInt8Array
     area: BoolArray
     known: BoolArray
     kind: str
     gsd: float
+    name: str = "sample"
+    row: int = 0
+    col: int = 0
 
-    def exemplar(self, gsd: float, label: int, guided: bool = False) -> Exemplar:
+    def sourced(self, gsd: float, label: int, guided: bool = False) -> Sourced:
         """Return it with pixels of ``gsd`` metres; those of its own size are taken as they are.
 
         Guided, the land around the area comes with it, and a band that tells how far the outline is.
         """
         rgb, area, known = self.rgb, self.area, self.known
-        ratio = gsd / self.gsd
+        ratio, step = gsd / self.gsd, resampling.ONE
         if abs(ratio - 1) > _SAME:
             step = resampling.step_of(ratio)
             rgb = resampling.averages(rgb, step)
@@ -42,7 +50,8 @@ class SampleImage:
             known = resampling.majority(known.astype(np.uint8), step) > 0
         used = grown(area, SAMPLE_MARGIN) & known if guided else area & known
         labels = np.where(used, label, UNUSABLE).astype(np.uint8)
-        return Exemplar(rgb, labels, guide(area) if guided else None)
+        origin = Origin(self.name, *OWN, step, self.row, self.col)
+        return Sourced(Exemplar(rgb, labels, guide(area) if guided else None), origin)
 
 
 def guide(area: BoolArray, inset: int = 0) -> UInt8Array:

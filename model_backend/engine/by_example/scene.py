@@ -21,7 +21,7 @@ from model_backend.engine.by_example.profile import ExampleProfile
 from model_backend.engine.by_example.samples import SampleImage
 from model_backend.engine.composition.land import land
 from model_backend.engine.composition.prompt import read
-from model_backend.engine.makers import Credit
+from model_backend.engine.makers import Credit, Origins
 from model_backend.engine.outlines import Outline
 from model_backend.engine.progress import ProgressListener
 from model_backend.engine.synthesis import cost
@@ -171,13 +171,13 @@ class ExampleScene:
         samples = given.samples
         kinds = kinds_of(bank, gsd, samples)
         shown = composed(recipe, kinds, recipe.canvas_box, given.cover)
-        first = [sample.exemplar(gsd, kinds.index(sample.kind)) for sample in samples]
+        first = [sample.sourced(gsd, kinds.index(sample.kind)) for sample in samples]
         wanted = Wanted(kinds, shown.kinds, gsd, recipe.seed, shown.words)
         self.profile = ExampleProfile(recipe.revision)
         self.notes = shown.warnings
         self._begun: tuple[Box, Passes] | None = None
         self._atlas = atlas_of(bank, wanted, first, [sample.kind for sample in samples])
-        self._credits: tuple[Credit, ...] = ()
+        self._found: Int32Array | None = None
         self._scene = Synthesis(
             self._atlas.atlas,
             recipe.seed,
@@ -198,12 +198,16 @@ class ExampleScene:
         found = self._scene.sources(box, _weighed(passes))
         passes.end()
         self._begun = None
-        self._credits = self._atlas.credits(found)
+        self._found = found
         return found
 
     def credits(self) -> tuple[Credit, ...]:
         """Return where the pixels of the box made last were copied from."""
-        return self._credits
+        return () if self._found is None else self._atlas.credits(self._found)
+
+    def origins(self) -> Origins | None:
+        """Return where each of them was copied from."""
+        return None if self._found is None else self._atlas.located(self._found)
 
     def overview(self, box: Box, listener: ProgressListener) -> UInt8Array | None:
         """Return a first look at all of it, (height, width, 3), a quarter of its size; None: it is large."""

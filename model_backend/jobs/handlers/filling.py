@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_backend.engine.by_example.credits import OWN, RASTER
 from model_backend.engine.by_example.surroundings import sources
 from model_backend.engine.editing.composite import COPIED_PULL, Join, cast
-from model_backend.engine.makers import EditCanvas
+from model_backend.engine.makers import EditCanvas, Origins, SourceImage
 from model_backend.jobs.context import Reporter
 from model_backend.processes.painting import Prepared
 from model_backend.raster.files.edit_writer import Patch
@@ -18,8 +19,8 @@ from model_backend.raster.georeference.grids import overlap, slices_in
 from model_backend.schemas import Box, Recipe
 
 
-def filled(prepared: Prepared, recipe: Recipe, reporter: Reporter) -> Patch:
-    """Return the raster's new values in the mask.
+def filled(prepared: Prepared, recipe: Recipe, reporter: Reporter) -> tuple[Patch, Origins]:
+    """Return the raster's new values in the mask, and where they were copied from.
 
     Each band is copied in its own values, from the same pixel as the others, and takes the tone of the
     surroundings along the mask's border; so ratios of bands stay those of real land.
@@ -40,7 +41,9 @@ def filled(prepared: Prepared, recipe: Recipe, reporter: Reporter) -> Patch:
         copied[prepared.mask] = _values(source, canvas, band)[rows, cols]
         made = join.band(read(source, box, [band])[0], copied)
         values[band] = cast(made, source.dtype, source.nodata)
-    return Patch(prepared.at, prepared.paint, values)
+    places = np.stack([np.ones_like(rows), cols + canvas.col, rows + canvas.row]).astype(np.int32)
+    image = SourceImage(1, RASTER, *OWN, 1.0, len(rows))
+    return Patch(prepared.at, prepared.paint, values), Origins(places, (image,))
 
 
 def _values(source: Source, canvas: Box, band: int) -> NDArray[Any]:

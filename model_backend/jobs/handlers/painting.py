@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from model_backend.arrays import Float32Array
 from model_backend.engine.by_example.profile import ExampleProfile
 from model_backend.engine.editing.composite import Join, cast, continued
-from model_backend.engine.makers import Credit, EditCanvas, EditMaker
+from model_backend.engine.makers import Credit, EditCanvas, EditMaker, Origins
 from model_backend.jobs import space
 from model_backend.jobs.context import (
     JobContext,
@@ -28,6 +28,7 @@ from model_backend.jobs.context import (
     prepare,
     provenance_of,
 )
+from model_backend.jobs.handlers import sources
 from model_backend.jobs.store.rows import Claim, Result
 from model_backend.processes.features import raster_layout
 from model_backend.processes.painting import P, PaintingProcess, Prepared, file_bytes
@@ -68,6 +69,9 @@ def run(process: PaintingProcess[P], claim: Claim, context: JobContext) -> list[
     files = VariantFiles(claim, context.folder)
     with space.reserved(context.folder, file_bytes(plan)):
         bands = write_edit(files.image, prepared.source, painted.patch, plan, recipe, made)
+        if painted.origins is not None:
+            mask = prepared.at, prepared.paint
+            sources.write(files.sources, prepared.source, mask, painted.origins, recipe, made)
     whole = prepared.source.box
     at = prepared.at.model_copy(
         update={"col": prepared.at.col - whole.col, "row": prepared.at.row - whole.row}
@@ -83,6 +87,7 @@ class _Painted(NamedTuple):
     profile: str
     approximate: bool = False
     credits: tuple[Credit, ...] = ()
+    origins: Origins | None = None
 
 
 _Method = Callable[[Plan, Prepared, Recipe, JobContext], _Painted]
@@ -114,7 +119,8 @@ def _by_example(
     view = work.view(context.reporter, overlap(recipe.grid, prepared.canvas))
     _learn(plan, work.profile.to_dict(), context)
     patch = join(prepared, view, recipe, context.reporter)
-    return _Painted(patch, work.profile.digest, credits=work.credits())
+    origins = work.origins() if plan.sources else None
+    return _Painted(patch, work.profile.digest, credits=work.credits(), origins=origins)
 
 
 def _from_surroundings(plan: Plan, prepared: Prepared, recipe: Recipe, context: JobContext) -> _Painted:
@@ -124,9 +130,10 @@ def _from_surroundings(plan: Plan, prepared: Prepared, recipe: Recipe, context: 
 
     use_threads(context.settings.threads)
     profile = ExampleProfile(bank=None)
-    patch = filled(prepared, recipe, context.reporter)
+    patch, origins = filled(prepared, recipe, context.reporter)
     _learn(plan, profile.to_dict(), context)
-    return _Painted(patch, profile.digest)
+    credits = tuple(Credit(image.source, image.licence, image.pixels) for image in origins.images)
+    return _Painted(patch, profile.digest, credits=credits, origins=origins if plan.sources else None)
 
 
 def _learn(plan: Plan, profile: dict[str, Any], context: JobContext) -> None:

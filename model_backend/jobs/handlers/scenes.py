@@ -6,7 +6,6 @@ finished, one worker joins them.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -28,6 +27,8 @@ from model_backend.jobs.context import (
     prepare,
     provenance_of,
 )
+from model_backend.jobs.files import is_as_written
+from model_backend.jobs.handlers import sources
 from model_backend.jobs.preview import Preview
 from model_backend.jobs.store.rows import Claim, FinishedBlock, Result
 from model_backend.processes import sample_inputs
@@ -35,7 +36,7 @@ from model_backend.processes.features import raster_layout
 from model_backend.processes.generate import Generate, block_bytes, file_bytes
 from model_backend.processes.scene_work import blocks_of
 from model_backend.raster.files import scene_writer
-from model_backend.schemas import Recipe
+from model_backend.schemas import Plan, Recipe
 
 if TYPE_CHECKING:  # numba is imported with the first job by example
     from model_backend.engine.by_example.given import Given
@@ -76,7 +77,7 @@ def _make(
     assert claim.plan is not None
     assert claim.part is not None
     box, reporter = blocks[claim.part], context.reporter
-    space.take(context.folder, block_bytes(box))
+    space.take(context.folder, block_bytes(box, sources=claim.plan.sources))
     prepare(recipe, context)
     scene = context.cache.scene(recipe, given)
     for sentence in scene.notes:
@@ -101,6 +102,8 @@ def _make(
     pixels = scene.pixels(box, observer)
     file = context.folder / "block.tif"
     digest = scene_writer.write_block(file, pixels, box, recipe.frame)
+    if claim.plan.sources and (origins := scene.origins()) is not None:
+        sources.keep(context.folder, origins, box, recipe.frame)
     (context.folder / _CREDITS).write_text(json.dumps(scene.credits()), encoding="utf-8")
     preview.keep(context.folder, pixels.transpose(1, 2, 0))
     reporter.picture(preview.picture())
@@ -118,7 +121,7 @@ def _join(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> 
     folder = context.folder.parent
     parts = context.store.claims.finished_blocks(claim)
     context.reporter.say("Writing the file.")
-    lost = [part.number for part in parts if not _is_whole(part, folder)]
+    lost = [part.number for part in parts if not _is_whole(part, folder, claim.plan)]
     if lost:
         context.store.claims.make_again(claim, lost)
         raise Cancelled
@@ -131,6 +134,8 @@ def _join(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> 
     files = [(box, folder / part.file) for box, part in zip(blocks, parts, strict=True)]
     with space.reserved(context.folder, file_bytes(claim.plan)):
         scene_writer.write_scene(variant.image, files, claim.plan, recipe, made)
+        if claim.plan.sources:
+            sources.join(variant.sources, [(box, file.parent) for box, file in files], recipe, made)
     return variant.results("Synthetic imagery (cloud-optimized GeoTIFF)", recipe, made)
 
 
@@ -141,13 +146,10 @@ def _merged_credits(blocks: Iterable[Path]) -> tuple[Credit, ...]:
     return merged([Credit(*one) for text in texts for one in json.loads(text)])
 
 
-def _is_whole(part: FinishedBlock, folder: Path) -> bool:
-    """Say whether the file of a block is what was written."""
-    try:
-        with (folder / part.file).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == part.sha256
-    except OSError:
-        return False
+def _is_whole(part: FinishedBlock, folder: Path, plan: Plan) -> bool:
+    """Say whether the files of a block are what was written."""
+    block = folder / part.file
+    return is_as_written(block, part.sha256) and (not plan.sources or sources.is_whole(block.parent))
 
 
 @dataclass

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from model_backend.arrays import UInt8Array
+from model_backend.arrays import Int64Array, UInt8Array
 from model_backend.errors import ModelUnavailable
 from model_backend.models.banks import resampling
 from model_backend.models.banks.index import INDEX, Chip, Family, Index
@@ -33,11 +33,12 @@ _MOST_SIDE = 1024
 
 class Pixels(NamedTuple):
     """An image (height, width, 3), a label per pixel (index of the bank's kinds, 255: not to be used), and
-    its near infrared (height, width) where it has one."""
+    its near infrared (height, width) where it has one; and the height and width of its file."""
 
     rgb: UInt8Array
     labels: UInt8Array
     nir: UInt8Array | None
+    size: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ class Bank:
             _turned(rgb, chip.turn),
             _turned(labels, chip.turn),
             None if nir is None else _turned(nir, chip.turn),
+            labels.shape,
         )
 
     def at(self, chip: Chip, gsd: float) -> Pixels:
@@ -135,6 +137,7 @@ class Bank:
             resampling.averages(found.rgb, step),
             resampling.majority(found.labels, step),
             None if found.nir is None else resampling.averages(found.nir[..., None], step)[..., 0],
+            found.size,
         )
 
     def _check(self) -> None:
@@ -181,3 +184,16 @@ def _turned(pixels: UInt8Array, turn: int) -> UInt8Array:
     """Turn an image by quarters; from 4 on it is mirrored then."""
     turned = np.rot90(pixels, turn % 4)
     return np.ascontiguousarray(turned[:, ::-1] if turn >= 4 else turned)
+
+
+def unturned(
+    rows: Int64Array, cols: Int64Array, turn: int, size: tuple[int, int]
+) -> tuple[Int64Array, Int64Array]:
+    """Return where pixels of a turned image lie in its file, whose height and width are ``size``."""
+    height, width = size if turn % 2 == 0 else size[::-1]
+    if turn >= 4:
+        cols = width - 1 - cols
+    for _ in range(turn % 4):
+        rows, cols = cols, height - 1 - rows
+        height, width = width, height
+    return rows, cols

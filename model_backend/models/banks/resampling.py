@@ -33,7 +33,7 @@ def majority(labels: UInt8Array, step: int) -> UInt8Array:
     if step == ONE:
         return labels
     if step < ONE:
-        rows, cols = (((2 * np.arange(_count(side, step)) + 1) * step // 2) // ONE for side in labels.shape)
+        rows, cols = (middles(np.arange(_count(side, step)), step) for side in labels.shape)
         nearest: UInt8Array = labels[rows[:, None], cols]
         return nearest
     names = np.unique(labels)
@@ -43,6 +43,12 @@ def majority(labels: UInt8Array, step: int) -> UInt8Array:
     areas = _sums(_sums(shares, step).swapaxes(0, 1), step).swapaxes(0, 1)
     most: UInt8Array = names[areas.argmax(-1)]
     return most
+
+
+def middles(pixels: Int64Array, step: int) -> Int64Array:
+    """Return the old pixel in which the middle of every new one, given by its number, lies."""
+    found: Int64Array = (2 * pixels + 1) * step // 2 // ONE
+    return found
 
 
 def _count(side: int, step: int) -> int:

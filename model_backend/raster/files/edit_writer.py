@@ -104,6 +104,18 @@ def _apply(stage: Path, source: Source, patch: Patch, kept: list[int]) -> dict[s
         return {"data_type": str(source.dtype), "bands": [{"name": name} for name in names]}
 
 
+def placed(source: Source, dataset: Any) -> dict[str, Any]:
+    """Return size and place of the whole raster, of which ``dataset`` is the file, as rasterio takes them."""
+    whole = source.box
+    size = {"width": whole.width, "height": whole.height}
+    points, crs = dataset.gcps
+    if not points:
+        return {**size, "crs": dataset.crs, "transform": source.placed}
+    for point in points:
+        point.row, point.col = point.row - whole.row, point.col - whole.col
+    return {**size, "crs": crs, "gcps": points}
+
+
 def _copy(source: Source, stage: Path, kept: list[int]) -> None:
     """Write bands of the source as a raster of their own, with all that is said about them.
 
@@ -111,14 +123,9 @@ def _copy(source: Source, stage: Path, kept: list[int]) -> None:
     """
     whole = source.box
     with rasterio.open(source.path, driver="GTiff") as old:
-        profile = old.profile | {"count": len(kept), "interleave": "band", "bigtiff": "IF_SAFER"}
-        profile |= {"width": whole.width, "height": whole.height, "transform": source.placed}
-        points, crs = old.gcps
-        if points:
-            for point in points:
-                point.row, point.col = point.row - whole.row, point.col - whole.col
-            profile |= {"gcps": points, "crs": crs}
-            profile.pop("transform")
+        place = placed(source, old)
+        profile = {key: value for key, value in old.profile.items() if key != "transform"} | place
+        profile |= {"count": len(kept), "interleave": "band", "bigtiff": "IF_SAFER"}
         with rasterio.open(stage, "w", **profile) as new:
             new.update_tags(**{k: v for k, v in old.tags().items() if k != "AREA_OR_POINT"})
             new.scales = [old.scales[b - 1] for b in kept]

@@ -8,6 +8,7 @@ prompts are in there only if the user allowed it. Knows no pixels.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -77,6 +78,33 @@ def tags(recipe: Recipe, plan: Plan, provenance: Provenance) -> dict[str, str]:
     }
 
 
+def source_tags(
+    recipe: Recipe, images: Sequence[Mapping[str, Any]], provenance: Provenance
+) -> dict[str, dict[str, str]]:
+    """Return by domain the tags of the raster that says where pixels were copied from.
+
+    ``images`` have a ``number``, and more that is to be said of each.
+    """
+    text = (
+        f"Where the pixels of {_title(recipe).lower()} made by {provenance.model} were copied from: number "
+        "of an image (metadata domain SOURCES), column and row in it; -1: not copied."
+    )
+    return {
+        "": {
+            "TIFFTAG_SOFTWARE": provenance.software,
+            "TIFFTAG_IMAGEDESCRIPTION": text,
+            "AI_MODEL": f"{recipe.model} {recipe.revision}",
+            "AI_SEED": str(recipe.seed),
+        },
+        "SOURCES": {
+            str(one["number"]): json.dumps(
+                {key: value for key, value in one.items() if key != "number"}, ensure_ascii=False
+            )
+            for one in images
+        },
+    }
+
+
 def generation_tags(recipe: Recipe, provenance: Provenance) -> dict[str, str]:
     """Return the tags of the domain ``GENERATION``: what makes the same pixels again, and on what."""
     canonical = json.dumps(
@@ -131,10 +159,12 @@ def stac_item(
     recipe: Recipe,
     provenance: Provenance,
     bands: dict[str, Any] | None = None,
+    sources: str | None = None,
 ) -> dict[str, Any]:
     """Return the STAC 1.1 Item of one file; ``asset`` is the file's address relative to the Item's own.
 
     ``bands`` are STAC's members for the asset's bands; left out, they are those of a generated scene.
+    ``sources`` is the address of the raster of its sources, if there is one.
 
     An Item needs a date. Elsewhere it is that of the observation, here that of the making, and it says so.
     """
@@ -155,6 +185,14 @@ def stac_item(
         "image",
         pystac.Asset(asset, _title(recipe), media_type=COG, roles=["data"], extra_fields=bands or _bands()),
     )
+    if sources is not None:
+        about = {"data_type": "int32", "nodata": -1}
+        about |= {"bands": [{"name": name} for name in ("source", "column", "row")]}
+        title = "What every pixel was copied from"
+        item.add_asset(
+            "sources",
+            pystac.Asset(sources, title, media_type=COG, roles=["metadata"], extra_fields=about),
+        )
     result: dict[str, Any] = item.to_dict(include_self_link=False)
     return result
 

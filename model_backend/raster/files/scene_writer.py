@@ -11,36 +11,30 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
 import rasterio.shutil
 import tifffile
 from affine import Affine
+from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from model_backend.arrays import UInt8Array
-from model_backend.raster.files.mosaic import Mosaic
+from model_backend.raster.files.mosaic import IMAGE, Bands, Mosaic
 from model_backend.raster.files.provenance import Provenance, generation_tags, tags, xmp
 from model_backend.raster.georeference.crs import for_gdal
 from model_backend.raster.georeference.grids import PixelGrid
 from model_backend.schemas import Box, Frame, OutputGrid, Plan, Recipe
 
-Pixels = UInt8Array
-
 _TILE = 512
 _XMP_TAG = 700
 _STAGING = {
     "driver": "GTiff",
-    "count": 3,
-    "dtype": "uint8",
-    "photometric": "RGB",
     "tiled": True,
     "blockxsize": _TILE,
     "blockysize": _TILE,
@@ -63,15 +57,21 @@ COG_OPTIONS = {
 }
 
 
-def write_block(path: Path, pixels: Pixels, box: Box, frame: Frame) -> str:
-    """Write the pixels of a box of a frame, (3, rows, columns); return the SHA-256 of the file.
+def staging(bands: Bands) -> dict[str, Any]:
+    """Return how files that are joined or copied later hold some bands, as rasterio takes it."""
+    colours = {"photometric": "RGB"} if bands.colours else {}
+    return _STAGING | colours | {"count": len(bands.names), "dtype": bands.dtype, "nodata": bands.nodata}
+
+
+def write_block(path: Path, pixels: NDArray[Any], box: Box, frame: Frame, bands: Bands = IMAGE) -> str:
+    """Write the pixels of a box of a frame, (bands, rows, columns); return the SHA-256 of the file.
 
     Raises ValueError if the pixels are not those of the box, OSError if they cannot be written.
     """
-    if pixels.shape != (3, box.height, box.width) or pixels.dtype != np.uint8:
+    if pixels.shape != (len(bands.names), box.height, box.width) or pixels.dtype != bands.dtype:
         raise ValueError(f"{pixels.shape} {pixels.dtype} are not the pixels of {box}")
     with rasterio.Env(GDAL_PAM_ENABLED="NO"), rasterio.MemoryFile() as memory:
-        with memory.open(**_STAGING, **_place(box, frame)) as file:
+        with memory.open(**staging(bands), **_place(box, frame)) as file:
             file.write(pixels)
         content = memory.read()
     part = path.with_name(f"{path.name}.part")
@@ -87,24 +87,41 @@ def write_scene(
 
     Raises ValueError if the blocks are not the grid, or the grid does not cover the file.
     """
+    about = {"": tags(recipe, plan, provenance), "GENERATION": generation_tags(recipe, provenance)}
+    write_joined(path, blocks, recipe, about, packet=xmp(provenance).decode())
+
+
+def write_joined(
+    path: Path,
+    blocks: Sequence[tuple[Box, Path]],
+    recipe: Recipe,
+    about: Mapping[str, Mapping[str, str]],
+    bands: Bands = IMAGE,
+    packet: str = "",
+) -> None:
+    """Join blocks of some bands to the file of a recipe, with tags by domain and an XMP packet."""
     grid = recipe.grid
     if sum(box.width * box.height for box, _ in blocks) != grid.width * grid.height:
         raise ValueError(f"the blocks do not make up {grid}")
     # PAM off: what a GeoTIFF cannot hold must not hide in a file beside it.
     with rasterio.Env(GDAL_PAM_ENABLED="NO", **_MEMORY), scratch(path) as (view, warped, part):
         place = _place(grid, recipe.frame)
-        whole = Mosaic(place, [(_moved(box, grid), file) for box, file in blocks])
+        whole = Mosaic(place, [(_moved(box, grid), file) for box, file in blocks], bands)
         if recipe.resampled is not None:
             whole.write(view)
-            _warp(view, warped, recipe.resampled)
+            _warp(view, warped, recipe.resampled, bands)
             place = _output(recipe.resampled)
             size = Box(col=0, row=0, width=place["width"], height=place["height"])
-            whole = Mosaic(place, [(size, warped)])
-        about = {"": tags(recipe, plan, provenance), "GENERATION": generation_tags(recipe, provenance)}
-        whole.write(view, about, xmp(provenance).decode())
-        rasterio.shutil.copy(view, part, **COG_OPTIONS)
+            whole = Mosaic(place, [(size, warped)], bands)
+        whole.write(view, about, packet)
+        rasterio.shutil.copy(view, part, **cog_options(bands))
         _check_whole(part)
         os.replace(part, path)
+
+
+def cog_options(bands: Bands) -> dict[str, str]:
+    """Return how a file of some bands is laid out: numbers that are no colours have no mean."""
+    return COG_OPTIONS if bands.colours else COG_OPTIONS | {"overview_resampling": "NEAREST"}
 
 
 @contextmanager
@@ -138,20 +155,25 @@ def _output(output: OutputGrid) -> dict[str, Any]:
     return {**size, "crs": for_gdal(output.crs), "transform": Affine(*output.transform)}
 
 
-def _warp(source: Path, target: Path, output: OutputGrid) -> None:
-    """Resample once into the file's own grid: cubic, as bilinear blurs what is nearly at the same scale."""
-    place = _output(output)
-    how: dict[str, Any] = {"resampling": Resampling.cubic, "add_alpha": True, "tolerance": 0.01}
+def _warp(source: Path, target: Path, output: OutputGrid, bands: Bands) -> None:
+    """Resample once into the file's own grid.
+
+    Colours are cubic, as bilinear blurs what is nearly at the same scale; other numbers are the nearest ones.
+    """
+    place, count = _output(output), len(bands.names)
+    how: dict[str, Any] = {"resampling": Resampling.nearest, "nodata": bands.nodata}
+    if bands.colours:
+        how = {"resampling": Resampling.cubic, "add_alpha": True}
     with (
         rasterio.open(source, driver="VRT") as made,
-        WarpedVRT(made, **place, **how) as view,
-        rasterio.open(target, "w", **_STAGING, **place) as file,
+        WarpedVRT(made, **place, **how, tolerance=0.01) as view,
+        rasterio.open(target, "w", **staging(bands), **place) as file,
     ):
         for window in _windows(output.width, output.height):
             block = view.read(window=window)
-            if block[3].min() < 255:
+            if block[count:].min(initial=255) < 255:
                 raise ValueError("the grid of the recipe does not cover the file")
-            file.write(block[:3], window=window)
+            file.write(block[:count], window=window)
 
 
 def _moved(box: Box, origin: Box) -> Box:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import random
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import numpy as np
@@ -15,6 +17,7 @@ import pytest
 import rasterio
 
 from model_backend.engine.by_example.scene import ExampleScene
+from model_backend.engine.makers import Origins
 from model_backend.jobs.store.job_store import JobStore
 from model_backend.models.banks.bank import Bank
 from model_backend.schemas import Recipe
@@ -32,6 +35,7 @@ SCENE: dict[str, Any] = {
     },  # 6 blocks of 1,600 x 2,100 px
 }
 DEATHS = 4
+OUTPUTS: dict[str, Any] = {"outputs": {"image": {}, "sources": {}}}
 
 
 @pytest.fixture(scope="module")
@@ -49,34 +53,49 @@ class Silent:
         pass
 
 
+class Whole(NamedTuple):
+    """The scene in one piece, (3, height, width), and where each pixel is from."""
+
+    pixels: np.ndarray
+    origins: Origins
+
+
 @pytest.fixture(scope="module")
-def whole(bank: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
-    """The scene in one piece, (3, height, width)."""
+def whole(bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     server = Backend(tmp_path_factory.mktemp("plan") / "data", "--model", str(bank)).start()
     with server.client() as client:
         body = {"inputs": {"process": "generate", "inputs": SCENE}}
         plan = client.post("/processes/plan/execution", json=body).raise_for_status().json()
     server.stop()
     recipe = Recipe.model_validate(plan["recipe"])
-    return ExampleScene(Bank.read(bank), recipe, 2).pixels(recipe.grid, Silent())
+    scene = ExampleScene(Bank.read(bank), recipe, 2)
+    pixels, origins = scene.pixels(recipe.grid, Silent()), scene.origins()
+    assert origins is not None
+    return Whole(pixels, origins)
 
 
-def pixels(client: httpx.Client, job: str) -> np.ndarray:
+def check(client: httpx.Client, job: str, whole: Whole) -> str:
+    """Hold both files of a job to the scene in one piece; return the checksum of the raster of sources."""
     status = finished(client, job)
     assert status["status"] == "successful", status
-    with rasterio.open(io.BytesIO(client.get(f"/jobs/{job}/results/image.tif").content)) as file:
-        found: np.ndarray = file.read()
-    return found
+    image, sources = (client.get(f"/jobs/{job}/results/{name}.tif").content for name in ("image", "sources"))
+    with rasterio.open(io.BytesIO(image)) as file:
+        assert np.array_equal(file.read(), whole.pixels)
+    with rasterio.open(io.BytesIO(sources)) as file:
+        assert np.array_equal(file.read(), whole.origins.places)
+        counts = {int(number): json.loads(text)["pixels"] for number, text in file.tags(ns="SOURCES").items()}
+    assert counts == {image.number: image.pixels for image in whole.origins.images}
+    return hashlib.sha256(sources).hexdigest()
 
 
 @pytest.mark.slow
 def test_two_workers_make_one_scene(bank, whole, tmp_path):
     server = Backend(tmp_path / "data", "--model", str(bank), "--devices", "cpu,cpu", threads=2).start()
-    store, makers = JobStore.open(server.data_dir), set[str]()
+    store, makers, files = JobStore.open(server.data_dir), set[str](), set[str]()
     with server.client() as client:
         for _ in range(6):  # one worker may have made all of it before the other one is there
-            job = submit(client, "generate", SCENE)
-            assert np.array_equal(pixels(client, job), whole)
+            job = submit(client, "generate", SCENE, **OUTPUTS)
+            files.add(check(client, job, whole))
             rows = store.database.rows("SELECT worker FROM block WHERE job = ?", (job,))
             makers = {row["worker"] for row in rows}
             if len(makers) == 2:
@@ -84,6 +103,7 @@ def test_two_workers_make_one_scene(bank, whole, tmp_path):
     store.close()
     server.stop()
     assert len(makers) == 2
+    assert len(files) == 1
 
 
 @pytest.mark.slow
@@ -94,7 +114,7 @@ def test_workers_killed_at_random_moments_leave_the_same_bytes(bank, whole, tmp_
     deaths, jobs = 0, []
     with server.client() as client:
         while deaths < DEATHS:
-            jobs.append(job := submit(client, "generate", SCENE))
+            jobs.append(job := submit(client, "generate", SCENE, **OUTPUTS))
             claimed = "SELECT worker FROM block WHERE job = ? AND status = 'running'"
             while client.get(f"/jobs/{job}").json()["status"] in ("accepted", "running"):
                 if deaths < DEATHS and store.database.rows(claimed, (job,)):
@@ -105,7 +125,6 @@ def test_workers_killed_at_random_moments_leave_the_same_bytes(bank, whole, tmp_
                         victim.wait()
                         deaths += 1
                 time.sleep(0.05)
-        for job in jobs:
-            assert np.array_equal(pixels(client, job), whole)
+        assert len({check(client, job, whole) for job in jobs}) == 1
     store.close()
     server.stop()

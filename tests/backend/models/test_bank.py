@@ -15,7 +15,7 @@ from PIL import Image
 
 from model_backend.errors import ModelUnavailable
 from model_backend.models.banks import resampling
-from model_backend.models.banks.bank import Bank
+from model_backend.models.banks.bank import Bank, unturned
 
 pytestmark = pytest.mark.fast
 
@@ -196,3 +196,13 @@ def test_turned_images_turn_with_their_labels(tmp_path):
     found = bank.pixels(bank.chips[0])
     assert np.array_equal(found.rgb, np.rot90(shore())[:, ::-1])
     assert (found.labels[:30] == 1).all()
+
+
+@pytest.mark.parametrize("turn", range(8))
+def test_a_turned_pixel_is_found_in_its_file(tmp_path: Path, turn: int) -> None:
+    bank = Bank.read(write(tmp_path, turn=turn))
+    found = bank.pixels(bank.chips[0])
+    places = np.indices(found.labels.shape).reshape(2, -1)
+    rows, cols = unturned(*places, turn, found.size)
+    assert found.size == (48, 60)
+    assert np.array_equal(found.rgb[tuple(places)], shore()[rows, cols])
