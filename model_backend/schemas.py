@@ -239,7 +239,9 @@ class PlanInputs(Value):
 
     process: Literal["generate", "edit", "extend"]
     inputs: dict[str, Any]
-    outputs: dict[str, dict[str, Any]] = Field({}, description="Those that are wanted; left out: the usual.")
+    outputs: dict[str, dict[str, Any]] | None = Field(
+        None, description="Those that are wanted; left out, the usual ones."
+    )
 
 
 class EchoInputs(Value):

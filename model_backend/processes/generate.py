@@ -31,6 +31,7 @@ from model_backend.processes.imagery import (
     wants_sources,
 )
 from model_backend.processes.prompts import check_prompts, prompt_warnings, understood
+from model_backend.processes.sample_inputs import PreparedSample
 from model_backend.processes.scene_work import canvas_of, work_of
 from model_backend.raster.georeference.placement import Placement, place
 from model_backend.schemas import Box, GenerateInputs, Joins, Plan, Recipe, StartRecipe
@@ -61,8 +62,7 @@ class Generate(ImageryProcess[GenerateInputs]):
         entry = _model(inputs, context.registry)
         card = entry.card
         bank = _bank(inputs, card, context.registry)
-        _check_samples(inputs, card)
-        samples = sample_inputs.prepare(inputs.samples, context)
+        samples = _samples(inputs, card, context)
         placement = _placement(inputs, card)
         _check_pixels(placement.grid, "extent.bbox", limits)
         _check_pixels(
@@ -213,15 +213,14 @@ def _model(inputs: GenerateInputs, registry: Registry) -> Entry:
         raise InvalidInput("model", str(error), value=inputs.model, allowed=known) from None
 
 
-def _check_samples(inputs: GenerateInputs, card: ModelCard) -> None:
-    """Refuse samples that nobody looks at, and a start with samples of which there are none."""
-    if card.by_example:
-        return
+def _samples(inputs: GenerateInputs, card: ModelCard, context: PlanContext) -> list[PreparedSample]:
+    """Look at the samples; refuse those of no use, and a start with samples of which there are none."""
     if inputs.start != "samples":
         sample_inputs.check_use(inputs.samples, card, ", or begin with them (`start`: `samples`)")
-    elif not inputs.samples:
+    elif not inputs.samples and not card.by_example:
         detail = "The image is to begin with samples, but there are none: give one, or another `start`."
         raise InvalidInput("samples", detail, allowed="1 to 8 samples")
+    return sample_inputs.prepare(inputs.samples, context)
 
 
 def _bank(inputs: GenerateInputs, card: ModelCard, registry: Registry) -> ModelCard | None:

@@ -42,12 +42,13 @@ class PlanProcess(ValueProcess[PlanInputs]):
     def answer(self, inputs: PlanInputs, context: PlanContext) -> dict[str, Any]:
         """Return the output ``plan``, a Plan as JSON; raises what the other process's own ``plan`` raises."""
         process = self._planned[inputs.process]
-        if strange := [name for name in inputs.outputs if name not in process.outputs]:
+        wanted = frozenset(inputs.outputs or ())
+        if strange := sorted(wanted - {*process.outputs}):
             names = ", ".join(process.outputs)
             raise InvalidInput(
                 "outputs", f"There is no output {strange[0][:100]!r}.", value=strange[0], allowed=names
             )
-        context = replace(context, outputs=frozenset(inputs.outputs))
+        context = replace(context, outputs=wanted)
         try:
             plan = process.plan(process.parse(inputs.inputs), context)
         except InvalidInput as error:

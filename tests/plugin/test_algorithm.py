@@ -52,16 +52,17 @@ def test_parameters_and_outputs(algorithm):
         *("PROMPT", "EXTENT", "GSD", "SEED", "NEGATIVE_PROMPT", "CRS", "ALIGN_TO", "CANVAS", "CONTINUE"),
         *("START", "START_STRENGTH", "REGIONS", "REGION_PROMPT_FIELD", "REGION_NEGATIVE_PROMPT_FIELD"),
         *("REGION_PRIORITY_FIELD", "LAYOUT", "LAYOUT_FIELD", "LAYOUT_TABLE", "SAMPLE", "SAMPLE_AREA"),
-        *("SAMPLE_WORDS", "STEPS", "SAMPLER", "GUIDANCE", "MODEL", "OUTPUT"),
+        *("SAMPLE_WORDS", "STEPS", "SAMPLER", "GUIDANCE", "MODEL", "OUTPUT", "SOURCES"),
     ]
     advanced = QgsProcessingParameterDefinition.Flag.FlagAdvanced
     plain = [one.name() for one in algorithm.parameterDefinitions() if not one.flags() & advanced]
-    assert plain == ["PROMPT", "EXTENT", "GSD", "SEED", "OUTPUT"]
+    assert plain == ["PROMPT", "EXTENT", "GSD", "SEED", "OUTPUT", "SOURCES"]
     assert all(one.help() for one in algorithm.parameterDefinitions())
     optional = QgsProcessingParameterDefinition.Flag.FlagOptional
     needed = [one.name() for one in algorithm.parameterDefinitions() if not one.flags() & optional]
     assert needed == ["PROMPT", "EXTENT", "CANVAS", "LAYOUT_TABLE", "OUTPUT"]
-    assert [one.name() for one in algorithm.outputDefinitions()] == ["OUTPUT", "SEED", "RECIPE", "GSD"]
+    outputs = [one.name() for one in algorithm.outputDefinitions()]
+    assert outputs == ["OUTPUT", "SOURCES", "SEED", "RECIPE", "GSD"]
     assert "synthetic" in algorithm.shortHelpString()
     assert "iface" not in algorithm.asPythonCommand({}, QgsProcessingContext())
 

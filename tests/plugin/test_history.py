@@ -104,10 +104,12 @@ def test_a_list_of_an_earlier_version_is_kept(history):
     with sqlite3.connect(history.path) as database:
         database.execute("ALTER TABLE run DROP COLUMN assembly")
         database.execute("ALTER TABLE run DROP COLUMN notes")
+        database.execute("ALTER TABLE run DROP COLUMN sources")
         database.execute("PRAGMA user_version = 1")
     database.close()
     (found,) = History(history.path).unfinished()
     assert (found.key, found.job, found.assembly, found.notes) == (first.key, "abc", {}, "")
+    assert found.sources == found.outputs == {}
     history.put(dataclasses.replace(found, assembly={"result": "whole"}))
     assert history.get(first.key).assembly == {"result": "whole"}
 

@@ -31,6 +31,7 @@ from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext
 from text2earth_qgis.core.runs.history import History
 from text2earth_qgis.core.wire.schemas import Json
 from text2earth_qgis.processing import parameters as shared
+from text2earth_qgis.processing import sources
 from text2earth_qgis.processing.layer_post_processor import LayerPlacement, LayerPostProcessor
 from text2earth_qgis.processing.parameter_reader import ParameterReader
 from text2earth_qgis.processing.parameters import Definitions
@@ -75,6 +76,7 @@ class _Accepted:
 
     run: PreparedRun
     output: str
+    sources: str  # the file of the raster of sources, '' if it is not wanted
     record_prompt: bool
 
 
@@ -160,9 +162,9 @@ class Algorithm(QgsProcessingAlgorithm):
         advanced = [shared.negative_prompt(), *self._advanced(), *shared.sampling()]
         for parameter in advanced:
             parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
-        target = QgsProcessingParameterRasterDestination("OUTPUT", self.about.output)
-        helps = {**shared.HELP, **self.about.parameters}
-        for parameter in (*self._plain(), *advanced, target):
+        targets = QgsProcessingParameterRasterDestination("OUTPUT", self.about.output), sources.definition()
+        helps = {**shared.HELP, sources.NAME: sources.HELP, **self.about.parameters}
+        for parameter in (*self._plain(), *advanced, *targets):
             words = isinstance(parameter, QgsProcessingParameterEnum)  # qgis_process speaks of numbers
             parameter.setHelp(helps[parameter.name()] + (" Scripts give the word." if words else ""))
             self.addParameter(parameter)
@@ -189,7 +191,8 @@ class Algorithm(QgsProcessingAlgorithm):
             run_context = RunContext(settings.access(chosen), history, chosen.poll_seconds)
             reader = ParameterReader(self, (parameters, context), run_context, chosen.record_prompt)
             reader.check_target()
-            return _Accepted(self._prepare(reader), reader.output, chosen.record_prompt)
+            wanted = str(reader.sources or "")
+            return _Accepted(self._prepare(reader), reader.output, wanted, chosen.record_prompt)
 
         self._accepted = with_qgis_errors(accept)
         return True
@@ -207,7 +210,13 @@ class Algorithm(QgsProcessingAlgorithm):
             details = context.layerToLoadOnCompletionDetails(accepted.output)
             details.setPostProcessor(LayerPostProcessor(shown, accepted.run.placement, done.run.notes))
             self._name(details, shown, accepted.run.placement)
-        return {"OUTPUT": accepted.output, **self._results(done)}
+        made = {"OUTPUT": accepted.output, **self._results(done)}
+        if not accepted.sources:
+            return made
+        if context.willLoadLayerOnCompletion(accepted.sources):
+            details = context.layerToLoadOnCompletionDetails(accepted.sources)
+            details.setPostProcessor(sources.SourcesPostProcessor())
+        return {**made, sources.NAME: accepted.sources}
 
     def _name(
         self, details: QgsProcessingContext.LayerDetails, recipe: Json, placement: LayerPlacement

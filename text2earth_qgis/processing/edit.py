@@ -140,6 +140,7 @@ class Edit(base.Algorithm):
             project=reader.project,
             layers=(source.id(), ""),
             sample=samples.read(reader, source),
+            sources=reader.sources,
         )
         run_context, layout, over = reader.run_context, layouts.read(reader), reader.layer("MASK")
         near = SearchArea(over.extent(), over.crs(), reader.context.transformContext())

@@ -98,6 +98,7 @@ class Extend(base.Algorithm):
             project=reader.project,
             layers=(source.id(), ""),
             sample=samples.read(reader, source),
+            sources=reader.sources,
         )
         region_layer, layout, run_context = reader.regions(), layouts.read(reader), reader.run_context
         near = SearchArea(*extent, context.transformContext())

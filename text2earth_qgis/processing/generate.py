@@ -21,6 +21,7 @@ from text2earth_qgis.core.imagery.drawn.features import SearchArea
 from text2earth_qgis.core.runs.blocking import FinishedRun, run_job
 from text2earth_qgis.core.runs.blocking_uploads import run_with_sample
 from text2earth_qgis.core.runs.history import Run
+from text2earth_qgis.core.runs.source_raster import SourceRaster
 from text2earth_qgis.core.wire.schemas import Box, GenerateInputs, Json
 from text2earth_qgis.processing import base, layouts, samples
 from text2earth_qgis.processing import parameters as shared
@@ -116,6 +117,7 @@ class Generate(base.Algorithm):
         alone = inputs.canvas == "extent"
         near = SearchArea(box, crs, reader.context.transformContext()) if alone else None
         run_context, target, project_file = reader.run_context, reader.target, reader.project
+        sources = SourceRaster(reader.sources).to_json() if reader.sources else {}
 
         def work(feedback: QgsProcessingFeedback) -> FinishedRun:
             asked = inputs
@@ -123,7 +125,7 @@ class Generate(base.Algorithm):
                 asked = replace(asked, regions=send_regions(region_layer, near, feedback))
             if layout is not None:
                 asked = replace(asked, layout=layouts.send(layout, near, feedback))
-            run = Run(run_context.access.url, asked.to_json(), target, project_file)
+            run = Run(run_context.access.url, asked.to_json(), target, project_file, sources=sources)
             if sample is not None:
                 return run_with_sample(run_context, run, sample, feedback)
             return run_job(run_context, run, feedback)

@@ -44,7 +44,7 @@ class ParameterReader:
     """What the user asks for in one run of an algorithm, and where its result goes.
 
     ``output`` is the result's file as QGIS names it, ``target`` the same wherever the list of runs is read,
-    ``project`` the file of the user's project.
+    ``sources`` the raster of sources, None if it is not wanted, ``project`` the file of the user's project.
     """
 
     def __init__(
@@ -61,6 +61,8 @@ class ParameterReader:
         self.record_prompt = record_prompt
         self.output: str = algorithm.parameterAsOutputLayer(*self._named("OUTPUT"))
         self.target = os.path.abspath(self.output)
+        wanted: str = algorithm.parameterAsOutputLayer(*self._named("SOURCES")) if self.has("SOURCES") else ""
+        self.sources = Path(os.path.abspath(wanted)) if wanted else None
         project = self.context.project()
         self.project: str = project.fileName() if project else ""
 
@@ -81,15 +83,27 @@ class ParameterReader:
         return bool(self._algorithm.parameterAsBool(*self._named(name)))
 
     def check_target(self) -> None:
-        """Refuse a result that would be written over a file of a layer that is read."""
+        """Refuse a result that would be written over a file of a layer that is read, or over the other."""
         targets = [Path(self.target + ending) for ending in ("", *SIDECARS)]  # the latter are removed
+        if self.sources is not None:
+            if self.sources.suffix.lower() not in (".tif", ".tiff"):
+                raise PluginError(
+                    f"{self.sources}: the raster of sources is a GeoTIFF, its name must end in .tif."
+                )
+            if self.sources in targets:
+                raise PluginError(
+                    f"{self.target} cannot be both the result and its sources. Name another file."
+                )
+            targets.append(self.sources)
         for title, layer in open_layers(self._algorithm, self.parameters, self.context):
             for name in files_of(layer):
-                if any(target.exists() and target.samefile(name) for target in targets):
-                    raise PluginError(
-                        f"{self.target} would be written over what is given as '{title}'. Choose another "
-                        "name for the result."
-                    )
+                for target in targets:
+                    if target.exists() and target.samefile(name):
+                        written = self.sources if target == self.sources else self.target
+                        raise PluginError(
+                            f"{written} would be written over what is given as '{title}'. Choose another "
+                            "name for the result."
+                        )
 
     def options(self) -> Json:
         """Return the inputs that all processes have, and the given numbers: 0 is a seed, empty is none."""

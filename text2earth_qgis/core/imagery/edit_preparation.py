@@ -8,10 +8,10 @@ part that comes back is ``assembly``'s. Any thread; no rule of the engine is her
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Callable, Optional, Union
+from typing import Callable, Mapping, Optional, Union
 
 from osgeo import gdal
 
@@ -27,6 +27,7 @@ from text2earth_qgis.core.wire.schemas import Box, EditInputs, ExtendInputs, Jso
 from text2earth_qgis.core.wire.transport import open_client
 from text2earth_qgis.core.wire.uploads import Uploads, uploads_of
 
+RASTER = "raster"  # as the backend calls the one that is edited
 ROUNDS = 3  # crops that are tried before the largest one has to do
 
 
@@ -34,12 +35,14 @@ ROUNDS = 3  # crops that are tried before the largest one has to do
 class PreparedEdit:
     """An edit whose files are on the backend: what is left is to run it and to put the part in its place.
 
-    ``warnings`` are what the backend's plan says of it.
+    ``warnings`` are what the backend's plan says of it. ``corners`` are columns and rows in the user's
+    rasters where the parts of them begin that were sent, by the names that the backend has for them.
     """
 
     inputs: Union[EditInputs, ExtendInputs]
     assembly: Assembly
     warnings: tuple[str, ...] = ()
+    corners: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def prepare(access: Access, request: EditRequest, listener: Listener) -> PreparedEdit:
@@ -75,9 +78,11 @@ def _send(request: EditRequest, source: gdal.Dataset, uploads: Uploads, folder: 
     grid = datasets.grid_of(source, request.source)
     placement = masks.MaskPlacement(grid, request.context, float(request.options.get("grow") or 0.0))
     target = _target(request.mask, source, placement, uploads, folder)
+    corners = {}
     if request.sample is not None:
         sent = samples.send(request.sample, uploads, folder)
-        request = replace(request, options={**request.options, "samples": sent})
+        request = replace(request, options={**request.options, "samples": sent.inputs})
+        corners[samples.NAME] = sent.corner
     window = window_size(fetch_edit_models(uploads.client, request.options.get("model")))
     stamp = stamp_of(source)
     crop = crops.first_crop(target.box, window, placement.reach, grid.box)
@@ -113,7 +118,8 @@ def _send(request: EditRequest, source: gdal.Dataset, uploads: Uploads, folder: 
         sample=request.sample.layer if request.sample else "",
         whole=target.whole,
     )
-    return PreparedEdit(replace(inputs, seed=plan.seed), assembly, tuple(plan.warnings))
+    corners[RASTER] = crop.col, crop.row
+    return PreparedEdit(replace(inputs, seed=plan.seed), assembly, tuple(plan.warnings), corners)
 
 
 def _target(

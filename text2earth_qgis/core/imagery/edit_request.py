@@ -33,7 +33,7 @@ class EditRequest:
 
     ``stretch`` is displayed, 2-98 % or numbers (see ``crops``), ``result`` one of ``assembly.RESULTS``.
     ``layers`` are the ids of the source's and the mask's layer in the project, to find them again. What is
-    painted by example looks like ``sample``.
+    painted by example looks like ``sample``. The raster of sources goes to ``sources``, if it is wanted.
     """
 
     source: RasterFile
@@ -47,6 +47,7 @@ class EditRequest:
     project: str = ""
     layers: tuple[str, str] = ("", "")
     sample: Optional[SampleRequest] = None
+    sources: Optional[Path] = None
 
     @property
     def process(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from osgeo import gdal
 from qgis.core import QgsCoordinateTransformContext, QgsRasterLayer
@@ -27,6 +27,7 @@ from text2earth_qgis.core.wire.transport import open_client
 from text2earth_qgis.core.wire.uploads import Uploads
 
 ROLE = "area of the sample"
+NAME = "sample 1"  # as the backend calls the only one
 MARGIN = 64  # pixels around an area, in which its shore may lie
 SIDE = 2048  # pixels of a square that is as large as a sample can be
 
@@ -66,8 +67,15 @@ def sample_of(
     return SampleRequest(file, displayed, area, words.strip(), context, layer.id())
 
 
-def send_alone(access: Access, sample: SampleRequest, listener: Listener) -> list[Json]:
-    """Send the sample of a request that sends no other file; return its input ``samples``."""
+class SentSample(NamedTuple):
+    """The input ``samples``, and column and row in the raster where the part of it begins that was sent."""
+
+    inputs: list[Json]
+    corner: tuple[int, int]
+
+
+def send_alone(access: Access, sample: SampleRequest, listener: Listener) -> SentSample:
+    """Send the sample of a request that sends no other file."""
     uploads = Uploads(access, open_client(access, listener), listener)
     try:
         with tempfile.TemporaryDirectory(prefix="text2earth-") as folder:
@@ -77,8 +85,8 @@ def send_alone(access: Access, sample: SampleRequest, listener: Listener) -> lis
         raise
 
 
-def send(sample: SampleRequest, uploads: Uploads, folder: Path) -> list[Json]:
-    """Send a sample, by way of a file in ``folder``; return the input ``samples``."""
+def send(sample: SampleRequest, uploads: Uploads, folder: Path) -> SentSample:
+    """Send a sample, by way of a file in ``folder``."""
     source, listener, path = sample.source.open(), uploads.listener, folder / "sample.tif"
     box, polygons = _located(sample, source, listener.stop)
     with pool_thread_released():
@@ -97,7 +105,7 @@ def send(sample: SampleRequest, uploads: Uploads, folder: Path) -> list[Json]:
         found["bands"] = list(bands)
     if bands and stretch:
         found["stretch"] = [list(pair) for pair in stretch]
-    return [found]
+    return SentSample([found], (box.col, box.row))
 
 
 def _located(sample: SampleRequest, source: gdal.Dataset, stop: Stop) -> tuple[Box, Optional[Polygons]]:

@@ -24,6 +24,7 @@ from text2earth_qgis.core.runs.job_status import (
     raise_unless_successful,
     status_text,
 )
+from text2earth_qgis.core.runs.source_raster import SourceRaster
 from text2earth_qgis.core.tasks import Listener, stoppable
 from text2earth_qgis.core.threads import Feedback, pause, pool_thread_released
 from text2earth_qgis.core.wire.access import Access
@@ -60,15 +61,17 @@ def run_job(context: RunContext, run: Run, feedback: QgsProcessingFeedback) -> F
     finished result stays there, and the run in the history, from where it can be fetched.
     """
     check_writable(Path(run.target))
+    if run.sources:
+        check_writable(SourceRaster.from_json(run.sources).target)
     with _waiting(run), pool_thread_released(), stoppable(feedback) as stop:
         client = open_client(context.access, stop)
-        plan = client.plan(run.process, run.inputs)
+        plan = client.plan(run.process, run.inputs, run.outputs)
         _tell(plan, feedback)
         inputs = {**run.inputs, "seed": plan.seed}
         run = replace(run, inputs=inputs, recipe=plan.recipe, notes=all_notes(*plan.warnings))
         run = record(context, run, feedback)
         # Not cancellable, but short: only its answer names the job that a cancel has to delete.
-        status = open_client(context.access).execute(run.process, run.inputs, run.key)
+        status = open_client(context.access).execute(run.process, run.inputs, run.key, run.outputs)
         run = record(context, replace(run, job=status.job, state=status.status), feedback)
         try:
             status = _follow(client, status, _Reporter(feedback, stop, context.poll_seconds))

@@ -9,6 +9,7 @@ from text2earth_qgis.core.imagery.edit_request import EditRequest
 from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext
 from text2earth_qgis.core.runs.blocking_uploads import run_and_drop
 from text2earth_qgis.core.runs.history import Run
+from text2earth_qgis.core.runs.source_raster import SourceRaster
 from text2earth_qgis.core.tasks import Listener, stoppable
 
 
@@ -29,5 +30,6 @@ def run_edit(context: RunContext, request: EditRequest, feedback: QgsProcessingF
             project=request.project,
             process=request.process,
             assembly=ready.assembly.to_json(),
+            sources=SourceRaster(request.sources, ready.corners).to_json() if request.sources else {},
         )
         return run_and_drop(context, run, steps, listener)

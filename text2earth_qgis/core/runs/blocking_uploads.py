@@ -7,9 +7,10 @@ from dataclasses import replace
 from qgis.core import QgsProcessingFeedback, QgsProcessingMultiStepFeedback
 
 from text2earth_qgis.core.errors import Unreachable
-from text2earth_qgis.core.imagery.samples import SampleRequest, send_alone
+from text2earth_qgis.core.imagery.samples import NAME, SampleRequest, send_alone
 from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext, run_job
 from text2earth_qgis.core.runs.history import Run
+from text2earth_qgis.core.runs.source_raster import SourceRaster
 from text2earth_qgis.core.tasks import Listener, stoppable
 from text2earth_qgis.core.wire.uploads import drop_uploads, uploads_of
 
@@ -38,4 +39,8 @@ def run_with_sample(
         listener = Listener(lambda share: steps.setProgress(100 * share), steps.pushInfo, stop.isCanceled)
         sent = send_alone(context.access, sample, listener)
         steps.setCurrentStep(1)
-        return run_and_drop(context, replace(run, inputs={**run.inputs, "samples": sent}), steps, listener)
+        run = replace(run, inputs={**run.inputs, "samples": sent.inputs})
+        if run.sources:
+            asked = SourceRaster.from_json(run.sources)
+            run = replace(run, sources=replace(asked, corners={NAME: sent.corner}).to_json())
+        return run_and_drop(context, run, steps, listener)

@@ -10,6 +10,7 @@ from typing import Callable, Optional
 from text2earth_qgis.core.errors import Cancelled, JobFailed, PluginError, unwritable
 from text2earth_qgis.core.imagery.assembly import Assembly
 from text2earth_qgis.core.runs.history import Run
+from text2earth_qgis.core.runs.source_raster import OUTPUT, SourceRaster
 from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.wire.client import Client, shares
 from text2earth_qgis.core.wire.schemas import Json
@@ -29,9 +30,26 @@ def fetch(client: Client, run: Run, listener: Listener) -> Run:
     """Write the result of a finished job to ``run.target``; return the run as it is then.
 
     An edit's part is put into its source. Where that cannot be done, the part is the result: it is the run's
-    ``target``, and ``message`` says why. Raises ``Cancelled`` with nothing left behind, or a ``PluginError``
-    while the result is still on the backend.
+    ``target``, and ``message`` says why. The raster of sources is written too, if one is wanted. Raises
+    ``Cancelled`` with nothing left behind, or a ``PluginError`` while the result is still on the backend.
     """
+    if not run.sources:
+        return _fetch_image(client, run, listener)
+    sources = SourceRaster.from_json(run.sources)
+    links = client.results(run.job)
+    if OUTPUT not in links:
+        raise JobFailed("The backend has no raster of sources of this job.")
+    try:
+        client.download(links[OUTPUT], sources.part, shares(listener.part(0, 0.3).progress))
+        run = _fetch_image(client, run, listener.part(0.3, 1))
+        sources.finish()
+    finally:
+        sources.part.unlink(missing_ok=True)
+    return run
+
+
+def _fetch_image(client: Client, run: Run, listener: Listener) -> Run:
+    """Write the image of a finished job, put together where it is an edit's part."""
     if not run.assembly:
         recipe = fetch_result(client, run.job, Path(run.target), listener.progress)
         return replace(run, state="fetched", recipe=recipe, message="")

@@ -24,10 +24,10 @@ from typing import Iterator, Optional
 from text2earth_qgis.core.errors import HistoryError
 from text2earth_qgis.core.wire.schemas import Json
 
-VERSION = 3
+VERSION = 4
 # What something is still to be done for.
 OPEN = ("preparing", "submitting", "accepted", "running", "successful", "dismissing")
-_JSON = ("inputs", "recipe", "assembly")
+_JSON = ("inputs", "recipe", "assembly", "sources")
 _MIGRATIONS = (
     """CREATE TABLE run (
        key TEXT PRIMARY KEY, server TEXT NOT NULL, process TEXT NOT NULL, inputs TEXT NOT NULL,
@@ -35,6 +35,7 @@ _MIGRATIONS = (
        message TEXT NOT NULL, recipe TEXT NOT NULL, created TEXT NOT NULL, updated TEXT NOT NULL)""",
     "ALTER TABLE run ADD COLUMN assembly TEXT NOT NULL DEFAULT '{}'",
     "ALTER TABLE run ADD COLUMN notes TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE run ADD COLUMN sources TEXT NOT NULL DEFAULT '{}'",
 )
 
 
@@ -50,8 +51,9 @@ def _now() -> str:
 class Run:
     """One run. ``target`` is the file the result goes to, ``project`` the project file it came from.
 
-    ``assembly`` is how an edit's part becomes its result (``assembly.Assembly`` as JSON). ``message`` says
-    what went wrong, or where the job stands; ``notes`` what the backend had to say of a job that went well.
+    ``assembly`` is how an edit's part becomes its result (``assembly.Assembly`` as JSON), ``sources`` where
+    the raster of sources goes (``source_raster.SourceRaster``), if one is wanted. ``message`` says what went
+    wrong, or where the job stands; ``notes`` what the backend had to say of a job that went well.
     """
 
     server: str
@@ -65,9 +67,15 @@ class Run:
     notes: str = ""
     recipe: Json = field(default_factory=dict)
     assembly: Json = field(default_factory=dict)
+    sources: Json = field(default_factory=dict)
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     created: str = field(default_factory=_now)
     updated: str = field(default_factory=_now)
+
+    @property
+    def outputs(self) -> Json:
+        """The outputs to ask for by name; none are the usual ones."""
+        return {name: {} for name in ("image", "item", "recipe", "sources")} if self.sources else {}
 
     @property
     def open(self) -> bool:

@@ -143,7 +143,7 @@ class JobWatcher(QObject):
             self._ask(calls.delete(run.job), self._deleted)
         elif state in ("submitting", "dismissing"):
             # The key makes this the same job, if an earlier try arrived after all.
-            self._ask(calls.execute(run.process, run.inputs, run.key), self._started)
+            self._ask(calls.execute(run.process, run.inputs, run.key, run.outputs), self._started)
 
     def _renew(self) -> None:
         """Take new credentials for the same backend."""

@@ -61,16 +61,19 @@ def process(name: str) -> Call[Json]:
     return Call("GET", f"processes/{quote(name, safe='')}", _object)
 
 
-def execute(name: str, inputs: Json, key: str) -> Call[StatusInfo]:
-    """Start a job; the same ``key`` (Idempotency-Key) with the same inputs never starts a second one."""
+def execute(name: str, inputs: Json, key: str, outputs: Optional[Json] = None) -> Call[StatusInfo]:
+    """Start a job; the same ``key`` (Idempotency-Key) with the same inputs never starts a second one.
+
+    ``outputs`` are those that are wanted, where they are not the usual ones.
+    """
     headers = {"Prefer": "respond-async", "Idempotency-Key": key}
-    body = {"inputs": inputs, "response": "document"}
+    body = {"inputs": inputs, "response": "document", **({"outputs": outputs} if outputs else {})}
     return Call("POST", f"processes/{quote(name, safe='')}/execution", _started, body, headers)
 
 
-def plan(name: str, inputs: Union[Value, Json]) -> Call[Plan]:
+def plan(name: str, inputs: Union[Value, Json], outputs: Optional[Json] = None) -> Call[Plan]:
     """Ask our backend what a request of process ``name`` comes to."""
-    body = {"inputs": PlanInputs(name, inputs).to_json(), "response": "document"}
+    body = {"inputs": PlanInputs(name, inputs, outputs or None).to_json(), "response": "document"}
 
     def read(response: requests.Response) -> Plan:
         found = _object(response)["plan"]

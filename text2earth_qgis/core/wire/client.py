@@ -65,13 +65,13 @@ class Client:
         """Return the summaries of all processes."""
         return self.run(calls.processes())
 
-    def plan(self, process: str, inputs: Json) -> Plan:
+    def plan(self, process: str, inputs: Json, outputs: Optional[Json] = None) -> Plan:
         """Return what a request comes to."""
-        return self.run(calls.plan(process, inputs))
+        return self.run(calls.plan(process, inputs, outputs))
 
-    def execute(self, process: str, inputs: Json, key: str) -> StatusInfo:
+    def execute(self, process: str, inputs: Json, key: str, outputs: Optional[Json] = None) -> StatusInfo:
         """Start a job; the same ``key`` with the same inputs never starts a second one."""
-        return self.run(calls.execute(process, inputs, key))
+        return self.run(calls.execute(process, inputs, key, outputs))
 
     def status(self, job: str) -> StatusInfo:
         """Return where a job stands."""

@@ -204,6 +204,7 @@ class PlanInputs(Value):
 
     process: str
     inputs: Union[Value, Json]
+    outputs: Optional[Json] = None
 
 
 @dataclass(frozen=True)

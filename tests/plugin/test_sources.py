@@ -1,0 +1,170 @@
+"""The raster of sources in QGIS: of a scene, and of a part of a larger raster, counted as that raster is."""
+
+import json
+
+import numpy as np
+import pytest
+from osgeo import gdal
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingOutputLayerDefinition,
+)
+
+from tests.support.qgis import raster_files
+from tests.support.qgis.backend import Backend, build_bank
+from tests.support.qgis.toolbox import algorithm_of
+from text2earth_qgis.core import settings
+from text2earth_qgis.core.runs.fetching import fetch
+from text2earth_qgis.core.runs.history import History
+from text2earth_qgis.core.tasks import Listener
+from text2earth_qgis.core.wire.transport import open_client
+
+PLACE = "500000,500200,5799840,5800000 [EPSG:32633]"
+pytestmark = pytest.mark.usefixtures("provider", "own_history")
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory):
+    """A backend with a bank of made-up images."""
+    folder = tmp_path_factory.mktemp("sources") / "data"
+    build_bank(folder / "models", "open-land")
+    backend = Backend(folder, "--model", "open-land", device="cpu", threads=1, lease_seconds=3).start()
+    yield backend
+    backend.stop()
+
+
+@pytest.fixture
+def backend(bank, monkeypatch):
+    """That backend, found through the environment."""
+    for name, value in bank.environment.items():
+        monkeypatch.setenv(name, value)
+    yield bank
+    assert bank.uploads == []
+
+
+@pytest.fixture
+def large(tmp_path):
+    """A raster of which an edit sends a part only: every pixel tells where it is, by its values."""
+    rows, cols = np.mgrid[:900, :1000]
+    pixels = np.stack([cols % 200 + 20, rows % 200 + 20, (cols // 200 * 5 + rows // 200) * 8 + 20])
+    return raster_files.raster(tmp_path / "large.tif", size=(1000, 900), pixels=pixels.astype("u1"))
+
+
+def run(name, feedback=None, **parameters):
+    import processing
+
+    feedback = feedback or QgsProcessingFeedback()
+    return processing.run(f"text2earth:{name}", {"SEED": 4, **parameters}, feedback=feedback)
+
+
+def read(path):
+    """Return number, column and row of each pixel, what numbers mean by name, and the file."""
+    file = gdal.Open(str(path))
+    about = {json.loads(text)["name"]: int(key) for key, text in file.GetMetadata("SOURCES").items()}
+    pixels = np.frombuffer(file.ReadRaster(), "i4").reshape(3, file.RasterYSize, file.RasterXSize)
+    return (*pixels, about, file)
+
+
+def test_of_a_scene_and_none_unless_it_is_named(backend, tmp_path):
+    target, sources = tmp_path / "a.tif", tmp_path / "where.tif"
+    asked = {"EXTENT": PLACE, "GSD": 1, "PROMPT": "a lake in a forest", "OUTPUT": str(target)}
+    assert "SOURCES" not in run("generate", **asked)
+    assert [path.name for path in tmp_path.glob("*.*")] == ["a.tif"]
+    made = run("generate", **asked, SOURCES=str(sources))
+    assert made["SOURCES"] == str(sources)
+    number, _cols, _rows, about, file = read(sources)
+    image = gdal.Open(str(target))
+    assert (file.GetGeoTransform(), file.GetProjection()) == (image.GetGeoTransform(), image.GetProjection())
+    assert set(np.unique(number).tolist()) == set(about.values())
+    assert sorted(path.name for path in tmp_path.glob("*.*")) == ["a.tif", "where.tif"]
+
+
+def test_of_an_edit_it_counts_from_the_corner_of_the_whole_raster(backend, large, tmp_path):
+    """Only a part of the raster is sent, and of another place of it a sample."""
+    mask = raster_files.polygons([raster_files.square(large, 700, 600, 90)], "EPSG:32633")
+    area = raster_files.polygons([raster_files.square(large, 400, 100, 80)], "EPSG:32633")
+    target, sources = tmp_path / "b.tif", tmp_path / "where.tif"
+    asked = {"INPUT": large, "MASK": mask, "OUTPUT": str(target), "SOURCES": str(sources)}
+    run("edit", **asked, SAMPLE_AREA=area, PROMPT="a lake", SAMPLE_WORDS="lake")
+    number, cols, rows, about, file = read(sources)
+    assert file.RasterXSize < 1000
+    left, top = (
+        round(value)
+        for value in gdal.ApplyGeoTransform(
+            gdal.InvGeoTransform(gdal.Open(large).GetGeoTransform()), *file.GetGeoTransform()[::3]
+        )
+    )
+    ys, xs = np.nonzero(number > 0)
+    assert (xs.min() + left, xs.max() + left, ys.min() + top, ys.max() + top) == (700, 789, 600, 689)
+    before = raster_files.everything(large)[0].astype(int)
+    after = raster_files.everything(target)[0].astype(int)[:, ys + top, xs + left]
+    apart = np.abs(before[:, rows[ys, xs], cols[ys, xs]] - after).max(0)
+    which = number[ys, xs]
+    assert np.median(apart[which == about["raster"]]) <= 10  # but for the tone that joins it
+    sample = which == about["sample 1"]
+    assert sample.sum() > 300
+    assert cols[ys, xs][sample].min() >= 400
+    assert cols[ys, xs][sample].max() < 480
+    assert rows[ys, xs][sample].min() >= 100
+    assert rows[ys, xs][sample].max() < 180
+
+
+def test_in_the_toolbox_it_is_a_layer_of_colours_that_is_not_seen(backend, tmp_path, project):
+    from processing.gui.Postprocessing import handleAlgorithmResults
+
+    context, feedback, algorithm = QgsProcessingContext(), QgsProcessingFeedback(), algorithm_of("generate")
+    context.setProject(project)
+    asked = {"EXTENT": PLACE, "GSD": 1, "PROMPT": "a lake in a forest", "SEED": 4}
+    for name in ("OUTPUT", "SOURCES"):
+        asked[name] = QgsProcessingOutputLayerDefinition(str(tmp_path / f"{name}.tif"), project)
+        asked[name].destinationName = algorithm.parameterDefinition(name).description()
+    results, good = algorithm.run(asked, context, feedback)
+    assert good, feedback.textLog()
+    assert handleAlgorithmResults(algorithm, context, feedback)
+    nodes = {node.layer().source(): node for node in project.layerTreeRoot().findLayers()}
+    image, sources = (nodes[results[name]] for name in ("OUTPUT", "SOURCES"))
+    assert (image.isVisible(), sources.isVisible()) == (True, False)
+    assert sources.parent() == image.parent()
+    classes = sources.layer().renderer().classes()
+    assert len(classes) == len(read(results["SOURCES"])[3])
+    assert all("(made up, CC0-1.0)" in one.label for one in classes)
+
+
+@pytest.mark.parametrize(
+    ("sources", "more", "said"),
+    [
+        ("b.png", {}, "its name must end in .tif"),
+        ("b.tif", {}, "cannot be both the result and its sources"),
+        ("large.tif", {}, "would be written over what is given as 'Raster to edit'"),
+        (
+            "c.tif",
+            {"PROMPT": "a lake", "MODEL": "text2earth-mini"},
+            "paints its pixels, it does not copy them",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said(backend, large, tmp_path, sources, more, said):
+    mask = raster_files.polygons([raster_files.square(large, 70, 60, 40)], "EPSG:32633")
+    asked = {"INPUT": large, "MASK": mask, "OUTPUT": str(tmp_path / "b.tif"), **more}
+    feedback = QgsProcessingFeedback()
+    with pytest.raises(QgsProcessingException) as caught:
+        run("edit", feedback, **asked, SOURCES=str(tmp_path / sources))
+    assert said in f"{caught.value} {feedback.textLog()}"
+    assert not (tmp_path / "b.tif").exists()
+
+
+def test_a_run_that_outlived_qgis_brings_both(backend, tmp_path):
+    """The list of runs keeps where the raster of sources goes."""
+    target, sources = tmp_path / "a.tif", tmp_path / "where.tif"
+    asked = {"EXTENT": PLACE, "GSD": 1, "PROMPT": "a forest", "OUTPUT": str(target), "SOURCES": str(sources)}
+    run("generate", **asked)
+    before = target.read_bytes(), sources.read_bytes()
+    target.unlink()
+    sources.unlink()
+    chosen = settings.load()
+    (kept,) = History(settings.profile_folder() / "history.sqlite").runs(1)
+    listener = Listener(lambda share: None, lambda text: None, lambda: False)
+    fetch(open_client(settings.access(chosen)), kept, listener)
+    assert (target.read_bytes(), sources.read_bytes()) == before
