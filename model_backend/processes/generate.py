@@ -63,11 +63,7 @@ class Generate(ImageryProcess[GenerateInputs]):
         card = entry.card
         bank = _bank(inputs, card, context.registry)
         samples = _samples(inputs, card, context)
-        placement = _placement(inputs, card)
-        _check_pixels(placement.grid, "extent.bbox", limits)
-        _check_pixels(
-            Box(col=0, row=0, width=placement.width, height=placement.height), "extent.bbox", limits
-        )
+        placement = _placement(inputs, card, limits)
         canvas = _canvas(inputs, placement, card, limits)
         where = drawings.Place(placement.frame, placement.gsd, canvas)
         drawn = drawings.read((inputs.regions, inputs.layout), where, context)
@@ -141,9 +137,12 @@ def file_bytes(plan: Plan) -> int:
     return _file_bytes(plan.width, plan.height, resampled=resampled, sources=plan.sources)
 
 
-def _placement(inputs: GenerateInputs, card: ModelCard) -> Placement:
-    """Return where a scene lies; one that continues another keeps its level."""
+def _placement(inputs: GenerateInputs, card: ModelCard, limits: Settings) -> Placement:
+    """Return where a scene lies; one that continues another keeps its level. Raises TooLarge."""
     placement, joins = place(inputs, card), inputs.joins
+    file = Box(col=0, row=0, width=placement.width, height=placement.height)
+    for box in (placement.grid, file):
+        _check_pixels(box, "extent.bbox", limits)
     if joins is None or joins.level == placement.level:
         return placement
     if joins.level not in (card.levels or (None,)):
