@@ -42,10 +42,13 @@ lint: setup  ## ruff, mypy, import contracts, spelling
 modules: setup  ## write docs/modules.md, the map of all modules, from their docstrings
 	@$(BACKEND)/python .ci/modules.py
 
+bundle: setup  ## plugin and wheels for computers without network, in dist/bundle
+	@$(BACKEND)/python .ci/bundle.py
+
 package: setup  ## the plugin as a zip that plugins.qgis.org accepts, in dist/
 	@$(BACKEND)/python .ci/package.py
 
 clean:  ## remove what these commands made, the environments too
 	rm -rf .venv build dist demo
 
-.PHONY: help setup demo serve test test-backend test-qgis test-fast lint modules package clean
+.PHONY: help setup demo serve test test-backend test-qgis test-fast lint modules bundle package clean

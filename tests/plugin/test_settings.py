@@ -18,6 +18,29 @@ def test_defaults_and_round_trip():
     assert QgsSettings().value("text2earth/url") == "http://gpu:1"
 
 
+def test_the_address_that_was_the_default_is_this_computer_s_backend():
+    """It was stored with every other setting. A tunnel to a server, which has credentials, is another."""
+    settings.save(Settings(url="http://127.0.0.1:8765", python="/usr/bin/python3"))
+    assert settings.load() == Settings(python="/usr/bin/python3")
+    tunnel = Settings(url="http://127.0.0.1:8765", authcfg="abc1234")
+    settings.save(tunnel)
+    assert settings.load() == tunnel
+
+
+def test_the_user_s_own_backend_is_found_where_it_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("TEXT2EARTH_DATA_DIR", str(tmp_path))
+    (tmp_path / "token").write_text("word\n")
+    nowhere = settings.access(Settings())
+    assert (nowhere.url, nowhere.token, nowhere.own) == ("http://127.0.0.1:8765", None, True)
+    (tmp_path / "address").write_text("http://127.0.0.1:34567\n")
+    found = settings.access(Settings(authcfg="abc1234"))
+    assert (found.url, found.token, found.authcfg) == ("http://127.0.0.1:34567", "word", "")
+    assert found.server == nowhere.server, "runs are on the same backend, whatever its port"
+    assert found.has(nowhere.server)
+    assert found.has("http://127.0.0.1:8765")
+    assert not found.has("http://gpu:1")
+
+
 def test_environment_wins(monkeypatch):
     settings.save(Settings(url="http://gpu:1", authcfg="abc1234"))
     assert settings.access(settings.load()) == Access("http://gpu:1", "abc1234")

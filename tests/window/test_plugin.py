@@ -14,7 +14,7 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, QSortFilterProxyModel, Qt, QTimer
 from qgis.PyQt.QtWidgets import QApplication, QDialog, QDockWidget, QToolBar, QTreeView, QWidget
 
-from launcher import BACKEND_PYTHON, ROOT
+from launcher import ROOT
 from tests.support.qgis.window import PATIENCE, grab, settle, until
 
 NAME = "text2earth_qgis"
@@ -101,7 +101,7 @@ def test_three_times_loaded_and_unloaded_leaves_nothing(iface, scene):
 
 def test_the_menu_and_the_toolbar_open_the_dock(iface, window, scene):
     menu = next(a.menu() for a in iface.rasterMenu().actions() if a.menu() and "Text2Earth" in a.text())
-    toggle, options = menu.actions()
+    toggle, setup, options = menu.actions()
     assert toggle.isCheckable()
     bar = iface.mainWindow().findChild(QToolBar, "Text2EarthToolBar")
     assert bar.actions() == [toggle]
@@ -113,7 +113,11 @@ def test_the_menu_and_the_toolbar_open_the_dock(iface, window, scene):
     assert window.dock.isVisible()
     assert toggle.isChecked()
     assert window.dock.objectName()
-    assert not any(a.icon().isNull() for a in (toggle, options))
+    assert not any(a.icon().isNull() for a in (toggle, setup, options))
+    setup.trigger()
+    assert window.dock.front.on_setup
+    window.dock.front.back.click()
+    assert not window.dock.front.on_setup
 
 
 def test_the_options_page_tests_and_stores(iface, window, backend, tmp_path):
@@ -146,36 +150,6 @@ def test_the_options_page_tests_and_stores(iface, window, backend, tmp_path):
     assert QgsSettings().value("text2earth/url") == backend.url
     assert QgsSettings().value("text2earth/folder") == str(tmp_path)
     until(lambda: window.dock.connection.state.ready)
-
-
-def test_a_backend_is_started_from_the_dock_and_ends_with_the_plugin(iface, window, scene, backend, tmp_path):
-    import socket
-
-    from text2earth_qgis.core import settings
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    launcher = (
-        tmp_path / "python"
-    )  # the backend's own Python, in the checkout and with a data folder of this test
-    launcher.write_text(
-        f"#!/bin/sh\ncd {ROOT}\nexport TEXT2EARTH_DATA_DIR={tmp_path}/data\n"
-        f'exec {BACKEND_PYTHON} "$@" --no-token\n'
-    )
-    launcher.chmod(0o755)
-    settings.save(settings.Settings(url=f"http://127.0.0.1:{port}", python=str(launcher)))
-    window.settings_changed()
-    window.show_dock()
-    until(lambda: window.dock.connection.state.trouble)
-    assert "Start it" in window.dock.notice.actions()
-    window.dock.notice.actions()["Start it"].click()
-    until(lambda: window.dock.connection.state.ready)
-    assert window.dock.notice.isHidden()
-    window.backend.stop()
-    until(lambda: "has ended" in window.dock.notice.text())
-    settings.save(settings.Settings(url=backend.url))
-    window.settings_changed()
 
 
 def test_qgis_process_needs_no_window(tmp_path):

@@ -2,40 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from pathlib import Path
-
 import requests
 
-from launcher import ROOT
+from tests.support.qgis.sessions import run_session
 from tests.support.qgis.window import SCREENS
 from text2earth_qgis.core.runs.history import History
-
-SESSIONS = Path(__file__).parent / "sessions"
-
-
-def run_session(name: str, folder: Path, *options: str, **variables: str) -> subprocess.CompletedProcess:
-    """Run a script in a QGIS of its own, whose profile and results stay in ``folder``."""
-    SCREENS.mkdir(parents=True, exist_ok=True)
-    command = [ROOT / ".ci" / "qgis", "--profile", folder / "profile", "--limit", "600", *options]
-    # QGIS asks before it closes a project with layers below the temporary folder, where a checkout may lie.
-    temporary = folder / "temporary"
-    temporary.mkdir(exist_ok=True)
-    environment = {
-        **os.environ,
-        "TMPDIR": str(temporary),
-        "SESSION_ROOT": str(ROOT),
-        "SESSION_FOLDER": str(SESSIONS),
-        "SESSION_OUT": str(folder / "job"),
-        "SESSION_SCREEN": str(SCREENS / f"{name}.png"),
-        **variables,
-    }
-    settings = f"text2earth/folder={folder / 'results'}"
-    return subprocess.run(
-        [*command, "--set", settings, "window", SESSIONS / f"{name}.py"],
-        env=environment, capture_output=True, text=True, timeout=700, check=False,
-    )  # fmt: skip
 
 
 def test_a_job_outlives_qgis_and_is_fetched_at_the_next_start(backend, tmp_path):

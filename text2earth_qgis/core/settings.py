@@ -17,7 +17,7 @@ from typing import Optional
 from qgis.core import QgsApplication, QgsProject, QgsSettings
 from qgis.PyQt.QtCore import QStandardPaths
 
-from text2earth_qgis.core.wire.access import Access, complete_address
+from text2earth_qgis.core.wire.access import UNTOLD, Access, complete_address
 
 PREFIX = "text2earth/"
 ONLINE_HOSTS = PREFIX + "online_hosts"  # separated by blanks
@@ -27,23 +27,26 @@ ONLINE_HOSTS = PREFIX + "online_hosts"  # separated by blanks
 class Settings:
     """What the Options page shows."""
 
-    url: str = "http://127.0.0.1:8765"  # of the backend
+    url: str = ""  # of the backend; empty: the user's own on this computer, wherever it answers
     authcfg: str = ""  # authentication configuration of QGIS for it
     folder: str = ""  # where results go; empty: beside the project, else in Documents
     record_prompt: bool = True  # write the prompts into the files
     poll_seconds: float = 1.0  # between two questions where a job stands
-    python: str = ""  # interpreter that has the backend, to start one from QGIS
+    python: str = ""  # interpreter that has the backend, where none was installed from the panel
 
 
 def load() -> Settings:
     """Return the stored settings, defaults for the rest."""
     stored = QgsSettings()
-    return Settings(
+    found = Settings(
         **{
             item.name: stored.value(PREFIX + item.name, item.default, type=type(item.default))
             for item in dataclasses.fields(Settings)
         }
     )
+    if found.url == UNTOLD and not found.authcfg:  # stored when that was the default
+        return dataclasses.replace(found, url="")
+    return found
 
 
 def save(settings: Settings) -> None:
@@ -57,12 +60,24 @@ def access(settings: Settings) -> Access:
     """Return how to reach the backend: the environment, else the settings, else the local token file."""
     url = complete_address(os.environ.get("TEXT2EARTH_BACKEND_URL") or settings.url)
     token = os.environ.get("TEXT2EARTH_TOKEN")
+    own, address = not url, own_address()
+    if own:
+        url = address or UNTOLD
     if token:
-        return Access(url, token=token, token_source="the environment variable TEXT2EARTH_TOKEN")  # nosec B106 - a name
-    found = Access(url, settings.authcfg)
-    if found.local and not settings.authcfg:
-        return dataclasses.replace(found, token=local_token(), token_source=str(token_file()))
+        return Access(url, token=token, token_source="the environment variable TEXT2EARTH_TOKEN", own=own)  # nosec B106 - a name
+    found = Access(url, "" if own else settings.authcfg, own=own)
+    if found.local and not found.authcfg:
+        known = None if own and not address else local_token()  # of no use to a stranger who listens there
+        return dataclasses.replace(found, token=known, token_source=str(token_file()))
     return found
+
+
+def own_address() -> str:
+    """Return where the backend of this user says that it answers, '' if none does; it may have died since."""
+    try:
+        return (data_folder() / "address").read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def local_token() -> Optional[str]:

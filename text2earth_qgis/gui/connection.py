@@ -12,7 +12,7 @@ from typing import Callable, Optional
 
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
-from text2earth_qgis.core.errors import BackendError, Locked, PluginError
+from text2earth_qgis.core.errors import BackendError, Locked, PluginError, Unreachable
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.async_client import AsyncClient
@@ -29,6 +29,7 @@ class State:
     asked: bool = False  # an answer, good or bad, has come
     trouble: str = ""
     locked: bool = False  # QGIS's master password is what is missing
+    away: bool = False  # nobody answers there
     health: Json = field(default_factory=dict)
     models: tuple[Json, ...] = ()
 
@@ -96,7 +97,8 @@ class Connection(QObject):
         self._become(State(self.client.access.url, True, health=health, models=tuple(models)))
 
     def _failed(self, error: PluginError) -> None:
-        self._become(State(self.client.access.url, True, str(error), isinstance(error, Locked)))
+        away = isinstance(error, Unreachable)
+        self._become(State(self.client.access.url, True, str(error), isinstance(error, Locked), away))
         if self._watched:
             self._again.start(AGAIN_MS)
 

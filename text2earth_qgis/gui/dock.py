@@ -33,7 +33,6 @@ from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.runs.watcher import RunStatus
 from text2earth_qgis.core.settings import PREFIX
 from text2earth_qgis.core.wire.schemas import Plan
-from text2earth_qgis.gui import words
 from text2earth_qgis.gui.canvas.previews import Previews
 from text2earth_qgis.gui.connection import Connection, State
 from text2earth_qgis.gui.icons import icon
@@ -46,6 +45,8 @@ from text2earth_qgis.gui.panels.rows import Row
 from text2earth_qgis.gui.panels.runs import RunsPanel
 from text2earth_qgis.gui.results import Results
 from text2earth_qgis.gui.runner import Runner
+from text2earth_qgis.gui.setup import first_layer
+from text2earth_qgis.gui.setup.front import Front
 
 TITLE = "Text2Earth"
 REMEMBERED = PREFIX + "gui/request"  # of the generate mode
@@ -54,7 +55,6 @@ CHOSEN = PREFIX + "gui/mode"
 DIVIDED = PREFIX + "gui/splitter"
 PLAN_LINES = 9  # kept free for the plan, margins included
 LIST_LEAST = 150  # pixels of the list of runs
-TERMINAL = "python -m model_backend serve, with the Python that has the backend"
 
 
 @dataclass(frozen=True)
@@ -65,20 +65,22 @@ class Parts:
     connection: Connection
     runner: Runner
     results: Results
+    front: Front
 
 
 class Dock(QgsDockWidget):
     """The window of the plugin."""
 
     options_wanted = pyqtSignal()
-    backend_wanted = pyqtSignal()
 
     def __init__(self, parts: Parts, parent: Optional[QWidget] = None) -> None:
         super().__init__(TITLE, parent)
         self.setObjectName("Text2EarthDock")
         self.setAllowedAreas(Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea)
         self.connection, self.runner, self.results = parts.connection, parts.runner, parts.results
-        self.can_start_backend = False
+        self.front = parts.front
+        self._canvas = parts.canvas
+        self._first_layer = ""  # "asked" for, or "sent": it is shown when it comes
         self.notice = Notice()
         self.question = Notice()
         self.plan = PlanPanel()
@@ -148,7 +150,8 @@ class Dock(QgsDockWidget):
         layout.addWidget(self.tabs)
         layout.addLayout(margin)
         layout.addWidget(self._splitter, 1)
-        self.setWidget(body)
+        self.front.take(body)
+        self.setWidget(self.front)
 
     def _forms(self) -> QWidget:
         """Return the forms of all modes, one below the other; only one is seen."""
@@ -186,6 +189,7 @@ class Dock(QgsDockWidget):
         self.runs.show_on_map.connect(lambda key: self._with_run(key, self.results.show))
         self.runs.use_again.connect(lambda key: self._with_run(key, self._use_again))
         self.runs.continued.connect(lambda key: self._with_run(key, self._continue))
+        self.front.first_wanted.connect(self._make_first_layer)
         self.visibilityChanged.connect(self._seen)
 
     def shut_down(self) -> None:
@@ -263,6 +267,9 @@ class Dock(QgsDockWidget):
         reason = state.trouble if state.asked else "Looking for the backend."
         reason = reason or self.mode.reason()
         self.run_button.setEnabled(not reason)
+        if not reason and self._first_layer == "asked":
+            self._first_layer = "sent"
+            self.run()
         self.run_button.setToolTip(reason or self.mode.hint)
 
     def _show_connection(self) -> None:
@@ -273,20 +280,15 @@ class Dock(QgsDockWidget):
             self.notice.hide()
         self._edited()
 
-    def allow_start(self, possible: bool) -> None:
-        """Offer to start a backend where none answers, or not."""
-        self.can_start_backend = possible
-        self._show_connection()
-
-    def show_starting(self) -> None:
-        """Show that a backend is being started, until the connection finds it."""
-        self.notice.tell("Starting a backend on this computer…", "queued")
-
-    def show_ended(self, sentence: str) -> None:
-        """Show why the backend that was started here has ended."""
-        self.notice.tell(
-            sentence, "warning", {"Options": self.options_wanted.emit, "Start it": self.backend_wanted.emit}
-        )
+    def _make_first_layer(self, prompt: str) -> None:
+        """Fill the form for a small scene in the middle of the map, and run it once there is a plan."""
+        box = first_layer.place(self._canvas, QgsProject.instance())
+        self._canvas.setExtent(box)
+        self._canvas.refresh()
+        self.turn_to(self.generate)
+        self._first_layer = "asked"
+        self.request.recall({"prompt": prompt, "gsd": first_layer.GSD})
+        self.request.extent.take(box)
 
     def _unlock(self) -> None:
         """Let QGIS ask for its master password, as the user wishes."""
@@ -295,14 +297,17 @@ class Dock(QgsDockWidget):
 
     def _tell_trouble(self, state: State) -> None:
         trouble = state.trouble
-        actions = {"Options": self.options_wanted.emit, "Try again": self.connection.check}
+        actions = {"Set up…": self.front.open, "Try again": self.connection.check}
         if state.locked:
             actions = {"Unlock": self._unlock, "Options": self.options_wanted.emit}
-        if words.is_local(state.url) and "No backend answers" in trouble:
-            if self.can_start_backend:
-                actions = {"Start it": self.backend_wanted.emit, **actions}
-            trouble += f"\nIn a terminal: {TERMINAL}"
-        self.notice.tell(trouble, "warning", actions)
+        if self.front.starter.busy:
+            self.notice.tell("Starting the backend on this computer…", "queued")
+        elif self.front.failure:
+            self.notice.tell(
+                self.front.failure, "warning", {"Set up…": self.front.open, "Try again": self.front.start}
+            )
+        else:
+            self.notice.tell(trouble, "warning", actions)
 
     def _show_progress(self, progress: RunStatus) -> None:
         self.runs.put(Row(progress.run, progress))
@@ -315,7 +320,11 @@ class Dock(QgsDockWidget):
     def _add(self, run: Run) -> None:
         if self.runner.at_home(run):
             self.edit.uncover()
-            self.results.add(run)
+            if self._first_layer == "sent":
+                self._first_layer = ""
+                self.results.show(run)
+            else:
+                self.results.add(run)
         else:
             self.results.offer(run)
 

@@ -76,18 +76,11 @@ class OptionsPage(QgsOptionsPageWidget):
         self._began = 0.0
         stored = settings.load()
         self.url = QLineEdit(stored.url)
-        self.url.setPlaceholderText(settings.Settings.url)
+        self.url.setPlaceholderText("This computer: the backend that was set up in the panel")
         self.url.editingFinished.connect(lambda: self.url.setText(complete_address(self.url.text())))
         self._show_environment()
         self.authcfg = QgsAuthConfigSelect()
         self.authcfg.setConfigId(stored.authcfg)
-        self.python = QgsFileWidget()
-        self.python.setFilePath(stored.python)
-        self.python.lineEdit().setPlaceholderText("Optional: the Python that has the backend")
-        self.python.setToolTip(
-            "With it, the panel can start a backend on this computer when none answers. It ends with QGIS; "
-            "unfinished jobs go on at its next start."
-        )
         self.test = QPushButton("Test connection")
         self.test.clicked.connect(self.test_connection)
         self.outcome = Notice()
@@ -121,7 +114,6 @@ class OptionsPage(QgsOptionsPageWidget):
         form = QFormLayout(box)
         form.addRow("Address", self.url)
         form.addRow("Authentication", self.authcfg)
-        form.addRow("Python", self.python)
         row = QHBoxLayout()
         row.addWidget(self.test)
         row.addStretch(1)
@@ -144,14 +136,12 @@ class OptionsPage(QgsOptionsPageWidget):
         """Return the settings that the page shows."""
         stored = settings.load()
         return settings.Settings(
-            url=(complete_address(self.url.text()) or settings.Settings.url)
-            if self.url.isEnabled()
-            else stored.url,
+            url=complete_address(self.url.text()) if self.url.isEnabled() else stored.url,
             authcfg=self.authcfg.configId(),
             folder=self.folder.filePath().strip(),
             record_prompt=self.record_prompt.isChecked(),
             poll_seconds=stored.poll_seconds,
-            python=self.python.filePath().strip(),
+            python=stored.python,
         )
 
     def apply(self) -> None:

@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Callable, Optional
-from urllib.parse import urlsplit
 
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QObject, pyqtSignal
@@ -75,7 +74,7 @@ class Runner(QObject):
         chosen = settings.load()
         inputs = replace(inputs, record_prompt=chosen.record_prompt)
         access = settings.access(chosen)
-        run = Run(access.url, inputs.to_json(), "", project=self._project.fileName())
+        run = Run(access.server, inputs.to_json(), "", project=self._project.fileName())
         run = replace(run, target=str(self._target(run, chosen, ".tif")))
         self._homes[run.key] = self._generation
         self._watch(run)
@@ -89,7 +88,7 @@ class Runner(QObject):
         chosen = settings.load()
         access = settings.access(chosen)
         options = {**request.options, "record_prompt": chosen.record_prompt}
-        run = Run(access.url, options, "", project=request.project, process="edit", state="preparing")
+        run = Run(access.server, options, "", project=request.project, process="edit", state="preparing")
         target = self._target(run, chosen, ".vrt" if request.result == "vrt" else ".tif")
         request = replace(request, options=options, target=target)
         run = replace(run, target=str(target))
@@ -211,7 +210,7 @@ class Runner(QObject):
 
     def _reachable(self, run: Run) -> bool:
         """Whether a run is on the backend that the settings name; credentials go nowhere else."""
-        return urlsplit(run.server)[:2] == urlsplit(_current_access().url)[:2]
+        return _current_access().has(run.server)
 
 
 def _current_access() -> Access:

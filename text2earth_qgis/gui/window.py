@@ -5,8 +5,6 @@ The only user of ``iface``. Knows how the parts depend on the settings; what the
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from qgis.core import Qgis, QgsMessageLog, QgsProject, QgsRasterLayer
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import Qt, QTimer
@@ -19,7 +17,6 @@ except ImportError:
 
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.runs.history import History, Run
-from text2earth_qgis.core.runs.local_backend import LocalBackend
 from text2earth_qgis.core.wire import quiet_network
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.dock import Dock, Parts
@@ -28,6 +25,7 @@ from text2earth_qgis.gui.layer_menu import LayerMenu
 from text2earth_qgis.gui.options_page import PAGE, OptionsFactory
 from text2earth_qgis.gui.results import Results
 from text2earth_qgis.gui.runner import Runner
+from text2earth_qgis.gui.setup.front import Front
 
 NAME = "Text2Earth"  # menu, toolbar, log tag
 
@@ -47,15 +45,12 @@ class PluginWindow:
         self._connection.changed.connect(self._take_up)
         self.runner = Runner(History(settings.profile_folder() / "history.sqlite"), project)
         self.runner.failed.connect(self._log_failure)
-        self.backend = LocalBackend()
-        self.backend.listening.connect(lambda _url: self._connection.check())
-        self.backend.ended.connect(self._backend_ended)
-        self.backend.said.connect(lambda line: self._log(line, Qgis.MessageLevel.Info))
+        self._front = Front(self._connection)
+        self._front.changed.connect(self.settings_changed)
+        self._front.said.connect(lambda text: self._log(text, Qgis.MessageLevel.Info))
         results = Results(canvas, project, iface.messageBar())
-        self.dock = Dock(Parts(canvas, self._connection, self.runner, results), window)
-        self.dock.allow_start(bool(settings.load().python))
+        self.dock = Dock(Parts(canvas, self._connection, self.runner, results, self._front), window)
         self.dock.options_wanted.connect(self.show_options)
-        self.dock.backend_wanted.connect(self._start_backend)
         self.dock.edit.layer_made.connect(iface.setActiveLayer)
         self._layers = LayerMenu(iface, project)
         self._layers.edit_wanted.connect(self._edit_layer)
@@ -67,10 +62,12 @@ class PluginWindow:
         self._toggle.setToolTip("Make imagery from an extent and a prompt")
         self._toggle.setCheckable(True)
         self.dock.setToggleVisibilityAction(self._toggle)
+        self._setup = QAction(icon("run"), "Set up a backend…", window)
+        self._setup.triggered.connect(lambda _checked=False: self.show_setup())
         self._options = QAction(icon("options"), "Options…", window)
         self._options.triggered.connect(lambda _checked=False: self.show_options())
         self._menu = QMenu(NAME, window)  # addPluginToRasterMenu would leave its menu behind
-        self._menu.addActions([self._toggle, self._options])
+        self._menu.addActions([self._toggle, self._setup, self._options])
         iface.rasterMenu().addMenu(self._menu)
         self._toolbar = iface.addToolBar(NAME)
         self._toolbar.setObjectName("Text2EarthToolBar")
@@ -87,15 +84,15 @@ class PluginWindow:
         self._toolbar.deleteLater()
         self._iface.rasterMenu().removeAction(self._menu.menuAction())
         self._menu.deleteLater()
+        self._setup.deleteLater()
         self._options.deleteLater()
         self._toggle.deleteLater()
         self._layers.close()
         self._layers.deleteLater()
+        self._front.close_all()
         self.dock.shut_down()
         self._iface.removeDockWidget(self.dock)
         self.dock.deleteLater()
-        self.backend.stop()
-        self.backend.deleteLater()
         self.runner.stop()
         self.runner.deleteLater()
         self._connection.close()
@@ -110,15 +107,18 @@ class PluginWindow:
         """Open the dock."""
         self.dock.setUserVisible(True)
 
+    def show_setup(self) -> None:
+        """Open the page of the dock that sets a backend up."""
+        self.show_dock()
+        self._front.open()
+
     def show_options(self) -> None:
         """Open the page of Settings > Options."""
         self._iface.showOptionsDialog(self._iface.mainWindow(), PAGE)
 
     def settings_changed(self) -> None:
         """Turn to the backend that the settings name now."""
-        chosen = settings.load()
         self._connection.start_over()
-        self.dock.allow_start(bool(chosen.python))
         self.runner.take_up()
 
     def _edit_layer(self, layer: QgsRasterLayer) -> None:
@@ -133,18 +133,6 @@ class PluginWindow:
         """Go on with runs whose backend, or its token, was away."""
         if self._connection.state.ready:
             self.runner.take_up()
-
-    def _start_backend(self) -> None:
-        chosen = settings.load()
-        place = urlsplit(chosen.url)
-        self.dock.show_starting()
-        self.backend.start(
-            chosen.python, "--host", place.hostname or "127.0.0.1", "--port", str(place.port or 80)
-        )
-
-    def _backend_ended(self, sentence: str) -> None:
-        self._log(sentence, Qgis.MessageLevel.Warning)
-        self.dock.show_ended(sentence)
 
     def _log_failure(self, run: Run, sentence: str) -> None:
         self._log(f"Job {run.job or '(not accepted)'} on {run.server}: {sentence}", Qgis.MessageLevel.Warning)

@@ -26,9 +26,11 @@ from qgis.PyQt.QtGui import QIcon
 
 from text2earth_qgis.core import layers, settings
 from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.local.waking import awake
 from text2earth_qgis.core.paths import resource
 from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext
 from text2earth_qgis.core.runs.history import History
+from text2earth_qgis.core.settings import Settings
 from text2earth_qgis.core.wire.schemas import Json
 from text2earth_qgis.processing import parameters as shared
 from text2earth_qgis.processing import sources
@@ -39,8 +41,9 @@ from text2earth_qgis.processing.parameters import Definitions
 T = TypeVar("T")
 
 BACKEND = (
-    "Set its address in Settings > Options > Text2Earth, or in the environment variables "
-    "TEXT2EARTH_BACKEND_URL and TEXT2EARTH_TOKEN."
+    "One on this computer, installed from the panel, is started by itself. The address of another one is set "
+    "in Settings > Options > Text2Earth, or in the environment variables TEXT2EARTH_BACKEND_URL and "
+    "TEXT2EARTH_TOKEN."
 )
 
 
@@ -66,7 +69,7 @@ class PreparedRun:
     result is shown at ``placement``.
     """
 
-    work: Callable[[QgsProcessingFeedback], FinishedRun]
+    work: Callable[[RunContext, QgsProcessingFeedback], FinishedRun]
     placement: LayerPlacement = LayerPlacement()
 
 
@@ -77,7 +80,8 @@ class _Accepted:
     run: PreparedRun
     output: str
     sources: str  # the file of the raster of sources, '' if it is not wanted
-    record_prompt: bool
+    chosen: Settings
+    history: History
 
 
 def with_qgis_errors(work: Callable[[], T]) -> T:
@@ -188,11 +192,11 @@ class Algorithm(QgsProcessingAlgorithm):
         def accept() -> _Accepted:
             chosen = settings.load()
             history = History(settings.profile_folder() / "history.sqlite")
-            run_context = RunContext(settings.access(chosen), history, chosen.poll_seconds)
-            reader = ParameterReader(self, (parameters, context), run_context, chosen.record_prompt)
+            access = settings.access(chosen)
+            reader = ParameterReader(self, (parameters, context), access, chosen.record_prompt)
             reader.check_target()
             wanted = str(reader.sources or "")
-            return _Accepted(self._prepare(reader), reader.output, wanted, chosen.record_prompt)
+            return _Accepted(self._prepare(reader), reader.output, wanted, chosen, history)
 
         self._accepted = with_qgis_errors(accept)
         return True
@@ -204,9 +208,15 @@ class Algorithm(QgsProcessingAlgorithm):
         accepted = self._accepted
         if accepted is None:
             raise QgsProcessingException("The algorithm was run without being prepared.")
-        done = with_qgis_errors(lambda: accepted.run.work(feedback))
+        chosen = accepted.chosen
+
+        def work() -> FinishedRun:
+            run_context = RunContext(awake(chosen, feedback), accepted.history, chosen.poll_seconds)
+            return accepted.run.work(run_context, feedback)
+
+        done = with_qgis_errors(work)
         if context.willLoadLayerOnCompletion(accepted.output):
-            shown = done.recipe if accepted.record_prompt else layers.without_prompts(done.recipe)
+            shown = done.recipe if chosen.record_prompt else layers.without_prompts(done.recipe)
             details = context.layerToLoadOnCompletionDetails(accepted.output)
             details.setPostProcessor(LayerPostProcessor(shown, accepted.run.placement, done.run.notes))
             self._name(details, shown, accepted.run.placement)

@@ -142,10 +142,10 @@ class Edit(base.Algorithm):
             sample=samples.read(reader, source),
             sources=reader.sources,
         )
-        run_context, layout, over = reader.run_context, layouts.read(reader), reader.layer("MASK")
+        layout, over = layouts.read(reader), reader.layer("MASK")
         near = SearchArea(over.extent(), over.crs(), reader.context.transformContext())
 
-        def work(feedback: QgsProcessingFeedback) -> FinishedRun:
+        def work(run_context: RunContext, feedback: QgsProcessingFeedback) -> FinishedRun:
             asked = request if layout is None else request.with_layout(layouts.send(layout, near, feedback))
             if imagery is None:
                 return run_edit(run_context, asked, feedback)
@@ -184,7 +184,7 @@ def _online(reader: ParameterReader, source: QgsRasterLayer) -> online.OnlineLay
     if settings.sends_imagery_of(imagery.host):
         return imagery
     if not reader.flag("SEND_ONLINE"):
-        backend = calls.site(reader.run_context.access.url)
+        backend = calls.site(reader.access.url)
         raise PluginError(
             f"Imagery of {imagery.host} would be sent to the backend at {backend}. If its terms allow that, "
             "tick 'Send imagery of this online layer to the backend' (SEND_ONLINE=true in scripts). It is "

@@ -18,7 +18,7 @@ from text2earth_qgis.core.imagery import rasters
 from text2earth_qgis.core.imagery.drawn.features import SearchArea
 from text2earth_qgis.core.imagery.edit_request import EditRequest
 from text2earth_qgis.core.imagery.extension import Extension
-from text2earth_qgis.core.runs.blocking import FinishedRun
+from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext
 from text2earth_qgis.core.runs.blocking_edit import run_edit
 from text2earth_qgis.processing import base, layouts, samples
 from text2earth_qgis.processing import parameters as shared
@@ -100,10 +100,10 @@ class Extend(base.Algorithm):
             sample=samples.read(reader, source),
             sources=reader.sources,
         )
-        region_layer, layout, run_context = reader.regions(), layouts.read(reader), reader.run_context
+        region_layer, layout = reader.regions(), layouts.read(reader)
         near = SearchArea(*extent, context.transformContext())
 
-        def work(feedback: QgsProcessingFeedback) -> FinishedRun:
+        def work(run_context: RunContext, feedback: QgsProcessingFeedback) -> FinishedRun:
             asked = request
             if region_layer is not None:
                 found = send_regions(region_layer, near, feedback)

@@ -18,7 +18,7 @@ from text2earth_qgis.core import continuation, layers
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery import rasters
 from text2earth_qgis.core.imagery.drawn.features import SearchArea
-from text2earth_qgis.core.runs.blocking import FinishedRun, run_job
+from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext, run_job
 from text2earth_qgis.core.runs.blocking_uploads import run_with_sample
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.runs.source_raster import SourceRaster
@@ -116,16 +116,16 @@ class Generate(base.Algorithm):
         )
         alone = inputs.canvas == "extent"
         near = SearchArea(box, crs, reader.context.transformContext()) if alone else None
-        run_context, target, project_file = reader.run_context, reader.target, reader.project
+        target, project_file = reader.target, reader.project
         sources = SourceRaster(reader.sources).to_json() if reader.sources else {}
 
-        def work(feedback: QgsProcessingFeedback) -> FinishedRun:
+        def work(run_context: RunContext, feedback: QgsProcessingFeedback) -> FinishedRun:
             asked = inputs
             if region_layer is not None:
                 asked = replace(asked, regions=send_regions(region_layer, near, feedback))
             if layout is not None:
                 asked = replace(asked, layout=layouts.send(layout, near, feedback))
-            run = Run(run_context.access.url, asked.to_json(), target, project_file, sources=sources)
+            run = Run(run_context.access.server, asked.to_json(), target, project_file, sources=sources)
             if sample is not None:
                 return run_with_sample(run_context, run, sample, feedback)
             return run_job(run_context, run, feedback)

@@ -31,7 +31,7 @@ from text2earth_qgis.core.imagery.datasets import files_of, no_statistics_kept
 from text2earth_qgis.core.imagery.drawn.features import SearchArea
 from text2earth_qgis.core.imagery.drawn.region_features import RegionLayer, read_regions
 from text2earth_qgis.core.imagery.patch import SIDECARS
-from text2earth_qgis.core.runs.blocking import RunContext
+from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.schemas import Json, Polygons
 
 #: Named as the backend's inputs.
@@ -51,13 +51,13 @@ class ParameterReader:
         self,
         algorithm: QgsProcessingAlgorithm,
         given: tuple[Mapping[str, Any], QgsProcessingContext],
-        run_context: RunContext,
+        access: Access,
         record_prompt: bool,
     ) -> None:
         """Read the parameters ``given`` to ``algorithm`` in a context of QGIS."""
         self._algorithm = algorithm
         self.parameters, self.context = given
-        self.run_context = run_context
+        self.access = access
         self.record_prompt = record_prompt
         self.output: str = algorithm.parameterAsOutputLayer(*self._named("OUTPUT"))
         self.target = os.path.abspath(self.output)

@@ -5,7 +5,10 @@ Numba keeps what it compiled beside the modules or in the user's cache: a minute
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numba.core import event
 
 from model_backend.engine.synthesis.atlas import Atlas, Exemplar
 from model_backend.engine.synthesis.fill import Filling, Hole
@@ -29,5 +32,17 @@ def warm_up() -> None:
     Filling(atlas, FILL, 1, 0).sources(Hole(image, mask, ~mask, labels))
 
 
+class _Teller(event.Listener):
+    """Says what was compiled, for whoever waits."""
+
+    def on_start(self, event: Any) -> None:
+        """Nothing yet."""
+
+    def on_end(self, event: Any) -> None:
+        """Name the function."""
+        print(f"Compiled {event.data['dispatcher'].__name__}", flush=True)
+
+
 if __name__ == "__main__":
-    warm_up()
+    with event.install_listener("numba:compile", _Teller()):
+        warm_up()

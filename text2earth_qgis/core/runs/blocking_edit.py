@@ -24,7 +24,7 @@ def run_edit(context: RunContext, request: EditRequest, feedback: QgsProcessingF
         ready = prepare(context.access, request, listener)
         steps.setCurrentStep(1)
         run = Run(
-            server=context.access.url,
+            server=context.access.server,
             inputs=ready.inputs.to_json(),
             target=str(request.target),
             project=request.project,

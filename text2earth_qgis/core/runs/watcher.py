@@ -148,7 +148,7 @@ class JobWatcher(QObject):
     def _renew(self) -> None:
         """Take new credentials for the same backend."""
         access = self._access_of()
-        if access != self._client.access and access.url == self._client.access.url:
+        if access != self._client.access and access.server == self._client.access.server:
             self._client.close()
             self._client.deleteLater()
             self._client = AsyncClient(access, self)

@@ -8,6 +8,8 @@ from typing import Optional
 from urllib.parse import urlsplit
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+UNTOLD = "http://127.0.0.1:8765"  # where a backend listens that was told nothing
+OWN = "http://localhost"  # in the list of runs: the user's backend on this computer, whatever its port
 
 
 def complete_address(text: str) -> str:
@@ -26,13 +28,25 @@ def complete_address(text: str) -> str:
 class Access:
     """How to reach one backend. Credentials are sent to this URL's origin only.
 
-    ``token_source`` says where the token came from, or was looked for.
+    ``token_source`` says where the token came from, or was looked for. ``own`` is the backend of this user on
+    this computer, which answers on another port after every start.
     """
 
     url: str
     authcfg: str = ""
     token: Optional[str] = field(default=None, repr=False)
     token_source: str = ""
+    own: bool = False
+
+    @property
+    def server(self) -> str:
+        """Return what runs remember of where they are."""
+        return OWN if self.own else self.url
+
+    def has(self, server: str) -> bool:
+        """Whether a run that remembers this server is on this backend."""
+        same = urlsplit(server)[:2] == urlsplit(self.url)[:2]
+        return same or (self.own and server in (OWN, UNTOLD))
 
     @property
     def credentials(self) -> str:

@@ -1,0 +1,186 @@
+"""An installation as values: which programs run in which order, and what is said of how they end."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from launcher import ROOT
+from text2earth_qgis.core.local import installation
+from text2earth_qgis.core.local.environment import Environment, Installed, clean_environment
+from text2earth_qgis.core.local.installation import Phase, Tools, Wish
+
+pytestmark = pytest.mark.fast
+
+TWO = Tools(pythons=("/opt/python3.9", "/usr/bin/python3"))
+
+
+def titles(state):
+    return [command.title for command in state.commands]
+
+
+def through(state, *codes):
+    """Return the state after commands have ended with these codes."""
+    for code in codes:
+        state = installation.ended(state, code)
+    return state
+
+
+def package(wish, tools=TWO):
+    """Return what pip, or uv, is told to install."""
+    state = installation.begin(wish, tools, Environment(Path("/data")))
+    (command,) = (one for one in state.commands if one.title.startswith("Installing"))
+    return command.program, command.arguments[command.arguments.index("--upgrade") + 1 :]
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Environment(tmp_path / "data")
+
+
+def test_the_first_python_that_fits_is_taken_and_all_steps_follow(place):
+    state = installation.begin(Wish("1.0"), TWO, place)
+    assert state.command.program == "/opt/python3.9"
+    state = installation.said(state, "Python 3.9.2")
+    state = through(state, 3)
+    assert state.command.program == "/usr/bin/python3"
+    state = through(state, 0)
+    assert (state.command.title, state.command.program) == ("Making an environment", "/usr/bin/python3")
+    assert state.command.arguments == ("-m", "venv", "--clear", str(place.folder))
+    shares = [state.share]
+    for _ in range(3):
+        state = through(state, 0)
+        shares.append(state.share)
+    assert state.command.title == "Starting the backend"
+    assert shares == sorted(shares)
+    state = installation.said(state, "Listening on http://127.0.0.1:4321")
+    state = through(state, 0)
+    assert (state.phase, state.url, state.share) == (Phase.DONE, "http://127.0.0.1:4321", 1.0)
+
+
+def test_a_fit_python_ends_the_search(place):
+    state = installation.begin(Wish("1.0"), Tools(pythons=("/a", "/b", "/c")), place)
+    assert through(state, 0).command.title == "Making an environment"
+    assert through(state, 0).command.program == "/a"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("Python 3.9.2", "The backend needs Python 3.11 or 3.12; here is 3.9.2."),
+        (
+            "ModuleNotFoundError: No module named 'ensurepip'",
+            "cannot make environments. On Debian",
+        ),
+        ("/a cannot be started: No such file", "which was not found on this computer."),
+    ],
+)
+def test_why_no_python_fits(place, line, sentence):
+    state = installation.begin(Wish("1.0"), Tools(pythons=("/a", "/b")), place)
+    state = through(installation.said(state, line), 1)
+    state = through(installation.said(state, line), 1)
+    assert state.phase is Phase.FAILED
+    assert sentence in state.sentence
+    assert len(state.output) == 2, "what all of them said"
+
+
+def test_without_any_python_nothing_is_begun(place):
+    state = installation.begin(Wish("1.0"), Tools(), place)
+    assert state.phase is Phase.FAILED
+    assert "Python 3.11 or 3.12, which was not found" in state.sentence
+
+
+def test_uv_makes_the_environment_where_it_is_there(place):
+    state = installation.begin(Wish("1.0"), Tools(uv="/bin/uv", pythons=("/a",)), place)
+    assert [command.program for command in state.commands[:2]] == ["/bin/uv", "/bin/uv"]
+    assert "/a" not in [command.program for command in state.commands]
+    assert str(place.python) in state.commands[1].arguments
+
+
+def test_where_packages_come_from(tmp_path):
+    wheel = tmp_path / "text2earth_backend-1.0-py3-none-any.whl"
+    wheel.touch()
+    assert package(Wish("1.0"))[1] == ("text2earth-backend==1.0",)
+    assert package(Wish("1.0", source="https://a/simple https://b/simple"))[1] == (
+        *("--index-url", "https://a/simple", "--extra-index-url", "https://b/simple"),
+        "text2earth-backend==1.0",
+    )
+    assert package(Wish("1.0", source=str(tmp_path)))[1] == (
+        *("--no-index", "--find-links", str(tmp_path)),
+        "text2earth-backend",
+    )
+    assert package(Wish("1.0", source=str(wheel)))[1][-1] == f"text2earth-backend @ {wheel.as_uri()}"
+    full = package(Wish("1.0", full=True))[1]
+    assert full[-1] == "text2earth-backend[model]==1.0"
+    assert installation.TORCH_CPU in full
+    assert (
+        installation.TORCH_CPU not in package(Wish("1.0", full=True), Tools(pythons=("/a",), nvidia=True))[1]
+    )
+
+
+def test_what_is_there_is_ended_first_and_kept_for_an_update(place):
+    place.python.parent.mkdir(parents=True)
+    place.python.touch()
+    place.mark(Installed("0.9", False))
+    update = installation.begin(Wish("1.0", anew=False), TWO, place)
+    assert titles(update)[:2] == ["Ending the backend", "Installing the backend and its libraries"]
+    assert through(update, 1).phase is Phase.WORKING, "one that is broken cannot be asked to end"
+    repair = installation.begin(Wish("1.0"), TWO, place)
+    assert "Making an environment" in titles(repair)
+    assert place.installed() == Installed("0.9", False)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": "1"}'])
+def test_an_environment_without_its_mark_is_none(place, text):
+    place.folder.mkdir(parents=True)
+    assert place.installed() is None
+    (place.folder / "installed.json").write_text(text)
+    assert place.installed() is None
+
+
+def test_a_cancel_ends_what_runs_and_nothing_follows(place):
+    state = installation.cancelled(installation.begin(Wish("1.0"), TWO, place))
+    assert state.busy
+    state = through(state, 15)
+    assert (state.phase, state.busy) == (Phase.CANCELLED, False)
+    assert installation.cancelled(state) is state
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("OSError: [Errno 28] No space left on device", "The disk is full"),
+        (
+            "ERROR: Could not install packages: NewConnectionError('[Errno -3]')",
+            "cannot be reached",
+        ),
+        ("error: error sending request for url", "cannot be reached"),
+        ("SSLError(SSLCertVerificationError(1, 'CERTIFICATE_VERIFY_FAILED'))", "a certificate"),
+        ("ERROR: text2earth_backend-1.0.whl is an invalid wheel", "A wheel is broken"),
+        ("ERROR: No matching distribution found for text2earth-backend==1.0", "does not have all"),
+        ("PermissionError: [Errno 13] Permission denied: '/data'", "may not be written"),
+        ("Another backend uses /data. Stop it", "started by hand"),
+        ("Segmentation fault", "“Installing the backend and its libraries” did not succeed"),
+    ],
+)
+def test_a_failure_is_a_sentence(place, line, words):
+    state = through(installation.begin(Wish("1.0"), TWO, place), 0, 0)
+    state = through(installation.said(state, line), 1)
+    assert state.phase is Phase.FAILED
+    assert words in state.sentence
+    assert state.output == (line,)
+
+
+def test_the_python_that_is_looked_for_is_the_one_that_the_backend_names():
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    assert re.search(r'requires-python = "(.*)"', project)[1] == installation.FIT
+    assert "(3, 11) <= sys.version_info[:2] < (3, 13)" in installation.CHECK
+
+
+def test_nothing_of_qgis_is_handed_on(monkeypatch):
+    for name in ("PYTHONPATH", "QT_PLUGIN_PATH", "GDAL_DATA", "PROJ_LIB", "VIRTUAL_ENV", "QGIS_PREFIX_PATH"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://a/simple")
+    environment = clean_environment()
+    assert not [key for key in environment.keys() if environment.value(key) == "x"]  # noqa: SIM118
+    assert environment.value("PIP_INDEX_URL") == "https://a/simple", "what pip is set up for"

@@ -1,0 +1,161 @@
+"""Runs an installation of the backend: one program after the other, none waited for.
+
+Knows how programs are started and ended; what they are and what follows, ``installation`` does. Main thread
+only.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Callable, Optional
+
+from qgis.PyQt.QtCore import QObject, QProcess, QTimer, pyqtSignal
+
+from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.local import installation
+from text2earth_qgis.core.local.environment import Environment, Installed, clean_environment
+from text2earth_qgis.core.local.installation import Phase, State, Tools, Wish
+from text2earth_qgis.core.tasks import BackgroundTask
+
+GRACE_MS = 3_000  # that a program gets to end
+CANNOT_START = -1
+
+
+class Installer(QObject):
+    """Installs, brings up to date, mends and removes one environment."""
+
+    changed = pyqtSignal(object)  # State
+
+    def __init__(self, environment: Environment, parent: Optional[QObject] = None) -> None:
+        super().__init__(parent)
+        self.environment = environment
+        self.state = State()
+        self.seconds = 0.0  # that the last installation took
+        self._began = 0.0
+        self._then: Callable[[], None] = _nothing
+        self._process = QProcess(self)
+        self._process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
+        self._process.readyReadStandardOutput.connect(self._read)
+        self._process.errorOccurred.connect(self._failed)
+        self._process.finished.connect(self._finished)
+        self._grace = QTimer(self)
+        self._grace.setSingleShot(True)
+        self._grace.setInterval(GRACE_MS)
+        self._grace.timeout.connect(self._process.kill)
+
+    def install(self, wish: Wish, tools: Tools) -> None:
+        """Begin; ``changed`` follows until it is done, failed or cancelled."""
+        data = self.environment.data
+        data = self.environment.data
+        place = next(path for path in (data, *data.parents) if path.exists())
+        free, needed = shutil.disk_usage(place).free, installation.ROOM[wish.full]
+        if free < needed:
+            sentence = (
+                f"{place} has room for {free / 1e9:.1f} GB; the installation needs {needed / 1e9:.1f} GB. "
+                "Make room, then try again."
+            )
+            self._become(State(Phase.FAILED, sentence=sentence))
+            return
+        self._then = lambda: self.environment.mark(Installed(wish.version, wish.full))
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)  # a token will lie there
+        self._begin(installation.begin(wish, tools, self.environment))
+
+    def remove(self) -> None:
+        """End the backend and remove its environment; jobs, results and models stay."""
+        self._then = self._clear
+        self._begin(installation.removal(self.environment))
+
+    def cancel(self) -> None:
+        """End the program that runs; what it has made is removed unless it was complete before."""
+        self._become(installation.cancelled(self.state))
+        self._process.terminate()  # Windows has no such signal for console programs: killed after a while
+        self._grace.start()
+
+    def close(self) -> None:
+        """End the program that runs, at once."""
+        self._process.blockSignals(True)
+        self._process.kill()
+        self._process.waitForFinished(GRACE_MS)
+
+    def _begin(self, state: State) -> None:
+        self._began = time.monotonic()
+        self._become(state)
+        if state.phase is Phase.WORKING:
+            self._run()
+
+    def _run(self) -> None:
+        command = self.state.command
+        self._process.setProcessEnvironment(clean_environment())
+        self._process.setWorkingDirectory(str(Path.home()))
+        self._process.start(command.program, list(command.arguments))
+
+    def _read(self) -> None:
+        state = self.state
+        while self._process.canReadLine() or (self._ended and self._process.bytesAvailable()):
+            line = bytes(self._process.readLine()).decode("utf-8", "replace").rstrip()
+            state = installation.said(state, line)
+        if state is not self.state:
+            self._become(state)
+
+    @property
+    def _ended(self) -> bool:
+        return self._process.state() == QProcess.ProcessState.NotRunning
+
+    def _failed(self, error: QProcess.ProcessError) -> None:
+        if error == QProcess.ProcessError.FailedToStart:
+            line = f"{self._process.program()} cannot be started: {self._process.errorString()}"
+            self._become(installation.said(self.state, line))
+            self._follow(CANNOT_START)
+
+    def _finished(self, code: int, status: QProcess.ExitStatus) -> None:
+        self._read()
+        self._follow(code if status == QProcess.ExitStatus.NormalExit else CANNOT_START)
+
+    def _follow(self, code: int) -> None:
+        self._grace.stop()
+        state = installation.ended(self.state, code)
+        if state.phase is Phase.WORKING:
+            self._become(state)
+            self._run()
+            return
+        self.seconds = time.monotonic() - self._began
+        if state.phase is Phase.DONE:
+            state = self._complete(state)
+        elif self.environment.installed() is None:
+            self._clear()
+        self._become(state)
+
+    def _complete(self, state: State) -> State:
+        try:
+            self._then()
+        except OSError as error:
+            sentence = f"{self.environment.folder} cannot be written to: {error.strerror}."
+            return replace(state, phase=Phase.FAILED, sentence=sentence)
+        return state
+
+    def _clear(self) -> None:
+        """Remove the environment, in the background: it is many files."""
+        folder = self.environment.folder
+        gone = folder.with_name(f"environment.{time.time_ns()}.gone")
+        try:
+            folder.rename(gone)
+        except OSError:  # nothing there, or still in use: what is left is replaced by the next installation
+            gone = folder
+
+        def nothing(_found: object, _error: Optional[PluginError]) -> None:
+            """The next one removes what is left."""
+
+        BackgroundTask(
+            "removing the backend", lambda _listener: shutil.rmtree(gone, ignore_errors=True), nothing, True
+        ).start()
+
+    def _become(self, state: State) -> None:
+        self.state = state
+        self.changed.emit(state)
+
+
+def _nothing() -> None:
+    """What follows where nothing was begun."""
