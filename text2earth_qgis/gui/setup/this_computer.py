@@ -269,7 +269,7 @@ class ThisComputer(QWidget):
     def _describe(self) -> None:
         """Say what is installed, and how much of the disk it takes once that is counted."""
         there, folder = self._installer.environment.installed(), self._installer.environment.folder
-        if there is None:
+        if there is None or not self.isVisible():
             return
 
         def counted(size: Optional[int], _error: Optional[PluginError]) -> None:
