@@ -22,7 +22,8 @@ WORKERS = (
     "core/runs/blocking",
     "core/runs/fetching.py",
 )
-WORKERS += ("core/local/waking.py", "core/runs/job_status.py", "core/tasks.py", "core/threads.py", "core/crs.py", "processing/")
+WORKERS += ("core/local/waking.py", "core/runs/job_status.py", "core/tasks.py", "core/threads.py")
+WORKERS += ("core/crs.py", "processing/")
 MAIN_THREAD = ("core/wire/async_client.py", "core/wire/quiet_network.py")
 NOT_IN_322 = (  # of Qgis
     *("LayerFilter", "LayerType", "WkbType", "GeometryType", "DistanceUnit", "RenderUnit", "ProjectFlag"),
