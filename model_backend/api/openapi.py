@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from model_backend import __version__, processes
+from model_backend.processes.base import Process
 
 OPENAPI_TYPE = "application/vnd.oai.openapi+json;version=3.0"
 _OGC = "https://schemas.opengis.net/ogcapi/processes/part1/1.0/openapi/schemas/"
@@ -101,8 +102,23 @@ def _processes() -> Part:
     for process in processes.every():
         answers = ({"200": value} if process.sync else {}) | {"201": job}
         path = f"/processes/{process.id}/execution"
-        paths[path] = {"post": _operation(f"execute-{process.id}", answers, [prefer, key], requestBody=body)}
+        paths[path] = {
+            "post": _operation(
+                f"execute-{process.id}",
+                answers,
+                [prefer, key],
+                requestBody=body,
+                description=_about_outputs(process),
+            )
+        }
     return paths
+
+
+def _about_outputs(process: Process[Any]) -> str:
+    """Return what a process does and what comes of it; those of further variants are like the first one's."""
+    first = {name: output for name, output in process.outputs.items() if "_" not in name}
+    listed = [f"- `{name}`: {one['title']}. {one.get('description', '')}" for name, one in first.items()]
+    return "\n".join([process.text, "", "Outputs:", *listed])
 
 
 def _jobs() -> Part:

@@ -61,16 +61,20 @@ class CreditedAtlas:
 
         The places of what comes back are (3, ...).
         """
-        images, found = self._images(sources), np.empty((3, *sources.shape[:-1]), np.int32)
-        used = []
-        for number in np.unique(images).tolist():
-            origin, here = self.origins[number], images == number
-            top, left = self.atlas.levels[0].chips[number, :2]
-            rows, cols = origin.places(*(sources[here].astype(np.int64) - (top, left)).T)
+        places = sources.reshape(-1, 2)
+        images = self._images(places)
+        order = np.argsort(images.astype(np.uint16), kind="stable")  # so that each image is looked at once
+        found, used = np.empty((3, len(places)), np.int32), []
+        ends = np.bincount(images, minlength=len(self.origins)).cumsum()
+        for number, here in enumerate(np.split(order, ends[:-1])):
+            if not len(here):
+                continue
+            origin, corner = self.origins[number], self.atlas.levels[0].chips[number, :2]
+            rows, cols = origin.places(*(places[here] - corner).T)
             found[0, here], found[1, here], found[2, here] = number + 1, cols, rows
             scale = round(origin.step / resampling.ONE, 4)
-            used.append(SourceImage(number + 1, origin.name, origin.source, origin.licence, scale, len(rows)))
-        return Origins(found, tuple(used))
+            used.append(SourceImage(number + 1, origin.name, origin.source, origin.licence, scale, len(here)))
+        return Origins(found.reshape(3, *sources.shape[:-1]), tuple(used))
 
     def _images(self, sources: Int32Array) -> Int64Array:
         """Return the number of the image that every place is in."""

@@ -214,7 +214,8 @@ class ExampleScene:
         return self._scene.overview(_weighed(self._passes_of(box, listener)))
 
     def keep(self, box: Box) -> None:
-        """Forget the coarse levels that no pixel of a box depends on."""
+        """Forget the coarse levels that no pixel of a box depends on, and where the last box was from."""
+        self._found = None
         self._scene.keep(box)
 
     def _passes_of(self, box: Box, listener: ProgressListener) -> Passes:

@@ -271,3 +271,11 @@ def test_models_that_paint_say_that_they_have_none(client: httpx.Client, tmp_pat
     refused = client.post("/processes/plan/execution", json=body)
     assert refused.status_code == 400
     assert (refused.json()["field"], "sources_2" in refused.json()["allowed"]) == ("outputs", True)
+
+
+def test_it_is_described(client: httpx.Client) -> None:
+    said = "where `outputs` names it"
+    api = client.get("/api").json()
+    for process in ("generate", "edit", "extend"):
+        assert said in client.get(f"/processes/{process}").json()["outputs"]["sources_2"]["description"]
+        assert said in api["paths"][f"/processes/{process}/execution"]["post"]["description"]
