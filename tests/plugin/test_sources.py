@@ -127,6 +127,7 @@ def test_in_the_toolbox_it_is_a_layer_of_colours_that_is_not_seen(backend, tmp_p
     image, sources = (nodes[results[name]] for name in ("OUTPUT", "SOURCES"))
     assert (image.isVisible(), sources.isVisible()) == (True, False)
     assert sources.parent() == image.parent()
+    assert (sources.name(), sources.isExpanded()) == ("Sources", False)
     classes = sources.layer().renderer().classes()
     assert len(classes) == len(read(results["SOURCES"])[3])
     assert all("(made up, CC0-1.0)" in one.label for one in classes)

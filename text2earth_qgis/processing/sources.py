@@ -18,7 +18,7 @@ from qgis.PyQt.QtGui import QColor
 from text2earth_qgis.core import layers
 from text2earth_qgis.core.runs.source_raster import DOMAIN
 
-NAME, LABEL = "SOURCES", "Sources"
+NAME, LABEL, LAYER = "SOURCES", "Sources: what every pixel was copied from", "Sources"
 HELP = (
     "GeoTIFF that says for every pixel which image it was copied from: its number (the file's metadata "
     "SOURCES say whose it is, and its licence), column and row in it. Of an edit it covers the part that was "
@@ -33,7 +33,7 @@ def definition() -> QgsProcessingParameterRasterDestination:
 
 
 class SourcesPostProcessor(QgsProcessingLayerPostProcessorInterface):
-    """Gives the loaded layer its colours, in our group and unseen: it would cover the result."""
+    """Gives the loaded layer its name and colours, in our group, unseen: it would cover the result."""
 
     alive: set[SourcesPostProcessor] = set()  # Processing keeps no reference of its own
 
@@ -57,6 +57,10 @@ class SourcesPostProcessor(QgsProcessingLayerPostProcessorInterface):
             for number, one in about
         ]
         layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, classes))
+        if layer.name() == LABEL:  # else the name is a model's, or the user's own
+            layer.setName(LAYER)
         if context.project():
             layers.move_to_group(layer, context.project())
-            context.project().layerTreeRoot().findLayer(layer.id()).setItemVisibilityChecked(False)
+            node = context.project().layerTreeRoot().findLayer(layer.id())
+            node.setItemVisibilityChecked(False)
+            node.setExpanded(False)
