@@ -8,4 +8,4 @@ runs what), ``jobs.handlers.scenes`` (how a scene is made), ``engine.scene`` (la
 __version__ = "0.1.0"
 
 #: Version of the pixel rules. It is part of every recipe; any change of output pixels bumps it.
-ENGINE_VERSION = 5
+ENGINE_VERSION = 6

@@ -138,4 +138,8 @@ def replaced(kind: str, shown: str) -> str:
 #: Land whose edges are never straight: outlines drawn for it are made natural.
 SOFT = frozenset(("water", "sand", "wetland", "forest", "shrubland", "grassland", "bare"))
 
+#: Kinds whose streets and walls have a direction.
+DIRECTED = frozenset(
+    ("houses", "dense houses", "sparse houses", "mobile homes", "buildings", "industry", "parking", "road")
+)
 SAMPLE = "sample"  # the kind of land of a user's sample that nobody named

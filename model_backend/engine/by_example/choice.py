@@ -21,20 +21,39 @@ from model_backend.engine.synthesis.pyramid import UNUSABLE
 from model_backend.errors import JobFailed
 from model_backend.models.banks import resampling
 from model_backend.models.banks.bank import Bank
+from model_backend.models.banks.direction import alike, usual
 from model_backend.models.banks.index import Chip
-from model_backend.models.land_cover import SAMPLE, SOFT
+from model_backend.models.land_cover import DIRECTED, SAMPLE, SOFT
 
 MOST_BELOW = 36  # images of what lies everywhere
 MOST_OF_EACH = 8  # of what lies in it
 MOST_OF_WATER = 3  # so that a lake is of one colour
 
 
+def direction_of(bank: Bank, gsd: float, kinds: Sequence[str], seed: int) -> int | None:
+    """Return the direction that the streets of a scene are to have: one that enough of the bank's images of
+    what is built there have; None if nothing is built."""
+    built = next((kind for kind in kinds if kind in DIRECTED - {"road"}), None)
+    family = bank.family_for(gsd, kinds)
+    if built is None or family is None:
+        return None
+    if built not in family.kinds:
+        family = bank.family_for(gsd, [built]) or family
+    return usual([chip.direction for chip in bank.of(family.id, built)], mix(seed, 0, 0, 19))
+
+
 def chosen(
-    bank: Bank, gsd: float, kinds: Sequence[str], seed: int, words: Collection[str] = ()
+    bank: Bank,
+    gsd: float,
+    kinds: Sequence[str],
+    seed: int,
+    words: Collection[str] = (),
+    direction: int | None = None,
 ) -> list[Chip]:
     """Return the images for a scene that shows some kinds, the first of them everywhere, in the bank's order.
 
-    ``words`` are what things are called: a river is shown by images of rivers, if there are any.
+    ``words`` are what things are called: a river is shown by images of rivers, if there are any. What is
+    built has the ``direction``, in degrees, and streets are those among it, as far as there are such images.
     """
     usual = bank.family_for(gsd, kinds)
     if usual is None:
@@ -42,16 +61,26 @@ def chosen(
     taken: set[str] = set()
     for number, kind in enumerate(kinds):
         family = usual if kind in usual.kinds else bank.family_for(gsd, [kind]) or usual
-        able = bank.of(family.id, kind)
+        able: Sequence[Chip] = bank.of(family.id, kind)
+        if kind == "road":
+            able = _among(able, kinds)
+        if direction is not None and kind in DIRECTED:
+            able = [able[index] for index in alike([chip.direction for chip in able], direction)]
         order = sorted(range(len(able)), key=lambda index: mix(seed, number, index, 17))
         if kind == "water":
-            order = _alike(able, order, "sand" in kinds, words)
+            order = _waters(able, order, "sand" in kinds, words)
         most = MOST_OF_WATER if kind == "water" else MOST_OF_EACH if number else MOST_BELOW
         taken.update(able[index].id for index in order[:most])
     return [chip for chip in bank.chips if chip.id in taken]
 
 
-def _alike(able: Sequence[Chip], order: list[int], beach: bool, words: Collection[str]) -> list[int]:
+def _among(able: Sequence[Chip], kinds: Sequence[str]) -> Sequence[Chip]:
+    """Return of images of streets those that show what is built in a scene as well, if there are some."""
+    built = {*kinds} & DIRECTED - {"road"}
+    return [chip for chip in able if built & {*chip.kinds, *chip.around}] or able
+
+
+def _waters(able: Sequence[Chip], order: list[int], beach: bool, words: Collection[str]) -> list[int]:
     """Return of images of water those that are called as asked, or of seas where there is a beach, else
     others, all called alike: lakes or rivers."""
     if named := [index for index in order if {*words} & {*able[index].words}]:
@@ -63,13 +92,14 @@ def _alike(able: Sequence[Chip], order: list[int], beach: bool, words: Collectio
 @dataclass(frozen=True)
 class Wanted:
     """What a scene shows: indices into ``kinds`` are its labels; ``shown`` are those of them that are used,
-    what lies everywhere first."""
+    what lies everywhere first. ``direction``, in degrees, is that of what is built."""
 
     kinds: tuple[str, ...]
     shown: tuple[str, ...]
     gsd: float
     seed: int
     words: frozenset[str] = frozenset()
+    direction: int | None = None
 
 
 class Sourced(NamedTuple):
@@ -95,7 +125,8 @@ def atlas_of(
     least = SIDE << (parameters.levels - 1)
     exemplars, origins = [one.exemplar for one in given], [one.origin for one in given]
     missing = [kind for kind in wanted.shown if kind not in named and kind != SAMPLE]
-    for chip in chosen(bank, gsd, missing, wanted.seed, wanted.words) if missing else ():
+    some = chosen(bank, gsd, missing, wanted.seed, wanted.words, wanted.direction) if missing else ()
+    for chip in some:
         found = bank.at(chip, gsd)
         if min(found.labels.shape) >= least:
             exemplars.append(Exemplar(found.rgb, _numbers(bank, chip, kinds)[found.labels]))

@@ -26,6 +26,7 @@ from model_backend.engine.synthesis.fill import Filling, Hole, depth
 from model_backend.engine.synthesis.parameters import FILL
 from model_backend.engine.synthesis.pyramid import UNUSABLE
 from model_backend.models.banks.bank import Bank
+from model_backend.models.banks.direction import direction
 from model_backend.models.land_cover import SAMPLE, SOFT
 from model_backend.schemas import Box, Recipe
 
@@ -59,7 +60,8 @@ class ExampleEdit:
         self._own = len(kinds) + 1  # the label of the raster's own land; that before it is of no kind
         hole = canvas.paint | ~canvas.known
         self._image = underlaid(canvas, hole)
-        shown = composed(recipe, kinds, _around(canvas), given.cover, own=self._own)
+        towards = direction(self._image)  # as what is built around it
+        shown = composed(recipe, kinds, _around(canvas), given.cover, self._own, towards)
         self.notes = shown.warnings
         asked = shown.labels.labels(canvas.box, 0)
         # A sample of a whole thing, such as a lake, brings its shore: how far that is, is matched as well.
@@ -74,7 +76,8 @@ class ExampleEdit:
         first = [Sourced(own, raster)]
         first += [sample.sourced(gsd, kinds.index(sample.kind), guided) for sample in samples]
         named = [sample.kind for sample in samples]
-        self._atlas = atlas_of(bank, Wanted(kinds, used, gsd, recipe.seed, shown.words), first, named, _GAMMA)
+        wanted = Wanted(kinds, used, gsd, recipe.seed, shown.words, towards)
+        self._atlas = atlas_of(bank, wanted, first, named, _GAMMA)
 
     def credits(self) -> tuple[Credit, ...]:
         """Return where the painted pixels were copied from."""

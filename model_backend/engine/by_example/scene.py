@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numba
 
 from model_backend.arrays import Int32Array, RgbImage, UInt8Array
-from model_backend.engine.by_example.choice import Wanted, atlas_of
+from model_backend.engine.by_example.choice import Wanted, atlas_of, direction_of
 from model_backend.engine.by_example.given import NONE, Given
 from model_backend.engine.by_example.land_cover import CoveringCells, LandCover
 from model_backend.engine.by_example.outlined import Covered, Outlined, Overlay
@@ -65,18 +65,20 @@ def composed(
     canvas: Box | None,
     cover: LandCover | None = None,
     own: int | None = None,
+    direction: int | None = None,
 ) -> Composed:
     """Lay out what the prompts of a recipe ask for, and its layout; labels are indices into ``kinds``.
 
-    ``cover`` is the raster of classes that the recipe names, if it does.
+    ``cover`` is the raster of classes that the recipe names, if it does. ``direction``, in degrees, is that
+    of what is built.
     ``own`` is the label of a raster's own land, where a part of it is painted: it stays under things that are
     asked for without what is around them, and one such thing fills the canvas.
     """
-    whole = _part(recipe, recipe.prompt, recipe.negative_prompt, canvas, kinds, own)
+    whole = _part(recipe, recipe.prompt, recipe.negative_prompt, canvas, kinds, own, direction)
     parts: list[_Part] = [whole]
     over: list[Overlay] = []
     for number, region in enumerate(recipe.regions or ()):
-        part = _part(recipe, region.prompt, region.negative_prompt, _bounds(region), kinds, None)
+        part = _part(recipe, region.prompt, region.negative_prompt, _bounds(region), kinds, None, direction)
         soft = kinds[part.first] in SOFT
         over.append(Outlined(Outline.of(region.rings), part.labels, recipe.seed + number, soft))
         parts.append(part)
@@ -106,14 +108,20 @@ def _laid_out(
 
 
 def _part(
-    recipe: Recipe, prompt: str, negative: str, canvas: Box | None, kinds: tuple[str, ...], own: int | None
+    recipe: Recipe,
+    prompt: str,
+    negative: str,
+    canvas: Box | None,
+    kinds: tuple[str, ...],
+    own: int | None,
+    direction: int | None,
 ) -> _Part:
     """Lay out one prompt."""
     assert recipe.examples is not None
     if own is not None and SAMPLE not in kinds and recipe.is_laid_out and not prompt.strip():
         return _Part(Everywhere(own), own, frozenset((own,)), ())
     reading = read(prompt, negative)
-    made = land(reading.composition, recipe.seed, canvas, recipe.examples.gsd, kinds)
+    made = land(reading.composition, recipe.seed, canvas, recipe.examples.gsd, kinds, direction)
     zones = made.labels.zone_labels
     words = frozenset(thing.word for thing in reading.composition.things)
     if SAMPLE in kinds:  # it shows what lies everywhere
@@ -170,9 +178,12 @@ class ExampleScene:
         gsd = recipe.examples.gsd
         samples = given.samples
         kinds = kinds_of(bank, gsd, samples)
-        shown = composed(recipe, kinds, recipe.canvas_box, given.cover)
+        canvas = recipe.canvas_box
+        built = composed(recipe, kinds, canvas, given.cover).kinds
+        direction = direction_of(bank, gsd, built, recipe.seed)
+        shown = composed(recipe, kinds, canvas, given.cover, direction=direction)
         first = [sample.sourced(gsd, kinds.index(sample.kind)) for sample in samples]
-        wanted = Wanted(kinds, shown.kinds, gsd, recipe.seed, shown.words)
+        wanted = Wanted(kinds, shown.kinds, gsd, recipe.seed, shown.words, direction)
         self.profile = ExampleProfile(recipe.revision)
         self.notes = shown.warnings
         self._begun: tuple[Box, Passes] | None = None

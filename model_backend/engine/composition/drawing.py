@@ -30,11 +30,12 @@ class Scale:
 
     kilometre: int
     seed: int
+    direction: int | None = None  # in which what is built runs, in degrees
 
     @classmethod
-    def of(cls, gsd: float, seed: int) -> Scale:
+    def of(cls, gsd: float, seed: int, direction: int | None = None) -> Scale:
         """Return the scale of pixels so many metres wide."""
-        return cls(max(1, round(1000 * UNIT / gsd)), seed & 0xFFFFFFFF)
+        return cls(max(1, round(1000 * UNIT / gsd)), seed & 0xFFFFFFFF, direction)
 
     @property
     def metre(self) -> int:
@@ -44,7 +45,9 @@ class Scale:
     @property
     def base(self) -> int:
         """The usual direction of what is built."""
-        return self.draw(DIRECTIONS, 71)
+        if self.direction is None:
+            return self.draw(DIRECTIONS, 71)
+        return (self.direction * DIRECTIONS + 180) // 360
 
     def length(self, metres: int) -> int:
         """Return a length of metres."""

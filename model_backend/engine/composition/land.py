@@ -31,13 +31,19 @@ class Land:
 
 
 def land(
-    composition: Composition, seed: int, canvas: Box | None, gsd: float, available: Sequence[str]
+    composition: Composition,
+    seed: int,
+    canvas: Box | None,
+    gsd: float,
+    available: Sequence[str],
+    direction: int | None = None,
 ) -> Land:
     """Return the label map of a canvas, or (None) of endless ground, at ``gsd`` metres per pixel.
 
-    Labels are indices into ``available``, kinds that there are examples of at this pixel size.
+    Labels are indices into ``available``, kinds that there are examples of at this pixel size. ``direction``,
+    in degrees, is that of what is built; without one the seed decides.
     """
-    scale = Scale.of(gsd, seed)
+    scale = Scale.of(gsd, seed, direction)
     zones = Zones(available, composition.excluded)
     drawn = []
     for thing in composition.things:

@@ -191,6 +191,7 @@ class _Stage:
             radius=one.radius if turn == 0 or self._number > 1 else 1,
             cell=one.cell,
             pool=self._parameters.pool,
+            coherence=self._parameters.coherence,
             raster=self._raster or 0,
             raster_draws=RASTER_DRAWS if self._raster is not None and self._number else 0,
         )

@@ -46,6 +46,7 @@ class Parameters:
     pool: int = 6
     soft: int = 3000  # score below which patches count alike
     use_price: int = 20_000
+    coherence: int = 2_000  # what it costs that the source of a neighbour (of four) is no neighbour
     line_gain: int = 0  # how much thin lines count on coarse levels
 
     def at(self, level: int) -> LevelParameters:
@@ -73,7 +74,7 @@ class Parameters:
 
 
 #: For holes: what is known holds, so soft and price are others.
-FILL = Parameters(soft=10_000, use_price=5_000, line_gain=4)
+FILL = Parameters(soft=10_000, use_price=5_000, coherence=0, line_gain=4)
 FILL_GAMMA = 3  # eighths
 SCENE_GAMMA = 6
 SAMPLE_MARGIN = 18  # pixels around a sample that its shore is taken from

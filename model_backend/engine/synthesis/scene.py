@@ -164,6 +164,7 @@ class Synthesis:
                     radius=one.radius if turn == 0 or level > 1 else 1,
                     cell=one.cell,
                     pool=parameters.pool,
+                    coherence=parameters.coherence,
                     raster=0,
                     raster_draws=0,
                 )

@@ -55,6 +55,7 @@ class Draws(NamedTuple):
     radius: int
     cell: int
     pool: int
+    coherence: int  # what every stranger costs: a neighbour whose source is no neighbour
     raster: int  # the chip that is the user's raster itself
     raster_draws: int
 
@@ -66,10 +67,28 @@ def _allowed(level, bits, row, col):  # type: ignore[no-untyped-def]
     return usable(level.valid[row, col], bits)
 
 
+@njit(inline="always", cache=True)
+def _strangers(sources, y, x, row, col):  # type: ignore[no-untyped-def]
+    """Count the neighbours of a pixel, of four, whose sources are no neighbours of (row, col)."""
+    height, width = sources.shape[:2]
+    count = 0
+    if y > 0:
+        count += sources[y - 1, x, 0] != row - 1 or sources[y - 1, x, 1] != col
+    if y + 1 < height:
+        count += sources[y + 1, x, 0] != row + 1 or sources[y + 1, x, 1] != col
+    if x > 0:
+        count += sources[y, x - 1, 0] != row or sources[y, x - 1, 1] != col - 1
+    if x + 1 < width:
+        count += sources[y, x + 1, 0] != row or sources[y, x + 1, 1] != col + 1
+    return count
+
+
 @njit(error_model="numpy", inline="always", cache=True)
-def _try(flat, target, level, usage, y, x, row, col, best, own):  # type: ignore[no-untyped-def]
-    """Score a patch at a pixel, its use priced; ``best`` where it is no better."""
+def _try(flat, target, level, usage, before, coherence, y, x, row, col, best, own):  # type: ignore[no-untyped-def]
+    """Score a patch at a pixel, its use and its strangers priced; ``best`` where it is no better."""
     price = price_of(usage, y + target.row, x + target.col, row, col, level.valid.shape[1], own)
+    if coherence:
+        price += coherence * _strangers(before, y, x, row, col)
     return score(flat, level.expected, y, x, row, col, best, price)
 
 
@@ -115,7 +134,7 @@ def search(
     """Make one pass over all active pixels; return the new matches."""
     height, width = matches.scores.shape
     sources, scores = matches.sources.copy(), matches.scores.copy()
-    flat = views(target.pixels, target.weights, level.pixels)
+    flat, before = views(target.pixels, target.weights, level.pixels), matches.sources
     for y in prange(height):
         for x in range(width):
             if not target.active[y, x]:
@@ -126,7 +145,7 @@ def search(
             if draws.fresh:
                 best = NEVER
                 if _allowed(level, bits, by, bx):
-                    best = _try(flat, target, level, usage, y, x, by, bx, NEVER, 1)
+                    best = _try(flat, target, level, usage, before, draws.coherence, y, x, by, bx, NEVER, 1)
             for k in range(9):
                 dy, dx = (k // 3 - 1) * draws.step, (k % 3 - 1) * draws.step
                 yy, xx = y + dy, x + dx
@@ -135,7 +154,7 @@ def search(
                 row, col = matches.sources[yy, xx, 0] - dy, matches.sources[yy, xx, 1] - dx
                 if (row == by and col == bx) or not _allowed(level, bits, row, col):
                     continue
-                found = _try(flat, target, level, usage, y, x, row, col, best, 0)
+                found = _try(flat, target, level, usage, before, draws.coherence, y, x, row, col, best, 0)
                 if found < best:
                     best, by, bx = found, np.int64(row), np.int64(col)
             for k in range(draws.chance if best < NEVER else draws.chance + 8):
@@ -143,13 +162,13 @@ def search(
                     level, choice, draws, y + target.row, x + target.col, target.own[y, x], k
                 )
                 if _allowed(level, bits, row, col):
-                    found = _try(flat, target, level, usage, y, x, row, col, best, 0)
+                    found = _try(flat, target, level, usage, before, draws.coherence, y, x, row, col, best, 0)
                     if found < best:
                         best, by, bx = found, np.int64(row), np.int64(col)
             for k in range(draws.raster_draws):
                 row, col = _raster_draw(level, draws, y + target.row, x + target.col, k)
                 if _allowed(level, bits, row, col):
-                    found = _try(flat, target, level, usage, y, x, row, col, best, 0)
+                    found = _try(flat, target, level, usage, before, draws.coherence, y, x, row, col, best, 0)
                     if found < best:
                         best, by, bx = found, np.int64(row), np.int64(col)
             radius, k = draws.radius, 900
@@ -158,7 +177,7 @@ def search(
                 row = by + below(r, 2 * radius + 1) - radius
                 col = bx + below(mix(r, 5, 6, 7), 2 * radius + 1) - radius
                 if _allowed(level, bits, row, col):
-                    found = _try(flat, target, level, usage, y, x, row, col, best, 0)
+                    found = _try(flat, target, level, usage, before, draws.coherence, y, x, row, col, best, 0)
                     if found < best:
                         best, by, bx = found, np.int64(row), np.int64(col)
                 radius //= 3

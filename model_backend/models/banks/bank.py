@@ -123,9 +123,9 @@ class Bank:
         if labels[labels < UNUSABLE].max(initial=0) >= len(self.kinds):
             raise ModelUnavailable(f"The labels of {chip.id} name kinds that the bank {self._folder} lacks.")
         return Pixels(
-            _turned(rgb, chip.turn),
-            _turned(labels, chip.turn),
-            None if nir is None else _turned(nir, chip.turn),
+            turned(rgb, chip.turn),
+            turned(labels, chip.turn),
+            None if nir is None else turned(nir, chip.turn),
             labels.shape,
         )
 
@@ -180,7 +180,7 @@ def bank_in(folder: Path, revision: str) -> Bank:
     return Bank.read(folder)
 
 
-def _turned(pixels: UInt8Array, turn: int) -> UInt8Array:
+def turned(pixels: UInt8Array, turn: int) -> UInt8Array:
     """Turn an image by quarters; from 4 on it is mirrored then."""
     turned = np.rot90(pixels, turn % 4)
     return np.ascontiguousarray(turned[:, ::-1] if turn >= 4 else turned)

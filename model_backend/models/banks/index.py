@@ -23,7 +23,8 @@ class Chip:
     It shows one ``kind`` as a whole, or its ``labels`` tell the kind of every pixel. ``kinds`` are those to
     be drawn from it; what it shows besides, ``around``, is there to be bordered on only. ``tone``,
     gain and offset in 256ths for each band, brings it to the tone of its family; ``turn``
-    is by how many quarters it is turned, anticlockwise, and from 4 on mirrored then.
+    is by how many quarters it is turned, anticlockwise, and from 4 on mirrored then. ``direction`` is that of
+    what is built in it, turned, in degrees (``direction``).
     """
 
     id: str
@@ -41,6 +42,7 @@ class Chip:
     date: str | None = None
     place: str | None = None
     turn: Annotated[int, Field(ge=0, le=7)] = 0
+    direction: Annotated[int, Field(ge=0, le=89)] | None = None
     tone: tuple[tuple[_Gain, _Offset], ...] = ()
 
 

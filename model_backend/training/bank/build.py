@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from model_backend.arrays import UInt8Array
-from model_backend.models.banks.bank import UNUSABLE
+from model_backend.models.banks.bank import UNUSABLE, turned
+from model_backend.models.banks.direction import direction
 from model_backend.models.banks.index import Chip, Family
-from model_backend.models.land_cover import KINDS
+from model_backend.models.land_cover import DIRECTED, KINDS
 from model_backend.training.bank import labels, tone
 from model_backend.training.bank.choice import Choice, FamilyChoice, Group
 from model_backend.training.bank.files import png, write
@@ -46,7 +47,7 @@ def build(data: Path, out: Path, choice: Choice) -> None:
     index = {
         "kinds": kinds,
         "families": [asdict(one) for one in families if one.kinds],
-        "chips": [{k: v for k, v in asdict(chip).items() if v not in (None, (), 0)} for chip in chips],
+        "chips": [_row(chip) for chip in chips],
     }
     used = dict.fromkeys(one.original.table for one in taken)
     write(out, index, files, [SOURCES[table] for table in SOURCES if table in used])
@@ -101,10 +102,24 @@ def _chips(
     for index, kind in enumerate(kinds):
         numbers[labels.number(kind)] = index
     return [
-        _turned(_chip(one, family, kinds, numbers[one.labels], own, files), turn)
+        _turned(_chip(one, family, kinds, numbers[one.labels], own, files), one.original, turn)
         for one, own in zip(some, made, strict=True)
         for turn in one.group.turns
     ]
+
+
+def _row(chip: Chip) -> dict[str, object]:
+    """Return what the index says of an image: what it has, and how it is turned, if it is."""
+    members = asdict(chip).items()
+    return {name: value for name, value in members if value not in (None, ()) and (name != "turn" or value)}
+
+
+def _turned(chip: Chip, original: Original, turn: int) -> Chip:
+    """Turn an image; the direction of what is built in it turns with it."""
+    chip = replace(chip, id=f"{chip.id}-{turn}", turn=turn) if turn else chip
+    if not {*chip.kinds} & DIRECTED:
+        return chip
+    return replace(chip, direction=direction(turned(original.pixels(), turn)))
 
 
 def _chip(
@@ -148,10 +163,6 @@ def _chip(
         chip = replace(chip, labels=f"{stem}.labels.png")
         files[f"{stem}.labels.png"] = png(numbers)
     return chip
-
-
-def _turned(chip: Chip, turn: int) -> Chip:
-    return replace(chip, id=f"{chip.id}-{turn}", turn=turn) if turn else chip
 
 
 def _family(one: FamilyChoice, chips: Sequence[Chip], kinds: tuple[str, ...]) -> Family:

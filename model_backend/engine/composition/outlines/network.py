@@ -1,9 +1,9 @@
 """The network of streets of a place: districts with a grid each, main roads between them.
 
 A district is what lies nearest to its centre (one in every cell of a lattice, anywhere in the middle of it);
-where two meet runs a main road. In a district rows of blocks lie side by side, turned a little, some bent;
-cross streets end at the rows' streets, and both at the main road, so every street leads somewhere. All of it
-is a function of the place, in whole numbers, compiled.
+where two meet runs a main road. In a district rows of blocks lie side by side, in the town's one direction or
+across it, as the houses of the images do; cross streets end at the rows' streets, and both at the main road,
+so every street leads somewhere. All of it is a function of the place, in whole numbers, compiled.
 """
 
 from __future__ import annotations
@@ -18,29 +18,25 @@ from model_backend.engine.synthesis.hashing import below, mix
 
 # metres
 CELL = 420  # of the lattice of districts
-BEND = 40  # by which main roads bend, at most
+BEND = 12  # by which main roads bend, at most
 _MAIN = 12  # width of a main road
 _STREET = 8
 
 
 @njit(cache=True)
 def district_centres(top, left, height, width, metre, base, seed):  # type: ignore[no-untyped-def]
-    """Return row and column of every district's centre, and the direction, depth, length and bend of its
-    blocks."""
+    """Return row and column of every district's centre, and the direction, depth and length of its blocks."""
     size = CELL * metre
-    found = np.empty((height, width, 6), np.int64)
+    found = np.empty((height, width, 5), np.int64)
     for j in range(height):
         for i in range(width):
             row, col = top + j, left + i
             found[j, i, 0] = row * size + size // 6 + below(mix(seed, row, col, 1), 4 * size // 6)
             found[j, i, 1] = col * size + size // 6 + below(mix(seed, row, col, 2), 4 * size // 6)
-            other = below(mix(seed, row, col, 3), 6)
-            turned = 5 if other == 0 else below(mix(seed, row, col, 4), 3) - 1
+            turned = below(mix(seed, row, col, 3), 2) * DIRECTIONS // 4
             found[j, i, 2] = (base + turned) & (DIRECTIONS - 1)
             found[j, i, 3] = (62 + below(mix(seed, row, col, 5), 30)) * metre
             found[j, i, 4] = (95 + below(mix(seed, row, col, 6), 75)) * metre
-            bent = below(mix(seed, row, col, 7), 4) == 0
-            found[j, i, 5] = (130 if bent else 0) * metre
     return found
 
 
@@ -67,10 +63,8 @@ def block_at(y, x, metre, slow, seed, top, left, centres):  # type: ignore[no-un
     bent_x = x + ((BEND * metre * noise(y, x, slow, seed + 12)) >> 16)
     main = _MAIN * metre // 2
     near, far = _nearest(bent_y, bent_x, CELL * metre, main, centres, top, left)
-    row, col, direction, depth, length, bend = centres[near // 4096, near % 4096]
+    row, col, direction, depth, length = centres[near // 4096, near % 4096]
     name = mix(seed, near // 4096 + top, near % 4096 + left, 8)
-    if bend:
-        bent_y += (bend * noise(y, x, slow, seed + 13)) >> 16
     down, right = STEPS[direction, 0], STEPS[direction, 1]
     along = (down * (bent_y - row) + right * (bent_x - col)) >> 10
     across = (right * (bent_y - row) - down * (bent_x - col)) >> 10
