@@ -138,6 +138,7 @@ def replaced(kind: str, shown: str) -> str:
 #: Land whose edges are never straight: outlines drawn for it are made natural.
 SOFT = frozenset(("water", "sand", "wetland", "forest", "shrubland", "grassland", "bare"))
 
+FARMLAND = "farmland"
 #: Kinds whose streets and walls have a direction.
 DIRECTED = frozenset(
     ("houses", "dense houses", "sparse houses", "mobile homes", "buildings", "industry", "parking", "road")

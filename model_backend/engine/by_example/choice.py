@@ -23,11 +23,10 @@ from model_backend.models.banks import resampling
 from model_backend.models.banks.bank import Bank
 from model_backend.models.banks.direction import alike, usual
 from model_backend.models.banks.index import Chip
-from model_backend.models.land_cover import DIRECTED, SAMPLE, SOFT
+from model_backend.models.land_cover import DIRECTED, FARMLAND, SAMPLE, SOFT
 
 MOST_BELOW = 36  # images of what lies everywhere
 MOST_OF_EACH = 8  # of what lies in it
-MOST_OF_WATER = 3  # so that a lake is of one colour
 
 
 def direction_of(bank: Bank, gsd: float, kinds: Sequence[str], seed: int) -> int | None:
@@ -69,7 +68,7 @@ def chosen(
         order = sorted(range(len(able)), key=lambda index: mix(seed, number, index, 17))
         if kind == "water":
             order = _waters(able, order, "sand" in kinds, words)
-        most = MOST_OF_WATER if kind == "water" else MOST_OF_EACH if number else MOST_BELOW
+        most = MOST_OF_EACH if number else MOST_BELOW
         taken.update(able[index].id for index in order[:most])
     return [chip for chip in bank.chips if chip.id in taken]
 
@@ -81,18 +80,20 @@ def _among(able: Sequence[Chip], kinds: Sequence[str]) -> Sequence[Chip]:
 
 
 def _waters(able: Sequence[Chip], order: list[int], beach: bool, words: Collection[str]) -> list[int]:
-    """Return of images of water those that are called as asked, or of seas where there is a beach, else
-    others, all called alike: lakes or rivers."""
-    if named := [index for index in order if {*words} & {*able[index].words}]:
-        return named
-    order = [index for index in order if ("sand" in able[index].kinds) == beach] or order
-    return [index for index in order if able[index].words == able[order[0]].words]
+    """Return one image of water and how else it is turned, so that a lake is of one colour: an image that is
+    called as asked, or of a sea where there is a beach, and that shows more water than anything else."""
+    beside = [index for index in order if ("sand" in able[index].kinds) == beach]
+    named = [index for index in order if {*words} & {*able[index].words}]
+    order = named or beside or order
+    order = [index for index in order if able[index].kinds[0] == "water"] or order
+    return [index for index in order if able[index].image == able[order[0]].image]
 
 
 @dataclass(frozen=True)
 class Wanted:
     """What a scene shows: indices into ``kinds`` are its labels; ``shown`` are those of them that are used,
-    what lies everywhere first. ``direction``, in degrees, is that of what is built."""
+    what lies everywhere first. ``direction``, in degrees, is that of what is built. Farmland is shown by
+    at most ``parcels`` images, each with a label of its own from ``first_parcel`` on; 0: by any, as one."""
 
     kinds: tuple[str, ...]
     shown: tuple[str, ...]
@@ -100,6 +101,12 @@ class Wanted:
     seed: int
     words: frozenset[str] = frozenset()
     direction: int | None = None
+    parcels: int = 0
+
+    @property
+    def first_parcel(self) -> int:
+        """The label of the first parcel: that of no kind is before it."""
+        return len(self.kinds) + 1
 
 
 class Sourced(NamedTuple):
@@ -126,20 +133,18 @@ def atlas_of(
     exemplars, origins = [one.exemplar for one in given], [one.origin for one in given]
     missing = [kind for kind in wanted.shown if kind not in named and kind != SAMPLE]
     some = chosen(bank, gsd, missing, wanted.seed, wanted.words, wanted.direction) if missing else ()
+    fields = 0
     for chip in some:
-        found = bank.at(chip, gsd)
-        if min(found.labels.shape) >= least:
-            exemplars.append(Exemplar(found.rgb, _numbers(bank, chip, kinds)[found.labels]))
-            origins.append(
-                Origin(
-                    chip.id,
-                    chip.source,
-                    chip.licence,
-                    resampling.step_of(gsd / chip.gsd),
-                    turn=chip.turn,
-                    size=found.size,
-                )
-            )
+        found, numbers = bank.at(chip, gsd), _numbers(bank, chip, kinds)
+        field = chip.kind == FARMLAND and wanted.parcels > 0
+        if min(found.labels.shape) < least or (field and fields == wanted.parcels):
+            continue
+        if field:
+            numbers[:] = wanted.first_parcel + fields
+            fields += 1
+        exemplars.append(Exemplar(found.rgb, numbers[found.labels]))
+        step = resampling.step_of(gsd / chip.gsd)
+        origins.append(Origin(chip.id, chip.source, chip.licence, step, turn=chip.turn, size=found.size))
     pure = [number for number, kind in enumerate(kinds) if kind in SOFT]
     atlas = Atlas.of(exemplars, parameters.levels, gamma, parameters.line_gain, pure)
     return CreditedAtlas(atlas, tuple(origins))

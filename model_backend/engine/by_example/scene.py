@@ -16,10 +16,12 @@ from model_backend.engine.by_example.choice import Wanted, atlas_of, direction_o
 from model_backend.engine.by_example.given import NONE, Given
 from model_backend.engine.by_example.land_cover import CoveringCells, LandCover
 from model_backend.engine.by_example.outlined import Covered, Outlined, Overlay
+from model_backend.engine.by_example.parcels import MOST, Parcels
 from model_backend.engine.by_example.passes import Passes
 from model_backend.engine.by_example.profile import ExampleProfile
 from model_backend.engine.by_example.samples import SampleImage
-from model_backend.engine.composition.land import land
+from model_backend.engine.composition.drawing import Scale
+from model_backend.engine.composition.land import STREETS_TO, land
 from model_backend.engine.composition.prompt import read
 from model_backend.engine.makers import Credit, Origins
 from model_backend.engine.outlines import Outline
@@ -29,10 +31,8 @@ from model_backend.engine.synthesis.labels import Everywhere, LabelMap
 from model_backend.engine.synthesis.parameters import Parameters
 from model_backend.engine.synthesis.scene import Report, Synthesis
 from model_backend.models.banks.bank import Bank
-from model_backend.models.land_cover import SAMPLE, SOFT, nearest
+from model_backend.models.land_cover import FARMLAND, SAMPLE, SOFT, nearest
 from model_backend.schemas import REGION_UNITS, Box, Recipe, Region
-
-_FIELD = 80  # metres across, at least
 
 
 @dataclass(frozen=True)
@@ -153,15 +153,6 @@ def _bounds(region: Region) -> Box:
     return Box(col=col, row=row, width=max(1, width), height=max(1, height))
 
 
-def _parameters(kinds: Sequence[str], gsd: float) -> Parameters:
-    """Return the parameters of a scene: where fields lie everywhere, plots are as large as fields are."""
-    usual = Parameters()
-    plot = min(4 * usual.cell, int(_FIELD / gsd) // 8 * 8)
-    if kinds[:1] != ("farmland",) or plot <= usual.cell:
-        return usual
-    return replace(usual, cell=plot, pool=2)
-
-
 def use_threads(threads: int) -> None:
     """Let compiled code run in so many threads; 0 are all cores."""
     cores = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
@@ -183,19 +174,23 @@ class ExampleScene:
         direction = direction_of(bank, gsd, built, recipe.seed)
         shown = composed(recipe, kinds, canvas, given.cover, direction=direction)
         first = [sample.sourced(gsd, kinds.index(sample.kind)) for sample in samples]
-        wanted = Wanted(kinds, shown.kinds, gsd, recipe.seed, shown.words, direction)
+        parcels = MOST if gsd <= STREETS_TO else 0
+        wanted = Wanted(kinds, shown.kinds, gsd, recipe.seed, shown.words, direction, parcels)
         self.profile = ExampleProfile(recipe.revision)
         self.notes = shown.warnings
         self._begun: tuple[Box, Passes] | None = None
         self._atlas = atlas_of(bank, wanted, first, [sample.kind for sample in samples])
-        self._found: Int32Array | None = None
+        self._credits: tuple[Credit, ...] = ()
+        labels, fields = shown.labels, self._atlas.atlas.labels - wanted.first_parcel
+        if fields > 0:
+            scale = Scale.of(gsd, recipe.seed, direction or 0)
+            labels = Parcels.over(labels, kinds.index(FARMLAND), (wanted.first_parcel, fields), scale)
         self._scene = Synthesis(
             self._atlas.atlas,
             recipe.seed,
             recipe.grid,
             recipe.canvas_box,
-            shown.labels,
-            _parameters(shown.kinds, gsd),
+            labels,
         )
 
     def pixels(self, box: Box, listener: ProgressListener) -> RgbImage:

@@ -25,6 +25,10 @@ def direction(rgb: UInt8Array) -> int | None:
     right angles are one; its weight is its strength squared.
     """
     light = rgb.astype(np.int64).sum(-1)
+    for _ in range(2):  # smoothed, or edges that are steps of pixels would run along rows and columns
+        light = light[:-2] + 2 * light[1:-1] + light[2:]
+        light = light[:, :-2] + 2 * light[:, 1:-1] + light[:, 2:]
+    light //= 256
     right, down = light[1:-1, 2:] - light[1:-1, :-2], light[2:, 1:-1] - light[:-2, 1:-1]
     squares = right**2 + down**2
     once, twice = right**2 - down**2, 2 * right * down

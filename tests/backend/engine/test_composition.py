@@ -12,9 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model_backend.engine.by_example.parcels import Parcels
 from model_backend.engine.composition.composition import Reading
+from model_backend.engine.composition.drawing import Scale
 from model_backend.engine.composition.land import Land, land
 from model_backend.engine.composition.prompt import read
+from model_backend.engine.synthesis.labels import Everywhere
+from model_backend.models.banks.direction import apart, direction
 from model_backend.models.land_cover import KINDS
 from model_backend.schemas import Box
 
@@ -279,6 +283,32 @@ def test_towns_have_streets_where_they_can_be_seen():
         assert crosses(kinds_of(prompt, 2, 512, 1.0) == "road")
     assert "road" not in kinds_of("a town", 2, 512, 10)
     assert "road" not in kinds_of("a town", 2, 512, 1.0, ("houses", "water"))
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 60])
+def test_streets_run_the_way_that_is_asked_for_or_across_it(degrees):
+    box = Box(col=0, row=0, width=1200, height=1200)
+    houses = land(read("houses", "").composition, 3, box, 0.6, ALL, degrees)
+    streets = houses.labels.labels(box, 0) == ALL.index("road")
+    assert 0.08 < streets.mean() < 0.3
+    picture = np.repeat(np.where(streets, 200, 0).astype(np.uint8)[..., None], 3, -1)
+    assert apart(direction(picture), degrees) <= 4
+
+
+def test_fields_are_parcels_with_borders_the_same_for_any_box():
+    whole = Box(col=-200, row=50, width=600, height=500)
+    fields = Parcels.over(Everywhere(4), 4, (20, 9), Scale.of(1.0, 7, 0))
+    labels = fields.labels(whole, 0)
+    assert len(np.unique(labels)) >= 4
+    assert {*np.unique(labels).tolist()} <= {*range(20, 29)}
+    changes = (labels[1:] != labels[:-1]).mean() + (labels[:, 1:] != labels[:, :-1]).mean()
+    assert changes < 0.03  # parcels are large
+    part = Box(col=-31, row=60, width=77, height=90)
+    assert np.array_equal(fields.labels(part, 0), labels[10:100, 169:246])
+    half = Box(col=-50, row=25, width=40, height=30)
+    assert np.array_equal(fields.labels(half, 1), labels[1:61:2, 101:181:2])
+    other = Parcels.over(Everywhere(5), 4, (20, 9), Scale.of(1.0, 7, 0)).labels(whole, 0)
+    assert (other == 5).all()
 
 
 def test_a_road_thinner_than_a_pixel_is_left_out_and_named():

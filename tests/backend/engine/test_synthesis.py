@@ -14,7 +14,7 @@ from model_backend.engine.synthesis import extents
 from model_backend.engine.synthesis.atlas import Atlas, Exemplar
 from model_backend.engine.synthesis.fill import Filling, Hole, _Stage, depth
 from model_backend.engine.synthesis.labels import MIXED, Mapped, permitted
-from model_backend.engine.synthesis.parameters import FILL, FILL_GAMMA, SCENE_GAMMA
+from model_backend.engine.synthesis.parameters import FILL, FILL_GAMMA, SCENE_GAMMA, Parameters
 from model_backend.engine.synthesis.pyramid import UNUSABLE, half, half_labels
 from model_backend.engine.synthesis.scene import Synthesis
 from model_backend.engine.synthesis.score import NEVER, expected_difference
@@ -98,6 +98,16 @@ def test_every_pixel_is_a_copy_of_one_source_pixel(atlas):
     whole = {tuple(color) for chip in exemplars(0, 0, 0, 0) for color in chip.pixels.reshape(-1, 3)}
     assert {tuple(color) for color in pixels.reshape(-1, 3)} <= whole
     assert len(np.unique(sources.reshape(-1, 2), axis=0)) > pixels[..., 0].size / 8
+
+
+def test_neighbours_are_copied_together_where_that_is_worth_something(atlas):
+    box = Box(col=0, row=0, width=128, height=128)
+    cuts = []
+    for coherence in (0, 2_000):
+        parameters = Parameters(coherence=coherence)
+        found = Synthesis(atlas, 7, box, box, parameters=parameters).sources(box)
+        cuts.append(((found[:, 1:] - found[:, :-1]) != (0, 1)).any(-1).mean())
+    assert cuts[1] < 0.75 * cuts[0]
 
 
 def test_labels_say_what_is_to_be_seen():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from model_backend.models.banks.bank import UNUSABLE, Bank
+from model_backend.models.banks.direction import ALIKE, apart
 from model_backend.models.card import read_card
 from model_backend.training.bank.originals import SOURCES
 
@@ -84,3 +85,15 @@ def test_houses_and_rivers_and_forest_are_found_where_they_are_best(bank):
     assert bank.family_for(30, ["town"]).id == "landscapes"
     words = {word for chip in bank.of("landscapes", "water") for word in chip.words}
     assert {"lake", "river"} <= words
+
+
+def test_houses_of_one_direction_are_many_enough_for_a_town(bank):
+    for family, kind, many in (
+        ("towns", "houses", 40),
+        ("aerial", "dense houses", 20),
+        ("towns", "buildings", 20),
+    ):
+        directions = [chip.direction for chip in bank.of(family, kind)]
+        straight = sum(one is not None and apart(one, 0) <= ALIKE for one in directions)
+        assert straight >= many, (family, kind, straight)
+    assert not any(chip.direction for chip in bank.of("landscapes"))
