@@ -21,7 +21,7 @@ from model_backend.engine.synthesis.pyramid import UNUSABLE
 from model_backend.errors import JobFailed
 from model_backend.models.banks import resampling
 from model_backend.models.banks.bank import Bank
-from model_backend.models.banks.direction import alike, usual
+from model_backend.models.banks.direction import ENOUGH, alike, usual
 from model_backend.models.banks.index import Chip
 from model_backend.models.land_cover import DIRECTED, FARMLAND, SAMPLE, SOFT
 
@@ -62,9 +62,9 @@ def chosen(
         family = usual if kind in usual.kinds else bank.family_for(gsd, [kind]) or usual
         able: Sequence[Chip] = bank.of(family.id, kind)
         if kind == "road":
-            able = _among(able, kinds)
-        if direction is not None and kind in DIRECTED:
-            able = [able[index] for index in alike([chip.direction for chip in able], direction)]
+            able = _running(direction, *_streets(able, kinds))
+        elif kind in DIRECTED:
+            able = _running(direction, able)
         order = sorted(range(len(able)), key=lambda index: mix(seed, number, index, 17))
         if kind == "water":
             order = _waters(able, order, "sand" in kinds, words)
@@ -73,10 +73,23 @@ def chosen(
     return [chip for chip in bank.chips if chip.id in taken]
 
 
-def _among(able: Sequence[Chip], kinds: Sequence[str]) -> Sequence[Chip]:
-    """Return of images of streets those that show what is built in a scene as well, if there are some."""
+def _streets(able: Sequence[Chip], kinds: Sequence[str]) -> list[Sequence[Chip]]:
+    """Sort images of streets: those of what is built in a scene first, then those beside it; others are of
+    highways."""
     built = {*kinds} & DIRECTED - {"road"}
-    return [chip for chip in able if built & {*chip.kinds, *chip.around}] or able
+    beside = [chip for chip in able if built & {*chip.kinds, *chip.around}]
+    within = [chip for chip in beside if built & {*chip.kinds}]
+    return [some for some in (within, beside, able) if some]
+
+
+def _running(direction: int | None, *better: Sequence[Chip]) -> Sequence[Chip]:
+    """Return the images that run in a direction, of the first of some groups that has enough of them; the
+    first group if none has."""
+    for some in better:
+        found = [chip for chip in some if direction is None or alike(chip.direction, direction)]
+        if len(found) >= ENOUGH:
+            return found
+    return better[0]
 
 
 def _waters(able: Sequence[Chip], order: list[int], beach: bool, words: Collection[str]) -> list[int]:

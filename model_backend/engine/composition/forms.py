@@ -61,7 +61,7 @@ _OF_WORD: dict[str, Form] = {
         Form("side", 0, 0),
     ),
     "beach": Form("side", 25, 60),
-    "tree": Form("round", 30, 200, covers=True),
+    "tree": Form("round", 20, 80, covers=True),
     "wood": Form("round", 100, 600, covers=True),
     "grove": Form("round", 50, 200),
     "orchard": Form("block", 80, 300, covers=True),

@@ -12,8 +12,8 @@ import numpy as np
 
 from model_backend.arrays import UInt8Array
 
-ALIKE = 8  # degrees within which directions go together
-_ENOUGH = 4  # images to choose from
+ENOUGH = 4  # images to choose from
+_ALIKE = 8  # degrees within which directions go together
 _WEAKEST = 10  # percent of the edges that have to agree
 
 
@@ -44,16 +44,15 @@ def apart(one: int, other: int) -> int:
     return min((one - other) % 90, (other - one) % 90)
 
 
-def alike(directions: Sequence[int | None], wanted: int) -> list[int]:
-    """Return the indices of the directions that go with one; all, if there are too few of those."""
-    found = [index for index, one in enumerate(directions) if one is not None and apart(one, wanted) <= ALIKE]
-    return found if len(found) >= _ENOUGH else list(range(len(directions)))
+def alike(one: int | None, other: int) -> bool:
+    """Say whether two directions go together; none goes with nothing."""
+    return one is not None and apart(one, other) <= _ALIKE
 
 
 def usual(directions: Sequence[int | None], lot: int) -> int | None:
     """Draw one of the directions that many others go with, by a lot (a hash); None: they have none."""
     known = [one for one in directions if one is not None]
-    companies = [sum(apart(one, other) <= ALIKE for other in known) for one in known]
+    companies = [sum(alike(one, other) for other in known) for one in known]
     most = max(companies, default=0)
     able = [one for one, company in zip(known, companies, strict=True) if 2 * company >= most]
-    return able[lot % len(able)] if most >= _ENOUGH else None
+    return able[lot % len(able)] if most >= ENOUGH else None

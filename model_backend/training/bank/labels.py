@@ -65,7 +65,8 @@ def label(original: Original, group: Group, shapes: dict[str, Any] | None) -> UI
     if codes is not None and rest != "town":
         labels[smooth((codes == _FOREST).astype(np.uint8), 3) == 1] = number("forest")
     if group.streets and (nir := original.near_infrared()) is not None:
-        labels[streets(original.pixels(), nir)] = number("road")
+        street, broad = streets(original.pixels(), nir)
+        labels[street], labels[broad] = number("road"), UNUSABLE
     image = Image.fromarray(labels)
     draw = ImageDraw.Draw(image)
     edge, width = (shapes or {}).get("edge", ("", 0))

@@ -14,11 +14,15 @@ _COLOURFUL = 28  # difference between bands
 _GREEN = 25  # one part in so many of the sum of red and infrared is their difference: plants begin
 _UNEVEN = 14  # deviation within 5 x 5 pixels
 _HALF_WIDTH = 3
+_BROAD = 10
 _LONG = 62
 
 
-def streets(rgb: UInt8Array, nir: UInt8Array) -> BoolArray:
-    """Return where streets are, (height, width)."""
+def streets(rgb: UInt8Array, nir: UInt8Array) -> tuple[BoolArray, BoolArray]:
+    """Return where streets are, and where what looks like one is wider than a street: car parks, avenues.
+
+    Both are (height, width).
+    """
     bands, infrared = rgb.astype(np.int64), nir.astype(np.int64)
     light, red = bands.sum(-1) // 3, bands[..., 0]
     sums, squares = around(light, 2), around(light * light, 2)
@@ -28,7 +32,10 @@ def streets(rgb: UInt8Array, nir: UInt8Array) -> BoolArray:
     ground &= 25 * squares - sums * sums < (25 * _UNEVEN) ** 2
     ground = around(ground.astype(np.int64), 1) >= 6
     wide = around(ground.astype(np.int64), _HALF_WIDTH) == (2 * _HALF_WIDTH + 1) ** 2
-    return _long(around(wide.astype(np.int64), _HALF_WIDTH) > 0)
+    paved = _long(around(wide.astype(np.int64), _HALF_WIDTH) > 0)
+    broad = around(paved.astype(np.int64), _BROAD) == (2 * _BROAD + 1) ** 2
+    broad = paved & (around(broad.astype(np.int64), _BROAD) > 0)
+    return paved & ~broad, broad
 
 
 def around(values: Int64Array, radius: int) -> Int64Array:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from model_backend.models.banks.bank import UNUSABLE, Bank
-from model_backend.models.banks.direction import ALIKE, apart
+from model_backend.models.banks.direction import alike
 from model_backend.models.card import read_card
 from model_backend.training.bank.originals import SOURCES
 
@@ -94,6 +94,6 @@ def test_houses_of_one_direction_are_many_enough_for_a_town(bank):
         ("towns", "buildings", 20),
     ):
         directions = [chip.direction for chip in bank.of(family, kind)]
-        straight = sum(one is not None and apart(one, 0) <= ALIKE for one in directions)
+        straight = sum(alike(one, 0) for one in directions)
         assert straight >= many, (family, kind, straight)
     assert not any(chip.direction for chip in bank.of("landscapes"))

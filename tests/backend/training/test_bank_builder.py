@@ -184,6 +184,6 @@ def test_streets_are_long_and_grey_and_roofs_are_not():
     rgb, nir = np.full((120, 120, 3), (60, 110, 50), np.uint8), np.full((120, 120), 160, np.uint8)
     for rows, cols in ((slice(20, 32), slice(0, 120)), (slice(60, 90), slice(40, 70))):
         rgb[rows, cols], nir[rows, cols] = 110, 100
-    found = streets(rgb, nir)
+    found, _ = streets(rgb, nir)
     assert found[24:28, 10:110].all()
     assert not found[34:].any()
