@@ -180,7 +180,7 @@ class ExampleScene:
         self.notes = shown.warnings
         self._begun: tuple[Box, Passes] | None = None
         self._atlas = atlas_of(bank, wanted, first, [sample.kind for sample in samples])
-        self._credits: tuple[Credit, ...] = ()
+        self._found: Int32Array | None = None
         labels, fields = shown.labels, self._atlas.atlas.labels - wanted.first_parcel
         if fields > 0:
             scale = Scale.of(gsd, recipe.seed, direction or 0)
