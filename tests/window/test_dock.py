@@ -104,8 +104,7 @@ def test_no_backend(dock, window, scene):
     window.settings_changed()
     until(lambda: dock.connection.state.trouble)
     assert "No backend answers at http://127.0.0.1:9" in dock.notice.text()
-    assert "python -m model_backend serve" in dock.notice.text()
-    assert list(dock.notice.actions()) == ["Options", "Try again"]
+    assert list(dock.notice.actions()) == ["Set up…", "Try again"]
     assert not dock.run_button.isEnabled()
     grab("no-backend")
     settings.save(before)

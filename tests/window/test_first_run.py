@@ -215,12 +215,35 @@ def test_a_failed_start_is_told_with_what_it_said(front, data, window):
     assert "no room left" in window.dock.notice.text()
     window.dock.notice.actions()["Set up…"].click()
     assert front.on_setup
+    assert "no room left" in front.this_computer.outcome.text()
     assert front.this_computer.repair_button.isVisible()
     assert not front.this_computer.install_button.isVisible()
     until(lambda: "on disk" in front.this_computer.about.text())
     grab("setup-there", front)
     front.back.click()
     assert not front.on_setup
+
+
+@pytest.mark.slow
+def test_another_version_is_brought_up_to_date(front, data, window, tmp_path):
+    set_up(data)
+    front.installer.environment.mark(Installed("0.0.1", False))
+    window.settings_changed()
+    until(lambda: window.dock.connection.state.ready)
+    here, notice = front.this_computer, window.dock.notice
+    assert (
+        notice.text() == f"The backend on this computer is version 0.0.1, this plugin is {paths.version()}."
+    )
+    notice.actions()["Update…"].click()
+    assert here.update_button.isVisible()
+    wheel = tmp_path / "text2earth_backend-1.0-py3-none-any.whl"
+    wheel.write_bytes(b"")
+    here.source.setText(str(wheel))
+    here.update_button.click()
+    until(lambda: not front.installer.state.busy)
+    assert front.installer.state.phase is Phase.FAILED
+    assert front.installer.environment.installed() == Installed("0.0.1", False), "what was there is kept"
+    assert here.update_button.isVisible()
 
 
 def test_it_is_removed(front, data, window):

@@ -83,6 +83,8 @@ def first_layer(bundle: Path, folder: Path, name: str, **more) -> dict:
 def check(seen: dict) -> None:
     """A true layer, in time, and nothing came in between."""
     assert seen["dialogs"] == seen["errors"] == []
+    longest, allowed, where = seen["longest"]
+    assert longest <= allowed, where
     assert seen["around"], "the map does not show it"
     image = gdal.Open(seen["file"])
     assert (image.RasterXSize, image.RasterYSize) == tuple(seen["size"])

@@ -276,6 +276,8 @@ class Dock(QgsDockWidget):
         state = self.connection.state
         if state.trouble:
             self._tell_trouble(state)
+        elif state.ready and self.front.outdated:
+            self.notice.tell(self.front.outdated, "info", {"Update…": self.front.open})
         else:
             self.notice.hide()
         self._edited()

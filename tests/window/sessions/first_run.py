@@ -32,12 +32,12 @@ def spent() -> float:
 
 
 def work() -> None:
-    from tests.support.qgis.window import Interruptions, settle
+    from tests.support.qgis.window import Interruptions, MainThreadMeter, settle
 
     iface.newProject(False)
     iface.mainWindow().resize(1400, 900)
     window = plugins["text2earth_qgis"].window
-    with Interruptions() as interruptions:
+    with Interruptions() as interruptions, MainThreadMeter() as meter:
         window.show_dock()
         front = window.dock.front
         until(lambda: window.dock.connection.state.asked)
@@ -50,7 +50,7 @@ def work() -> None:
         grab("page")
         began, spent_before = time.monotonic(), spent()
         here.install_button.click()
-        until(lambda: front.installer.state.at >= 2 and len(front.installer.state.output) > 20)
+        until(lambda: "Installing" in here.title.text() and front.installer.state.output)
         grab("working")
         until(lambda: not front.installer.state.busy)
         assert front.first.isVisible(), (front.installer.state.sentence, front.installer.state.output[-20:])
@@ -75,6 +75,7 @@ def work() -> None:
         "around": iface.mapCanvas()
         .extent()
         .contains(iface.mapCanvas().mapSettings().layerExtentToOutputExtent(layer, layer.extent())),
+        "longest": [meter.longest, meter.allowed, meter.where],  # stay in our code on the main thread
         "dialogs": interruptions.dialogs,
         "errors": interruptions.errors,
         "log": list(front.installer.state.log),

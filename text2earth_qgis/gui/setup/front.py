@@ -25,6 +25,7 @@ from qgis.PyQt.QtWidgets import (
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.local import starting
 from text2earth_qgis.core.local.installer import Installer
+from text2earth_qgis.core.paths import version
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.setup.first_layer import FirstLayer
 from text2earth_qgis.gui.setup.server import Server
@@ -75,9 +76,18 @@ class Front(QStackedWidget):
         """Whether the page of the setup is shown."""
         return self.currentIndex() == 0
 
+    @property
+    def outdated(self) -> str:
+        """Say that the backend installed here is not of the plugin's version, '' if it is."""
+        there = self.installer.environment.installed()
+        if not self._is_own() or there is None or there.version == version():
+            return ""
+        return f"The backend on this computer is version {there.version}, this plugin is {version()}."
+
     def open(self) -> None:
         """Show the page because the user wants to."""
         self._opened = True
+        self.this_computer.tell(self.failure)
         self.follow()
 
     def leave(self) -> None:

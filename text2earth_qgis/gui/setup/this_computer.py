@@ -51,7 +51,7 @@ FULL = (
     "Diffusion models too (PyTorch, on the processor or an NVIDIA card). 1.7 GB on disk and some 3 minutes; "
     "for an NVIDIA card 7 GB. Their weights come later."
 )
-INDEX = "The package index (PyPI, or what pip is set up for)"
+INDEX = "The package index"
 STEPS = 1000  # of the progress bar
 TICK_MS = 500
 INDENT = 20  # pixels, of what is said of a choice
@@ -124,7 +124,10 @@ class ThisComputer(QWidget):
     def _sources(self) -> QWidget:
         self.source.setPlaceholderText(INDEX)
         self.source.setText(QgsSettings().value(SOURCE, "", type=str))
-        self.source.setToolTip("A wheel of the backend, a folder of wheels, or the address of an index")
+        self.source.setToolTip(
+            "A wheel of the backend, a folder of wheels, or addresses of indexes; empty: PyPI, or what pip "
+            "is set up for"
+        )
         browse = QToolButton()
         browse.setText("…")
         browse.setAccessibleName("Choose wheels")
@@ -195,6 +198,13 @@ class ThisComputer(QWidget):
     def _remove(self) -> None:
         self._begin(removing=True)
         self._installer.remove()
+
+    def tell(self, failure: str) -> None:
+        """Say why the backend that is installed does not start; '' if there is nothing to say."""
+        if failure:
+            self.outcome.tell(failure, "failed")
+        elif not self._installer.state.busy:
+            self.outcome.hide()
 
     def showEvent(self, event: Optional[QShowEvent]) -> None:
         """Look anew what is installed: another QGIS may have changed that."""
