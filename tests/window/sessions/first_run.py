@@ -50,7 +50,7 @@ def work() -> None:
         grab("page")
         began, spent_before = time.monotonic(), spent()
         here.install_button.click()
-        until(lambda: "Installing" in here.title.text() and front.installer.state.output)
+        until(lambda: "Installing" in here.title.text() or not front.installer.state.busy)
         grab("working")
         until(lambda: not front.installer.state.busy)
         assert front.first.isVisible(), (front.installer.state.sentence, front.installer.state.output[-20:])
