@@ -232,7 +232,7 @@ def test_refused_connection(asking):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(Unreachable, match=r"refused.*Start one, or set its address"):
+    with pytest.raises(Unreachable, match=r"refused.*Set one up in the panel"):
         open_client(Access(url)).landing()
 
 

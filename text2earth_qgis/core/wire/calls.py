@@ -187,7 +187,7 @@ def unreachable(error: requests.RequestException, url: str) -> PluginError:
         )
     if isinstance(error, requests.ConnectionError):
         return Unreachable(
-            f"No backend answers at {where} ({reason}). Start one, or set its address in {OPTIONS}."
+            f"No backend answers at {where} ({reason}). Set one up in the panel, or its address in {OPTIONS}."
         )
     return Unreachable(f"{url.partition('?')[0]} cannot be asked: {reason}. Check the address in {OPTIONS}.")
 
