@@ -1,5 +1,7 @@
 """What the user sets, and what the environment overrides."""
 
+import fcntl
+
 import pytest
 from qgis.core import QgsProject, QgsSettings
 
@@ -33,7 +35,12 @@ def test_the_user_s_own_backend_is_found_where_it_says(monkeypatch, tmp_path):
     nowhere = settings.access(Settings())
     assert (nowhere.url, nowhere.token, nowhere.own) == ("http://127.0.0.1:8765", None, True)
     (tmp_path / "address").write_text("http://127.0.0.1:34567\n")
-    found = settings.access(Settings(authcfg="abc1234"))
+    (tmp_path / "lock").touch()
+    killed = settings.access(Settings())
+    assert (killed.url, killed.token) == (nowhere.url, None), "that port may be a stranger's by now"
+    with (tmp_path / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = settings.access(Settings(authcfg="abc1234"))
     assert (found.url, found.token, found.authcfg) == ("http://127.0.0.1:34567", "word", "")
     assert found.server == nowhere.server, "runs are on the same backend, whatever its port"
     assert found.has(nowhere.server)

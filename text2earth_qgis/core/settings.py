@@ -73,11 +73,31 @@ def access(settings: Settings) -> Access:
 
 
 def own_address() -> str:
-    """Return where the backend of this user says that it answers, '' if none does; it may have died since."""
+    """Return where the backend of this user says that it answers, '' if there is none."""
     try:
-        return (data_folder() / "address").read_text("utf-8").strip()
+        address = (data_folder() / "address").read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return ""
+    return address if _is_locked(data_folder() / "lock") else ""
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a backend holds its lock: the address of one that was killed may be a stranger's by now."""
+    try:
+        with path.open("r+b") as file:
+            if sys.platform == "win32":
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def local_token() -> Optional[str]:

@@ -52,7 +52,7 @@ def work() -> None:
         here.install_button.click()
         until(lambda: "Installing" in here.title.text() or not front.installer.state.busy)
         grab("working")
-        until(lambda: not front.installer.state.busy)
+        until(lambda: not front.installer.state.busy, 500)
         assert front.first.isVisible(), (front.installer.state.sentence, front.installer.state.output[-20:])
         installed = time.monotonic()
         settle()
