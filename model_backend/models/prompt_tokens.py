@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from model_backend.errors import ModelUnavailable
 from model_backend.models.card import ModelCard
+from model_backend.models.languages import in_english
 
 # The authors' pipelines take the level as a prefix of the prompt and cut it off again. Here the level is a
 # number.
@@ -31,8 +32,9 @@ Merges = dict[tuple[str, str], int]
 
 
 def plain_prompt(prompt: str, card: ModelCard) -> str:
-    """Return a prompt as the text encoder of a model gets it: without the authors' prefix for the level."""
-    return _LEVEL_PREFIX.sub("", prompt) if card.levels else prompt
+    """Return a prompt as the text encoder of a model gets it: in English, as far as tables know its words,
+    and without the authors' prefix for the level."""
+    return in_english(_LEVEL_PREFIX.sub("", prompt) if card.levels else prompt)
 
 
 @dataclass(frozen=True)

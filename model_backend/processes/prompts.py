@@ -12,6 +12,7 @@ from model_backend.engine.composition import prompt as composition
 from model_backend.errors import TooLarge
 from model_backend.models.banks.bank import bank_in
 from model_backend.models.card import ModelCard
+from model_backend.models.languages import in_english
 from model_backend.models.prompt_tokens import plain_prompt
 from model_backend.models.registry import Entry
 from model_backend.schemas import Recipe
@@ -78,7 +79,8 @@ def vocabulary(card: ModelCard) -> str:
 
 def _words(prompt: str) -> list[str]:
     """Return the words of a prompt that mean something, each once, in small letters."""
-    return [word for word in dict.fromkeys(_WORD.findall(prompt.casefold())) if word not in _FILLERS]
+    found = dict.fromkeys(_WORD.findall(in_english(prompt).casefold()))
+    return [word for word in found if word not in _FILLERS]
 
 
 def _notes(recipe: Recipe, entry: Entry) -> list[str]:

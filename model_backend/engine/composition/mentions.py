@@ -7,13 +7,13 @@ things is ``prompt``'s.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Literal
 
 from model_backend.engine.composition import words
 from model_backend.engine.composition.forms import KIND_OF, Form, form_of
+from model_backend.models.languages import in_english
 
 Relation = Literal["", "inside", "beside", "with", "and"]
 
@@ -57,14 +57,9 @@ class _State:
     joined: bool = False
 
 
-def mentions(text: str, dictionary: Mapping[str, str] | None = None) -> tuple[list[Mention], list[str]]:
-    """Return the things that a text names and the words that mean nothing here, each once.
-
-    ``dictionary`` has the words of another language and what they are in English.
-    """
-    tokens = [token.replace("’", "'") for token in _TOKEN.findall(text.casefold())]
-    if dictionary:
-        tokens = [part for token in tokens for part in dictionary.get(token, token).split()]
+def mentions(text: str) -> tuple[list[Mention], list[str]]:
+    """Return the things that a text names and the words that mean nothing here, each once."""
+    tokens = [token.replace("’", "'") for token in _TOKEN.findall(in_english(text).casefold())]
     found: list[Mention] = []
     unknown: list[str] = []
     state, at = _State(), 0

@@ -7,7 +7,6 @@ the same at every scale and with every seed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from model_backend.engine.composition.composition import Composition, Reading, Thing
@@ -30,10 +29,10 @@ _MOST_THINGS = 24
 _DEFAULT = "farmland with a wood, a village, a lake and a river"
 
 
-def read(prompt: str, negative: str = "", dictionary: Mapping[str, str] | None = None) -> Reading:
+def read(prompt: str, negative: str = "") -> Reading:
     """Return what a prompt asks for, without what it or the negative prompt excludes."""
-    named, unknown = mentions(prompt, dictionary)
-    denied, strange = mentions(negative, dictionary)
+    named, unknown = mentions(prompt)
+    denied, strange = mentions(negative)
     denied = [*(one for one in named if one.negated), *denied]
     excluded = _excluded(denied)
     wanted = _merged([one for one in named if not one.negated])

@@ -1,6 +1,6 @@
 """Which words of a prompt say how many, how large, where, what not, and which say nothing about land.
 
-English only; another language enters as a table from its words to these. Knows no kinds of land.
+English only: words of other languages are looked up before (``models.languages``). Knows no kinds of land.
 """
 
 from __future__ import annotations

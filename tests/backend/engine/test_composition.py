@@ -185,11 +185,6 @@ def test_what_no_longer_is_excluded_is_drawn():
     assert shown(read("fields without houses or trees and a lake")) == ["1 lake water round"]
 
 
-def test_words_of_another_language_come_from_a_table():
-    table = {"ein": "a", "see": "lake", "im": "in", "wald": "forest"}
-    assert read("Ein See im Wald", dictionary=table) == read("a lake in forest")
-
-
 PLACES = st.integers(-3000, 3000)
 SIDES = st.integers(1, 70)
 SCENES = [
