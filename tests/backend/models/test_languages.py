@@ -57,7 +57,7 @@ def test_english_stays_as_it_is():
         "see the forest from above",
         "a marina on a canal, no park",
         "a city with a port and a large mine",
-        "an orchard in Provence",
+        "an orchard in Tuscany",
         "Ein Fjord at sea",
         *(vocabulary or ()),
         "",
