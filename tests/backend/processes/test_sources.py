@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,8 +15,11 @@ import pytest
 import rasterio
 from affine import Affine
 
+from model_backend.engine.makers import Origins, SourceImage
+from model_backend.jobs.handlers import sources
 from model_backend.models.banks.resampling import averages, step_of
 from model_backend.raster.files.sources_raster import NOWHERE
+from model_backend.schemas import Box, Frame
 from tests.support.backend.raster_files import write
 from tests.support.backend.service import Backend, execute, finished, submit, upload
 from tests.support.backend.tiny_bank import COLOURS, build_bank, picture
@@ -138,6 +142,28 @@ def test_a_scene_in_another_crs_has_those_of_the_nearest_pixels(client: httpx.Cl
         drawn = picture((list(COLOURS) * 2)[seed], seed)[rows[here], cols[here]].astype(int)
         apart.append(np.abs(drawn - found.image[:, here].T).mean(1))
     assert np.median(np.concatenate(apart)) < 12  # of colours that differ by 100; cubic and nearest differ
+
+
+def test_what_is_kept_of_a_block_is_known_to_be_whole_or_not(tmp_path: Path) -> None:
+    """A block whose sources are lost or damaged is made again, as one whose pixels are."""
+    box, frame = (
+        Box(col=5, row=-3, width=40, height=30),
+        Frame(crs="EPSG:32633", pixel_size=["1", "1"], anchor=[0, 0]),
+    )
+    origins = Origins(np.ones((3, 30, 40), np.int32), (SourceImage(1, "a", "b", "c", 1.0, 1200),))
+
+    def kept(name: str, damage: Callable[[Path], object]) -> bool:
+        folder = tmp_path / name
+        folder.mkdir()
+        sources.keep(folder, origins, box, frame)
+        damage(folder)
+        return sources.is_whole(folder)
+
+    assert kept("whole", lambda folder: None)
+    assert not kept("cut", lambda folder: os.truncate(folder / "sources.tif", 100))
+    assert not kept("gone", lambda folder: (folder / "sources.tif").unlink())
+    assert not kept("said by nobody", lambda folder: (folder / "sources.json").unlink())
+    assert not kept("half said", lambda folder: os.truncate(folder / "sources.json", 20))
 
 
 def land(side: int = 240) -> np.ndarray:
