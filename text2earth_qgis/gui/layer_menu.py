@@ -1,4 +1,5 @@
-"""The plugin's entries in the context menu of raster layers: edit it, use its settings again.
+"""The plugin's entries in the context menu of raster layers: edit it, compare it with what is below,
+use its settings again.
 
 Knows which layers are ours; what is done with one is told by signals.
 """
@@ -24,6 +25,7 @@ class LayerMenu(QObject):
     """Adds the entries; ``close`` takes them back."""
 
     edit_wanted = pyqtSignal(object)  # QgsRasterLayer
+    comparison_wanted = pyqtSignal(object)  # QgsRasterLayer
     settings_wanted = pyqtSignal(object)  # QgsRasterLayer
 
     def __init__(self, window: QgisInterface, project: QgsProject) -> None:
@@ -31,10 +33,13 @@ class LayerMenu(QObject):
         self._window, self._project = window, project
         self.edit = QAction(icon("brush"), "Edit with Text2Earth", self)
         self.edit.triggered.connect(lambda _checked=False: self._tell(self.edit_wanted))
+        self.compare = QAction(icon("swipe"), "Compare with what is below", self)
+        self.compare.triggered.connect(lambda _checked=False: self._tell(self.comparison_wanted))
         self.reuse = QAction(icon("reuse"), "Use its settings again", self)
         self.reuse.triggered.connect(lambda _checked=False: self._tell(self.settings_wanted))
         raster = QgsRasterLayer().type()
         window.addCustomActionForLayerType(self.edit, MENU, raster, True)
+        window.addCustomActionForLayerType(self.compare, MENU, raster, True)
         window.addCustomActionForLayerType(self.reuse, MENU, raster, False)
         self._add_layers(list(project.mapLayers().values()))
         project.layersAdded.connect(self._add_layers)
@@ -42,7 +47,7 @@ class LayerMenu(QObject):
     def close(self) -> None:
         """Take the entries back."""
         self._project.layersAdded.disconnect(self._add_layers)
-        for action in (self.edit, self.reuse):
+        for action in (self.edit, self.compare, self.reuse):
             self._window.removeCustomActionForLayerType(action)
 
     def _add_layers(self, layers: list[QgsMapLayer]) -> None:

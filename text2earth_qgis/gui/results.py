@@ -7,7 +7,8 @@ that it is given; knows no job and no network.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable, Optional
+from types import MappingProxyType
+from typing import Callable, Mapping, Optional
 
 from qgis.core import (
     Qgis,
@@ -18,7 +19,7 @@ from qgis.core import (
     QgsProject,
 )
 from qgis.gui import QgsMapCanvas, QgsMessageBar
-from qgis.PyQt.QtCore import QObject, QTimer
+from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QPushButton
 
 from text2earth_qgis.core import layers
@@ -33,6 +34,8 @@ AROUND = 1.1  # how much more than the layer is shown around it
 
 class Results(QObject):
     """Turns fetched runs into layers of the open project."""
+
+    comparison_wanted = pyqtSignal(object)  # QgsMapLayer, with what is below it
 
     def __init__(
         self, canvas: QgsMapCanvas, project: QgsProject, bar: QgsMessageBar, parent: Optional[QObject] = None
@@ -50,7 +53,7 @@ class Results(QObject):
         self._tell(
             f"{_title(run)} of {home} is finished. {run.message}".strip(),
             Qgis.MessageLevel.Info,
-            ("Add to this project", lambda: self.show(run)),
+            {"Add to this project": lambda: self.show(run)},
         )
 
     def show(self, run: Run) -> None:
@@ -108,25 +111,34 @@ class Results(QObject):
         if run.message:  # there is less than was asked for
             self.complain(run.message)
             return
+        actions = {"Show on the map": lambda: self.show(run)}
+        if run.process == "edit":
+            actions["Compare"] = lambda: self._compare(run)
         self._tell(
             f"{_title(run)} is finished. {run.notes}".strip(),
             Qgis.MessageLevel.Warning if run.notes else Qgis.MessageLevel.Success,
-            ("Show on the map", lambda: self.show(run)),
+            actions,
             0 if run.notes else SHORT_S,
         )
+
+    def _compare(self, run: Run) -> None:
+        """Let a result be compared with the raster that was edited."""
+        layer = self.layer(run)
+        if layer is not None:
+            self.comparison_wanted.emit(layer)
 
     def _tell(
         self,
         text: str,
         level: Qgis.MessageLevel,
-        action: Optional[tuple[str, Callable[[], None]]] = None,
+        actions: Mapping[str, Callable[[], None]] = MappingProxyType({}),
         seconds: int = 0,
     ) -> None:
-        """Show a message with a button; without ``seconds`` it stays until it is closed."""
+        """Show a message with buttons; without ``seconds`` it stays until it is closed."""
         item = self._bar.createMessage(TITLE, text)
-        if action is not None:
-            button = QPushButton(action[0])
-            button.clicked.connect(lambda _checked=False: (self._bar.popWidget(item), action[1]()))
+        for title, act in actions.items():
+            button = QPushButton(title)
+            button.clicked.connect(lambda _checked=False, act=act: (self._bar.popWidget(item), act()))
             item.layout().addWidget(button)
         self._bar.pushWidget(item, level, seconds)
 

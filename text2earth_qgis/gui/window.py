@@ -18,6 +18,7 @@ except ImportError:
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.runs.history import History, Run
 from text2earth_qgis.core.wire import quiet_network
+from text2earth_qgis.gui.canvas.swipe import Swipe
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.dock import Dock, Parts
 from text2earth_qgis.gui.icons import icon
@@ -49,11 +50,14 @@ class PluginWindow:
         self._front.changed.connect(self.settings_changed)
         self._front.said.connect(lambda text: self._log(text, Qgis.MessageLevel.Info))
         results = Results(canvas, project, iface.messageBar())
+        self._swipe = Swipe(canvas, project)
+        results.comparison_wanted.connect(self._swipe.compare)
         self.dock = Dock(Parts(canvas, self._connection, self.runner, results, self._front), window)
         self.dock.options_wanted.connect(self.show_options)
         self.dock.edit.layer_made.connect(iface.setActiveLayer)
         self._layers = LayerMenu(iface, project)
         self._layers.edit_wanted.connect(self._edit_layer)
+        self._layers.comparison_wanted.connect(self._swipe.compare)
         self._layers.settings_wanted.connect(self._use_settings_of)
         iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.hide()  # QGIS restores its windows after this, and opens the dock if it was open
@@ -87,6 +91,8 @@ class PluginWindow:
         self._setup.deleteLater()
         self._options.deleteLater()
         self._toggle.deleteLater()
+        self._swipe.leave()
+        self._swipe.deleteLater()
         self._layers.close()
         self._layers.deleteLater()
         self._front.close_all()
