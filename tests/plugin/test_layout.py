@@ -117,6 +117,9 @@ def test_layers_say_what_was_laid_out():
     private = layers.without_prompts(recipe)
     assert private["layout"] == [{"rings": [[1]], "hard": False}, {"rings": [[2]], "hard": True}]
     assert "Layout" not in layers.summary(private)
+    recipe = {"prompt": "x", "land_cover": {"source": "0", "band": 1, "kinds": {"1": "water", "7": "road"}}}
+    assert "Layout: water, road" in layers.summary(recipe)
+    assert layers.without_prompts(recipe)["land_cover"] == {"source": "0", "band": 1}
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from text2earth_qgis.core.wire import schemas as plugin
 pytestmark = pytest.mark.fast
 
 TWINS = ["Extent", "Box", "Align", "GenerateInputs", "Upload", "Polygons", "EditInputs", "ExtendInputs"]
-TWINS += ["PlanInputs", "EchoInputs", "Frame", "Joins", "LayoutFeatures"]
+TWINS += ["PlanInputs", "EchoInputs", "Frame", "Joins", "LayoutFeatures", "LayoutRaster"]
 EXAMPLES = [
     plugin.GenerateInputs(
         prompt="a lake",
@@ -82,6 +82,9 @@ EDITS = [
         guidance=2.0,
         model="m",
         record_prompt=False,
+        layout=plugin.LayoutRaster(
+            plugin.Upload("1" * 32), band=2, table="osm", classes={"3": "natural=water"}
+        ),
     ),
 ]
 

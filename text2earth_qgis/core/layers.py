@@ -167,7 +167,8 @@ def summary(recipe: Json, gsd: str = "", notes: str = "") -> str:
     regions = dict.fromkeys(region.get("prompt") for region in recipe.get("regions") or ())
     if any(regions):
         lines.append(f"Regions: {', '.join(filter(None, regions))}")
-    laid = dict.fromkeys(one.get("kind") for one in recipe.get("layout") or ())
+    classes = (recipe.get("land_cover") or {}).get("kinds") or {}
+    laid = dict.fromkeys([*classes.values(), *(one.get("kind") for one in recipe.get("layout") or ())])
     if any(laid):
         lines.append(f"Layout: {', '.join(filter(None, laid))}")
     if gsd:
@@ -192,6 +193,8 @@ def without_prompts(recipe: Json) -> Json:
         kept["regions"] = [without_prompts(region) for region in kept["regions"]]
     if kept.get("layout"):
         kept["layout"] = [{key: one[key] for key in one if key != "kind"} for one in kept["layout"]]
+    if kept.get("land_cover"):
+        kept["land_cover"] = {key: value for key, value in kept["land_cover"].items() if key != "kinds"}
     return kept
 
 

@@ -114,8 +114,7 @@ class Generate(base.Algorithm):
             align=rasters.align_to(layer) if layer else None,
             **{"prompt": "", **_continued(reader, drawn, sample is not None), **given},
         )
-        alone = inputs.canvas == "extent"
-        near = SearchArea(box, crs, reader.context.transformContext()) if alone else None
+        near = SearchArea(box, crs, reader.context.transformContext(), inputs.canvas == "extent")
         target, project_file = reader.target, reader.project
         sources = SourceRaster(reader.sources).to_json() if reader.sources else {}
 
@@ -133,7 +132,7 @@ class Generate(base.Algorithm):
         return base.PreparedRun(work)
 
     def _needs_prompt(self, parameters: Mapping[str, Any]) -> bool:
-        others = ("CONTINUE", "SAMPLE", "LAYOUT")  # which say what is to be seen
+        others = ("CONTINUE", "SAMPLE", "LAYOUT", "LAYOUT_RASTER")  # which say what is to be seen
         return not any(parameters.get(name) for name in others)
 
     def _results(self, done: FinishedRun) -> dict[str, Any]:
@@ -157,8 +156,10 @@ def _continued(reader: ParameterReader, drawn: Mapping[str, bool], sample_given:
         raise PluginError(f"'{layer.name()}' was made like a sample. Give the same one as SAMPLE.")
     if recipe.get("regions") and not any(drawn.values()):
         raise PluginError(f"'{layer.name()}' was made with regions. Give the same ones as REGIONS.")
-    if recipe.get("layout") and not drawn["layout"]:
-        raise PluginError(f"'{layer.name()}' was made with a layout. Give the same one as LAYOUT.")
+    kept = next((key for key in ("layout", "land_cover") if recipe.get(key)), None)
+    if kept and not drawn["layout"]:
+        name = "LAYOUT" if kept == "layout" else "LAYOUT_RASTER"
+        raise PluginError(f"'{layer.name()}' was made with a layout. Give the same one as {name}.")
     return found
 
 

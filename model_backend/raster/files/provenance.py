@@ -31,7 +31,12 @@ EDITED_SOURCE_TYPE = _SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
 REARRANGED_SOURCE_TYPE = _SOURCE_TYPES + "compositeCapture"  # of elements that are all captures of real life
 _DOMAIN = "GENERATION"
 _TEXTS = {"prompt": True, "negative_prompt": True}
-_PROMPTS: Any = {**_TEXTS, "regions": {"__all__": _TEXTS}, "layout": {"__all__": {"kind": True}}}
+_PROMPTS: Any = {
+    **_TEXTS,
+    "regions": {"__all__": _TEXTS},
+    "layout": {"__all__": {"kind": True}},
+    "land_cover": {"kinds": True},
+}
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from text2earth_qgis.core.imagery.rasters import DisplayedBands
 from text2earth_qgis.core.imagery.samples import SampleRequest
 from text2earth_qgis.core.threads import pool_thread_released
 from text2earth_qgis.core.wire.client import Client
-from text2earth_qgis.core.wire.schemas import Box, Json, LayoutFeatures
+from text2earth_qgis.core.wire.schemas import Box, Json, Layout
 
 PAINTERS = ("inpaint", "examples")  # pipelines of models that can paint what a prompt asks for
 WINDOW = 256  # pixels, of a backend that does not say its models' windows
@@ -54,7 +54,7 @@ class EditRequest:
         """The process that does it."""
         return "extend" if isinstance(self.mask, Extension) else "edit"
 
-    def with_layout(self, layout: LayoutFeatures) -> EditRequest:
+    def with_layout(self, layout: Layout) -> EditRequest:
         """Return the same with a layout of what is painted."""
         return replace(self, options={**self.options, "layout": layout})
 

@@ -78,6 +78,39 @@ class LayoutFeatures(Value):
 
 
 @dataclass(frozen=True)
+class Upload(Value):
+    """A raster that was sent to ``/uploads``."""
+
+    upload: str
+
+
+@dataclass(frozen=True)
+class LayoutRaster(Value):
+    """What lies where: a raster of classes, sent before or as the GeoTIFF itself, in base64.
+
+    ``classes`` are what values mean, by their digits; of others the value itself is the class.
+    """
+
+    source: Union[Upload, str]
+    band: Optional[int] = None
+    table: str = "words"
+    classes: Optional[Json] = None
+
+
+Layout = Union[LayoutFeatures, LayoutRaster]
+
+
+def layout_from_json(data: Optional[Json]) -> Optional[Layout]:
+    """Read the input ``layout`` as ``to_json`` wrote it."""
+    if not data:
+        return None
+    if "source" not in data:
+        return LayoutFeatures(**data)
+    source = data["source"]
+    return LayoutRaster(**{**data, "source": Upload(**source) if isinstance(source, dict) else source})
+
+
+@dataclass(frozen=True)
 class Frame(Value):
     """CRS, decimal pixel sizes and an anchor (x, y): the endless pixel grid of the ground."""
 
@@ -118,7 +151,7 @@ class GenerateInputs(Value):
     variants: int = 1
     record_prompt: bool = True
     regions: Optional[Polygons] = None
-    layout: Optional[LayoutFeatures] = None
+    layout: Optional[Layout] = None
     joins: Optional[Joins] = None
     samples: Optional[Sequence[Json]] = None
     start: str = "noise"
@@ -133,20 +166,12 @@ class GenerateInputs(Value):
             members["align"] = Align(**members["align"])
         if members.get("regions"):
             members["regions"] = Polygons(**members["regions"])
-        if members.get("layout"):
-            members["layout"] = LayoutFeatures(**members["layout"])
+        members["layout"] = layout_from_json(members.get("layout"))
         if members.get("joins"):
             members["joins"] = Joins(**{**members["joins"], "frame": Frame(**members["joins"]["frame"])})
         if isinstance(members.get("canvas"), dict):
             members["canvas"] = Box(**members["canvas"])
         return cls(**members)
-
-
-@dataclass(frozen=True)
-class Upload(Value):
-    """A raster that was sent to ``/uploads``."""
-
-    upload: str
 
 
 @dataclass(frozen=True)
@@ -171,7 +196,7 @@ class EditInputs(Value):
     variants: int = 1
     record_prompt: bool = True
     samples: Optional[Sequence[Json]] = None
-    layout: Optional[LayoutFeatures] = None
+    layout: Optional[Layout] = None
 
 
 @dataclass(frozen=True)
@@ -195,7 +220,7 @@ class ExtendInputs(Value):
     record_prompt: bool = True
     regions: Optional[Polygons] = None
     samples: Optional[Sequence[Json]] = None
-    layout: Optional[LayoutFeatures] = None
+    layout: Optional[Layout] = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Optional
+from typing import Callable, Optional
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
@@ -18,13 +18,15 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery import edit_request, online, online_fetch
+from text2earth_qgis.core.imagery.drawn.drawings import Drawings
 from text2earth_qgis.core.imagery.edit_request import EditPreview
 from text2earth_qgis.core.layers import source_of
 from text2earth_qgis.core.pixel_sizes import PixelSizes
 from text2earth_qgis.core.runs.history import Run
+from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.async_client import Pending
-from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Json
+from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Json, layout_from_json
 from text2earth_qgis.gui.canvas.brush import Brush
 from text2earth_qgis.gui.canvas.mask_preview import MaskPreview
 from text2earth_qgis.gui.canvas.scratch_mask import NAME, add_mask, is_mask, paint, restore_mask
@@ -61,6 +63,7 @@ class EditMode(Mode):
         super().__init__(self.form, plan, connection, parent)
         self._canvas, self._project = canvas, project
         self.found: Optional[EditPreview] = None
+        self.drawn = Drawings()  # the layout that was read with it
         self._timing: Optional[Pending] = None  # the question how long it takes
         self.preview = MaskPreview(canvas, project, self.form.area, self)
         self.reading = Debounced("looking at the mask", PAUSE_MS, self)
@@ -103,7 +106,7 @@ class EditMode(Mode):
 
     def ask(self) -> None:
         """Look at raster and mask, on this computer."""
-        self.found, self.refused = None, False
+        self.found, self.drawn, self.refused = None, Drawings(), False
         self._stop_timing()
         missing, ready = self.missing(), self.connection.state.ready
         if missing or not ready:
@@ -119,6 +122,9 @@ class EditMode(Mode):
         Before imagery of an online layer is sent for the first time, it is asked whether it may.
         """
         request, imagery = self.form.request(), self.form.imagery()
+        layout = self.drawn.layout or self.form.layout_panel.kept()
+        if layout is not None:
+            request = request.with_layout(layout)
         if imagery is None:
             runner.edit(request)
         elif not settings.sends_imagery_of(imagery.host):
@@ -141,6 +147,7 @@ class EditMode(Mode):
             self.form.mask.choose(mask)
         sample = next(iter(run.inputs.get("samples") or ()), None)
         self.form.use_sample(sample, self._project.mapLayer(run.assembly.get("sample", "")))
+        self.form.use_layout(layout_from_json(run.inputs.get("layout")))
 
     def use_recipe(self, recipe: Json, layer: QgsRasterLayer) -> None:
         """Show the settings in the recipe of an edited layer; raster and mask are left to choose."""
@@ -148,6 +155,7 @@ class EditMode(Mode):
         self.form.recall({**self.form.memory(), **recipe, **(edit if isinstance(edit, dict) else {})})
         made_like = next(iter(examples.get("samples") or ()), None)
         self.form.use_sample(made_like and {"words": made_like.get("kind") or ""}, None)
+        self.form.use_layout(None)
 
     def memory(self) -> Json:
         """Return all but the layers."""
@@ -190,7 +198,12 @@ class EditMode(Mode):
         self.preview.hide()
 
     def _question(self) -> Question:
-        """Prepare to read raster and mask."""
+        """Prepare to read raster, mask and layout."""
+        layers, look = self.form.drawn_layers(), self._look()
+        return lambda listener: (look(listener), layers.read(listener.stop))
+
+    def _look(self) -> Callable[[Listener], EditPreview]:
+        """Prepare to look at raster and mask."""
         request, imagery, gsd = self.form.request(), self.form.imagery(), self.form.chosen_gsd()
         if imagery is None:
             window = int(self.form.model.card().get("window") or WINDOW)
@@ -251,11 +264,13 @@ class EditMode(Mode):
         if not is_mask(self.form.mask.layer()):
             self.brush.leave()
 
-    def _show_found(self, found: EditPreview) -> None:
-        self.found = found
+    def _show_found(self, answer: tuple[EditPreview, Drawings]) -> None:
+        self.found, self.drawn = answer
+        kept = Drawings(layout=self.form.layout_panel.kept())
+        self.form.layout_panel.show_drawn(self.drawn.over(kept))
         self._show_plan(None)
         self.answered.emit()
-        self._ask_for_time(found)
+        self._ask_for_time(self.found)
 
     def _size(self, found: EditPreview) -> float:
         """Return the pixel size that the model would work in."""

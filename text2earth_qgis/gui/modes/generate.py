@@ -104,7 +104,7 @@ class GenerateMode(Mode):
             self.plan.show_hint(missing) if ready else self.plan.clear()
             return
         self.plan.wait()
-        if not self._reads():
+        if not self.request.reads_layers():
             self.request.show_drawn(self.request.kept())
             self._plan()
         elif self.drawn is not None and self._read_for == self.request.drawn_choice():
@@ -116,7 +116,7 @@ class GenerateMode(Mode):
     def reason(self) -> str:
         """Return why this cannot be run."""
         reason = super().reason()
-        if not reason and self._reads() and self.drawn is None:
+        if not reason and self.request.reads_layers() and self.drawn is None:
             return "Reading the layers that were drawn."
         if not reason and self._sizes() and self.planned is None:
             return "Looking for a pixel size that does not take long."
@@ -192,21 +192,16 @@ class GenerateMode(Mode):
         self.footprint.remove()
         self.request.extent.close_tool()
 
-    def _reads(self) -> bool:
-        """Whether regions or a layout come from a layer."""
-        fields = self.request.regions.features, self.request.layout_panel.features
-        return any(field.layer() is not None for field in fields)
-
     def _inputs(self) -> Optional[GenerateInputs]:
         """Return the request, with its regions and its layout."""
         inputs = self.request.inputs()
-        found = (self._reads() and self.drawn) or Drawings()
+        found = (self.request.reads_layers() and self.drawn) or Drawings()
         found = found.over(self.request.kept())
         return inputs if inputs is None else replace(inputs, regions=found.regions, layout=found.layout)
 
     def _question(self) -> Optional[Question]:
         """Prepare to read the layers that the form names."""
-        if not self._reads():
+        if not self.request.reads_layers():
             return None
         wanted = self.request.drawn_layers()
         return lambda listener: wanted.read(listener.stop)
@@ -235,7 +230,8 @@ class GenerateMode(Mode):
         self.planned, self._inputs_planned = plan, inputs
         if self._sizes():
             self.request.show_automatic_gsd(inputs.gsd)
-        names = [name for name in ("regions", "layout") if plan.recipe.get(name)]
+        drawn = {"regions": "regions", "layout": "layout", "land_cover": "layout"}
+        names = [name for key, name in drawn.items() if plan.recipe.get(key)]
         sent = f"prompts, extent and {' and '.join(names)}" if names else "prompt and extent"
         self.plan.show_plan(plan, self.connection.state.url, sent, self._offers)
         self._outline()

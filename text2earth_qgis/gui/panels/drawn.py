@@ -13,13 +13,13 @@ from qgis.gui import QgsFieldComboBox
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from text2earth_qgis.core.wire.schemas import Json, LayoutFeatures, Polygons
+from text2earth_qgis.core.wire.schemas import Json, Layout, Polygons
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.accessible import name_fields, name_widget
 from text2earth_qgis.gui.panels.polygons import PolygonField
 
 SAID = 120  # characters of what the features say
-F = TypeVar("F", Polygons, LayoutFeatures)
+F = TypeVar("F", Polygons, Layout)
 
 
 class DrawnPanel(QWidget, Generic[F]):
@@ -52,7 +52,7 @@ class DrawnPanel(QWidget, Generic[F]):
 
     def lay_out(self, rows: Sequence[tuple[str, QWidget]]) -> None:
         """Put the parts below each other, ``rows`` in the form; then follow the layer."""
-        form = QFormLayout(self.form)
+        self.rows = form = QFormLayout(self.form)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         for title, field in rows:
@@ -79,13 +79,21 @@ class DrawnPanel(QWidget, Generic[F]):
             return ""
         return f"The {self.title.lower()} '{layer.name()}' cannot be read. Choose another layer."
 
+    def has_layer(self) -> bool:
+        """Whether a layer is chosen."""
+        return self.features.layer() is not None
+
+    def amount(self, found: F) -> str:
+        """Return how much is sent, in words."""
+        raise NotImplementedError
+
     def says(self, found: F) -> Sequence[str]:
         """Return what the features say, each once."""
         raise NotImplementedError
 
     def show_found(self, found: Optional[F]) -> None:
-        """Show how many features are sent and what they say; None shows nothing."""
-        count = words.count(len(found.geojson["features"]), self.unit) if found else ""
+        """Show how much is sent and what it says; None shows nothing."""
+        count = self.amount(found) if found else ""
         said = words.first_line(", ".join(self.says(found)), SAID) if found else ""
         self.said.setText(f"{count}: {said}" if said else count)
         self.said.setVisible(bool(found))
@@ -123,7 +131,7 @@ class DrawnPanel(QWidget, Generic[F]):
     def _follow(self) -> None:
         """Choose the fields of the last time, or of the usual names, where another layer has them."""
         layer = self.features.layer()
-        self.form.setVisible(layer is not None)
+        self.form.setVisible(self.has_layer())
         self.features.only.setVisible(layer is not None)
         if layer is not self._layer:
             self._layer = layer

@@ -18,13 +18,16 @@ from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, Q
 from text2earth_qgis.core.errors import PluginError, RasterRefused
 from text2earth_qgis.core.imagery import edit_request, online, rasters
 from text2earth_qgis.core.imagery.datasets import RasterFile
-from text2earth_qgis.core.wire.schemas import EditInputs, Json, Upload
+from text2earth_qgis.core.imagery.drawn.drawings import DrawnLayers
+from text2earth_qgis.core.imagery.drawn.features import SearchArea
+from text2earth_qgis.core.wire.schemas import EditInputs, Json, Layout, Upload
 from text2earth_qgis.gui import ground
 from text2earth_qgis.gui.accessible import name_fields, name_widget
 from text2earth_qgis.gui.canvas.edit_picture import EditArea
 from text2earth_qgis.gui.panels.bands import BandsPanel
 from text2earth_qgis.gui.panels.brush_bar import BrushBar
 from text2earth_qgis.gui.panels.fields import PromptEdit, SeedField, fold
+from text2earth_qgis.gui.panels.layout import LayoutPanel
 from text2earth_qgis.gui.panels.like_here import LikeHerePanel
 from text2earth_qgis.gui.panels.mask_field import MaskField
 from text2earth_qgis.gui.panels.model import AUTOMATIC, ModelPanel, narrow_combo
@@ -93,6 +96,7 @@ class EditPanel(QWidget):
         self.bands = BandsPanel()
         self.model = EditModelPanel()
         self.like_here = LikeHerePanel(project)
+        self.layout_panel = LayoutPanel()
         self._lay_out()
         self.recall({})
         self._show_rows()
@@ -106,6 +110,7 @@ class EditPanel(QWidget):
         inner.addWidget(self.model)
         self._folds = {
             "negative": fold("Negative prompt", self.negative),
+            "layout": fold("Layout", self.layout_panel),
             "like": fold("Like here", self.like_here),
             "more": fold("More settings", more),
         }
@@ -130,7 +135,8 @@ class EditPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(9, 9, 9, 0)
         layout.addLayout(top)
-        for widget in (title, self.prompt, self._folds["negative"], self._folds["like"]):
+        folds = (self._folds[name] for name in ("negative", "layout", "like"))
+        for widget in (title, self.prompt, *folds):
             layout.addWidget(widget)
         layout.addLayout(form)
         layout.addWidget(self._folds["more"])
@@ -142,7 +148,8 @@ class EditPanel(QWidget):
         for edit in (self.prompt, self.negative):
             edit.textChanged.connect(self.changed)
             edit.submitted.connect(self.submitted)
-        for field in (self.mask, self.seed, self.bands, self.model, self.like_here):
+        self.layout_panel.titled.connect(self._folds["layout"].setTitle)
+        for field in (self.mask, self.seed, self.bands, self.model, self.like_here, self.layout_panel):
             field.changed.connect(self.changed)
         self.model.grid_changed.connect(self.changed)
         for spin in (self.feather, self.grow, self.strength, self.gsd):
@@ -170,10 +177,11 @@ class EditPanel(QWidget):
         except RasterRefused as error:
             return str(error)
         sentence = self.mask.missing()
-        if not sentence and self.prompt.text() and not self.model.card():
+        if not sentence and (self.prompt.text() or self.layout_panel.is_given()) and not self.model.card():
             sentence = UNABLE
         chosen = self.model.card() if self.model.values()["model"] else {}
-        return sentence or self.bands.missing() or self.like_here.missing(layer, chosen)
+        sentence = sentence or self.bands.missing() or self.like_here.missing(layer, chosen)
+        return sentence or self.layout_panel.missing()
 
     def request(self) -> edit_request.EditRequest:
         """Return the request, without a name for the result. Raises ``PluginError``.
@@ -204,6 +212,14 @@ class EditPanel(QWidget):
         """Return the layer to edit if it is an online one. Raises ``PluginError``."""
         layer = self.layer()
         return online.online_layer(layer) if layer is not None and online.is_online(layer) else None
+
+    def drawn_layers(self) -> DrawnLayers:
+        """Return the layer of a layout that is to be read, and near what."""
+        mask = self.mask.layer()
+        if mask is None:
+            raise PluginError(self.missing())
+        near = SearchArea(mask.extent(), mask.crs(), self._project.transformContext())
+        return DrawnLayers(None, self.layout_panel.chosen(), near)
 
     def chosen_gsd(self) -> Optional[float]:
         """Return metres per pixel of an online layer, None if that is left to the model."""
@@ -255,10 +271,16 @@ class EditPanel(QWidget):
         self.like_here.restore(sample, layer)
         self._folds["like"].setCollapsed(sample is None)
 
+    def use_layout(self, layout: Optional[Layout]) -> None:
+        """Show the layout of an earlier run, None if it had none."""
+        self.layout_panel.keep(layout)
+        self._folds["layout"].setCollapsed(layout is None)
+
     def memory(self) -> Json:
         """Return the settings to keep for the next session: those that do not depend on the project."""
         kept = {name: value for name, value in self.settings().items() if name != "bands"}
         own = {"result": self.result.currentData(), "gsd": self.gsd.value()}
+        own["layout_field"] = self.layout_panel.memory()
         return {**kept, **self.brush.memory(), **own}
 
     def recall(self, memory: Json) -> None:
@@ -270,6 +292,7 @@ class EditPanel(QWidget):
         self.result.setCurrentIndex(max(0, self.result.findData(memory.get("result"))))
         self.gsd.setValue(memory.get("gsd") or 0.0)
         self.brush.recall(memory)
+        self.layout_panel.recall(memory.get("layout_field") or {})
 
     def unfold(self, opened: bool) -> None:
         """Open or close what most runs leave alone."""
@@ -279,6 +302,7 @@ class EditPanel(QWidget):
         """Follow no layer any more."""
         self.mask.close()
         self.like_here.area.close()
+        self.layout_panel.close_layers()
 
     def _follow(self, _layer: Optional[QgsMapLayer]) -> None:
         self._show_rows()

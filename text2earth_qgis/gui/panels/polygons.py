@@ -1,4 +1,4 @@
-"""The choice of a vector layer of the project, mostly of polygons, or of the features selected in it.
+"""The choice of a layer of the project, mostly of polygons, or of the features selected in it.
 
 Says by ``changed`` whenever other features are meant, also because they were edited. Reads layers and writes
 none; what the features are for, its users know.
@@ -6,9 +6,9 @@ none; what the features are for, its users know.
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any, Optional, Sequence
 
-from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsVectorLayer
+from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import pyqtSignal
@@ -32,7 +32,7 @@ class PolygonField(QWidget):
     ) -> None:
         """Call the choice of none ``no_layer``; ``kinds`` of layers are offered."""
         super().__init__(parent)
-        self._watched: Optional[QgsVectorLayer] = None
+        self._watched: Optional[QgsMapLayer] = None
         self.layers = QgsMapLayerComboBox()
         self.layers.setFilters(kinds)
         self.layers.setAllowEmptyLayer(True, no_layer)
@@ -64,9 +64,14 @@ class PolygonField(QWidget):
         self.new_button = button
 
     def layer(self) -> Optional[QgsVectorLayer]:
-        """Return the chosen layer."""
+        """Return the chosen layer where it has features."""
         layer = self.layers.currentLayer()
         return layer if isinstance(layer, QgsVectorLayer) else None
+
+    def raster(self) -> Optional[QgsRasterLayer]:
+        """Return the chosen layer where it is a raster."""
+        layer = self.layers.currentLayer()
+        return layer if isinstance(layer, QgsRasterLayer) else None
 
     def ids(self) -> Optional[frozenset[int]]:
         """Return the ids of the selected features, None if all are meant."""
@@ -86,19 +91,26 @@ class PolygonField(QWidget):
         self._watch(None)
 
     def _follow(self, _index: int) -> None:
-        self._watch(self.layer())
+        self._watch(self.layers.currentLayer())
         self.changed.emit()
 
-    def _watch(self, layer: Optional[QgsVectorLayer]) -> None:
+    def _watch(self, layer: Optional[QgsMapLayer]) -> None:
         for before, method in ((self._watched, "disconnect"), (layer, "connect")):
             if before is None or sip.isdeleted(before):
                 continue
-            for signal in (
-                before.layerModified, before.afterRollBack, before.dataChanged, before.crsChanged,
-                before.selectionChanged,
-            ):  # fmt: skip
+            for signal in _signals(before):
                 getattr(signal, method)(self._touched)
         self._watched = layer
 
     def _touched(self, *_what: object) -> None:
         self.changed.emit()
+
+
+def _signals(layer: QgsMapLayer) -> Sequence[Any]:
+    """Return what a layer tells of when other features, or classes, are meant."""
+    if isinstance(layer, QgsVectorLayer):
+        return (
+            layer.layerModified, layer.afterRollBack, layer.dataChanged, layer.crsChanged,
+            layer.selectionChanged,
+        )  # fmt: skip
+    return (layer.rendererChanged, layer.dataChanged, layer.crsChanged)

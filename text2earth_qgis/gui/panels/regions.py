@@ -9,6 +9,7 @@ from qgis.PyQt.QtWidgets import QWidget
 
 from text2earth_qgis.core.imagery.drawn import region_features
 from text2earth_qgis.core.wire.schemas import Polygons
+from text2earth_qgis.gui import words
 from text2earth_qgis.gui.panels.drawn import DrawnPanel
 from text2earth_qgis.gui.panels.polygons import PolygonField
 
@@ -52,6 +53,10 @@ class RegionsPanel(DrawnPanel[Polygons]):
             return self.unreadable()
         wanted = "a text field that could say what each shows"
         return f"The regions '{layer.name()}' lack {wanted}. Add one, or choose another layer."
+
+    def amount(self, found: Polygons) -> str:
+        """Return how many polygons are sent."""
+        return words.count(len(found.geojson["features"]), self.unit)
 
     def says(self, found: Polygons) -> Sequence[str]:
         """Return the prompts of the regions."""

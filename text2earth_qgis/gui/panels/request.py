@@ -213,7 +213,7 @@ class RequestPanel(QWidget):
     def missing(self) -> str:
         """Name what the form still lacks, as a sentence; empty if nothing."""
         extent = self.extent.missing()
-        if not self.prompt.text() and not self._is_laid_out() and self.extent.box()[1].isValid():
+        if not self.prompt.text() and not self.layout_panel.is_given() and self.extent.box()[1].isValid():
             return "Write in the prompt what the picture should show."
         return extent or self.regions.missing() or self.layout_panel.missing() or self.advanced.refusal
 
@@ -240,9 +240,13 @@ class RequestPanel(QWidget):
 
     def drawn_layers(self) -> DrawnLayers:
         """Return the layers of regions and layout that are to be read, and near what."""
-        near = SearchArea(*self.extent.box(), QgsProject.instance().transformContext())
         alone = self.advanced.canvas.currentData() == "extent"
-        return DrawnLayers(self.regions.chosen(), self.layout_panel.chosen(), near if alone else None)
+        near = SearchArea(*self.extent.box(), QgsProject.instance().transformContext(), alone)
+        return DrawnLayers(self.regions.chosen(), self.layout_panel.chosen(), near)
+
+    def reads_layers(self) -> bool:
+        """Whether regions or a layout come from a layer."""
+        return self.regions.has_layer() or self.layout_panel.has_layer()
 
     def kept(self) -> Drawings:
         """Return the regions and the layout of the earlier run, as far as they are chosen."""
@@ -251,11 +255,7 @@ class RequestPanel(QWidget):
     def show_drawn(self, found: Drawings) -> None:
         """Show what of regions and layout is sent."""
         self.regions.show_found(found.regions)
-        self.layout_panel.show_found(found.layout)
-
-    def _is_laid_out(self) -> bool:
-        """Whether there is a layout, which may do without a prompt."""
-        return self.layout_panel.features.layer() is not None or self.layout_panel.kept() is not None
+        self.layout_panel.show_drawn(found)
 
     def set_inputs(self, inputs: GenerateInputs, seed: Optional[int]) -> None:
         """Show the settings of an earlier run, with the seed that it took."""

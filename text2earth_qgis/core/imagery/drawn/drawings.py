@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional, Union
 
 from text2earth_qgis.core.imagery.drawn.features import SearchArea
 from text2earth_qgis.core.imagery.drawn.layout_features import LayoutLayer, read_layout
+from text2earth_qgis.core.imagery.drawn.layout_raster import ClassLayer, read_classes
 from text2earth_qgis.core.imagery.drawn.region_features import RegionLayer, read_regions
-from text2earth_qgis.core.wire.schemas import LayoutFeatures, Polygons
+from text2earth_qgis.core.wire.schemas import Layout, Polygons
+
+AnyLayout = Union[LayoutLayer, ClassLayer]
 
 
 class Drawings(NamedTuple):
-    """Regions and layout as they travel."""
+    """Regions and layout as they travel, and what is to be said of that."""
 
     regions: Optional[Polygons] = None
-    layout: Optional[LayoutFeatures] = None
+    layout: Optional[Layout] = None
+    note: str = ""
 
     def over(self, other: Drawings) -> Drawings:
         """Return these, and the other's where there are none."""
-        return Drawings(self.regions or other.regions, self.layout or other.layout)
+        return Drawings(self.regions or other.regions, self.layout or other.layout, self.note)
 
 
 class DrawnLayers(NamedTuple):
-    """The layers that they are read from, those features ``near`` a place if one is given."""
+    """The layers that they are read from, ``near`` what is asked for."""
 
     regions: Optional[RegionLayer]
-    layout: Optional[LayoutLayer]
-    near: Optional[SearchArea]
+    layout: Optional[AnyLayout]
+    near: SearchArea
 
     def read(self, stop: Callable[[], bool]) -> Drawings:
         """Read both; raises ``RasterRefused`` with what to do."""
-        return Drawings(
-            None if self.regions is None else read_regions(self.regions, self.near, stop),
-            None if self.layout is None else read_layout(self.layout, self.near, stop),
-        )
+        regions = None if self.regions is None else read_regions(self.regions, self.near, stop)
+        if isinstance(self.layout, ClassLayer):
+            return Drawings(regions, *read_classes(self.layout, self.near, stop))
+        return Drawings(regions, None if self.layout is None else read_layout(self.layout, self.near, stop))

@@ -57,14 +57,20 @@ class Words(NamedTuple):
 
 @dataclass(frozen=True)
 class SearchArea:
-    """Where features are looked for: a box in a CRS, and the user's transformations."""
+    """What is asked for: a box in a CRS, and the user's transformations.
+
+    A picture that is not made ``alone`` joins others: all features are sent for it.
+    """
 
     box: QgsRectangle
     crs: QgsCoordinateReferenceSystem
     context: QgsCoordinateTransformContext
+    alone: bool = True
 
     def within(self, crs: QgsCoordinateReferenceSystem) -> Optional[QgsRectangle]:
-        """Return the surroundings of the box in another CRS, None where they cannot be told."""
+        """Return the surroundings of the box in another CRS, None where features anywhere are meant."""
+        if not self.alone:
+            return None
         wide = QgsRectangle(self.box)
         wide.grow(AROUND * max(wide.width(), wide.height()))
         try:
@@ -111,7 +117,7 @@ def read_features(
             )
         features.append(made)
     if not features:
-        where = " near the extent" if near else ""
+        where = " near the extent" if near and near.alone else ""
         which = f"selected {words.part}" if layer.ids is not None else words.part
         raise RasterRefused(f"{who} {words.has} no {which}{where}.")
     features.sort(key=lambda one: one["id"])  # a selection comes in any order; the later one is seen
