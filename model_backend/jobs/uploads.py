@@ -29,6 +29,7 @@ from model_backend.schemas import Upload
 from model_backend.settings import Settings
 
 _ID = re.compile(r"[0-9a-f]{32}")
+_ADOPTED = 600.0  # seconds that what came in a request outlives its use
 _SPARE = 1 << 28  # bytes of disk that uploads leave alone
 _CHILDREN = threading.BoundedSemaphore(2)  # checks at a time, of this process
 
@@ -149,7 +150,10 @@ class Uploads:
         return State(upload, length, length, facts)
 
     def adopt(self, owner: str, content: bytes | Path) -> str:
-        """Make bytes, or a file of ours, an upload of its own, and return its id."""
+        """Make bytes, or a file of ours, an upload of its own, and return its id.
+
+        Nobody else knows the id, so it goes soon after no job needs it.
+        """
         length = len(content) if isinstance(content, bytes) else content.stat().st_size
         upload = self.start(owner, length).id
         try:
@@ -160,7 +164,10 @@ class Uploads:
         except BaseException:
             self.remove(owner, upload)
             raise
-        return self.finish(owner, upload).id
+        state = self.finish(owner, upload)
+        record = {"length": length, "facts": state.facts, "adopted": True}
+        self._write(self._path(owner, upload, ".json"), record)
+        return upload
 
     def remove(self, owner: str, upload: str) -> None:
         """Remove an upload, whole or not."""
@@ -182,8 +189,9 @@ class Uploads:
 
     def sweep(self, in_use: Callable[[str], bool]) -> None:
         """Remove uploads that nobody touched for long; ``in_use`` says whether a job still needs an id."""
-        oldest = time.time() - self._settings.upload_hours * 3600
         for record in self._root.glob("*/*.json"):
+            kept = _ADOPTED if _is_adopted(record) else self._settings.upload_hours * 3600
+            oldest = time.time() - kept
             touched = [path.stat().st_mtime for path in record.parent.glob(f"{record.stem}.*")]
             if max(touched, default=0.0) < oldest and not in_use(record.stem):
                 for path in record.parent.glob(f"{record.stem}.*"):
@@ -202,3 +210,10 @@ class Uploads:
         part = path.with_suffix(".new")
         part.write_text(json.dumps(value), encoding="utf-8")
         os.replace(part, path)
+
+
+def _is_adopted(record: Path) -> bool:
+    """Say whether an upload came as a part of a request."""
+    with contextlib.suppress(OSError, ValueError):  # it ends as we look
+        return bool(json.loads(record.read_bytes()).get("adopted"))
+    return False

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsVectorLayer
+from osgeo import gdal
+from qgis.core import (
+    QgsFeature,
+    QgsGeometry,
+    QgsPalettedRasterRenderer,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtGui import QColor
 
+from tests.support.qgis.dock import polygons, press_run, square, state
 from tests.support.qgis.window import box, grab, settle, until
 from text2earth_qgis.core.wire.schemas import GenerateInputs
 
@@ -82,3 +94,91 @@ def test_the_table_says_what_values_are(dock, form, scene):
     assert planned(dock) == ["forest"]
     kept = dock.generate.memory()
     assert kept["layout_field"] == {"field": "code", "table": "corine"}
+
+
+def class_raster(path, scene, style=None, east=0):
+    """Add a raster of 10 m around a scene to the project: 80 in the west, 40 in the east."""
+    extent = scene.extent()
+    values = np.full((40, 60), 40, "u1")
+    values[:, :30] = 80
+    dataset = gdal.GetDriverByName("GTiff").Create(str(path), 60, 40, 1)
+    dataset.SetGeoTransform((extent.center().x() - 300 + east, 10, 0, extent.center().y() + 200, 0, -10))
+    dataset.SetProjection(scene.crs().toWkt())
+    dataset.GetRasterBand(1).WriteRaster(0, 0, 60, 40, values.tobytes())
+    dataset = None
+    layer = QgsRasterLayer(str(path), "land cover")
+    assert layer.isValid()
+    if style:
+        kinds = [QgsPalettedRasterRenderer.Class(*one) for one in style]
+        layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, kinds))
+    QgsProject.instance().addMapLayer(layer)
+    settle()
+    return layer
+
+
+def test_a_raster_of_classes_is_a_layout(dock, form, scene, tmp_path):
+    middle = scene.extent().center()
+    form.extent.take(QgsRectangle(middle.x() - 150, middle.y() - 100, middle.x() + 150, middle.y() + 100))
+    form._folds["layout"].setCollapsed(False)
+    panel = form.layout_panel
+    panel.features.choose(scene)
+    settle()
+    assert "is shown in colours of several bands" in dock.plan.text()
+    layer = class_raster(
+        tmp_path / "cover.tif", scene, [(80, QColor("blue"), "a lake"), (40, QColor("red"), "40")]
+    )
+    panel.features.choose(layer)
+    settle()
+    assert panel.form.isVisible()
+    assert not panel.field.isVisible()
+    assert not panel.features.only.isVisible()
+    assert planned(dock) == ["water"]
+    assert any("40 of the layout is a class unknown here" in one for one in dock.planned.warnings)
+    panel.table.setCurrentIndex(panel.table.findData("worldcover"))
+    until(lambda: planned(dock) == ["farmland", "water"])
+    assert panel.said.text() == "a raster of 1 kB"
+    assert form._folds["layout"].title() == "Layout: a raster of 1 kB"
+    grab("layout-raster", dock)
+    inputs = dock.generate._inputs()
+    assert GenerateInputs.from_json(inputs.to_json()).to_json() == inputs.to_json()
+    panel.features.choose(None)
+    form.set_inputs(inputs, 3)
+    assert panel.kept() == inputs.layout
+    assert planned(dock) == ["farmland", "water"]
+    # Its style is followed.
+    panel.table.setCurrentIndex(panel.table.findData("words"))
+    panel.features.choose(layer)
+    kinds = [QgsPalettedRasterRenderer.Class(40, QColor("green"), "forest")]
+    layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, kinds))
+    until(lambda: planned(dock) == ["forest"])
+
+
+def test_an_edit_has_a_layout(dock, scene, tmp_path):
+    dock.turn_to(dock.edit)
+    form = dock.edit.form
+    form.source.setLayer(scene)
+    form.mask.choose(polygons([square(scene, 200, 150, 40)], scene.crs()))
+    form.model.steps.setValue(2)
+    form._folds["layout"].setCollapsed(False)
+    panel = form.layout_panel
+    panel.features.choose(class_raster(tmp_path / "far.tif", scene, east=9000))
+    until(lambda: "does not reach to what is asked for" in dock.plan.text())
+    panel.draw("areas")
+    drawn = panel.features.layer()
+    until(lambda: "has no feature" in dock.plan.text())
+    add(drawn, "lake", square(scene, 190, 140, 60))
+    until(dock.run_button.isEnabled)
+    assert panel.said.text() == "1 feature: lake"
+    grab("edit-layout", dock)
+    key = press_run(dock)
+    until(lambda: state(dock, key) == "fetched")
+    done = dock.runs.row(key).run
+    assert [one["kind"] for one in done.recipe["layout"]] == ["water"]
+    panel.features.choose(None)
+    dock.runs.choose(key)
+    dock.edit.use_again(done)
+    settle()
+    assert panel.kept().geojson["features"][0]["properties"]["class"] == "lake"
+    assert not form._folds["layout"].isCollapsed()
+    until(dock.run_button.isEnabled)
+    form.use_layout(None)

@@ -7,6 +7,7 @@ import base64
 import io
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +24,9 @@ from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
 from model_backend.api.threads import Threads
+from model_backend.errors import NoSuchUpload
+from model_backend.jobs.uploads import Uploads
+from model_backend.settings import Settings
 from tests.support.backend.raster_files import write
 from tests.support.backend.service import Backend, execute, finished, submit, until
 from tests.support.backend.tiny_models import build_tiny
@@ -245,6 +249,25 @@ def test_uploads_that_nobody_uses_go(painter: Backend, client: httpx.Client, ras
     Uploads(Settings(data_dir=painter.data_dir)).sweep(lambda upload: upload == used)
     assert client.get(f"/uploads/{used}").status_code == 200
     assert client.get(f"/uploads/{unused}").status_code == 404
+
+
+def test_what_came_in_a_request_goes_soon_after_it(tmp_path: Path, raster: Path) -> None:
+    uploads = Uploads(Settings(data_dir=tmp_path))
+    came = uploads.adopt("me", raster.read_bytes())
+    sent = uploads.start("me", raster.stat().st_size).id
+    uploads.part("me", sent).write_bytes(raster.read_bytes())
+    uploads.finish("me", sent)
+    uploads.sweep(lambda _upload: False)
+    assert uploads.state("me", came).facts
+    past = time.time() - 3600
+    for path in (tmp_path / "uploads").glob("*/*"):
+        os.utime(path, (past, past))
+    uploads.sweep(lambda upload: upload == came)
+    assert uploads.state("me", came).facts
+    uploads.sweep(lambda _upload: False)
+    with pytest.raises(NoSuchUpload):
+        uploads.state("me", came)
+    assert uploads.state("me", sent).facts
 
 
 def test_one_recipe_gives_one_file(client: httpx.Client, raster: Path, scene: dict[str, Any]) -> None:

@@ -116,6 +116,13 @@ class EditMode(Mode):
             self.plan.wait()
             self.reading.ask(self._question)
 
+    def reason(self) -> str:
+        """Return why this cannot be run."""
+        reason = super().reason()
+        if not reason and self.form.layout_panel.has_layer() and not self.checked:
+            return "Reading the layer that was drawn."
+        return reason
+
     def run(self, runner: Runner) -> None:
         """Send raster and mask, and start the job; raises ``PluginError``.
 
