@@ -240,9 +240,6 @@ def test_the_preview_says_where_it_lies(client: httpx.Client, tmp_path: Path, tr
 
 
 def test_uploads_that_nobody_uses_go(painter: Backend, client: httpx.Client, raster: Path) -> None:
-    from model_backend.jobs.uploads import Uploads
-    from model_backend.settings import Settings
-
     used, unused = send(client, raster), send(client, raster)
     for path in painter.data_dir.glob("uploads/*/*"):
         os.utime(path, (1, 1))
