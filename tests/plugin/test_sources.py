@@ -81,26 +81,33 @@ def test_of_a_scene_and_none_unless_it_is_named(backend, tmp_path):
     assert sorted(path.name for path in tmp_path.glob("*.*")) == ["a.tif", "where.tif"]
 
 
-def test_of_an_edit_it_counts_from_the_corner_of_the_whole_raster(backend, large, tmp_path):
+@pytest.mark.parametrize("kind", ["whole", "patch", "vrt", "rotated", "points"])
+def test_of_an_edit_it_lies_on_the_result_and_counts_as_the_raster_does(backend, large, tmp_path, kind):
     """Only a part of the raster is sent, and of another place of it a sample."""
-    mask = raster_files.polygons([raster_files.square(large, 700, 600, 90)], "EPSG:32633")
-    area = raster_files.polygons([raster_files.square(large, 400, 100, 80)], "EPSG:32633")
-    target, sources = tmp_path / "b.tif", tmp_path / "where.tif"
-    asked = {"INPUT": large, "MASK": mask, "OUTPUT": str(target), "SOURCES": str(sources)}
+    drawn_on = large
+    if kind in ("rotated", "points"):
+        large = placed(large, tmp_path / f"{kind}.tif", kind)
+        drawn_on = large if kind == "rotated" else drawn_on
+    mask, area = (
+        raster_files.polygons([raster_files.square(drawn_on, *square)], "EPSG:32633")
+        for square in ((700, 600, 90), (400, 100, 80))
+    )
+    result = kind if kind in ("patch", "vrt") else "whole"
+    target, sources = tmp_path / f"b.{'vrt' if kind == 'vrt' else 'tif'}", tmp_path / "where.tif"
+    asked = {"INPUT": large, "MASK": mask, "OUTPUT": str(target), "SOURCES": str(sources), "RESULT": result}
     run("edit", **asked, SAMPLE_AREA=area, PROMPT="a lake", SAMPLE_WORDS="lake")
     number, cols, rows, about, file = read(sources)
-    assert file.RasterXSize < 1000
-    left, top = (
-        round(value)
-        for value in gdal.ApplyGeoTransform(
-            gdal.InvGeoTransform(gdal.Open(large).GetGeoTransform()), *file.GetGeoTransform()[::3]
-        )
-    )
+    made = gdal.Open(str(target))
+    assert (file.RasterXSize, file.RasterYSize) == (made.RasterXSize, made.RasterYSize)
+    assert (file.RasterXSize < 1000) == (kind == "patch")
+    assert (file.GetGeoTransform(), file.GetGCPCount()) == (made.GetGeoTransform(), made.GetGCPCount())
+    assert file.GetRasterBand(2).GetNoDataValue() == -1
     ys, xs = np.nonzero(number > 0)
-    assert (xs.min() + left, xs.max() + left, ys.min() + top, ys.max() + top) == (700, 789, 600, 689)
-    before = raster_files.everything(large)[0].astype(int)
-    after = raster_files.everything(target)[0].astype(int)[:, ys + top, xs + left]
-    apart = np.abs(before[:, rows[ys, xs], cols[ys, xs]] - after).max(0)
+    assert (np.ptp(xs), np.ptp(ys)) == (89, 89)
+    if kind != "patch":
+        assert (xs.min(), ys.min()) == (700, 600)
+    before, after = (raster_files.everything(path)[0].astype(int) for path in (large, target))
+    apart = np.abs(before[:, rows[ys, xs], cols[ys, xs]] - after[:, ys, xs]).max(0)
     which = number[ys, xs]
     assert np.median(apart[which == about["raster"]]) <= 10  # but for the tone that joins it
     sample = which == about["sample 1"]
@@ -109,6 +116,38 @@ def test_of_an_edit_it_counts_from_the_corner_of_the_whole_raster(backend, large
     assert cols[ys, xs][sample].max() < 480
     assert rows[ys, xs][sample].min() >= 100
     assert rows[ys, xs][sample].max() < 180
+
+
+def test_of_an_extension_it_lies_on_the_larger_raster(backend, large, tmp_path):
+    target, sources = tmp_path / "b.tif", tmp_path / "where.tif"
+    place = "499960,500200,5799800,5800030 [EPSG:32633]"  # 40 columns and 30 rows more
+    run("extend", INPUT=large, EXTENT=place, OUTPUT=str(target), SOURCES=str(sources))
+    number, cols, rows, about, file = read(sources)
+    before, after = (raster_files.everything(path)[0].astype(int) for path in (large, target))
+    assert number.shape == after.shape[1:] == (930, 1040)
+    assert file.GetGeoTransform()[::3] == (499960, 5800030)
+    assert (number[30:, 40:] == -1).all()
+    new = number == about["raster"]
+    assert new.sum() == 930 * 1040 - 900 * 1000
+    apart = np.abs(before[:, rows[new], cols[new]] - after[:, new]).max(0)
+    assert np.median(apart) <= 10
+
+
+def placed(path, target, kind):
+    """Return another raster of the same pixels: turned by a quarter, or placed by points on the ground."""
+    source = gdal.Open(path)
+    made = gdal.GetDriverByName("GTiff").CreateCopy(str(target), source)
+    west, _, _, north, _, _ = source.GetGeoTransform()
+    if kind == "rotated":
+        made.SetGeoTransform((west, 0.0, 1.0, north, 1.0, 0.0))
+    else:
+        made = gdal.GetDriverByName("GTiff").Create(str(target), 1000, 900, 3)
+        made.WriteRaster(0, 0, 1000, 900, source.ReadRaster())
+        corners = [(0, 0), (1000, 0), (0, 900), (1000, 900)]
+        points = [gdal.GCP(west + col, north - row, 0, col, row) for col, row in corners]
+        made.SetGCPs(points, source.GetProjection())
+    made.FlushCache()
+    return str(target)
 
 
 def test_in_the_toolbox_it_is_a_layer_of_colours_that_is_not_seen(backend, tmp_path, project):

@@ -42,7 +42,7 @@ def fetch(client: Client, run: Run, listener: Listener) -> Run:
     try:
         client.download(links[OUTPUT], sources.part, shares(listener.part(0, 0.3).progress))
         run = _fetch_image(client, run, listener.part(0.3, 1))
-        sources.finish()
+        sources.finish(Path(run.target))
     finally:
         sources.part.unlink(missing_ok=True)
     return run

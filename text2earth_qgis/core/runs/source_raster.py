@@ -20,7 +20,7 @@ from text2earth_qgis.core.wire.schemas import Box, Json
 
 DOMAIN = "SOURCES"  # of metadata: what each number means
 OUTPUT = "sources"  # of a job
-_BYTES = 12  # of a pixel
+_BANDS = 3
 _LAYOUT = ["TILED=YES", "COMPRESS=DEFLATE", "PREDICTOR=2", "SPARSE_OK=TRUE", "BIGTIFF=IF_SAFER"]
 
 
@@ -49,40 +49,70 @@ class SourceRaster:
         """Return the file that it is fetched to."""
         return self.target.with_name(f"{self.target.name}.fetched")
 
-    def finish(self) -> None:
-        """Make the raster of what was fetched. Raises a ``PluginError``."""
+    def finish(self, result: Path) -> None:
+        """Make the raster of what was fetched, on the grid of the ``result``. Raises a ``PluginError``."""
+        stage = self.part.with_name(f"{self.part.name}.moved")
         try:
             with datasets.gdal_errors(f"{self.target} cannot be written", GDAL_PAM_ENABLED="NO"):
-                moves = self._moves()
-                if moves:
-                    self._move(moves)
+                fetched = datasets.require(gdal.OpenEx(str(self.part), gdal.OF_RASTER))
+                whole = datasets.require(gdal.OpenEx(str(result), gdal.OF_RASTER))
+                moves = self._moves(fetched)
+                if moves or _size(whole) != _size(fetched):
+                    _write(stage, fetched, whole, moves)
+                    os.replace(stage, self.part)
             os.replace(self.part, self.target)
         except OSError as error:
             raise unwritable(self.target, error) from error
+        finally:
+            stage.unlink(missing_ok=True)
 
-    def _moves(self) -> dict[int, tuple[int, int]]:
+    def _moves(self, fetched: gdal.Dataset) -> dict[int, tuple[int, int]]:
         """Return by number of an image how far its columns and rows are to be moved."""
-        fetched = datasets.require(gdal.OpenEx(str(self.part), gdal.OF_RASTER))
         names = {int(key): json.loads(text)["name"] for key, text in fetched.GetMetadata(DOMAIN).items()}
         return {one: self.corners[name] for one, name in names.items() if any(self.corners.get(name, ()))}
 
-    def _move(self, moves: Mapping[int, tuple[int, int]]) -> None:
-        """Write what was fetched anew, columns and rows moved."""
-        stage = self.part.with_name(f"{self.part.name}.moved")
-        fetched = datasets.require(gdal.OpenEx(str(self.part), gdal.OF_RASTER))
-        made = datasets.require(gdal.GetDriverByName("GTiff").CreateCopy(str(stage), fetched, 0, _LAYOUT))
-        whole = Box(0, 0, fetched.RasterXSize, fetched.RasterYSize)
-        for strip in datasets.strips(whole, whole.width * _BYTES):
-            numbers = datasets.read(fetched.GetRasterBand(1), strip)
-            found = [one for one in moves if (numbers == one).any()]
-            for axis in (0, 1) if found else ():
-                band = made.GetRasterBand(axis + 2)
-                places = datasets.read(band, strip).copy()
-                for one in found:
-                    places[numbers == one] += moves[one][axis]
-                size = strip.col, strip.row, strip.width, strip.height
-                datasets.require(band.WriteRaster(*size, places.tobytes()))
-        made.SetMetadata(fetched.GetMetadata(DOMAIN), DOMAIN)
-        made = None
-        datasets.require_written()
-        os.replace(stage, self.part)
+
+def _size(dataset: gdal.Dataset) -> tuple[int, int]:
+    return dataset.RasterXSize, dataset.RasterYSize
+
+
+def _write(
+    path: Path, fetched: gdal.Dataset, whole: gdal.Dataset, moves: Mapping[int, tuple[int, int]]
+) -> None:
+    """Write what was fetched into its place in a larger raster, columns and rows moved."""
+    driver = gdal.GetDriverByName("GTiff")
+    made = datasets.require(driver.Create(str(path), *_size(whole), _BANDS, gdal.GDT_Int32, _LAYOUT))
+    if whole.GetGCPCount():
+        made.SetGCPs(whole.GetGCPs(), whole.GetGCPProjection())
+    else:
+        made.SetProjection(whole.GetProjection())
+        made.SetGeoTransform(whole.GetGeoTransform())
+    for number in range(1, _BANDS + 1):
+        made.GetRasterBand(number).SetNoDataValue(fetched.GetRasterBand(number).GetNoDataValue())
+        made.GetRasterBand(number).SetDescription(fetched.GetRasterBand(number).GetDescription())
+    made.SetMetadata(fetched.GetMetadata())
+    made.SetMetadata(fetched.GetMetadata(DOMAIN), DOMAIN)
+    left, top = _corner(fetched, whole)
+    width, height = _size(fetched)
+    for strip in datasets.strips(Box(0, 0, width, height), width * 4 * _BANDS):
+        pixels = [datasets.read(fetched.GetRasterBand(number), strip).copy() for number in (1, 2, 3)]
+        if (pixels[0] < 0).all():
+            continue
+        for one, at in moves.items():
+            pixels[1][pixels[0] == one] += at[0]
+            pixels[2][pixels[0] == one] += at[1]
+        for number, values in enumerate(pixels, start=1):
+            there = strip.col + left, strip.row + top, strip.width, strip.height
+            datasets.require(made.GetRasterBand(number).WriteRaster(*there, values.tobytes()))
+    made = None
+    datasets.require_written()
+
+
+def _corner(part: gdal.Dataset, whole: gdal.Dataset) -> tuple[int, int]:
+    """Return column and row of the first pixel of a part in the whole."""
+    if whole.GetGCPCount():
+        one, other = part.GetGCPs()[0], whole.GetGCPs()[0]
+        return round(other.GCPPixel - one.GCPPixel), round(other.GCPLine - one.GCPLine)
+    inverse, place = gdal.InvGeoTransform(whole.GetGeoTransform()), part.GetGeoTransform()
+    col, row = gdal.ApplyGeoTransform(inverse, place[0], place[3])
+    return round(col), round(row)
