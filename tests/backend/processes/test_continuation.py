@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -12,14 +12,18 @@ import rasterio
 
 from model_backend import ENGINE_VERSION
 from model_backend.engine import lattice
+from model_backend.engine.by_example.scene import ExampleScene
+from model_backend.engine.progress import SilentListener
 from model_backend.engine.scene import Scene
 from model_backend.errors import InvalidInput
+from model_backend.models.banks.bank import Bank
 from model_backend.models.identity import digest
 from model_backend.models.registry import Registry
 from model_backend.schemas import Plan, Recipe
 from model_backend.settings import Settings
 from tests.support.backend.planning import planned as planned_by
 from tests.support.backend.service import Backend, finished, submit
+from tests.support.backend.tiny_bank import build_bank
 from tests.support.backend.tiny_models import ProgressRecorder, build_tiny, load_tiny
 
 METRES = {"bbox": [500_000.3, 5_200_000.0, 500_064.3, 5_200_064.0], "crs": "EPSG:32632"}
@@ -36,6 +40,13 @@ def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
     one = Backend(tmp_path_factory.mktemp("server") / "data", "--model", str(folder)).start()
     yield one
     one.stop()
+
+
+class Maker(NamedTuple):
+    """A folder, and what makes its scenes: pixels (3, height, width)."""
+
+    folder: Path
+    pixels: Callable[[Recipe], np.ndarray]
 
 
 def planned(folder: Path, inputs: dict[str, Any], profile: dict[str, Any] | None = None) -> Plan:
@@ -60,6 +71,17 @@ def moved(extent: dict[str, Any], east: float, north: float = 0.0) -> dict[str, 
     return extent | {"bbox": [west + east, south + north, right + east, top + north]}
 
 
+@pytest.fixture(scope="module", params=["diffusion", "by example"])
+def maker(request: pytest.FixtureRequest, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Maker:
+    """What makes the scenes of a model, or of a bank of example images."""
+    if request.param == "diffusion":
+        model = load_tiny(folder)
+        return Maker(folder, lambda recipe: Scene(model, recipe).pixels(recipe.grid, ProgressRecorder()))
+    images = build_bank(tmp_path_factory.mktemp("banks"))
+    bank = Bank.read(images)
+    return Maker(images, lambda recipe: ExampleScene(bank, recipe, 1).pixels(recipe.grid, SilentListener()))
+
+
 @pytest.mark.parametrize(
     "place",
     [
@@ -73,14 +95,13 @@ def moved(extent: dict[str, Any], east: float, north: float = 0.0) -> dict[str, 
     ],
     ids=["utm", "tiles", "degrees", "aligned"],
 )
-def test_the_ground_goes_on(folder: Path, place: dict[str, Any]) -> None:
+def test_the_ground_goes_on(maker: Maker, place: dict[str, Any]) -> None:
     """On every kind of frame the second scene has the first one's pixels where they overlap."""
-    first = planned(folder, place | {"canvas": "ground"}).recipe
-    second = planned(folder, joins(first) | {"extent": moved(place["extent"], 25, 30)}).recipe
+    first = planned(maker.folder, place | {"canvas": "ground"}).recipe
+    second = planned(maker.folder, joins(first) | {"extent": moved(place["extent"], 25, 30)}).recipe
     same = {"frame", "canvas", "level", "seed", "engine"}
     assert first.model_dump(include=same) == second.model_dump(include=same)
-    model = load_tiny(folder)
-    one, two = (Scene(model, recipe).pixels(recipe.grid, ProgressRecorder()) for recipe in (first, second))
+    one, two = maker.pixels(first), maker.pixels(second)
     dx, dy = second.grid.col - first.grid.col, second.grid.row - first.grid.row
     assert dx > 0 > dy
     height, width = (
