@@ -138,6 +138,8 @@ class Process(ABC, Generic[V]):
 
 def _of_source(field: str, value: object, upload: Callable[[str, object], object]) -> object:
     """Return a value as sent, its raster, if it has one, replaced by what ``upload`` makes of it."""
+    if isinstance(value, dict) and isinstance(value.get("value"), dict):  # OGC's qualified form
+        return {**value, "value": _of_source(field, value["value"], upload)}
     if not isinstance(value, dict) or "source" not in value:  # refused when it is parsed, or no raster
         return value
     return {**value, "source": upload(f"{field}.source", value["source"])}

@@ -18,6 +18,7 @@ from qgis.PyQt.QtGui import QColor
 
 from tests.support.qgis.dock import polygons, press_run, square, state
 from tests.support.qgis.window import box, grab, settle, until
+from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.wire.schemas import GenerateInputs
 
 
@@ -118,7 +119,8 @@ def class_raster(path, scene, style=None, east=0):
 
 def test_a_raster_of_classes_is_a_layout(dock, form, scene, tmp_path):
     middle = scene.extent().center()
-    form.extent.take(QgsRectangle(middle.x() - 150, middle.y() - 100, middle.x() + 150, middle.y() + 100))
+    area = QgsRectangle(middle.x() - 150, middle.y() - 100, middle.x() + 150, middle.y() + 100)
+    form.extent.take(area)
     form._folds["layout"].setCollapsed(False)
     panel = form.layout_panel
     panel.features.choose(scene)
@@ -145,6 +147,10 @@ def test_a_raster_of_classes_is_a_layout(dock, form, scene, tmp_path):
     form.set_inputs(inputs, 3)
     assert panel.kept() == inputs.layout
     assert planned(dock) == ["farmland", "water"]
+    with pytest.raises(PluginError, match="Choose them again under Regions and Layout"):
+        dock.generate.use_recipe(dict(dock.planned.recipe), scene)
+    assert panel.kept() is None
+    form.extent.take(area)
     # Its style is followed.
     panel.table.setCurrentIndex(panel.table.findData("words"))
     panel.features.choose(layer)

@@ -80,7 +80,7 @@ class RequestedRaster:
         if recipe.examples is not None:
             kinds = dict.fromkeys(one.kind for one in self.meanings)
             said += layout_notes.replacements(list(kinds), entry, recipe.examples)
-        elif recipe.layout is None:
+        else:
             step = self._outlined(recipe.canvas_box, entry.card)[1]
             said.append(
                 f"{entry.card.title} takes the layout as regions, in squares of {step} pixels: what is "

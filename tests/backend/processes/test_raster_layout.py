@@ -114,7 +114,9 @@ def test_classes_lie_where_the_raster_has_them(client, quarters, limits):
     assert share_like(rgb[110:190, 110:190], "town") > 0.97
     # The same raster in the request itself is the same scene, and so is the one that is made here.
     content = base64.b64encode(quarters.read_bytes()).decode()
-    assert np.array_equal(made(client, "generate", asked(source=content)), bands)
+    inline = asked(source=content)
+    qualified = inline | {"layout": {"value": inline["layout"], "mediaType": "application/json"}}
+    assert np.array_equal(made(client, "generate", qualified), bands)
     plan = plan_of(quarters, limits)
     assert np.array_equal(in_one_piece(quarters, asked(), limits, plan.recipe), bands)
     assert plan.understood[-1] == "laid out: forest, farmland, town, water"

@@ -32,7 +32,7 @@ from text2earth_qgis.gui.canvas.mask_preview import MaskPreview
 from text2earth_qgis.gui.canvas.scratch_mask import NAME, add_mask, is_mask, paint, restore_mask
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.debounce import Debounced, Question
-from text2earth_qgis.gui.modes.mode import Mode
+from text2earth_qgis.gui.modes.mode import Mode, check_layers
 from text2earth_qgis.gui.panels.edit import EditPanel
 from text2earth_qgis.gui.panels.like_here import AREA_NAME
 from text2earth_qgis.gui.panels.plan import PlanPanel
@@ -163,6 +163,7 @@ class EditMode(Mode):
         made_like = next(iter(examples.get("samples") or ()), None)
         self.form.use_sample(made_like and {"words": made_like.get("kind") or ""}, None)
         self.form.use_layout(None)
+        check_layers(recipe)
 
     def memory(self) -> Json:
         """Return all but the layers."""

@@ -21,7 +21,7 @@ from text2earth_qgis.gui import ground
 from text2earth_qgis.gui.canvas.footprint import Footprint
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.debounce import Debounced, Question
-from text2earth_qgis.gui.modes.mode import Mode
+from text2earth_qgis.gui.modes.mode import Mode, check_layers
 from text2earth_qgis.gui.panels.plan import PlanPanel, price
 from text2earth_qgis.gui.panels.request import RequestPanel
 from text2earth_qgis.gui.planner import Planner
@@ -153,6 +153,7 @@ class GenerateMode(Mode):
             raise PluginError(LIKE_SAMPLE)
         if recipe.get("start"):
             raise PluginError(BEGUN)
+        check_layers(recipe)
 
     def continue_scene(self, run: Run) -> None:
         """Show the settings and the canvas of a run, for a scene that goes on; may raise ``PluginError``."""

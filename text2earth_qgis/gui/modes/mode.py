@@ -12,6 +12,7 @@ from qgis.core import QgsRasterLayer
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 from qgis.PyQt.QtWidgets import QWidget
 
+from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.wire.schemas import Json
 from text2earth_qgis.gui.connection import Connection
@@ -19,6 +20,10 @@ from text2earth_qgis.gui.panels.plan import PlanPanel
 from text2earth_qgis.gui.runner import Runner
 
 REFUSED = "This request is refused; see above."
+LAID_OUT = (
+    "This was made with regions or a layout, whose layers its file does not have. Choose them again under "
+    "Regions and Layout."
+)
 
 
 class Mode(QObject):
@@ -93,3 +98,9 @@ class Mode(QObject):
         self.refused = True
         self.plan.show_refusal(sentence)
         self.answered.emit()
+
+
+def check_layers(recipe: Json) -> None:
+    """Raise ``PluginError`` where a recipe was made with layers that have to be chosen again."""
+    if any(recipe.get(name) for name in ("regions", "layout", "land_cover")):
+        raise PluginError(LAID_OUT)
