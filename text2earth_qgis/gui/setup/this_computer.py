@@ -44,12 +44,12 @@ from text2earth_qgis.gui.panels.fields import fold
 
 SOURCE = PREFIX + "gui/packages_from"
 LIGHT = (
-    "Land by example: real images, rearranged. Enough on any laptop. 550 MB on disk, installed in about a "
-    "minute and a half."
+    "Land by example: real images, rearranged. Enough on any laptop. 500 MB on disk, installed in about 70 s, "
+    "half of which goes into compiling for your processor."
 )
 FULL = (
-    "Diffusion models too (PyTorch, on the processor or an NVIDIA card). 1.7 GB on disk and some 3 minutes; "
-    "for an NVIDIA card 7 GB. Their weights come later."
+    "Diffusion models too (PyTorch, on the processor or an NVIDIA card). 1.6 GB on disk and some 2 minutes; "
+    "for an NVIDIA card several GB. Their weights come later."
 )
 INDEX = "The package index"
 STEPS = 1000  # of the progress bar
