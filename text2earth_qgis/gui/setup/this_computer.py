@@ -44,8 +44,8 @@ from text2earth_qgis.gui.panels.fields import fold
 
 SOURCE = PREFIX + "gui/packages_from"
 LIGHT = (
-    "Land by example: real images, rearranged. Enough on any laptop. 500 MB on disk, installed in about 70 s, "
-    "half of which goes into compiling for your processor."
+    "Land by example: real images, rearranged. Enough on any laptop. 500 MB on disk, installed in about "
+    "70 s, half of which is compiling for your processor."
 )
 FULL = (
     "Diffusion models too (PyTorch, on the processor or an NVIDIA card). 1.6 GB on disk and some 2 minutes; "
