@@ -107,12 +107,22 @@ def test_without_a_backend_there_is_one_page_with_two_ways(front):
     front.ways.setCurrentIndex(0)
 
 
-def test_another_program_on_the_usual_port_is_no_backend(front, window):
+@pytest.mark.slow
+def test_the_usual_port_is_taken_by_another_program(front, data, window, monkeypatch):
     with WebServer(lambda _request: Reply(200, b"<html>", {"Content-Type": "text/html"})) as other:
-        settings.save(settings.Settings(url=other.url))
+        monkeypatch.setattr(settings, "UNTOLD", other.url)
+        data.mkdir()
+        (data / "token").write_text("a-token-that-is-not-for-strangers")
         window.settings_changed()
         until(lambda: "Is a Text2Earth backend there?" in window.dock.connection.state.trouble)
-        assert not front.on_setup, "this address was set by the user"
+        assert front.on_setup, "that is no backend"
+        assert not any("Authorization" in request.headers for request in other.requests)
+        (data / "token").unlink()
+        set_up(data)
+        window.settings_changed()
+        until(lambda: window.dock.connection.state.ready)
+        assert not front.on_setup
+        stop(data)
 
 
 @pytest.mark.parametrize(

@@ -21,13 +21,20 @@ def awake(chosen: Settings, feedback: Feedback) -> Access:
     Waits, in any thread; raises ``PluginError`` if it does not start.
     """
     access = settings.access(chosen)
-    if access.own and starting.python(chosen):
-        try:
-            open_client(access, feedback).healthz()
-        except Unreachable:
-            _start(chosen, feedback)
-            return settings.access(chosen)
+    if access.own and starting.python(chosen) and not _answers(access, feedback):
+        _start(chosen, feedback)
+        return settings.access(chosen)
     return access
+
+
+def _answers(access: Access, feedback: Feedback) -> bool:
+    if not settings.own_address():  # whoever answers then is somebody else
+        return False
+    try:
+        open_client(access, feedback).healthz()
+    except Unreachable:
+        return False
+    return True
 
 
 def _start(chosen: Settings, feedback: Feedback) -> None:

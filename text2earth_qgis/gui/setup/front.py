@@ -112,19 +112,13 @@ class Front(QStackedWidget):
         """Show the page that is due, and start the backend if it is one that can be."""
         state, own = self._connection.state, self._is_own()
         startable = own and bool(starting.python(settings.load()))
-        nobody = own and not startable and (state.away or not settings.own_address())
+        nobody = own and (state.away or not settings.own_address())
         if state.ready:
             self._tried, self.failure = False, ""
-        elif (
-            state.away
-            and startable
-            and not self._tried
-            and self.isVisible()
-            and not self.installer.state.busy
-        ):
+        elif state.asked and nobody and startable and not self._tried and self._is_free():
             self.start()
         busy = self.installer.state.busy or not self.first.isHidden()
-        due = self._opened or busy or (nobody and not state.ready)
+        due = self._opened or busy or (nobody and not startable and not state.ready)
         self.back.setVisible(self._opened and not busy)
         self._head.setVisible(self.first.isHidden())
         self.setCurrentIndex(0 if due or self.count() == 1 else 1)
