@@ -61,6 +61,35 @@ def test_the_same_settings_again_give_the_same_pixels(dock, scene):
     assert one == other
 
 
+def test_another_seed_gives_another_picture_and_both_are_seen_in_the_list(dock, scene):
+    first = start(dock, scene, gsd=8.0)
+    until(lambda: state(dock, first) == "fetched")
+    until(lambda: not dock.runs.delegate.thumbnails.of(dock.runs.row(first).run.target).isNull())
+    dock.runs.choose(first)
+    with MainThreadMeter() as meter:
+        dock.runs.buttons["varied"].click()
+        until(lambda: len(dock.runs.model.rows) == 2)
+    assert meter.longest < meter.allowed
+    second = dock.runs.model.rows[0].run.key
+    assert dock.request.seed.value() is None
+    until(lambda: state(dock, second) == "fetched")
+    runs = [dock.runs.row(key).run for key in (first, second)]
+    assert runs[0].recipe["seed"] != runs[1].recipe["seed"]
+    assert {**runs[0].recipe, "seed": 0} == {**runs[1].recipe, "seed": 0}
+    thumbnails = dock.runs.delegate.thumbnails
+    until(lambda: not any(thumbnails.of(run.target).isNull() for run in runs))
+    one, other = (thumbnails.of(run.target).toImage() for run in runs)
+    assert one.size() == other.size()
+    assert one != other
+    grab("thumbnails", dock)
+    dock.request.prompt.setPlainText("")  # what cannot be run again is not run later either
+    dock._runs_when_ready = True
+    dock._enable()
+    dock.request.prompt.setPlainText("a forest")
+    until(lambda: dock.planned is not None)
+    assert len(dock.runs.model.rows) == 2
+
+
 def test_progress_preview_and_cancel_reach_the_backend(dock, scene, backend, iface):
     key = start(dock, scene, **LONG)
     running(dock, key)

@@ -81,6 +81,7 @@ class Dock(QgsDockWidget):
         self.front = parts.front
         self._canvas = parts.canvas
         self._first_layer = ""  # "asked" for, or "sent": it is shown when it comes
+        self._runs_when_ready = False
         self.notice = Notice()
         self.question = Notice()
         self.plan = PlanPanel()
@@ -188,6 +189,7 @@ class Dock(QgsDockWidget):
         self.runs.removed.connect(self.runner.forget)
         self.runs.show_on_map.connect(lambda key: self._with_run(key, self.results.show))
         self.runs.use_again.connect(lambda key: self._with_run(key, self._use_again))
+        self.runs.varied.connect(lambda key: self._with_run(key, self._vary))
         self.runs.continued.connect(lambda key: self._with_run(key, self._continue))
         self.front.first_wanted.connect(self._make_first_layer)
         self.visibilityChanged.connect(self._seen)
@@ -201,6 +203,7 @@ class Dock(QgsDockWidget):
         if self._by_hand:
             stored.setValue(DIVIDED, self._splitter.saveState())
         self.previews.clear()
+        self.runs.delegate.thumbnails.close()
         for mode in self.modes:
             mode.close()
 
@@ -266,9 +269,11 @@ class Dock(QgsDockWidget):
         state = self.connection.state
         reason = state.trouble if state.asked else "Looking for the backend."
         reason = reason or self.mode.reason()
+        self._runs_when_ready &= not (self.mode.refused or self.mode.missing())
         self.run_button.setEnabled(not reason)
-        if not reason and self._first_layer == "asked":
-            self._first_layer = "sent"
+        if not reason and (self._first_layer == "asked" or self._runs_when_ready):
+            self._first_layer = "sent" if self._first_layer else ""
+            self._runs_when_ready = False
             self.run()
         self.run_button.setToolTip(reason or self.mode.hint)
 
@@ -342,10 +347,18 @@ class Dock(QgsDockWidget):
     def _complain(self, run: Run, sentence: str) -> None:
         self.results.complain(run.message or sentence)
 
-    def _use_again(self, run: Run) -> None:
+    def _use_again(self, run: Run) -> bool:
+        """Show the settings of a run; return whether all of them could be."""
         mode = self.edit if run.process == "edit" else self.generate
         self.turn_to(mode)
-        self._complaining(lambda: mode.use_again(run))
+        return self._complaining(lambda: mode.use_again(run))
+
+    def _vary(self, run: Run) -> None:
+        """Make a run again with another seed, as soon as it can be."""
+        if self._use_again(run):
+            self.mode.forget_seed()
+            self._runs_when_ready = True
+            self._enable()
 
     def edit_layer(self, layer: QgsRasterLayer) -> None:
         """Begin to edit a raster layer."""
@@ -363,11 +376,14 @@ class Dock(QgsDockWidget):
         self.turn_to(mode)
         self._complaining(lambda: mode.use_recipe(recipe, layer))
 
-    def _complaining(self, work: Callable[[], None]) -> None:
+    def _complaining(self, work: Callable[[], None]) -> bool:
+        """Do something and return whether it could be done; say why not."""
         try:
             work()
         except PluginError as error:
             self.results.complain(str(error))
+            return False
+        return True
 
     def _continue(self, run: Run) -> None:
         try:

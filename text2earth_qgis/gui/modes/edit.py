@@ -156,6 +156,10 @@ class EditMode(Mode):
         self.form.use_sample(sample, self._project.mapLayer(run.assembly.get("sample", "")))
         self.form.use_layout(layout_from_json(run.inputs.get("layout")))
 
+    def forget_seed(self) -> None:
+        """Take a new seed in the next run."""
+        self.form.seed.set_value(None)
+
     def use_recipe(self, recipe: Json, layer: QgsRasterLayer) -> None:
         """Show the settings in the recipe of an edited layer; raster and mask are left to choose."""
         edit, examples = recipe.get("edit"), recipe.get("examples") or {}

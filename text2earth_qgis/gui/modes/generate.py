@@ -137,6 +137,10 @@ class GenerateMode(Mode):
         if inputs.start != "noise":
             raise PluginError(BEGUN)
 
+    def forget_seed(self) -> None:
+        """Take a new seed in the next run."""
+        self.request.seed.set_value(None)
+
     def use_recipe(self, recipe: Json, layer: QgsRasterLayer) -> None:
         """Show the settings in the recipe of a layer, and where it lies."""
         pixel = QgsRectangle.fromCenterAndSize(

@@ -78,6 +78,10 @@ class Mode(QObject):
         """Show the settings in the recipe of a layer. Raises as ``use_again`` does."""
         raise NotImplementedError
 
+    def forget_seed(self) -> None:
+        """Take a new seed in the next run."""
+        raise NotImplementedError
+
     def memory(self) -> Json:
         """Return the settings to keep for the next session."""
         raise NotImplementedError

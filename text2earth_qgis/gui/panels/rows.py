@@ -10,13 +10,21 @@ from datetime import datetime
 from typing import Any, Optional
 
 from qgis.PyQt.QtCore import QAbstractListModel, QModelIndex, QPoint, QRect, QSize, Qt
-from qgis.PyQt.QtGui import QPainter, QPalette, QTextLayout
-from qgis.PyQt.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+from qgis.PyQt.QtGui import QPainter, QPalette, QPixmap, QTextLayout
+from qgis.PyQt.QtWidgets import (
+    QApplication,
+    QListView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QWidget,
+)
 
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.runs.watcher import RunStatus
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
+from text2earth_qgis.gui.panels.thumbnails import Thumbnails
 
 SYMBOLS = {
     "preparing": "queued", "submitting": "queued", "accepted": "queued", "running": "running",
@@ -156,7 +164,13 @@ class RunsModel(QAbstractListModel):
 
 
 class RunDelegate(QStyledItemDelegate):
-    """Paints a run that is over: symbol, prompt, one dimmed line; a failure gets up to three."""
+    """Paints a run that is over: its picture or a symbol, prompt, one dimmed line; a failure gets up to
+    three."""
+
+    def __init__(self, parent: QListView) -> None:
+        super().__init__(parent)
+        self.thumbnails = Thumbnails(self)
+        self.thumbnails.came.connect(lambda _path: parent.viewport().update())
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
         """Return the height that the texts take at the width of the view."""
@@ -182,11 +196,11 @@ class RunDelegate(QStyledItemDelegate):
         size = option.fontMetrics.height()
         box = option.rect.adjusted(0, PAD, -PAD, -PAD)
         symbol = QRect(box.left() + PAD, box.top(), size, size)
-        if selected:  # keeps the symbol's colours apart from the selection's
+        if selected and row.run.state != "fetched":  # keeps the symbol's colours apart from the selection's
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(option.palette.color(QPalette.ColorRole.Base))
             painter.drawEllipse(symbol.adjusted(-1, -1, 1, 1))
-        icon(SYMBOLS[row.run.state]).paint(painter, symbol)
+        self._paint_picture(painter, row.run, symbol, option.widget)
         text = box.adjusted(self._indent(option), 0, 0, 0)
         painter.setPen(colour)
         base = text.topLeft() + QPoint(0, option.fontMetrics.ascent())
@@ -197,8 +211,21 @@ class RunDelegate(QStyledItemDelegate):
         for place, line in enumerate(self._lines(option, row, text.width()), 1):
             painter.drawText(base + QPoint(0, place * size), line)
 
+    def _paint_picture(self, painter: QPainter, run: Run, symbol: QRect, widget: Optional[QWidget]) -> None:
+        """Draw the picture of a result, as high as both lines; the symbol of what has none."""
+        picture = self.thumbnails.of(run.target) if run.state == "fetched" else QPixmap()
+        if picture.isNull():
+            icon(SYMBOLS[run.state]).paint(painter, symbol)
+            return
+        room = symbol.adjusted(0, 0, symbol.height(), symbol.height())
+        size = picture.size().scaled(room.size(), Qt.AspectRatioMode.KeepAspectRatio)
+        place = QRect(QPoint(0, 0), size)
+        place.moveCenter(room.center())
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, True)
+        painter.drawPixmap(place, picture)
+
     def _indent(self, option: QStyleOptionViewItem) -> int:
-        return option.fontMetrics.height() + 2 * PAD
+        return 2 * option.fontMetrics.height() + 2 * PAD
 
     def _lines(self, option: QStyleOptionViewItem, row: Row, width: int) -> list[str]:
         """Return the lines below the prompt, the last one cut to ``width`` pixels."""

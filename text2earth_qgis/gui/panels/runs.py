@@ -127,6 +127,7 @@ class RunsPanel(QWidget):
     fetch = pyqtSignal(str)
     show_on_map = pyqtSignal(str)
     use_again = pyqtSignal(str)
+    varied = pyqtSignal(str)
     continued = pyqtSignal(str)
     removed = pyqtSignal(str)
 
@@ -136,7 +137,8 @@ class RunsPanel(QWidget):
         self.view = _View()
         self.view.setModel(self.model)
         self.view.setAccessibleName("Runs")
-        self.view.setItemDelegate(RunDelegate(self.view))
+        self.delegate = RunDelegate(self.view)
+        self.view.setItemDelegate(self.delegate)
         self.view.setUniformItemSizes(False)
         self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.view.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
@@ -153,6 +155,7 @@ class RunsPanel(QWidget):
             ("fetch", "fetch", "Fetch the result"),
             ("show_on_map", "zoom", "Show on the map"),
             ("use_again", "reuse", "Use these settings and this seed again, for the same picture"),
+            ("varied", "dice", "Make it again with another seed"),
             ("removed", "remove", "Remove from this list"),
         ):
             button = QToolButton()
@@ -234,6 +237,7 @@ class RunsPanel(QWidget):
             "fetch": over and run.open,
             "show_on_map": over and run.state == "fetched" and Path(run.target).is_file(),
             "use_again": run.process in AGAIN,
+            "varied": over and run.process in AGAIN,
             "removed": over,
         }
 
