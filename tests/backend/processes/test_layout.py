@@ -126,12 +126,13 @@ def test_areas_lines_and_points_lie_where_they_were_drawn(client, limits):
 @pytest.mark.slow
 def test_blocks_are_the_scene_in_one_piece(client, bank, limits):
     inputs = asked(
-        box(-50, 400, 900, 300, "lake"),
-        feature("LineString", [(10, 20), (700, 800), (1500, 1100)], "motorway"),
-        feature("MultiPoint", [(1020, 1020), (500, 30)], "pond"),
+        box(-50, 60, 900, 80, "lake"),
+        feature("LineString", [(10, 20), (700, 150), (1500, 190)], "motorway"),
+        feature("MultiPoint", [(1020, 100), (500, 30)], "pond"),
         side=1150,
         prompt="",
     )
+    inputs["extent"]["bbox"][1] = NORTH - 200  # two blocks beside each other
     bands = made(client, "generate", inputs)
     assert np.array_equal(
         bands.transpose(1, 2, 0), in_one_piece(bank, planned("generate", inputs, limits).recipe)
