@@ -202,6 +202,7 @@ class PaintingProcess(ImageryProcess[P]):
             seconds=context.seconds(card.id, evaluations),
             bytes=_bytes(prepared, sources=sources) * inputs.variants,
             sources=sources,
+            understood=drawn.understood(),
             warnings=[
                 *source.warnings,
                 *prepared.warnings,

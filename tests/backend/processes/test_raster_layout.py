@@ -176,6 +176,7 @@ def test_an_edit_without_a_prompt_keeps_the_land_that_has_no_class(client, tmp_p
     body = {"inputs": {"process": "edit", "inputs": inputs}}
     plan = client.post("/processes/plan/execution", json=body).raise_for_status().json()
     assert plan["recipe"]["land_cover"]["kinds"] == {"80": "water"}
+    assert plan["understood"] == ["laid out: water"]
     assert any("The layout covers " in sentence for sentence in plan["warnings"])
 
 
