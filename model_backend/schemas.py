@@ -375,5 +375,5 @@ class Plan(Value):
     seconds: float | None = Field(description="Estimate from this backend's measured rate.")
     bytes: int = Field(description="Disk reserved: staging, file and previews.")
     sources: bool = Field(False, description="Whether a raster says what every pixel was copied from.")
-    understood: list[str] = Field([], description="What was understood of prompt and layout, of land by example.")
+    understood: list[str] = Field([], description="What was understood, of land by example and layouts.")
     warnings: list[str] = Field(description="Sentences for the user.")
