@@ -41,9 +41,9 @@ from text2earth_qgis.gui.modes.generate import GenerateMode
 from text2earth_qgis.gui.modes.mode import Mode
 from text2earth_qgis.gui.notice import Notice
 from text2earth_qgis.gui.panels.plan import PlanPanel
-from text2earth_qgis.gui.panels.rows import Row
-from text2earth_qgis.gui.panels.runs import RunsPanel
 from text2earth_qgis.gui.results import Results
+from text2earth_qgis.gui.run_list.rows import Row
+from text2earth_qgis.gui.run_list.runs import RunsPanel
 from text2earth_qgis.gui.runner import Runner
 from text2earth_qgis.gui.setup import first_layer
 from text2earth_qgis.gui.setup.front import Front
@@ -209,12 +209,8 @@ class Dock(QgsDockWidget):
 
     def run(self) -> None:
         """Send the request as a job."""
-        if not self.run_button.isEnabled():
-            return
-        try:
-            self.mode.run(self.runner)
-        except PluginError as error:
-            self.results.complain(str(error))
+        if self.run_button.isEnabled():
+            self._complaining(lambda: self.mode.run(self.runner))
 
     def _recall(self) -> None:
         stored = QgsSettings()
@@ -386,12 +382,8 @@ class Dock(QgsDockWidget):
         return True
 
     def _continue(self, run: Run) -> None:
-        try:
-            self.generate.continue_scene(run)
-        except PluginError as error:
-            self.results.complain(str(error))
-            return
-        self.turn_to(self.generate)
+        if self._complaining(lambda: self.generate.continue_scene(run)):
+            self.turn_to(self.generate)
 
     def _with_run(self, key: str, action: object) -> None:
         row = self.runs.row(key)

@@ -24,7 +24,7 @@ from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.runs.watcher import RunStatus
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
-from text2earth_qgis.gui.panels.thumbnails import Thumbnails
+from text2earth_qgis.gui.run_list.thumbnails import Thumbnails
 
 SYMBOLS = {
     "preparing": "queued", "submitting": "queued", "accepted": "queued", "running": "running",

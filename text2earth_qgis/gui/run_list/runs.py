@@ -25,7 +25,15 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from text2earth_qgis.gui.icons import icon
-from text2earth_qgis.gui.panels.rows import PAD, SYMBOLS, Row, RunDelegate, RunsModel, progress_text, tooltip
+from text2earth_qgis.gui.run_list.rows import (
+    PAD,
+    SYMBOLS,
+    Row,
+    RunDelegate,
+    RunsModel,
+    progress_text,
+    tooltip,
+)
 
 AGAIN = ("generate", "edit")  # processes that have a form
 CONTINUE = "Continue this scene"

@@ -1,0 +1,1 @@
+"""The list of runs in the dock: its rows, their pictures, its buttons."""
