@@ -159,6 +159,8 @@ def test_a_cancel_ends_what_runs_and_nothing_follows(place):
         ("ERROR: text2earth_backend-1.0.whl is an invalid wheel", "A wheel is broken"),
         ("ERROR: No matching distribution found for text2earth-backend==1.0", "does not have all"),
         ("PermissionError: [Errno 13] Permission denied: '/data'", "may not be written"),
+        ("  cause: Failed to read from zip file", "A wheel is broken"),
+        ("error: No interpreter found for Python >=3.11, <3.13 in search path", "was not found on this"),
         ("Another backend uses /data. Stop it", "started by hand"),
         ("Segmentation fault", "“Installing the backend and its libraries” did not succeed"),
     ],

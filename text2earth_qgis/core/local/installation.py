@@ -239,7 +239,7 @@ REASONS = (  # the first whose pattern is in the output; {} is the command's tit
     ),
     (
         r"invalid wheel|Wheel .* is invalid|BadZipFile|not a zip|[Bb]ad CRC|DO NOT MATCH THE HASHES|"
-        r"Failed to (extract|read .*wheel)|inconsistent (name|version)|[Cc]orrupt",
+        r"Failed to (extract|read from zip)|inconsistent (name|version)|[Cc]orrupt",
         "A wheel is broken or is not what its name says. Fetch it again, or choose another source.",
     ),
     (
@@ -264,7 +264,7 @@ REASONS = (  # the first whose pattern is in the output; {} is the command's tit
 def _why(state: State) -> str:
     """Say in a sentence or two why the command under way has failed."""
     command, text = state.commands[state.at], "\n".join(state.output)
-    if command.is_trial:
+    if command.is_trial or "No interpreter found" in text:  # which uv says
         return _no_python(state.output)
     for pattern, sentence in REASONS:
         if re.search(pattern, text):
