@@ -52,7 +52,8 @@ def chosen(
     """Return the images for a scene that shows some kinds, the first of them everywhere, in the bank's order.
 
     ``words`` are what things are called: a river is shown by images of rivers, if there are any. What is
-    built has the ``direction``, in degrees, and streets are those among it, as far as there are such images.
+    built has the ``direction``, in degrees, and the streets of a town are those among it, as far as there are
+    such images.
     """
     usual = bank.family_for(gsd, kinds)
     if usual is None:
@@ -61,9 +62,9 @@ def chosen(
     for number, kind in enumerate(kinds):
         family = usual if kind in usual.kinds else bank.family_for(gsd, [kind]) or usual
         able: Sequence[Chip] = bank.of(family.id, kind)
-        if kind == "road":
+        if kind == "road" and kinds[0] in DIRECTED:
             able = _running(direction, *_streets(able, kinds))
-        elif kind in DIRECTED:
+        elif kind in DIRECTED - {"road"}:
             able = _running(direction, able)
         order = sorted(range(len(able)), key=lambda index: mix(seed, number, index, 17))
         if kind == "water":
