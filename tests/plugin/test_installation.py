@@ -41,6 +41,7 @@ def place(tmp_path):
 def test_the_first_python_that_fits_is_taken_and_all_steps_follow(place):
     state = installation.begin(Wish("1.0"), TWO, place)
     assert state.command.program == "/opt/python3.9"
+    assert state.step == (1, 5)
     state = installation.said(state, "Python 3.9.2")
     state = through(state, 3)
     assert state.command.program == "/usr/bin/python3"
@@ -51,7 +52,7 @@ def test_the_first_python_that_fits_is_taken_and_all_steps_follow(place):
     for _ in range(3):
         state = through(state, 0)
         shares.append(state.share)
-    assert state.command.title == "Starting the backend"
+    assert (state.command.title, state.step) == ("Starting the backend", (5, 5))
     assert shares == sorted(shares)
     state = installation.said(state, "Listening on http://127.0.0.1:4321")
     state = through(state, 0)
@@ -123,7 +124,7 @@ def test_what_is_there_is_ended_first_and_kept_for_an_update(place):
     place.python.touch()
     place.mark(Installed("0.9", False))
     update = installation.begin(Wish("1.0", anew=False), TWO, place)
-    assert titles(update)[:2] == ["Ending the backend", "Installing the backend and its libraries"]
+    assert titles(update)[:2] == ["Ending the backend", "Installing packages"]
     assert through(update, 1).phase is Phase.WORKING, "one that is broken cannot be asked to end"
     repair = installation.begin(Wish("1.0"), TWO, place)
     assert "Making an environment" in titles(repair)
@@ -162,7 +163,7 @@ def test_a_cancel_ends_what_runs_and_nothing_follows(place):
         ("  cause: Failed to read from zip file", "A wheel is broken"),
         ("error: No interpreter found for Python >=3.11, <3.13 in search path", "was not found on this"),
         ("Another backend uses /data. Stop it", "started by hand"),
-        ("Segmentation fault", "“Installing the backend and its libraries” did not succeed"),
+        ("Segmentation fault", "“Installing packages” did not succeed"),
     ],
 )
 def test_a_failure_is_a_sentence(place, line, words):

@@ -95,6 +95,12 @@ class State:
         return replace(command, program=command.program or self.python)
 
     @property
+    def step(self) -> tuple[int, int]:
+        """Return the number of the step under way, and how many there are; trials are one."""
+        titles = list(dict.fromkeys(command.title for command in self.commands))
+        return titles.index(self.commands[self.at].title) + 1, len(titles)
+
+    @property
     def output(self) -> tuple[str, ...]:
         """Return the lines of the command under way, or that failed."""
         return self.log[self.first :]
@@ -185,7 +191,7 @@ def _fill(wish: Wish, tools: Tools, environment: Environment) -> tuple[Command, 
     program, how = python, [*("-m", "pip", "install"), *quiet, *patience]
     if tools.uv:
         program, how = tools.uv, ["pip", "install", "--no-progress", "--python", python]
-    titles = "Installing the backend and its libraries", "Compiling for this processor"
+    titles = "Installing packages", "Compiling"
     seconds, lines = (120, 260) if wish.full else (20, 120)
     return (
         Command(titles[0], program, (*how, "--upgrade", *_packages(wish, tools)), seconds, lines),

@@ -245,7 +245,8 @@ class ThisComputer(QWidget):
         if state.phase is Phase.STOPPING:
             self.title.setText("Cancelling…")
         else:
-            self.title.setText(f"Step {state.at + 1} of {len(state.commands)}: {state.command.title}")
+            step, steps = state.step
+            self.title.setText(f"Step {step} of {steps}: {state.command.title}")
         self.cancel_button.setEnabled(state.phase is Phase.WORKING)
         self.bar.setValue(max(self.bar.value() if state.at or state.log else 0, round(STEPS * state.share)))
         self._show_time()
