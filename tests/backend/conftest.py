@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tiny models are slower on more threads
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as workers have it: threads that wait keep nobody out
 
 from model_backend.models.loader import Model
 from tests.support.backend.file_editor import FileEditor

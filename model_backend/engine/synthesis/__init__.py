@@ -7,6 +7,7 @@ torch.
 
     pyramid    images, label maps and masks at half the size
     atlas      the example images of one level in a single array, with what may be taken from it
+    room       memory that is given back
     hashing    random numbers that belong to a place
     score      how well a patch explains what is at a place
     usage      how often a source pixel is used nearby, so that nothing is repeated in one view

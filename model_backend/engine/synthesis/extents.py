@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from model_backend.engine.synthesis.parameters import Parameters
 from model_backend.schemas import Box
 
-PIECE = 1024  # pixels of the coarsest shared level: side of the pieces that a large scene's is made in
+WHOLE = 1024  # pixels of the finest shared level: a square of which is made in one piece
+PIECE = 768  # side of the pieces of a larger scene; with their margins they take as much memory
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Extents:
     def pieces(self, box: Box) -> Iterator[Box]:
         """Yield the pieces of the first shared level that a box of the scene needs."""
         whole = self.needed(self.grid)
-        if whole.width * whole.height <= PIECE * PIECE:
+        if whole.width * whole.height <= WHOLE * WHOLE:
             yield whole
             return
         needed = self.needed(box)

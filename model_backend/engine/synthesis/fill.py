@@ -18,9 +18,8 @@ from model_backend.engine.synthesis.labels import permitted
 from model_backend.engine.synthesis.parameters import RADIUS, LevelParameters, Parameters
 from model_backend.engine.synthesis.peel import peel
 from model_backend.engine.synthesis.pyramid import doubled, grown, half, half_with_lines, with_lines
-from model_backend.engine.synthesis.score import NEVER
-from model_backend.engine.synthesis.search import Draws, Matches, Target, search
-from model_backend.engine.synthesis.usage import Usage, count_usage, no_usage
+from model_backend.engine.synthesis.search import Draws, Matches, Target, begin, search
+from model_backend.engine.synthesis.usage import Usage
 from model_backend.engine.synthesis.vote import vote
 
 KNOWN_WEIGHT = 48  # of known pixels where patches are compared
@@ -28,7 +27,7 @@ GUIDE_WEIGHT = 6
 RASTER_DRAWS = 4  # from the raster itself, per pixel and pass, on all levels but the finest
 # round(5 / 1.15^d) and round(64 / 1.2^d), at least 1: painted land counts less the farther it is from the rim
 PAINTED_WEIGHT = np.array([5, 4, 4, 3, 3, 2, 2, 2, 2, 1], np.uint8)
-CONFIDENCE = np.array([64, 53, 44, 37, 31, 26, 21, 18, 15, 12, 10, 9, 7, 6, 5, 4, 3, 3, 2, 2, 2, 1], np.int64)
+CONFIDENCE = np.array([64, 53, 44, 37, 31, 26, 21, 18, 15, 12, 10, 9, 7, 6, 5, 4, 3, 3, 2, 2, 2, 1], np.uint8)
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ class _Stage:
         coarsest = number == filling._parameters.levels - 1
         self._depth = depth(~self._known, 1 << 30 if coarsest else len(CONFIDENCE))
         steps = self._depth.clip(0, len(CONFIDENCE) - 1)
-        self._confidence = np.where(mask, CONFIDENCE[steps], 64)
+        self._confidence = np.where(mask, CONFIDENCE[steps], 64).astype(np.uint8)
         painted = PAINTED_WEIGHT[self._depth.clip(0, len(PAINTED_WEIGHT) - 1)]
         weights = np.where(mask, painted, np.where(known, KNOWN_WEIGHT, 0)).astype(np.uint8)
         self._target = Target(
@@ -122,15 +121,14 @@ class _Stage:
         """Search and vote as for a scene, from the coarser level's sources or from a peel."""
         if coarser is None:
             matches = self._peeled(report)
-            sources = matches.sources
         else:
             height, width = self._mask.shape
             sources = doubled(coarser, np.arange(height), np.arange(width))
-            matches = Matches(sources, np.full(self._mask.shape, NEVER, np.int32))
+            matches = begin(sources)
             image = self._image.copy()
             image[self._mask] = self._level.pixels[sources[..., 0], sources[..., 1]][self._mask]
             self._hold(image)
-        one, usage = self._one, no_usage()
+        one, usage = self._one, None
         for turn in range(one.rounds):
             if one.counts(turn):
                 usage = self._usage(matches.sources)
@@ -139,7 +137,7 @@ class _Stage:
                 matches = search(self._target, self._level, self._choice, usage, matches, draws)
                 report()
             last = turn == one.rounds - 1
-            pixels, sources = vote(
+            matches = vote(
                 self._target,
                 self._level,
                 matches,
@@ -149,14 +147,13 @@ class _Stage:
                 self._parameters.soft,
                 last,
             )
-            self._hold(pixels[RADIUS:-RADIUS, RADIUS:-RADIUS])
-        return sources
+            self._hold(self._target.pixels[RADIUS:-RADIUS, RADIUS:-RADIUS])
+        return matches.sources
 
     def _peeled(self, report: Callable[[], None]) -> Matches:
         """Close the hole ring by ring from its rim."""
-        shape = self._mask.shape
-        matches = Matches(np.zeros((*shape, 2), np.int32), np.full(shape, NEVER, np.int32))
-        known, usage = self._known.copy(), no_usage()
+        matches = begin(np.zeros((*self._mask.shape, 2), np.int32))
+        known, usage = self._known.copy(), None
         for ring in range(1, int(self._depth[self._mask].max()) + 1):
             if ring % 2 and self._one.use_price:
                 usage = self._usage(matches.sources)
@@ -165,7 +162,7 @@ class _Stage:
             target = self._target._replace(weights=self._weigh(weights.astype(np.uint8)))
             peel(target, self._level, usage, matches, here)
             near = self._mask & (self._depth > max(0, ring - RADIUS)) & (self._depth <= ring)
-            pixels, _ = vote(
+            vote(
                 target._replace(active=near),
                 self._level,
                 matches,
@@ -175,7 +172,7 @@ class _Stage:
                 self._parameters.soft,
                 True,
             )
-            self._hold(pixels[RADIUS:-RADIUS, RADIUS:-RADIUS])
+            self._hold(self._target.pixels[RADIUS:-RADIUS, RADIUS:-RADIUS])
             known |= here
             report()
         return matches
@@ -205,7 +202,7 @@ class _Stage:
             rows, cols = np.nonzero(self._known)
             used[rows, cols, 0] = top + rows.clip(0, height - 1)
             used[rows, cols, 1] = left + cols.clip(0, width - 1)
-        return count_usage(used, self._row, self._col, one.apart, wide, one.use_price, 0)
+        return Usage.of(used, self._row, self._col, one.apart, wide, one.use_price, 0)
 
     def _hold(self, pixels: UInt8Array) -> None:
         """Take new pixels as the target; its guide stays as it was asked for."""

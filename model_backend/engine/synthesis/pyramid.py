@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_backend.arrays import BoolArray, Int32Array, Int64Array, UInt8Array
+from model_backend.engine.synthesis.room import room
 
 UNUSABLE = 255  # label of pixels that nothing may be taken from
 
@@ -62,7 +63,9 @@ def doubled(coarse: Int32Array, rows: Int64Array, cols: Int64Array) -> Int32Arra
 
     ``coarse`` is (height, width, 2), rows and columns count from its first pixel, doubled.
     """
-    found: Int32Array = 2 * coarse[(rows >> 1)[:, None], cols >> 1]
+    found: Int32Array = room((len(rows), len(cols), 2), np.int32)
+    np.take(coarse.take(rows >> 1, 0), cols >> 1, 1, found, "clip")  # "raise" would make a copy first
+    found *= 2
     found[..., 0] += (rows & 1).astype(np.int32)[:, None]
     found[..., 1] += (cols & 1).astype(np.int32)
     return found

@@ -17,11 +17,19 @@ from model_backend.arrays import Int32Array, UInt8Array
 from model_backend.engine.synthesis.atlas import Atlas
 from model_backend.engine.synthesis.extents import Extents, common, halved
 from model_backend.engine.synthesis.labels import Everywhere, LabelMap, permitted
-from model_backend.engine.synthesis.parameters import RADIUS, Parameters
+from model_backend.engine.synthesis.parameters import Parameters
 from model_backend.engine.synthesis.pyramid import doubled
-from model_backend.engine.synthesis.score import NEVER
-from model_backend.engine.synthesis.search import Draws, Matches, Target, first_guess, search
-from model_backend.engine.synthesis.usage import count_usage, no_usage
+from model_backend.engine.synthesis.search import (
+    Draws,
+    Matches,
+    Target,
+    begin,
+    first_guess,
+    repeat_edges,
+    search,
+    shown,
+)
+from model_backend.engine.synthesis.usage import Usage
 from model_backend.engine.synthesis.vote import vote
 from model_backend.schemas import Box
 
@@ -67,14 +75,16 @@ class Synthesis:
         self._labels = labels or Everywhere()
         self._parameters = parameters or Parameters()
         self.extents = Extents(self._parameters, grid, canvas)
-        self._pieces: dict[Box, Part] = {}
+        self._pieces: dict[Box, Int32Array] = {}
 
     def sources(self, box: Box, report: Report = unheard) -> Int32Array:
         """Return which atlas pixel every pixel of a box is copied from, (height, width, 2)."""
-        part = self._coarse(box, report)
+        part: Part | None = self._coarse(box, report)
         fine = self.extents.fine(box)
         for level in range(len(fine) - 1, -1, -1):
-            part = self._refine(level, fine[level], part, report)
+            matches, part = self._begun(level, fine[level], part), None
+            part = self._refine(level, fine[level], matches, report)
+        assert part is not None
         return part.cut(box)
 
     def pixels(self, sources: Int32Array) -> UInt8Array:
@@ -92,7 +102,7 @@ class Synthesis:
         if len(pieces) > 1:
             return None
         level = self._parameters.shared
-        sources = self._piece(pieces[0], report).cut(halved(grid, level))
+        sources = self._sources(pieces[0], halved(grid, level), report)
         found: UInt8Array = self._atlas.levels[level].pixels[sources[..., 0], sources[..., 1], :3]
         return found
 
@@ -103,57 +113,64 @@ class Synthesis:
     def keep(self, box: Box) -> None:
         """Forget the coarse pieces that a box does not need; they are made again if they are asked for."""
         wanted = set(self.extents.pieces(box))
-        self._pieces = {piece: part for piece, part in self._pieces.items() if piece in wanted}
+        self._pieces = {piece: kept for piece, kept in self._pieces.items() if piece in wanted}
 
     def _coarse(self, box: Box, report: Report) -> Part:
         """Return what a box needs of the first shared level, out of pieces that are kept."""
-        pieces = list(self.extents.pieces(box))
-        if len(pieces) == 1:
-            return self._piece(pieces[0], report)
         needed = self.extents.needed(box)
         sources = np.empty((needed.height, needed.width, 2), np.int32)
-        for piece in pieces:
+        for piece in self.extents.pieces(box):
             shared = common(piece, needed)
             rows = slice(shared.row - needed.row, shared.row - needed.row + shared.height)
             cols = slice(shared.col - needed.col, shared.col - needed.col + shared.width)
-            sources[rows, cols] = self._piece(piece, report).cut(shared)
+            sources[rows, cols] = self._sources(piece, shared, report)
         return Part(needed, sources)
 
-    def _piece(self, piece: Box, report: Report) -> Part:
-        """Make a piece of the first shared level, or take it from what was kept."""
+    def _sources(self, piece: Box, box: Box, report: Report) -> Int32Array:
+        """Return the sources of a box in a piece of the first shared level, which is made unless it is kept.
+
+        What is kept is half as large: one number for each source.
+        """
+        first = self._parameters.shared
+        wide = np.int32(self._atlas.levels[first].valid.shape[1])
         if piece not in self._pieces:
             part: Part | None = None
             boxes = self.extents.coarse(piece)
-            for number in range(len(boxes) - 1, -1, -1):
-                part = self._refine(self._parameters.shared + number, boxes[number], part, report)
+            for level, around in reversed([*enumerate(boxes, first)]):
+                matches, part = self._begun(level, around, part), None
+                part = self._refine(level, around, matches, report)
             assert part is not None
-            self._pieces[piece] = Part(piece, part.cut(piece).copy())
-        return self._pieces[piece]
+            sources = part.cut(piece)
+            self._pieces[piece] = sources[..., 0] * wide + sources[..., 1]
+        top, left = box.row - piece.row, box.col - piece.col
+        kept = self._pieces[piece][top : top + box.height, left : left + box.width]
+        return np.stack(np.divmod(kept, wide), -1)
 
-    def _refine(self, level: int, box: Box, coarser: Part | None, report: Report) -> Part:
-        """Make a box of a level out of the coarser one, or out of nothing."""
+    def _begun(self, level: int, box: Box, coarser: Part | None) -> Matches:
+        """Return what a box of a level begins with: the coarser one's sources, or a first guess."""
+        if coarser is None:
+            cell, own = self._parameters.at(level).cell, self._labels.labels(box, level)
+            atlas, choice = self._atlas.levels[level], self._atlas.choice
+            return begin(first_guess(own, atlas, choice, box.row, box.col, cell, self._seed))
+        rows = np.arange(box.row, box.row + box.height) - 2 * coarser.box.row
+        cols = np.arange(box.col, box.col + box.width) - 2 * coarser.box.col
+        return begin(doubled(coarser.sources, rows, cols))
+
+    def _refine(self, level: int, box: Box, matches: Matches, report: Report) -> Part:
+        """Make a box of a level out of what it begins with, which is written over."""
         parameters, atlas = self._parameters, self._atlas.levels[level]
         one = parameters.at(level)
         own = self._labels.labels(box, level)
         bits, thin = permitted(own, one.corridor)
-        if coarser is None:
-            sources = first_guess(own, atlas, self._atlas.choice, box.row, box.col, one.cell, self._seed)
-        else:
-            rows = np.arange(box.row, box.row + box.height) - 2 * coarser.box.row
-            cols = np.arange(box.col, box.col + box.width) - 2 * coarser.box.col
-            sources = doubled(coarser.sources, rows, cols)
-        pixels = _padded(atlas.pixels[sources[..., 0], sources[..., 1]])
-        everywhere, alike = np.ones(own.shape, np.bool_), np.ones(own.shape, np.int64)
+        everywhere, alike = np.ones(own.shape, np.bool_), np.ones(own.shape, np.uint8)
+        pixels = shown(matches.sources, atlas)
         target = Target(pixels, _NO_WEIGHTS, box.row, box.col, everywhere, bits, own)
-        matches = Matches(sources, np.full(own.shape, NEVER, np.int32))
-        usage = no_usage()
-        free = 9 * one.apart**2 // max(1, int((atlas.valid > 0).sum()))
+        usage: Usage | None = None
+        wide, usable = atlas.valid.shape[1], int((atlas.valid > 0).sum())
         for turn in range(one.rounds):
             if one.counts(turn):
-                used = sources if turn else matches.sources
-                usage = count_usage(
-                    used, box.row, box.col, one.apart, atlas.valid.shape[1], one.use_price, free
-                )
+                free = 9 * one.apart**2 // max(1, usable)
+                usage = Usage.of(matches.sources, box.row, box.col, one.apart, wide, one.use_price, free)
             for number, step in enumerate(one.steps):
                 draws = Draws(
                     seed=self._seed,
@@ -171,12 +188,7 @@ class Synthesis:
                 matches = search(target, atlas, self._atlas.choice, usage, matches, draws)
                 report(level, own.size)
             last = turn == one.rounds - 1
-            pixels, sources = vote(target, atlas, matches, everywhere, thin, alike, parameters.soft, last)
-            target = target._replace(pixels=_padded(pixels[RADIUS:-RADIUS, RADIUS:-RADIUS]))
+            matches = vote(target, atlas, matches, everywhere, thin, alike, parameters.soft, last)
+            repeat_edges(pixels)
             report(level, own.size)
-        return Part(box, sources)
-
-
-def _padded(pixels: UInt8Array) -> UInt8Array:
-    """Repeat the edge pixels so that patches at the edge have neighbours."""
-    return np.pad(pixels, ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0)), "edge")
+        return Part(box, matches.sources)

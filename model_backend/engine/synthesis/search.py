@@ -17,8 +17,9 @@ from model_backend.engine.synthesis.atlas import Choice, Level
 from model_backend.engine.synthesis.hashing import below, mix, spread
 from model_backend.engine.synthesis.labels import usable
 from model_backend.engine.synthesis.parameters import RADIUS, SIDE
+from model_backend.engine.synthesis.room import room
 from model_backend.engine.synthesis.score import NEVER, score, views
-from model_backend.engine.synthesis.usage import Usage, price_of
+from model_backend.engine.synthesis.usage import Usage, bands, price_of
 
 
 class Target(NamedTuple):
@@ -38,10 +39,45 @@ class Target(NamedTuple):
 
 
 class Matches(NamedTuple):
-    """For every pixel the centre of its patch in the atlas, (height, width, 2), and that patch's score."""
+    """For every pixel the centre of its patch in the atlas, (height, width, 2), and that patch's score.
+
+    ``spare`` is as large as ``sources``: passes read one and write the other.
+    """
 
     sources: Int32Array
     scores: Int32Array
+    spare: Int32Array
+
+
+def begin(sources: Int32Array) -> Matches:
+    """Return matches whose scores are not known."""
+    scores = room(sources.shape[:2], np.int32)
+    scores[:] = NEVER
+    return Matches(sources, scores, room(sources.shape, np.int32))
+
+
+def shown(sources: Int32Array, level: Level) -> UInt8Array:
+    """Return the pixels of sources as a target has them, (height + 6, width + 6, 4)."""
+    height, width = sources.shape[:2]
+    pixels = room((height + 2 * RADIUS, width + 2 * RADIUS, 4), np.uint8)
+    _copy(level.pixels, sources, pixels)
+    repeat_edges(pixels)
+    return pixels
+
+
+@njit(parallel=True, cache=True)
+def _copy(atlas, sources, out):  # type: ignore[no-untyped-def]
+    for y in prange(len(sources)):
+        for x in range(sources.shape[1]):
+            for k in range(4):
+                out[y + RADIUS, x + RADIUS, k] = atlas[sources[y, x, 0], sources[y, x, 1], k]
+
+
+def repeat_edges(pixels: UInt8Array) -> None:
+    """Write the pixels at the edges of a target into its padding, so that patches there have neighbours."""
+    pixels[:RADIUS], pixels[-RADIUS:] = pixels[RADIUS], pixels[-RADIUS - 1]
+    pixels[:, :RADIUS] = pixels[:, RADIUS : RADIUS + 1]
+    pixels[:, -RADIUS:] = pixels[:, -RADIUS - 1 : -RADIUS]
 
 
 class Draws(NamedTuple):
@@ -84,9 +120,9 @@ def _strangers(sources, y, x, row, col):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy", inline="always", cache=True)
-def _try(flat, target, level, usage, before, coherence, y, x, row, col, best, own):  # type: ignore[no-untyped-def]
+def _try(flat, target, level, counts, before, coherence, y, x, row, col, best, own):  # type: ignore[no-untyped-def]
     """Score a patch at a pixel, its use and its strangers priced; ``best`` where it is no better."""
-    price = price_of(usage, y + target.row, x + target.col, row, col, level.valid.shape[1], own)
+    price = price_of(counts, y + target.row, x + target.col, row, col, level.valid.shape[1], own)
     if coherence:
         price += coherence * _strangers(before, y, x, row, col)
     return score(flat, level.expected, y, x, row, col, best, price)
@@ -127,34 +163,43 @@ def _raster_draw(level, draws, y, x, k):  # type: ignore[no-untyped-def]
     return row, col
 
 
-@njit(parallel=True, error_model="numpy", cache=True)
 def search(
-    target: Target, level: Level, choice: Choice, usage: Usage, matches: Matches, draws: Draws
+    target: Target, level: Level, choice: Choice, usage: Usage | None, matches: Matches, draws: Draws
 ) -> Matches:
-    """Make one pass over all active pixels; return the new matches."""
-    height, width = matches.scores.shape
-    sources, scores = matches.sources.copy(), matches.scores.copy()
-    flat, before = views(target.pixels, target.weights, level.pixels), matches.sources
-    for y in prange(height):
+    """Make one pass over all active pixels; return the new matches, for which the given ones are used up."""
+    sources, scores, spare = matches
+    np.copyto(spare, sources)
+    for band in bands(usage, len(scores)):
+        _search(target, level, choice, *band, sources, draws, spare, scores)
+    return Matches(spare, scores, sources)
+
+
+# The arrays that are written are arguments of their own: what a parallel loop of numba writes into the
+# members of a tuple is lost. A score is read for its own pixel alone, so it may be written over.
+@njit(parallel=True, error_model="numpy", cache=True)
+def _search(target, level, choice, top, bottom, counts, before, draws, sources, scores):  # type: ignore[no-untyped-def]
+    height, width = scores.shape
+    flat = views(target.pixels, target.weights, level.pixels)
+    for y in prange(top, bottom):
         for x in range(width):
             if not target.active[y, x]:
                 continue
             bits = target.permitted[y, x]
-            by, bx = np.int64(matches.sources[y, x, 0]), np.int64(matches.sources[y, x, 1])
-            best = matches.scores[y, x]
+            by, bx = np.int64(before[y, x, 0]), np.int64(before[y, x, 1])
+            best = scores[y, x]
             if draws.fresh:
                 best = NEVER
                 if _allowed(level, bits, by, bx):
-                    best = _try(flat, target, level, usage, before, draws.coherence, y, x, by, bx, NEVER, 1)
+                    best = _try(flat, target, level, counts, before, draws.coherence, y, x, by, bx, NEVER, 1)
             for k in range(9):
                 dy, dx = (k // 3 - 1) * draws.step, (k % 3 - 1) * draws.step
                 yy, xx = y + dy, x + dx
                 if k == 4 or yy < 0 or yy >= height or xx < 0 or xx >= width or not target.active[yy, xx]:
                     continue
-                row, col = matches.sources[yy, xx, 0] - dy, matches.sources[yy, xx, 1] - dx
+                row, col = before[yy, xx, 0] - dy, before[yy, xx, 1] - dx
                 if (row == by and col == bx) or not _allowed(level, bits, row, col):
                     continue
-                found = _try(flat, target, level, usage, before, draws.coherence, y, x, row, col, best, 0)
+                found = _try(flat, target, level, counts, before, draws.coherence, y, x, row, col, best, 0)
                 if found < best:
                     best, by, bx = found, np.int64(row), np.int64(col)
             for k in range(draws.chance if best < NEVER else draws.chance + 8):
@@ -162,13 +207,17 @@ def search(
                     level, choice, draws, y + target.row, x + target.col, target.own[y, x], k
                 )
                 if _allowed(level, bits, row, col):
-                    found = _try(flat, target, level, usage, before, draws.coherence, y, x, row, col, best, 0)
+                    found = _try(
+                        flat, target, level, counts, before, draws.coherence, y, x, row, col, best, 0
+                    )
                     if found < best:
                         best, by, bx = found, np.int64(row), np.int64(col)
             for k in range(draws.raster_draws):
                 row, col = _raster_draw(level, draws, y + target.row, x + target.col, k)
                 if _allowed(level, bits, row, col):
-                    found = _try(flat, target, level, usage, before, draws.coherence, y, x, row, col, best, 0)
+                    found = _try(
+                        flat, target, level, counts, before, draws.coherence, y, x, row, col, best, 0
+                    )
                     if found < best:
                         best, by, bx = found, np.int64(row), np.int64(col)
             radius, k = draws.radius, 900
@@ -177,14 +226,15 @@ def search(
                 row = by + below(r, 2 * radius + 1) - radius
                 col = bx + below(mix(r, 5, 6, 7), 2 * radius + 1) - radius
                 if _allowed(level, bits, row, col):
-                    found = _try(flat, target, level, usage, before, draws.coherence, y, x, row, col, best, 0)
+                    found = _try(
+                        flat, target, level, counts, before, draws.coherence, y, x, row, col, best, 0
+                    )
                     if found < best:
                         best, by, bx = found, np.int64(row), np.int64(col)
                 radius //= 3
                 k += 1
             sources[y, x, 0], sources[y, x, 1] = by, bx
             scores[y, x] = best
-    return Matches(sources, scores)
 
 
 @njit(parallel=True, cache=True)

@@ -9,8 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from model_backend.arrays import BoolArray, UInt8Array
+from model_backend.engine.synthesis.atlas import Level
 from model_backend.engine.synthesis.parameters import RADIUS, SELECT
 from model_backend.engine.synthesis.score import NEVER
+from model_backend.engine.synthesis.search import Matches, Target
 
 # 64 exp(-(dx^2 + dy^2) / (2 * 1.6^2)), rounded
 _NEAR = np.array(
@@ -84,15 +87,32 @@ def _nearest(matches, level, target, thin, y, x, a, b, c, d):  # type: ignore[no
     return best_row, best_col
 
 
-@njit(parallel=True, error_model="numpy", cache=True)
-def vote(target, level, matches, painted, thin, confidence, soft, select):  # type: ignore[no-untyped-def]
-    """Vote on the ``painted`` pixels of a target; return its pixels anew, and every pixel's source.
+def vote(
+    target: Target,
+    level: Level,
+    matches: Matches,
+    painted: BoolArray,
+    thin: BoolArray,
+    confidence: UInt8Array,
+    soft: int,
+    select: bool,
+) -> Matches:
+    """Vote on the ``painted`` pixels of a target, which are written over; return the matches that follow.
 
+    ``select`` copies each from one source, which is its match from then on: those given are used up.
     ``soft`` is the score below which patches count alike; ``confidence`` (height, width) weighs patches, and
     ``thin`` land (height, width) is made of patches of its own kind alone, or it would vanish.
     """
+    chosen = matches.spare
+    if select:
+        np.copyto(chosen, matches.sources)
+    _vote(target, level, matches, painted, thin, confidence, soft, select, target.pixels, chosen)
+    return Matches(chosen, matches.scores, matches.sources) if select else matches
+
+
+@njit(parallel=True, error_model="numpy", cache=True)
+def _vote(target, level, matches, painted, thin, confidence, soft, select, pixels, sources):  # type: ignore[no-untyped-def]
     height, width = painted.shape
-    pixels, sources = target.pixels.copy(), matches.sources.copy()
     for y in prange(height):
         for x in range(width):
             if not painted[y, x]:
@@ -111,4 +131,3 @@ def vote(target, level, matches, painted, thin, confidence, soft, select):  # ty
                 pixels[y + RADIUS, x + RADIUS, 1] = b
                 pixels[y + RADIUS, x + RADIUS, 2] = c
                 pixels[y + RADIUS, x + RADIUS, 3] = d
-    return pixels, sources

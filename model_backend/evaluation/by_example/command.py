@@ -117,6 +117,7 @@ def _fills(work: Work) -> Figures:
         shown += done[: 16 // len(lands)]
         print("fills:", name, figures[name], flush=True)
     figures["all"] = fills.measure(every)
+    figures |= {name: fills.measure(done) for name, done in fills.inpainted(every).items()}
     pictures.write_fills(work.out / "by-example-fills.jpg", shown)
     photographs = held_out.read(work.data, "naip_towns_0m60", work.maker.bank)
     rasters: dict[str, Callable[[Photograph], NDArray[Any]]] = {

@@ -5,6 +5,7 @@ Masks lie on land that nobody has seen; what the land itself steps by at their o
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,8 @@ Figures = dict[str, Any]
 SIZES = (16, 128)  # pixels across a mask
 _MOST = 0.6  # of the land's side
 _SHAPES = ("blob", "box", "stroke", "star")
+_INPAINTED = {"OpenCV, Telea": "INPAINT_TELEA", "OpenCV, Navier-Stokes": "INPAINT_NS"}
+_RADIUS = 3  # pixels around one that OpenCV looks at, as in its examples
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,22 @@ def fill(land: NDArray[Any], mask: BoolArray, seed: int) -> Fill:
         plain[mask] = inside(values)[found]
         band[mask] = cast(join.band(values, plain.astype(np.float64)), land.dtype, None)
     return Fill(land, mask, copied, joined)
+
+
+def inpainted(fills: Sequence[Fill]) -> dict[str, list[Fill]]:
+    """Return the same masks of RGB bytes filled by OpenCV, by method; none where it is not installed."""
+    try:
+        cv2 = importlib.import_module("cv2")
+    except ImportError:
+        print("Not compared with OpenCV: it is not installed (pip install opencv-python-headless).")
+        return {}
+    made: dict[str, list[Fill]] = {}
+    for name, method in _INPAINTED.items():
+        for one in fills:
+            image, mask = np.ascontiguousarray(one.land.transpose(1, 2, 0)), one.mask.astype(np.uint8)
+            found = cv2.inpaint(image, mask, _RADIUS, getattr(cv2, method)).transpose(2, 0, 1)
+            made.setdefault(name, []).append(Fill(one.land, one.mask, found, found))
+    return made
 
 
 def _visible(land: NDArray[Any]) -> Float64Array:

@@ -11,6 +11,7 @@ import pytest
 
 from model_backend.arrays import UInt8Array
 from model_backend.engine.synthesis import extents
+from model_backend.engine.synthesis import usage as usage_module
 from model_backend.engine.synthesis.atlas import Atlas, Exemplar
 from model_backend.engine.synthesis.fill import Filling, Hole, _Stage, depth
 from model_backend.engine.synthesis.labels import MIXED, Mapped, permitted
@@ -18,7 +19,7 @@ from model_backend.engine.synthesis.parameters import FILL, FILL_GAMMA, SCENE_GA
 from model_backend.engine.synthesis.pyramid import UNUSABLE, half, half_labels
 from model_backend.engine.synthesis.scene import Synthesis
 from model_backend.engine.synthesis.score import NEVER, expected_difference
-from model_backend.engine.synthesis.usage import count_usage
+from model_backend.engine.synthesis.usage import Usage
 from model_backend.schemas import Box
 
 CANVAS = Box(col=-40, row=24, width=176, height=144)
@@ -72,7 +73,8 @@ def test_requests_on_the_ground_agree_where_they_overlap(atlas):
 @pytest.mark.parametrize("canvas", [CANVAS, None])
 def test_a_scene_in_pieces_is_that_of_one_piece(atlas, canvas, monkeypatch):
     whole = Synthesis(atlas, 7, CANVAS, canvas).sources(CANVAS)
-    monkeypatch.setattr(extents, "PIECE", 16)
+    monkeypatch.setattr(extents, "WHOLE", 16)
+    monkeypatch.setattr(extents, "PIECE", 40)
     scene = Synthesis(atlas, 7, CANVAS, canvas)
     assert scene.overview() is None
     assert np.array_equal(scene.sources(CANVAS), whole)
@@ -247,15 +249,21 @@ def test_expected_differences_are_the_power_that_is_written_down(eighths):
     assert found[0, 0] == 64
 
 
-def test_uses_are_counted_in_a_cell_and_the_eight_around():
+@pytest.mark.parametrize("room", [1, 2, 9])
+def test_uses_are_counted_in_a_cell_and_the_eight_around(room, monkeypatch):
     sources = np.zeros((30, 30, 2), np.int32)
     sources[..., 0] = np.arange(30)[:, None]
     sources[..., 1] = np.arange(30)
     sources[0, 0] = sources[29, 29] = (5, 5)
-    usage = count_usage(sources, row=0, col=0, cell=10, width=40, price=1, free=0)
-    key = 5 * 40 + 5 + 1
-    counts = [int(usage.counts[r, c][usage.keys[r, c] == key].sum()) for r in range(3) for c in range(3)]
-    assert counts == [2, 2, 0, 2, 3, 1, 0, 1, 1]
+    monkeypatch.setattr(usage_module, "TABLES", room * 3 * 2048 * 6)
+    usage = Usage.of(sources, row=4, col=0, cell=10, width=40, price=1, free=0)
+    key, counts, rows = 5 * 40 + 5 + 1, [], []
+    for top, bottom, found in usage.bands():
+        rows += range(top, bottom)
+        for keys, uses in zip(found.keys, found.counts, strict=True):
+            counts.append([int(uses[c][keys[c] == key].sum()) for c in range(3)])
+    assert rows == [*range(30)]
+    assert counts[:4] == [[2, 2, 0], [2, 2, 0], [0, 1, 1], [0, 1, 1]]
 
 
 def test_near_an_outline_both_labels_may_be_used_and_thin_land_keeps_its_own():

@@ -179,6 +179,16 @@ class TestFills:
         assert figures["masks with another pixel changed"] == 0
         assert all((one.filled != one.land)[:, one.mask].any() for one in found)
 
+    def test_opencv_fills_the_same_masks_where_it_is_installed(self, capsys: Any) -> None:
+        land = self.land(1)
+        mask = fills.outline(SIDE, 30, np.random.default_rng(0), "blob")
+        made = fills.inpainted([Fill(land, mask, land, land)])
+        if not made:
+            assert "pip install opencv-python-headless" in capsys.readouterr().out
+        for one in (one for some in made.values() for one in some):
+            assert (one.filled != land)[:, mask].any()
+            assert np.array_equal(one.filled[:, ~mask], land[:, ~mask])
+
     def test_vegetation_stays_vegetation_in_any_bands(self) -> None:
         photograph = Photograph("x", picture("forest", 1), "land", picture("forest", 2)[..., 1] * 2)
         four, ten = spectral.four_bands(photograph), spectral.ten_bands(photograph)
