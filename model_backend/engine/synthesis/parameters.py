@@ -75,6 +75,6 @@ class Parameters:
 
 #: For holes: what is known holds, so soft and price are others.
 FILL = Parameters(soft=10_000, use_price=5_000, coherence=0, line_gain=4)
-FILL_GAMMA = 3  # eighths
+FILL_GAMMA = 4  # eighths; 3 spread what is flat
 SCENE_GAMMA = 6
 SAMPLE_MARGIN = 18  # pixels around a sample that its shore is taken from

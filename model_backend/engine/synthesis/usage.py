@@ -16,6 +16,7 @@ from numba import njit, prange, uint64
 from numpy.typing import NDArray
 
 from model_backend.arrays import Int32Array
+from model_backend.engine.synthesis.room import room
 
 TABLES = 8 << 20  # bytes of the counts that are held at a time, about
 
@@ -72,7 +73,7 @@ class Usage:
         cols = (self.col + wide - 1) // cell - first_col + 1
         slots = 1 << int(14 * cell * cell - 1).bit_length()  # for 9 cell^2 keys at most
         some = min(rows, max(1, TABLES // (6 * cols * slots)))
-        keys, counts = np.empty((some, cols, slots), np.int32), np.empty((some, cols, slots), np.uint16)
+        keys, counts = room((some, cols, slots), np.int32), room((some, cols, slots), np.uint16)
         for row in range(first_row, first_row + rows, some):
             top, left = row * cell - self.row, first_col * cell - self.col
             _count(self.keys, top, left, cell, keys, counts)
