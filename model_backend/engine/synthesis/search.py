@@ -191,48 +191,38 @@ def _search(target, level, choice, top, bottom, counts, before, draws, sources, 
                 best = NEVER
                 if _allowed(level, bits, by, bx):
                     best = _try(flat, target, level, counts, before, draws.coherence, y, x, by, bx, NEVER, 1)
-            for k in range(9):
-                dy, dx = (k // 3 - 1) * draws.step, (k % 3 - 1) * draws.step
-                yy, xx = y + dy, x + dx
-                if k == 4 or yy < 0 or yy >= height or xx < 0 or xx >= width or not target.active[yy, xx]:
-                    continue
-                row, col = before[yy, xx, 0] - dy, before[yy, xx, 1] - dx
-                if (row == by and col == bx) or not _allowed(level, bits, row, col):
-                    continue
-                found = _try(flat, target, level, counts, before, draws.coherence, y, x, row, col, best, 0)
-                if found < best:
-                    best, by, bx = found, np.int64(row), np.int64(col)
-            for k in range(draws.chance if best < NEVER else draws.chance + 8):
-                row, col = _chip_draw(
-                    level, choice, draws, y + target.row, x + target.col, target.own[y, x], k
-                )
-                if _allowed(level, bits, row, col):
-                    found = _try(
-                        flat, target, level, counts, before, draws.coherence, y, x, row, col, best, 0
-                    )
-                    if found < best:
-                        best, by, bx = found, np.int64(row), np.int64(col)
-            for k in range(draws.raster_draws):
-                row, col = _raster_draw(level, draws, y + target.row, x + target.col, k)
-                if _allowed(level, bits, row, col):
-                    found = _try(
-                        flat, target, level, counts, before, draws.coherence, y, x, row, col, best, 0
-                    )
-                    if found < best:
-                        best, by, bx = found, np.int64(row), np.int64(col)
-            radius, k = draws.radius, 900
+            # One loop over all candidates, so that scoring is compiled once: it takes most of the compiling.
+            drawn, given, radius, k = draws.chance, draws.raster_draws, draws.radius, -1
             while radius >= 1:
-                r = mix(y + target.row, x + target.col, draws.seed * 131 + draws.number, k)
-                row = by + below(r, 2 * radius + 1) - radius
-                col = bx + below(mix(r, 5, 6, 7), 2 * radius + 1) - radius
+                k += 1
+                if k == 9 and best == NEVER:  # nothing around may be used here
+                    drawn += 8
+                if k < 9:
+                    dy, dx = (k // 3 - 1) * draws.step, (k % 3 - 1) * draws.step
+                    yy, xx = y + dy, x + dx
+                    if k == 4 or yy < 0 or yy >= height or xx < 0 or xx >= width or not target.active[yy, xx]:
+                        continue
+                    row, col = np.int64(before[yy, xx, 0] - dy), np.int64(before[yy, xx, 1] - dx)
+                    if row == by and col == bx:
+                        continue
+                elif k < 9 + drawn:
+                    row, col = _chip_draw(
+                        level, choice, draws, y + target.row, x + target.col, target.own[y, x], k - 9
+                    )
+                elif k < 9 + drawn + given:
+                    row, col = _raster_draw(level, draws, y + target.row, x + target.col, k - 9 - drawn)
+                else:
+                    number = 900 + k - 9 - drawn - given
+                    r = mix(y + target.row, x + target.col, draws.seed * 131 + draws.number, number)
+                    row = by + below(r, 2 * radius + 1) - radius
+                    col = bx + below(mix(r, 5, 6, 7), 2 * radius + 1) - radius
+                    radius //= 3
                 if _allowed(level, bits, row, col):
                     found = _try(
                         flat, target, level, counts, before, draws.coherence, y, x, row, col, best, 0
                     )
                     if found < best:
-                        best, by, bx = found, np.int64(row), np.int64(col)
-                radius //= 3
-                k += 1
+                        best, by, bx = found, row, col
             sources[y, x, 0], sources[y, x, 1] = by, bx
             scores[y, x] = best
 
