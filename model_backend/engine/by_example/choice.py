@@ -55,12 +55,12 @@ def chosen(
     built has the ``direction``, in degrees, and the streets of a town are those among it, as far as there are
     such images.
     """
-    usual = bank.family_for(gsd, kinds)
-    if usual is None:
+    main = bank.family_for(gsd, kinds)
+    if main is None:
         raise JobFailed(f"There are no example images for pixels of {gsd:g} m.")
     taken: set[str] = set()
     for number, kind in enumerate(kinds):
-        family = usual if kind in usual.kinds else bank.family_for(gsd, [kind]) or usual
+        family = main if kind in main.kinds else bank.family_for(gsd, [kind]) or main
         able: Sequence[Chip] = bank.of(family.id, kind)
         if kind == "road" and kinds[0] in DIRECTED:
             able = _running(direction, *_streets(able, kinds))

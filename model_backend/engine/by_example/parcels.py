@@ -11,12 +11,18 @@ from model_backend.arrays import UInt8Array
 from model_backend.engine.composition.drawing import Scale
 from model_backend.engine.composition.outlines.network import block_at
 from model_backend.engine.composition.streets import Network
+from model_backend.engine.synthesis.atlas import MOST_LABELS
 from model_backend.engine.synthesis.hashing import below
 from model_backend.engine.synthesis.labels import LabelMap
 from model_backend.schemas import Box
 
-MOST = 11  # images of fields, for labels are few
+_MOST = 11  # images of fields
 _LARGER = 2  # than blocks of houses, in length and depth
+
+
+def most(kinds: int) -> int:
+    """Return how many images of fields can have labels of their own, beside so many kinds of land."""
+    return max(0, min(_MOST, MOST_LABELS - kinds - 1))
 
 
 @dataclass(frozen=True)

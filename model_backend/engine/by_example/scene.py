@@ -16,7 +16,7 @@ from model_backend.engine.by_example.choice import Wanted, atlas_of, direction_o
 from model_backend.engine.by_example.given import NONE, Given
 from model_backend.engine.by_example.land_cover import CoveringCells, LandCover
 from model_backend.engine.by_example.outlined import Covered, Outlined, Overlay
-from model_backend.engine.by_example.parcels import MOST, Parcels
+from model_backend.engine.by_example.parcels import Parcels, most
 from model_backend.engine.by_example.passes import Passes
 from model_backend.engine.by_example.profile import ExampleProfile
 from model_backend.engine.by_example.samples import SampleImage
@@ -174,7 +174,7 @@ class ExampleScene:
         direction = direction_of(bank, gsd, built, recipe.seed)
         shown = composed(recipe, kinds, canvas, given.cover, direction=direction)
         first = [sample.sourced(gsd, kinds.index(sample.kind)) for sample in samples]
-        parcels = MOST if gsd <= STREETS_TO else 0
+        parcels = most(len(kinds)) if gsd <= STREETS_TO else 0
         wanted = Wanted(kinds, shown.kinds, gsd, recipe.seed, shown.words, direction, parcels)
         self.profile = ExampleProfile(recipe.revision)
         self.notes = shown.warnings

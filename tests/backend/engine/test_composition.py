@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_backend.engine.by_example.parcels import Parcels
+from model_backend.engine.by_example.parcels import Parcels, most
 from model_backend.engine.composition.composition import Reading
 from model_backend.engine.composition.drawing import Scale
 from model_backend.engine.composition.land import Land, land
@@ -304,6 +304,7 @@ def test_fields_are_parcels_with_borders_the_same_for_any_box():
     assert np.array_equal(fields.labels(half, 1), labels[1:61:2, 101:181:2])
     other = Parcels.over(Everywhere(5), 4, (20, 9), Scale.of(1.0, 7, 0)).labels(whole, 0)
     assert (other == 5).all()
+    assert [most(kinds) for kinds in (18, 19, 21, 30, 40)] == [11, 11, 9, 0, 0]
 
 
 def test_a_road_thinner_than_a_pixel_is_left_out_and_named():
