@@ -22,23 +22,22 @@ from model_backend.errors import JobFailed
 from model_backend.models.banks import resampling
 from model_backend.models.banks.bank import Bank
 from model_backend.models.banks.direction import ENOUGH, alike, usual
-from model_backend.models.banks.index import Chip
+from model_backend.models.banks.index import Chip, Family
 from model_backend.models.land_cover import DIRECTED, FARMLAND, SAMPLE, SOFT
 
 MOST_BELOW = 36  # images of what lies everywhere
 MOST_OF_EACH = 8  # of what lies in it
+_BUILT = DIRECTED - {"road"}
 
 
 def direction_of(bank: Bank, gsd: float, kinds: Sequence[str], seed: int) -> int | None:
     """Return the direction that the streets of a scene are to have: one that enough of the bank's images of
     what is built there have; None if nothing is built."""
-    built = next((kind for kind in kinds if kind in DIRECTED - {"road"}), None)
-    family = bank.family_for(gsd, kinds)
-    if built is None or family is None:
+    built = next((kind for kind in kinds if kind in _BUILT), None)
+    main = bank.family_for(gsd, kinds)
+    if built is None or main is None:
         return None
-    if built not in family.kinds:
-        family = bank.family_for(gsd, [built]) or family
-    return usual([chip.direction for chip in bank.of(family.id, built)], mix(seed, 0, 0, 19))
+    return usual([chip.direction for chip in _showing(bank, gsd, main, built)], mix(seed, 0, 0, 19))
 
 
 def chosen(
@@ -60,11 +59,10 @@ def chosen(
         raise JobFailed(f"There are no example images for pixels of {gsd:g} m.")
     taken: set[str] = set()
     for number, kind in enumerate(kinds):
-        family = main if kind in main.kinds else bank.family_for(gsd, [kind]) or main
-        able: Sequence[Chip] = bank.of(family.id, kind)
+        able = _showing(bank, gsd, main, kind)
         if kind == "road" and kinds[0] in DIRECTED:
             able = _running(direction, *_streets(able, kinds))
-        elif kind in DIRECTED - {"road"}:
+        elif kind in _BUILT:
             able = _running(direction, able)
         order = sorted(range(len(able)), key=lambda index: mix(seed, number, index, 17))
         if kind == "water":
@@ -74,10 +72,16 @@ def chosen(
     return [chip for chip in bank.chips if chip.id in taken]
 
 
+def _showing(bank: Bank, gsd: float, main: Family, kind: str) -> Sequence[Chip]:
+    """Return the images of a kind: those of the scene's main family, of another one where it has none."""
+    family = main if kind in main.kinds else bank.family_for(gsd, [kind]) or main
+    return bank.of(family.id, kind)
+
+
 def _streets(able: Sequence[Chip], kinds: Sequence[str]) -> list[Sequence[Chip]]:
     """Sort images of streets: those of what is built in a scene first, then those beside it; others are of
     highways."""
-    built = {*kinds} & DIRECTED - {"road"}
+    built = {*kinds} & _BUILT
     beside = [chip for chip in able if built & {*chip.kinds, *chip.around}]
     within = [chip for chip in beside if built & {*chip.kinds}]
     return [some for some in (within, beside, able) if some]

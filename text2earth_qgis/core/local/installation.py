@@ -160,8 +160,7 @@ def ended(state: State, code: int) -> State:
             following += 1
     elif code != 0 and not command.may_fail and not _has_another_trial(state):
         return replace(state, phase=Phase.FAILED, sentence=_why(state))
-    found = re.search(r"Listening on (http://\S+)", "\n".join(state.output))
-    state = replace(state, url=found.group(1) if found else state.url)
+    state = replace(state, url=url_in("\n".join(state.output)) or state.url)
     if following == len(state.commands):
         return replace(state, phase=Phase.DONE)
     return replace(state, at=following, first=state.first if command.is_trial and code else len(state.log))
@@ -182,6 +181,12 @@ def serve(environment: Environment, python: str) -> Command:
     how = ("-m", "model_backend", "serve", "--background", "--port", "0")
     when, where = ("--idle-minutes", str(IDLE_MINUTES)), ("--data-dir", str(environment.data))
     return Command("Starting the backend", python, (*how, *when, *where), 3)
+
+
+def url_in(output: str) -> str:
+    """Return where the backend answers, by what its start said; '' if it did not start."""
+    found = re.search(r"Listening on (http://\S+)", output)
+    return found.group(1) if found else ""
 
 
 def _fill(wish: Wish, tools: Tools, environment: Environment) -> tuple[Command, ...]:

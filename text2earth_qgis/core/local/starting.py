@@ -6,7 +6,6 @@ The backend outlives QGIS and ends itself when idle. Its start is a program that
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Optional
 
@@ -86,12 +85,10 @@ def url_of(process: QProcess) -> str:
     """Return where the backend answers, '' if it did not start; what it said is kept."""
     said = bytes(process.readAll()).decode("utf-8", "replace")
     process.setProperty("said", said)
-    found = re.search(r"Listening on (http://\S+)", said)
-    return found.group(1) if found else ""
+    return installation.url_in(said)
 
 
 def reason(process: QProcess) -> str:
-    """Say that it did not start, and what the program said."""
     """Say that it did not start, and what the program said."""
     said = str(process.property("said") or process.errorString()).strip()[-MOST:]
     return f"The backend on this computer did not start. It said:\n{said}"
