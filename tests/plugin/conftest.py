@@ -5,7 +5,7 @@ import os
 import pytest
 from qgis.core import QgsApplication, QgsProject, QgsSettings
 
-from tests.support.qgis.backend import Backend, build_model
+from tests.support.qgis.backend import Backend, build_bank, build_model
 from tests.support.web_server import Reply, WebServer
 from text2earth_qgis.core import settings
 from text2earth_qgis.processing.provider import Text2EarthProvider
@@ -81,6 +81,31 @@ def editing_backend(painter, monkeypatch):
         monkeypatch.setenv(name, value)
     yield painter
     assert painter.uploads == []
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory):
+    """A backend with a bank of made-up images, for the tests of one module."""
+    folder = tmp_path_factory.mktemp("bank") / "data"
+    build_bank(folder / "models", "open-land")
+    backend = started(folder, "open-land")
+    yield backend
+    backend.stop()
+
+
+@pytest.fixture
+def example_backend(bank, monkeypatch):
+    """That backend, found through the environment."""
+    for name, value in bank.environment.items():
+        monkeypatch.setenv(name, value)
+    return bank
+
+
+@pytest.fixture
+def no_upload_left(bank):
+    """A test leaves no upload behind."""
+    yield
+    assert bank.uploads == []
 
 
 # ---- the toolbox

@@ -17,7 +17,6 @@ from qgis.core import (
     QgsVectorLayerFeatureSource,
 )
 
-from tests.support.qgis.backend import Backend, build_bank
 from tests.support.qgis.toolbox import in_worker
 from text2earth_qgis.core import layers
 from text2earth_qgis.core.errors import Cancelled, RasterRefused
@@ -122,24 +121,8 @@ def test_layers_say_what_was_laid_out():
     assert layers.without_prompts(recipe)["land_cover"] == {"source": "0", "band": 1}
 
 
-@pytest.fixture(scope="module")
-def bank(tmp_path_factory):
-    """A backend with a bank of made-up images."""
-    folder = tmp_path_factory.mktemp("layouts") / "data"
-    build_bank(folder / "models", "open-land")
-    backend = Backend(folder, "--model", "open-land", device="cpu", threads=1, lease_seconds=3).start()
-    yield backend
-    backend.stop()
-
-
-@pytest.mark.usefixtures("provider", "own_history")
+@pytest.mark.usefixtures("provider", "own_history", "example_backend")
 class TestAlgorithms:
-    @pytest.fixture(autouse=True)
-    def backend(self, bank, monkeypatch):
-        for name, value in bank.environment.items():
-            monkeypatch.setenv(name, value)
-        return bank
-
     def run(self, name, parameters, feedback=None):
         import processing
 

@@ -18,7 +18,6 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
-from tests.support.qgis.backend import Backend, build_bank
 from tests.support.qgis.toolbox import in_worker
 from text2earth_qgis.core.errors import Cancelled, RasterRefused
 from text2earth_qgis.core.imagery.drawn.features import SearchArea
@@ -166,16 +165,6 @@ class TestReading:
             class_layer(online, "words")
 
 
-@pytest.fixture(scope="module")
-def bank(tmp_path_factory):
-    """A backend with a bank of made-up images."""
-    folder = tmp_path_factory.mktemp("layouts") / "data"
-    build_bank(folder / "models", "open-land")
-    backend = Backend(folder, "--model", "open-land", device="cpu", threads=1, lease_seconds=3).start()
-    yield backend
-    backend.stop()
-
-
 def share(path, kind, cols):
     """Return the share of pixels in some columns of an image that have the colour of a kind."""
     pixels = gdal.Open(str(path)).ReadAsArray()[:3, :, cols].astype(int)
@@ -183,14 +172,8 @@ def share(path, kind, cols):
     return (apart < 45).mean()
 
 
-@pytest.mark.usefixtures("provider", "own_history")
+@pytest.mark.usefixtures("provider", "own_history", "example_backend")
 class TestAlgorithms:
-    @pytest.fixture(autouse=True)
-    def backend(self, bank, monkeypatch):
-        for name, value in bank.environment.items():
-            monkeypatch.setenv(name, value)
-        return bank
-
     def run(self, name, parameters, feedback=None):
         import processing
 

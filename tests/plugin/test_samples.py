@@ -18,33 +18,13 @@ from qgis.core import (
 
 from launcher import ROOT
 from tests.support.qgis import raster_files
-from tests.support.qgis.backend import Backend, build_bank
 from tests.support.qgis.toolbox import algorithm_of
 from text2earth_qgis.core.runs.history import History
 
 WATER, SAND, GRASS, FOREST = (20, 40, 90), (230, 210, 160), (110, 160, 70), (30, 80, 30)
 EXTENT = "500000,500200,5799840,5800000 [EPSG:32633]"
 CIRCLE = [(60 + round(33 * np.cos(t)), 60 + round(33 * np.sin(t))) for t in np.arange(0, 6.2, 0.3)]
-pytestmark = pytest.mark.usefixtures("provider", "own_history")
-
-
-@pytest.fixture(scope="module")
-def bank(tmp_path_factory):
-    """A backend with a bank of made-up images."""
-    folder = tmp_path_factory.mktemp("samples") / "data"
-    build_bank(folder / "models", "open-land")
-    backend = Backend(folder, "--model", "open-land", device="cpu", threads=1, lease_seconds=3).start()
-    yield backend
-    backend.stop()
-
-
-@pytest.fixture
-def backend(bank, monkeypatch):
-    """That backend, found through the environment; a test leaves no upload behind."""
-    for name, value in bank.environment.items():
-        monkeypatch.setenv(name, value)
-    yield bank
-    assert bank.uploads == []
+pytestmark = pytest.mark.usefixtures("provider", "own_history", "no_upload_left")
 
 
 @pytest.fixture
@@ -92,7 +72,7 @@ def run(name, target, **parameters):
     return raster_files.everything(target)[0], json.loads(done["RECIPE"]), feedback.textLog()
 
 
-def test_a_pond_like_that_one(backend, own, tmp_path):
+def test_a_pond_like_that_one(example_backend, own, tmp_path):
     mask = raster_files.polygons([raster_files.square(own, 120, 120, 95)], "EPSG:32633")
     made, recipe, said = run("edit", tmp_path / "b.tif", INPUT=own, MASK=mask, SAMPLE_AREA=pond(own))
     before = raster_files.everything(own)[0]
@@ -106,7 +86,7 @@ def test_a_pond_like_that_one(backend, own, tmp_path):
     assert (sample["kind"], sample["bands"]) == (None, [1, 2, 3])
 
 
-def test_a_scene_of_a_sample_and_one_that_continues_it(backend, own, tmp_path):
+def test_a_scene_of_a_sample_and_one_that_continues_it(example_backend, own, tmp_path):
     sand = raster_files.polygons([raster_files.square(own, 225, 4, 80)], "EPSG:32633")
     asked = {"GSD": 1, "CRS": "EPSG:32633", "CANVAS": "ground"}
     first, *_ = run("generate", tmp_path / "a.tif", EXTENT=EXTENT, SAMPLE=own, SAMPLE_AREA=sand, **asked)
@@ -118,7 +98,7 @@ def test_a_scene_of_a_sample_and_one_that_continues_it(backend, own, tmp_path):
     assert np.array_equal(first[:, :, 100:], second[:, :, :100])
 
 
-def test_words_selection_and_another_crs(backend, own, tmp_path, project):
+def test_words_selection_and_another_crs(example_backend, own, tmp_path, project):
     layer = raster_files.polygons(
         [raster_files.square(own, 225, 4, 80), raster_files.square(own, 10, 150, 60)], "EPSG:32633"
     )
@@ -134,14 +114,14 @@ def test_words_selection_and_another_crs(backend, own, tmp_path, project):
     assert [one["kind"] for one in recipe["examples"]["samples"]] == ["forest"]
 
 
-def test_new_land_like_a_sample(backend, own, tmp_path):
+def test_new_land_like_a_sample(example_backend, own, tmp_path):
     sand = raster_files.polygons([raster_files.square(own, 225, 4, 80)], "EPSG:32633")
     extent = "500000,500320,5799700,5800000 [EPSG:32633]"
     made, *_ = run("extend", tmp_path / "b.tif", INPUT=own, EXTENT=extent, SAMPLE_AREA=sand)
     assert share_like(made[:, 250:], SAND) > 0.8
 
 
-def test_as_it_is_displayed(backend, tmp_path, project):
+def test_as_it_is_displayed(example_backend, tmp_path, project):
     """Of four bands of 16 bits those that are seen; the alpha band is no colour."""
     path = raster_files.raster(tmp_path / "a.tif", dtype="uint16", bands=4, size=(200, 160))
     layer = QgsRasterLayer(path, "a", "gdal")
@@ -170,7 +150,7 @@ def test_as_it_is_displayed(backend, tmp_path, project):
         ("small", "it needs a raster of at least"),
     ],
 )
-def test_refusals_are_sentences(backend, own, tmp_path, case, sentence):
+def test_refusals_are_sentences(example_backend, own, tmp_path, case, sentence):
     shapes = {"outside": [raster_files.square(own, 9000, 0, 50)], "none": []}
     like = {"SAMPLE": own}
     if case in shapes:
@@ -186,7 +166,7 @@ def test_refusals_are_sentences(backend, own, tmp_path, case, sentence):
     assert not (tmp_path / "b.tif").exists()
 
 
-def test_the_result_is_not_written_over_the_sample(backend, own):
+def test_the_result_is_not_written_over_the_sample(example_backend, own):
     said = refused("generate", own, EXTENT=EXTENT, SAMPLE=own)
     assert "would be written over what is given as 'Like here: raster'" in said
 
@@ -203,7 +183,7 @@ def test_another_model_makes_no_use_of_it(editing_backend, own, tmp_path):
     assert "makes no use of samples" in refused("edit", tmp_path / "b.tif", **asked)
 
 
-def test_a_cancelled_run_leaves_nothing(backend, own, tmp_path):
+def test_a_cancelled_run_leaves_nothing(example_backend, own, tmp_path):
     class Impatient(QgsProcessingFeedback):
         def pushInfo(self, text):
             super().pushInfo(text)
@@ -218,7 +198,7 @@ def test_a_cancelled_run_leaves_nothing(backend, own, tmp_path):
     assert noted.state == "dismissed"
 
 
-def test_in_qgis_process(backend, own, tmp_path):
+def test_in_qgis_process(example_backend, own, tmp_path):
     area = tmp_path / "area.geojson"
     ring = [list(raster_files.corner(own, *point)) for point in [*CIRCLE, CIRCLE[0]]]
     crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}
@@ -229,7 +209,7 @@ def test_in_qgis_process(backend, own, tmp_path):
     command += [f"SAMPLE={own}", f"SAMPLE_AREA={area}", "SAMPLE_WORDS=lake", "PROMPT=a lake in a meadow"]
     done = subprocess.run(
         [*command, f"OUTPUT={target}"],
-        env={**os.environ, **backend.environment},
+        env={**os.environ, **example_backend.environment},
         capture_output=True,
         text=True,
         timeout=300,

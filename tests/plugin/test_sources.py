@@ -13,7 +13,6 @@ from qgis.core import (
 )
 
 from tests.support.qgis import raster_files
-from tests.support.qgis.backend import Backend, build_bank
 from tests.support.qgis.toolbox import algorithm_of
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.runs.fetching import fetch
@@ -22,26 +21,7 @@ from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.wire.transport import open_client
 
 PLACE = "500000,500200,5799840,5800000 [EPSG:32633]"
-pytestmark = pytest.mark.usefixtures("provider", "own_history")
-
-
-@pytest.fixture(scope="module")
-def bank(tmp_path_factory):
-    """A backend with a bank of made-up images."""
-    folder = tmp_path_factory.mktemp("sources") / "data"
-    build_bank(folder / "models", "open-land")
-    backend = Backend(folder, "--model", "open-land", device="cpu", threads=1, lease_seconds=3).start()
-    yield backend
-    backend.stop()
-
-
-@pytest.fixture
-def backend(bank, monkeypatch):
-    """That backend, found through the environment."""
-    for name, value in bank.environment.items():
-        monkeypatch.setenv(name, value)
-    yield bank
-    assert bank.uploads == []
+pytestmark = pytest.mark.usefixtures("provider", "own_history", "no_upload_left")
 
 
 @pytest.fixture
@@ -67,7 +47,7 @@ def read(path):
     return (*pixels, about, file)
 
 
-def test_of_a_scene_and_none_unless_it_is_named(backend, tmp_path):
+def test_of_a_scene_and_none_unless_it_is_named(example_backend, tmp_path):
     target, sources = tmp_path / "a.tif", tmp_path / "where.tif"
     asked = {"EXTENT": PLACE, "GSD": 1, "PROMPT": "a lake in a forest", "OUTPUT": str(target)}
     assert "SOURCES" not in run("generate", **asked)
@@ -82,7 +62,9 @@ def test_of_a_scene_and_none_unless_it_is_named(backend, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["whole", "patch", "vrt", "rotated", "points"])
-def test_of_an_edit_it_lies_on_the_result_and_counts_as_the_raster_does(backend, large, tmp_path, kind):
+def test_of_an_edit_it_lies_on_the_result_and_counts_as_the_raster_does(
+    example_backend, large, tmp_path, kind
+):
     """Only a part of the raster is sent, and of another place of it a sample."""
     drawn_on = large
     if kind in ("rotated", "points"):
@@ -118,7 +100,7 @@ def test_of_an_edit_it_lies_on_the_result_and_counts_as_the_raster_does(backend,
     assert rows[ys, xs][sample].max() < 180
 
 
-def test_of_an_extension_it_lies_on_the_larger_raster(backend, large, tmp_path):
+def test_of_an_extension_it_lies_on_the_larger_raster(example_backend, large, tmp_path):
     target, sources = tmp_path / "b.tif", tmp_path / "where.tif"
     place = "499960,500200,5799800,5800030 [EPSG:32633]"  # 40 columns and 30 rows more
     run("extend", INPUT=large, EXTENT=place, OUTPUT=str(target), SOURCES=str(sources))
@@ -150,7 +132,7 @@ def placed(path, target, kind):
     return str(target)
 
 
-def test_in_the_toolbox_it_is_a_layer_of_colours_that_is_not_seen(backend, tmp_path, project):
+def test_in_the_toolbox_it_is_a_layer_of_colours_that_is_not_seen(example_backend, tmp_path, project):
     from processing.gui.Postprocessing import handleAlgorithmResults
 
     context, feedback, algorithm = QgsProcessingContext(), QgsProcessingFeedback(), algorithm_of("generate")
@@ -185,7 +167,7 @@ def test_in_the_toolbox_it_is_a_layer_of_colours_that_is_not_seen(backend, tmp_p
         ),
     ],
 )
-def test_what_cannot_be_is_said(backend, large, tmp_path, sources, more, said):
+def test_what_cannot_be_is_said(example_backend, large, tmp_path, sources, more, said):
     mask = raster_files.polygons([raster_files.square(large, 70, 60, 40)], "EPSG:32633")
     asked = {"INPUT": large, "MASK": mask, "OUTPUT": str(tmp_path / "b.tif"), **more}
     feedback = QgsProcessingFeedback()
@@ -195,7 +177,7 @@ def test_what_cannot_be_is_said(backend, large, tmp_path, sources, more, said):
     assert not (tmp_path / "b.tif").exists()
 
 
-def test_a_run_that_outlived_qgis_brings_both(backend, tmp_path):
+def test_a_run_that_outlived_qgis_brings_both(example_backend, tmp_path):
     """The list of runs keeps where the raster of sources goes."""
     target, sources = tmp_path / "a.tif", tmp_path / "where.tif"
     asked = {"EXTENT": PLACE, "GSD": 1, "PROMPT": "a forest", "OUTPUT": str(target), "SOURCES": str(sources)}
