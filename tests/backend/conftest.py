@@ -65,9 +65,9 @@ def server(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bac
     one.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(server: Backend) -> Iterator[httpx.Client]:
-    """A client of the shared backend that validates every answer."""
+    """A client of the shared backend, or of a module's own, that validates every answer."""
     with server.client() as one:
         yield one
 

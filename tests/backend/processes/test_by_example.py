@@ -16,9 +16,10 @@ from affine import Affine
 from model_backend.engine.by_example.scene import ExampleScene
 from model_backend.models.banks.bank import Bank
 from model_backend.schemas import Recipe
+from tests.support.backend.asking import Asker, made
 from tests.support.backend.raster_files import write
-from tests.support.backend.service import Backend, execute, finished, submit, until
-from tests.support.backend.tiny_bank import COLOURS, build_bank, picture, share_like
+from tests.support.backend.service import Backend, execute, finished, submit, until, upload
+from tests.support.backend.tiny_bank import COLOURS, picture, share_like
 
 LAKE = {"prompt": "a lake in a forest", "gsd": 1.0, "seed": 7, "crs": "EPSG:32633"}
 
@@ -30,21 +31,10 @@ def extent(col: int, row: int, width: int, height: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_bank(tmp_path_factory.mktemp("banks"))
-
-
-@pytest.fixture(scope="module")
 def server(bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     one = Backend(tmp_path_factory.mktemp("example") / "data", "--model", str(bank)).start()
     yield one
     one.stop()
-
-
-@pytest.fixture(scope="module")
-def client(server: Backend) -> Iterator[httpx.Client]:
-    with server.client() as one:
-        yield one
 
 
 def plan(client: httpx.Client, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -53,20 +43,10 @@ def plan(client: httpx.Client, inputs: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-class Asker:
-    """Never asks to stop."""
-
-    def step(self, done: int, total: int) -> None:
-        assert 0 <= done <= total
-
-    def preview(self, rgb: np.ndarray) -> None:
-        pass
-
-
 def in_one_piece(bank: Path, recipe: dict[str, Any]) -> np.ndarray:
     """The scene of a recipe made here, all at once, (height, width, 3)."""
-    made = Recipe.model_validate(recipe)
-    return ExampleScene(Bank.read(bank), made, 2).pixels(made.grid, Asker()).transpose(1, 2, 0)
+    whole = Recipe.model_validate(recipe)
+    return ExampleScene(Bank.read(bank), whole, 2).pixels(whole.grid, Asker()).transpose(1, 2, 0)
 
 
 def images(client: httpx.Client, inputs: dict[str, Any], count: int = 1) -> list[np.ndarray]:
@@ -200,18 +180,7 @@ def uploaded(client: httpx.Client, folder: Path, bands: np.ndarray) -> dict[str,
     path = write(
         folder / "raster.tif", bands, crs="EPSG:32633", transform=Affine(1, 0, 500000, 0, -1, 5400000)
     )
-    return {"upload": client.post("/uploads", content=path.read_bytes()).raise_for_status().json()["id"]}
-
-
-def painted(client: httpx.Client, process: str, inputs: dict[str, Any]) -> np.ndarray:
-    """The result's bands, (bands, height, width)."""
-    job = submit(client, process, inputs, response="document")
-    status = finished(client, job)
-    assert status["status"] == "successful", status
-    link = client.get(f"/jobs/{job}/results").json()["image"]["href"]
-    with rasterio.open(io.BytesIO(client.get(link).content)) as file:
-        bands: np.ndarray = file.read()
-    return bands
+    return upload(client, path)
 
 
 def test_an_edit_puts_a_lake_with_its_shore_into_a_meadow(client, tmp_path):
@@ -220,7 +189,7 @@ def test_an_edit_puts_a_lake_with_its_shore_into_a_meadow(client, tmp_path):
     ring = [[west + x, north - y] for x, y in ((60, 120), (180, 120), (180, 210), (60, 210), (60, 120))]
     mask = {"geojson": {"type": "Polygon", "coordinates": [ring]}, "crs": "EPSG:32633"}
     inputs = {"source": uploaded(client, tmp_path, before), "mask": mask, "prompt": "a lake", "seed": 5}
-    after = painted(client, "edit", inputs)
+    after = made(client, "edit", inputs)
     covered = np.zeros(before.shape[1:], np.bool_)
     covered[120:210, 60:180] = True
     assert np.array_equal(after[:, ~covered], before[:, ~covered])
@@ -228,14 +197,14 @@ def test_an_edit_puts_a_lake_with_its_shore_into_a_meadow(client, tmp_path):
     assert share_like(rgb[140:190, 80:160], "water") > 0.9
     rim = np.concatenate([rgb[121:124, 62:178].reshape(-1, 3), rgb[206:209, 62:178].reshape(-1, 3)])
     assert share_like(rim, "grassland") > 0.6  # the shore is no straight line, and not the mask's
-    assert np.array_equal(painted(client, "edit", inputs), after)
+    assert np.array_equal(made(client, "edit", inputs), after)
 
 
 def test_an_extension_goes_on_as_it_was_and_becomes_what_is_asked_for(client, tmp_path):
     before = meadow()
     asked = {"bbox": [500000, 5400000 - 240, 500000 + 400, 5400000], "crs": "EPSG:32633"}
     inputs = {"source": uploaded(client, tmp_path, before), "extent": asked, "prompt": "forest", "seed": 5}
-    after = painted(client, "extend", inputs)
+    after = made(client, "extend", inputs)
     assert after.shape == (4, 240, 400)
     assert np.array_equal(after[:, :, :240], before)
     rgb = after[:3].transpose(1, 2, 0)

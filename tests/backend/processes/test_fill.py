@@ -15,7 +15,7 @@ import rasterio
 from affine import Affine
 
 from tests.support.backend.raster_files import write
-from tests.support.backend.service import NO_MODEL, Backend, execute, finished, submit
+from tests.support.backend.service import NO_MODEL, Backend, execute, finished, submit, upload
 
 SIDE = 160
 HERE = Affine(10, 0, 500000, 0, -10, 5200000)
@@ -38,16 +38,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     one.stop()
 
 
-@pytest.fixture(scope="module")
-def client(server: Backend) -> Iterator[httpx.Client]:
-    with server.client() as one:
-        yield one
-
-
-def send(client: httpx.Client, path: Path) -> dict[str, str]:
-    return {"upload": client.post("/uploads", content=path.read_bytes()).raise_for_status().json()["id"]}
-
-
 def square(col: int, row: int, width: int, height: int) -> dict[str, Any]:
     west, north = 500000 + 10 * col, 5200000 - 10 * row
     east, south = west + 10 * width, north - 10 * height
@@ -65,7 +55,7 @@ def result(client: httpx.Client, process: str, inputs: dict[str, Any]) -> raster
 @pytest.mark.parametrize(("dtype", "bands"), [("uint8", 3), ("uint16", 10), ("float32", 4)])
 def test_every_band_comes_from_real_land_and_nothing_else_changes(client, tmp_path, dtype, bands):
     path = write(tmp_path / "a.tif", land(dtype, bands), transform=HERE)
-    source = send(client, path)
+    source = upload(client, path)
     inputs = {"source": source, "mask": square(60, 70, 30, 24), "prompt": "", "seed": 3}
     with rasterio.open(path) as file:
         before = file.read()
@@ -89,7 +79,7 @@ def test_every_band_comes_from_real_land_and_nothing_else_changes(client, tmp_pa
 @pytest.mark.parametrize("box", [(0, 0, 20, 20), (140, 150, 20, 10), (75, 20, 1, 1), (5, 5, 150, 120)])
 def test_masks_anywhere_and_of_any_size(client, tmp_path, box):
     path = write(tmp_path / "a.tif", land("uint8", 3), transform=HERE)
-    inputs = {"source": send(client, path), "mask": square(*box), "prompt": "", "seed": 1}
+    inputs = {"source": upload(client, path), "mask": square(*box), "prompt": "", "seed": 1}
     with rasterio.open(path) as file, result(client, "edit", inputs) as made:
         before, after = file.read(), made.read()
     mask = np.zeros((SIDE, SIDE), np.bool_)
@@ -105,7 +95,7 @@ def test_a_crop_of_a_raster_is_filled_like_the_whole(client, tmp_path):
     part = write(tmp_path / "b.tif", pixels[:, 77:403, 51:390], transform=HERE @ Affine.translation(51, 77))
     made = []
     for path, (col, row) in ((whole, (210, 240)), (part, (210 - 51, 240 - 77))):
-        inputs = {"source": send(client, path), "mask": square(210, 240, 33, 21), "prompt": "", "seed": 4}
+        inputs = {"source": upload(client, path), "mask": square(210, 240, 33, 21), "prompt": "", "seed": 4}
         with result(client, "edit", inputs) as file:
             made.append(file.read()[:, row : row + 21, col : col + 33])
     assert made[0].tobytes() == made[1].tobytes()
@@ -114,7 +104,7 @@ def test_a_crop_of_a_raster_is_filled_like_the_whole(client, tmp_path):
 
 def test_the_same_seed_gives_the_same_pixels_and_another_one_others(client, tmp_path):
     path = write(tmp_path / "a.tif", land("uint8", 3), transform=HERE)
-    inputs = {"source": send(client, path), "mask": square(40, 30, 50, 40), "prompt": "  "}
+    inputs = {"source": upload(client, path), "mask": square(40, 30, 50, 40), "prompt": "  "}
     made = []
     for seed in (5, 5, 6):
         with result(client, "edit", {**inputs, "seed": seed}) as file:
@@ -126,7 +116,7 @@ def test_the_same_seed_gives_the_same_pixels_and_another_one_others(client, tmp_
 def test_a_raster_is_continued_without_a_prompt(client, tmp_path):
     path = write(tmp_path / "a.tif", land("uint16", 4), transform=HERE)
     extent = {"bbox": [499800, 5198400, 501800, 5200000], "crs": "EPSG:32632"}
-    inputs = {"source": send(client, path), "extent": extent, "prompt": "", "seed": 2}
+    inputs = {"source": upload(client, path), "extent": extent, "prompt": "", "seed": 2}
     with rasterio.open(path) as file, result(client, "extend", inputs) as made:
         before, after = file.read(), made.read()
     assert after.shape == (4, 160, 200)
@@ -136,7 +126,7 @@ def test_a_raster_is_continued_without_a_prompt(client, tmp_path):
 
 def test_the_plan_says_what_it_is(client, tmp_path):
     path = write(tmp_path / "a.tif", land("uint8", 3), transform=HERE)
-    inputs = {"source": send(client, path), "mask": square(40, 30, 10, 10), "prompt": ""}
+    inputs = {"source": upload(client, path), "mask": square(40, 30, 10, 10), "prompt": ""}
     answer = client.post("/processes/plan/execution", json={"inputs": {"process": "edit", "inputs": inputs}})
     plan = answer.raise_for_status().json()["plan"] if "plan" in answer.json() else answer.json()
     assert plan["recipe"]["model"] == "surroundings"
@@ -146,7 +136,7 @@ def test_the_plan_says_what_it_is(client, tmp_path):
 
 def test_nothing_known_around_is_a_sentence(client, tmp_path):
     path = write(tmp_path / "a.tif", land("uint8", 3), transform=HERE)
-    inputs = {"source": send(client, path), "mask": square(-5, -5, 200, 200), "prompt": ""}
+    inputs = {"source": upload(client, path), "mask": square(-5, -5, 200, 200), "prompt": ""}
     answer = execute(client, "edit", inputs)
     assert answer.status_code == 400
     assert "too little of the raster around the mask" in answer.json()["detail"]
@@ -154,7 +144,7 @@ def test_nothing_known_around_is_a_sentence(client, tmp_path):
 
 def test_no_torch_is_imported_for_it(client, server, tmp_path):
     path = write(tmp_path / "a.tif", land("uint8", 3), transform=HERE)
-    inputs = {"source": send(client, path), "mask": square(40, 30, 10, 10), "prompt": "", "seed": 3}
+    inputs = {"source": upload(client, path), "mask": square(40, 30, 10, 10), "prompt": "", "seed": 3}
     with result(client, "edit", inputs):
         maps = {Path(part.path).name for part in psutil.Process(server.worker().pid).memory_maps()}
     assert not {name for name in maps if name.startswith("libtorch")}

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 from affine import Affine
@@ -28,7 +27,7 @@ from tests.support.backend.asking import Asker, made
 from tests.support.backend.planning import planned
 from tests.support.backend.raster_files import write
 from tests.support.backend.service import Backend, execute
-from tests.support.backend.tiny_bank import COLOURS, build_bank, picture, share_like
+from tests.support.backend.tiny_bank import COLOURS, picture, share_like
 
 WEST, NORTH = 500000, 5400000
 
@@ -63,26 +62,10 @@ def asked(*features: Any, side: int = 200, prompt: str = "forest", table: str = 
 
 
 @pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_bank(tmp_path_factory.mktemp("banks"))
-
-
-@pytest.fixture(scope="module")
-def limits(bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings(data_dir=tmp_path_factory.mktemp("data"), model=str(bank))
-
-
-@pytest.fixture(scope="module")
 def server(bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     one = Backend(tmp_path_factory.mktemp("layout") / "data", "--model", str(bank)).start()
     yield one
     one.stop()
-
-
-@pytest.fixture(scope="module")
-def client(server: Backend) -> Iterator[httpx.Client]:
-    with server.client() as one:
-        yield one
 
 
 def in_one_piece(bank: Path, recipe: Recipe) -> np.ndarray:

@@ -26,7 +26,7 @@ from tests.support.backend.asking import Asker, made
 from tests.support.backend.planning import plan_context, planned
 from tests.support.backend.raster_files import write
 from tests.support.backend.service import Backend, execute
-from tests.support.backend.tiny_bank import COLOURS, build_bank, picture, share_like
+from tests.support.backend.tiny_bank import COLOURS, picture, share_like
 
 WEST, NORTH = 500000, 5400000
 UTM = "EPSG:32633"
@@ -55,21 +55,10 @@ def asked(side: int = 200, height: int = 0, **layout: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_bank(tmp_path_factory.mktemp("banks"))
-
-
-@pytest.fixture(scope="module")
-def limits(bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings(data_dir=tmp_path_factory.mktemp("data"), model=str(bank))
-
-
-@pytest.fixture(scope="module")
-def client(bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    server = Backend(tmp_path_factory.mktemp("layout") / "data", "--model", str(bank)).start()
-    with server.client() as one:
-        yield one
-    server.stop()
+def server(bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    one = Backend(tmp_path_factory.mktemp("layout") / "data", "--model", str(bank)).start()
+    yield one
+    one.stop()
 
 
 @pytest.fixture(scope="module")

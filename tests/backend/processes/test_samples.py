@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 from affine import Affine
 
-from tests.backend.processes.test_by_example import extent, images, meadow, painted, plan
+from tests.backend.processes.test_by_example import extent, images, meadow, plan
+from tests.support.backend.asking import made
 from tests.support.backend.raster_files import write
 from tests.support.backend.service import Backend, execute, upload
 from tests.support.backend.tiny_bank import COLOURS, build_bank, picture, share_like
@@ -25,12 +25,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     one = Backend(folder / "data", "--model", "open-land").start()
     yield one
     one.stop()
-
-
-@pytest.fixture(scope="module")
-def client(server: Backend) -> Iterator[httpx.Client]:
-    with server.client() as one:
-        yield one
 
 
 def ring(*corners: tuple[int, int]) -> dict[str, Any]:
@@ -72,7 +66,7 @@ def test_a_pond_like_that_one_comes_with_its_beach(client, tmp_path):
     around = ring(*((60 + round(33 * np.cos(t)), 60 + round(33 * np.sin(t))) for t in np.arange(0, 6.2, 0.3)))
     mask = ring((120, 120), (215, 120), (215, 215), (120, 215))
     asked = {"source": source, "mask": mask, "prompt": "", "seed": 4}
-    after = painted(client, "edit", asked | {"samples": [{"source": source, "area": around}]})
+    after = made(client, "edit", asked | {"samples": [{"source": source, "area": around}]})
     changed = np.zeros((240, 240), np.bool_)
     changed[120:215, 120:215] = True
     assert np.array_equal(after[:, ~changed], before[:, ~changed])

@@ -38,12 +38,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     one.stop()
 
 
-@pytest.fixture(scope="module")
-def client(server: Backend) -> Iterator[httpx.Client]:
-    with server.client() as one:
-        yield one
-
-
 def square(col: int, row: int, width: int, height: int) -> dict[str, Any]:
     """The ground of pixels of 1 m, as a bounding box."""
     box = [WEST + col, NORTH - row - height, WEST + col + width, NORTH - row]

@@ -16,7 +16,7 @@ class Asker:
     """Never asks to stop."""
 
     def step(self, done: int, total: int) -> None:
-        pass
+        assert 0 <= done <= total
 
     def preview(self, rgb: np.ndarray) -> None:
         pass
