@@ -80,8 +80,8 @@ class Dock(QgsDockWidget):
         self.connection, self.runner, self.results = parts.connection, parts.runner, parts.results
         self.front = parts.front
         self._canvas = parts.canvas
-        self._first_layer = ""  # "asked" for, or "sent": it is shown when it comes
-        self._runs_when_ready = False
+        self._runs_when_ready = False  # what was asked for, unless it is refused
+        self._shows_next = False  # the first layer, when it comes
         self.notice = Notice()
         self.question = Notice()
         self.plan = PlanPanel()
@@ -267,8 +267,7 @@ class Dock(QgsDockWidget):
         reason = reason or self.mode.reason()
         self._runs_when_ready &= not (self.mode.refused or self.mode.missing())
         self.run_button.setEnabled(not reason)
-        if not reason and (self._first_layer == "asked" or self._runs_when_ready):
-            self._first_layer = "sent" if self._first_layer else ""
+        if not reason and self._runs_when_ready:
             self._runs_when_ready = False
             self.run()
         self.run_button.setToolTip(reason or self.mode.hint)
@@ -289,9 +288,10 @@ class Dock(QgsDockWidget):
         self._canvas.setExtent(box)
         self._canvas.refresh()
         self.turn_to(self.generate)
-        self._first_layer = "asked"
         self.request.recall({"prompt": prompt, "gsd": first_layer.GSD})
         self.request.extent.take(box)
+        self._runs_when_ready = self._shows_next = True
+        self._enable()
 
     def _unlock(self) -> None:
         """Let QGIS ask for its master password, as the user wishes."""
@@ -323,8 +323,8 @@ class Dock(QgsDockWidget):
     def _add(self, run: Run) -> None:
         if self.runner.at_home(run):
             self.edit.uncover()
-            if self._first_layer == "sent":
-                self._first_layer = ""
+            if self._shows_next:
+                self._shows_next = False
                 self.results.show(run)
             else:
                 self.results.add(run)
