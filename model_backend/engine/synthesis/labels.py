@@ -35,22 +35,6 @@ class Everywhere:
         return np.full((box.height, box.width), self.label, np.uint8)
 
 
-class Mapped:
-    """Labels of a canvas, (height, width) bytes; beyond its edges they go on as they are."""
-
-    def __init__(self, canvas: Box, labels: UInt8Array) -> None:
-        self._canvas, self._labels = canvas, labels
-
-    def labels(self, box: Box, level: int) -> UInt8Array:
-        """Sample the map at the middle of every pixel of the level."""
-        middle = (1 << level) >> 1
-        height, width = self._labels.shape
-        rows = (np.arange(box.row, box.row + box.height) << level) + middle - self._canvas.row
-        cols = (np.arange(box.col, box.col + box.width) << level) + middle - self._canvas.col
-        found: UInt8Array = self._labels[rows.clip(0, height - 1)[:, None], cols.clip(0, width - 1)]
-        return found
-
-
 @njit(inline="always", cache=True)
 def usable(valid, bits):  # type: ignore[no-untyped-def]
     """Say whether a patch may be used where the labels in ``bits`` may; ``valid`` is as in the atlas."""

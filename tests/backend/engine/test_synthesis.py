@@ -14,7 +14,7 @@ from model_backend.engine.synthesis import extents
 from model_backend.engine.synthesis import usage as usage_module
 from model_backend.engine.synthesis.atlas import Atlas, Exemplar
 from model_backend.engine.synthesis.fill import Filling, Hole, _Stage, depth
-from model_backend.engine.synthesis.labels import MIXED, Mapped, permitted
+from model_backend.engine.synthesis.labels import MIXED, permitted
 from model_backend.engine.synthesis.parameters import FILL, FILL_GAMMA, SCENE_GAMMA, Parameters
 from model_backend.engine.synthesis.pyramid import UNUSABLE, half, half_labels
 from model_backend.engine.synthesis.scene import Synthesis
@@ -31,6 +31,22 @@ def land(seed: int, tone: int = 0, side: int = 96) -> UInt8Array:
     fields = np.repeat(np.repeat(chance.integers(60, 200, (side // 16, side // 16, 3)), 16, 0), 16, 1)
     fields[::16] = fields[:, ::16] = 230
     return (fields + tone + chance.normal(0, 6, fields.shape)).clip(0, 255).astype(np.uint8)
+
+
+class Mapped:
+    """Labels of a canvas, (height, width) bytes; beyond its edges they go on as they are."""
+
+    def __init__(self, canvas: Box, labels: UInt8Array) -> None:
+        self._canvas, self._labels = canvas, labels
+
+    def labels(self, box: Box, level: int) -> UInt8Array:
+        """Sample the map at the middle of every pixel of the level."""
+        middle = (1 << level) >> 1
+        height, width = self._labels.shape
+        rows = (np.arange(box.row, box.row + box.height) << level) + middle - self._canvas.row
+        cols = (np.arange(box.col, box.col + box.width) << level) + middle - self._canvas.col
+        found: UInt8Array = self._labels[rows.clip(0, height - 1)[:, None], cols.clip(0, width - 1)]
+        return found
 
 
 def exemplars(*labels: int) -> list[Exemplar]:
