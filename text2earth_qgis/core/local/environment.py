@@ -11,9 +11,9 @@ import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Sequence
 
-from qgis.PyQt.QtCore import QProcessEnvironment
+from qgis.PyQt.QtCore import QProcess, QProcessEnvironment
 
 FOREIGN = (
     "PYTHON",
@@ -73,6 +73,17 @@ class Environment:
             for place, _, names in os.walk(self.folder)
             for name in names
         )
+
+
+def run_program(process: QProcess, program: str, arguments: Sequence[str]) -> None:
+    """Start a program without waiting, in the user's folder and without what belongs to QGIS.
+
+    What it says, errors too, is the output of ``process``.
+    """
+    process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
+    process.setProcessEnvironment(clean_environment())
+    process.setWorkingDirectory(str(Path.home()))
+    process.start(program, list(arguments))
 
 
 def clean_environment() -> QProcessEnvironment:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Callable, Optional
 
 from qgis.PyQt.QtCore import QObject, QProcess, QTimer, pyqtSignal
 
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.local import installation
-from text2earth_qgis.core.local.environment import Environment, Installed, clean_environment
+from text2earth_qgis.core.local.environment import Environment, Installed, run_program
 from text2earth_qgis.core.local.installation import Phase, State, Tools, Wish
 from text2earth_qgis.core.tasks import BackgroundTask
 
@@ -37,7 +36,6 @@ class Installer(QObject):
         self._began = 0.0
         self._then: Callable[[], None] = _nothing
         self._process = QProcess(self)
-        self._process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
         self._process.readyReadStandardOutput.connect(self._read)
         self._process.errorOccurred.connect(self._failed)
         self._process.finished.connect(self._finished)
@@ -48,7 +46,6 @@ class Installer(QObject):
 
     def install(self, wish: Wish, tools: Tools) -> None:
         """Begin; ``changed`` follows until it is done, failed or cancelled."""
-        data = self.environment.data
         data = self.environment.data
         place = next(path for path in (data, *data.parents) if path.exists())
         free, needed = shutil.disk_usage(place).free, installation.ROOM[wish.full]
@@ -88,9 +85,7 @@ class Installer(QObject):
 
     def _run(self) -> None:
         command = self.state.command
-        self._process.setProcessEnvironment(clean_environment())
-        self._process.setWorkingDirectory(str(Path.home()))
-        self._process.start(command.program, list(command.arguments))
+        run_program(self._process, command.program, command.arguments)
 
     def _read(self) -> None:
         state = self.state

@@ -6,14 +6,13 @@ The backend outlives QGIS and ends itself when idle. Its start is a program that
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Optional
 
 from qgis.PyQt.QtCore import QObject, QProcess, pyqtSignal
 
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.local import installation
-from text2earth_qgis.core.local.environment import Environment, clean_environment
+from text2earth_qgis.core.local.environment import Environment, run_program
 from text2earth_qgis.core.settings import Settings
 
 MOST = 600  # characters of its output that a failed start is told with
@@ -74,11 +73,8 @@ class Starter(QObject):
 
 def run(process: QProcess, chosen: Settings) -> None:
     """Begin the program that starts the backend."""
-    process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
-    process.setProcessEnvironment(clean_environment())
-    process.setWorkingDirectory(str(Path.home()))
     command = installation.serve(environment(), python(chosen))
-    process.start(command.program, list(command.arguments))
+    run_program(process, command.program, command.arguments)
 
 
 def url_of(process: QProcess) -> str:
