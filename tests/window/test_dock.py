@@ -195,7 +195,7 @@ def test_the_menu_of_pixel_sizes_is_the_models(dock, scene):
 
 
 def test_every_input_has_a_name(dock):
-    for mode in dock.modes:
+    for mode in dock.tabs.modes:
         for kind in (QAbstractSpinBox, QComboBox, QPlainTextEdit, QAbstractButton):
             for widget in mode.panel.findChildren(kind):
                 inside = isinstance(

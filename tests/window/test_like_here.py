@@ -108,7 +108,7 @@ def test_a_scene_like_a_sample_is_left_to_the_toolbox(dock, scene, iface, window
     extent = {"bbox": [500000, 5800000, 500100, 5800100], "crs": "EPSG:32633"}
     sample = {"source": {"upload": "0" * 32}, "words": ""}
     inputs = {"prompt": "a lake", "extent": extent, "samples": [sample]}
-    dock._use_again(Run(dock.connection.state.url, inputs, "a.tif", state="fetched"))
+    dock.again.use(Run(dock.connection.state.url, inputs, "a.tif", state="fetched"))
     assert dock.request.prompt.text() == "a lake"
     assert "made like a sample, which the backend no longer has" in bar(iface)[0]
 

@@ -83,8 +83,7 @@ def test_another_seed_gives_another_picture_and_both_are_seen_in_the_list(dock, 
     assert one != other
     grab("thumbnails", dock)
     dock.request.prompt.setPlainText("")  # what cannot be run again is not run later either
-    dock._runs_when_ready = True
-    dock._enable()
+    dock._run_when_ready()
     dock.request.prompt.setPlainText("a forest")
     until(lambda: dock.planned is not None)
     assert len(dock.runs.model.rows) == 2

@@ -6,14 +6,13 @@ what is asked for to the modes, what is shown to the panels, jobs to the runner 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import partial
 from typing import Callable, Optional
 
-from qgis.core import QgsApplication, QgsProject, QgsRasterLayer, QgsSettings
+from qgis.core import QgsApplication, QgsProject
 from qgis.gui import QgsDockWidget, QgsMapCanvas
-from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtGui import QResizeEvent
 from qgis.PyQt.QtWidgets import (
     QFrame,
@@ -21,24 +20,24 @@ from qgis.PyQt.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
-    QSplitter,
-    QTabBar,
     QVBoxLayout,
     QWidget,
 )
 
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.layers import recipe_of
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.runs.watcher import RunStatus
 from text2earth_qgis.core.settings import PREFIX
 from text2earth_qgis.core.wire.schemas import Plan
+from text2earth_qgis.gui.again import Again
 from text2earth_qgis.gui.canvas.previews import Previews
 from text2earth_qgis.gui.connection import Connection, State
+from text2earth_qgis.gui.divided import Divided
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.modes.edit import EditMode
 from text2earth_qgis.gui.modes.generate import GenerateMode
 from text2earth_qgis.gui.modes.mode import Mode
+from text2earth_qgis.gui.modes.tabs import ModeTabs
 from text2earth_qgis.gui.notice import Notice
 from text2earth_qgis.gui.panels.plan import PlanPanel
 from text2earth_qgis.gui.results import Results
@@ -49,9 +48,6 @@ from text2earth_qgis.gui.setup import first_layer
 from text2earth_qgis.gui.setup.front import Front
 
 TITLE = "Text2Earth"
-REMEMBERED = PREFIX + "gui/request"  # of the generate mode
-REMEMBERED_EDIT = PREFIX + "gui/edit"
-CHOSEN = PREFIX + "gui/mode"
 DIVIDED = PREFIX + "gui/splitter"
 PLAN_LINES = 9  # kept free for the plan, margins included
 LIST_LEAST = 150  # pixels of the list of runs
@@ -87,19 +83,16 @@ class Dock(QgsDockWidget):
         self.plan = PlanPanel()
         self.generate = GenerateMode(parts.canvas, self.plan, parts.connection, self)
         self.edit = EditMode(parts.canvas, QgsProject.instance(), self.plan, parts.connection, self)
-        self.modes: tuple[Mode, ...] = (self.generate, self.edit)
         self.request = self.generate.request
-        self.tabs = QTabBar()
+        self.tabs = ModeTabs((self.generate, self.edit))
+        self.again = Again(self.tabs, self.generate, self.edit, self.runner)
         self.run_button = QPushButton(icon("run"), "Run")
         self.runs = RunsPanel()
-        self._dividing = QTimer(self)  # when the parts have their new sizes
-        self._dividing.setSingleShot(True)
-        self._dividing.setInterval(0)
-        self._dividing.timeout.connect(self._divide)
         self.previews = Previews(parts.canvas, lambda: self.connection.client, self)
         self._lay_out()
         self._connect()
-        self._recall()
+        self.tabs.recall()
+        self.divided.recall(DIVIDED)
         self.runs.reset([Row(run) for run in self.runner.runs()])
         self._show_connection()
         self._turn()
@@ -112,18 +105,18 @@ class Dock(QgsDockWidget):
     @property
     def mode(self) -> Mode:
         """The mode that is shown."""
-        return self.modes[self.tabs.currentIndex()]
+        return self.tabs.mode
 
     def turn_to(self, mode: Mode) -> None:
         """Show another mode."""
-        self.tabs.setCurrentIndex(self.modes.index(mode))
+        self.tabs.turn_to(mode)
 
     def _lay_out(self) -> None:
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(self._forms())
+        scroll.setWidget(self.tabs.forms)
         scroll.setMinimumHeight(120)
         foot = QWidget()
         below = QVBoxLayout(foot)
@@ -137,11 +130,7 @@ class Dock(QgsDockWidget):
         upper.setContentsMargins(0, 0, 0, 0)
         upper.addWidget(scroll, 1)
         upper.addWidget(foot)
-        self._splitter = QSplitter(Qt.Orientation.Vertical)
-        self._splitter.addWidget(top)
-        self._splitter.addWidget(self.runs)
-        self._splitter.setChildrenCollapsible(False)
-        self._splitter.splitterMoved.connect(self._divide_by_hand)
+        self.divided = Divided(top, self.runs, self._needed, LIST_LEAST)
         body = QWidget()
         layout = QVBoxLayout(body)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -150,31 +139,17 @@ class Dock(QgsDockWidget):
         margin.addWidget(self.notice)
         layout.addWidget(self.tabs)
         layout.addLayout(margin)
-        layout.addWidget(self._splitter, 1)
+        layout.addWidget(self.divided, 1)
         self.front.take(body)
         self.setWidget(self.front)
 
-    def _forms(self) -> QWidget:
-        """Return the forms of all modes, one below the other; only one is seen."""
-        forms = QWidget()
-        layout = QVBoxLayout(forms)
-        layout.setContentsMargins(0, 0, 0, 0)
-        self.tabs.setDocumentMode(True)
-        self.tabs.setExpanding(True)
-        self.tabs.setDrawBase(True)
-        self.tabs.setAccessibleName("What to make")
-        for mode in self.modes:
-            layout.addWidget(mode.panel)
-            self.tabs.addTab(mode.title)
-        return forms
-
     def _connect(self) -> None:
-        for mode in self.modes:
+        for mode in self.tabs.modes:
             mode.changed.connect(lambda mode=mode: self._edited() if mode is self.mode else None)
             mode.answered.connect(self._enable)
             mode.submitted.connect(self.run)
             mode.asked.connect(self._ask)
-            mode.unfolded.connect(self._dividing.start)
+            mode.unfolded.connect(self.divided.divide)
         self.tabs.currentChanged.connect(lambda _index: self._turn())
         self.run_button.clicked.connect(lambda _checked=False: self.run())
         self.connection.changed.connect(self._show_connection)
@@ -188,60 +163,42 @@ class Dock(QgsDockWidget):
         self.runs.fetch.connect(self.runner.fetch)
         self.runs.removed.connect(self.runner.forget)
         self.runs.show_on_map.connect(lambda key: self._with_run(key, self.results.show))
-        self.runs.use_again.connect(lambda key: self._with_run(key, self._use_again))
-        self.runs.varied.connect(lambda key: self._with_run(key, self._vary))
-        self.runs.continued.connect(lambda key: self._with_run(key, self._continue))
+        self.runs.use_again.connect(lambda key: self._with_run(key, self.again.use))
+        self.runs.varied.connect(lambda key: self._with_run(key, self.again.vary))
+        self.runs.continued.connect(lambda key: self._with_run(key, self.again.resume))
+        self.again.ready.connect(self._run_when_ready)
+        self.again.refused.connect(self.results.complain)
         self.front.first_wanted.connect(self._make_first_layer)
         self.visibilityChanged.connect(self._seen)
 
     def shut_down(self) -> None:
         """Undo what was done outside the dock: canvas items, map tool, questions under way."""
-        stored = QgsSettings()
-        stored.setValue(REMEMBERED, json.dumps(self.generate.memory()))
-        stored.setValue(REMEMBERED_EDIT, json.dumps(self.edit.memory()))
-        stored.setValue(CHOSEN, self.mode.title)
-        if self._by_hand:
-            stored.setValue(DIVIDED, self._splitter.saveState())
+        self.tabs.store()
+        self.divided.store(DIVIDED)
         self.previews.clear()
         self.runs.delegate.thumbnails.close()
-        for mode in self.modes:
+        for mode in self.tabs.modes:
             mode.close()
 
     def run(self) -> None:
         """Send the request as a job."""
         if self.run_button.isEnabled():
-            self._complaining(lambda: self.mode.run(self.runner))
-
-    def _recall(self) -> None:
-        stored = QgsSettings()
-        self.generate.recall(json.loads(stored.value(REMEMBERED, "") or "{}"))
-        self.edit.recall(json.loads(stored.value(REMEMBERED_EDIT, "") or "{}"))
-        titles = [mode.title for mode in self.modes]
-        chosen = stored.value(CHOSEN, "")
-        self.tabs.setCurrentIndex(titles.index(chosen) if chosen in titles else 0)
-        divided = stored.value(DIVIDED)
-        self._by_hand = bool(divided)
-        if divided:
-            self._splitter.restoreState(divided)
+            try:
+                self.mode.run(self.runner)
+            except PluginError as error:
+                self.results.complain(str(error))
 
     def resizeEvent(self, event: Optional[QResizeEvent]) -> None:
         """Divide the new height, once what is inside has its new width."""
         super().resizeEvent(event)
-        self._dividing.start()
+        self.divided.divide()
 
-    def _divide(self) -> None:
-        """Give the form what it needs and the list the rest, until the user moves the line between them."""
-        if self._by_hand:
-            return
-        room = self._splitter.height()
+    def _needed(self) -> int:
+        """Return the height in pixels of all that is above the list."""
         plan = PLAN_LINES * self.fontMetrics().lineSpacing() + self.run_button.sizeHint().height()
         panel = self.mode.panel
         form = panel.layout().totalHeightForWidth(panel.width())
-        top = min(max(form, panel.sizeHint().height()) + plan, room - LIST_LEAST)
-        self._splitter.setSizes([top, room - top])
-
-    def _divide_by_hand(self, *_place: int) -> None:
-        self._by_hand = True
+        return int(max(form, panel.sizeHint().height()) + plan)
 
     def _ask(self, text: str, answers: dict[str, Callable[[], None]]) -> None:
         """Put a question that is to be answered before the request is run."""
@@ -256,7 +213,7 @@ class Dock(QgsDockWidget):
     def _edited(self) -> None:
         """Check the request that the form shows now."""
         self.question.hide()
-        self._dividing.start()
+        self.divided.divide()
         self.mode.ask()
         self._enable()
 
@@ -290,7 +247,12 @@ class Dock(QgsDockWidget):
         self.turn_to(self.generate)
         self.request.recall({"prompt": prompt, "gsd": first_layer.GSD})
         self.request.extent.take(box)
-        self._runs_when_ready = self._shows_next = True
+        self._shows_next = True
+        self._run_when_ready()
+
+    def _run_when_ready(self) -> None:
+        """Run what the form says as soon as it can be."""
+        self._runs_when_ready = True
         self._enable()
 
     def _unlock(self) -> None:
@@ -333,57 +295,11 @@ class Dock(QgsDockWidget):
 
     def _turn(self) -> None:
         """Show the form of the chosen mode, and what belongs to it on the map."""
-        for mode in self.modes:
-            mode.panel.setVisible(mode is self.mode)
-            mode.show(self.isVisible() and mode is self.mode)
-            if mode is not self.mode:
-                mode.stop()
+        self.tabs.show_mode(self.isVisible())
         self._edited()
 
     def _complain(self, run: Run, sentence: str) -> None:
         self.results.complain(run.message or sentence)
-
-    def _use_again(self, run: Run) -> bool:
-        """Show the settings of a run; return whether all of them could be."""
-        mode = self.edit if run.process == "edit" else self.generate
-        self.turn_to(mode)
-        return self._complaining(lambda: mode.use_again(run))
-
-    def _vary(self, run: Run) -> None:
-        """Make a run again with another seed, as soon as it can be."""
-        if self._use_again(run):
-            self.mode.forget_seed()
-            self._runs_when_ready = True
-            self._enable()
-
-    def edit_layer(self, layer: QgsRasterLayer) -> None:
-        """Begin to edit a raster layer."""
-        self.turn_to(self.edit)
-        self.edit.form.source.setLayer(layer)
-
-    def use_settings_of(self, layer: QgsRasterLayer) -> None:
-        """Show the settings that a layer was made with: those of its run, else of its recipe."""
-        run = self.runner.run_of(layer.source().split("|")[0])
-        if run is not None:
-            self._use_again(run)
-            return
-        recipe = recipe_of(layer) or {}
-        mode = self.edit if recipe.get("edit") else self.generate
-        self.turn_to(mode)
-        self._complaining(lambda: mode.use_recipe(recipe, layer))
-
-    def _complaining(self, work: Callable[[], None]) -> bool:
-        """Do something and return whether it could be done; say why not."""
-        try:
-            work()
-        except PluginError as error:
-            self.results.complain(str(error))
-            return False
-        return True
-
-    def _continue(self, run: Run) -> None:
-        if self._complaining(lambda: self.generate.continue_scene(run)):
-            self.turn_to(self.generate)
 
     def _with_run(self, key: str, action: object) -> None:
         row = self.runs.row(key)
@@ -392,5 +308,4 @@ class Dock(QgsDockWidget):
 
     def _seen(self, visible: bool) -> None:
         self.connection.watch(visible)
-        for mode in self.modes:
-            mode.show(visible and mode is self.mode)
+        self.tabs.show_mode(visible)

@@ -129,11 +129,11 @@ class PluginWindow:
 
     def _edit_layer(self, layer: QgsRasterLayer) -> None:
         self.show_dock()
-        self.dock.edit_layer(layer)
+        self.dock.again.edit(layer)
 
     def _use_settings_of(self, layer: QgsRasterLayer) -> None:
         self.show_dock()
-        self.dock.use_settings_of(layer)
+        self.dock.again.use_layer(layer)
 
     def _take_up(self) -> None:
         """Go on with runs whose backend, or its token, was away."""

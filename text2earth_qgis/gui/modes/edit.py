@@ -47,6 +47,7 @@ SOMEWHERE, SOMEWHERE_CRS = (500_000.0, 5_000_000.0), "EPSG:32631"  # where a met
 class EditMode(Mode):
     """The dock's second tab."""
 
+    key = "edit"
     title = "Edit"
     hint = "Make this edit (Ctrl+Enter in the prompt)"
     layer_made = pyqtSignal(object)  # a mask layer, to be drawn on

@@ -41,6 +41,7 @@ BEGUN = (
 class GenerateMode(Mode):
     """The dock's first tab."""
 
+    key = "generate"
     title = "Generate"
     hint = "Make this image (Ctrl+Enter in the prompt)"
 

@@ -29,6 +29,7 @@ LAID_OUT = (
 class Mode(QObject):
     """One tab of the dock. ``changed`` asks to be asked again, ``answered`` follows a plan or a refusal."""
 
+    key = ""  # its name in the settings
     title = ""
     hint = ""  # the tooltip of Run
     changed = pyqtSignal()
