@@ -232,6 +232,9 @@ def test_a_failed_start_is_told_with_what_it_said(front, data, window):
     grab("setup-there", front)
     front.back.click()
     assert not front.on_setup
+    window.settings_changed()
+    until(lambda: front.starter.busy)  # tried again: what the settings name may be another one
+    until(lambda: "did not start" in window.dock.notice.text())
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ class Front(QStackedWidget):
         super().__init__(parent)
         self._connection = connection
         self._opened = False  # the page, by the user
-        self._tried = False  # to start the backend, since it last answered
+        self._tried = False  # to start the backend, since it last answered or was named
         self.failure = ""  # of the last start
         self.installer = Installer(starting.environment(), self)
         self.starter = starting.Starter(self)
@@ -113,7 +113,7 @@ class Front(QStackedWidget):
         state, own = self._connection.state, self._is_own()
         startable = own and bool(starting.python(settings.load()))
         nobody = own and (state.away or not settings.own_address())
-        if state.ready:
+        if state.ready or not state.asked:  # it is there, or the settings have just named it
             self._tried, self.failure = False, ""
         elif state.asked and nobody and startable and not self._tried and self._is_free():
             self.start()
