@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from model_backend import __version__, processes
 from model_backend.api import execute, results
 from model_backend.api.backend import Backend
+from model_backend.api.memory import memory
 from model_backend.api.openapi import OPENAPI_TYPE, document
 from model_backend.api.status import poll_headers, read_filter, read_page, status_info
 from model_backend.engine.by_example.fill_cost import MOST_AROUND
@@ -101,6 +102,7 @@ def healthz(backend: TheBackend) -> dict[str, Any]:
         "installed": entry.folder is not None,
         "device": known[0].get("device") if known else None,
         "profile": known[0] if known else None,
+        "memory": memory(),
         "queue": backend.store.queue.waiting(),
     }
 
@@ -115,13 +117,15 @@ def models(backend: TheBackend) -> dict[str, Any]:
     """List the models a request may name."""
     registry = backend.registry
     default = registry.default().card.id
-    fields = {"id", "title", "pipeline", "gsd", "levels", "words", "licence", "licence_url", "non_commercial"}
-    fields |= {"attribution", "sampler", "steps", "guidance"}
+    fields = {"id", "title", "about", "pipeline", "gsd", "levels", "words"}
+    fields |= {"licence", "licence_url", "non_commercial", "attribution", "notice"}
+    fields |= {"sampler", "steps", "guidance"}
     return {
         "models": [
             entry.card.model_dump(mode="json", include=fields)
             | {"window": _seen_at_once(entry.card)}
             | {"default": entry.card.id == default, "installed": entry.folder is not None}
+            | {"bytes": entry.bytes, "pullable": entry.folder is None and entry.card.repo is not None}
             for entry in registry.all()
         ]
     }

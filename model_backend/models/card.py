@@ -101,6 +101,7 @@ class ModelCard(CardValue):
 
     id: Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
     title: str
+    about: str = Field("", description="What it makes well and what not, for users, in a sentence or two.")
     pipeline: Literal["text2image", "inpaint", "examples", "surroundings"] = "text2image"
     vae_factor: Annotated[int, Field(ge=1)] = Field(8, description="Pixels per latent, per axis.")
     latent_channels: Annotated[int, Field(ge=1, le=4)] = 4
@@ -126,6 +127,7 @@ class ModelCard(CardValue):
     notice: str = Field("", description="What a user must read and accept before the download.")
     words: tuple[str, ...] | None = Field(None, description="Words of its captions; null: open vocabulary.")
     repo: str | None = Field(None, description="Where `models pull` finds it on the hub.")
+    bytes: Annotated[int, Field(ge=0)] | None = Field(None, description="About what a pull of it fetches.")
     revision: str | None = Field(None, description="Commit hash on the hub.")
     known_revisions: tuple[str, ...] = Field(
         (), description="First digits of the commits that this version knows; a pull of another one warns."

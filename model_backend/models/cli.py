@@ -43,8 +43,15 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _pull(args: argparse.Namespace) -> int:
-    from model_backend.models import pull
-
+    try:
+        from model_backend.models import pull
+    except ModuleNotFoundError as error:
+        print(
+            f"{error.name} is not installed, nor what runs such models. Install the backend with [model], or "
+            "add diffusion in the panel of QGIS.",
+            file=sys.stderr,
+        )
+        return 1
     settings = _settings(args)
     try:
         offered = pull.offer(Registry(settings).get(args.id).card)

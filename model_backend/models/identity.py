@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-_MEASURED = ("approximate", "seconds_per_evaluation", "digest")  # members that bits do not depend on
+# Members that bits do not depend on.
+_MEASURED = ("approximate", "seconds_per_evaluation", "memory", "digest")
 
 
 def digest(profile: Mapping[str, Any]) -> str:

@@ -194,6 +194,7 @@ class Model:
             parameters=self.card.engine.model_dump(),
             approximate=not all(self._tried[size].agree for size in sizes),
             seconds_per_evaluation=self._tried[max(sizes)].seconds,
+            memory=profiles.memory_of(self.device),
         )
 
     @property

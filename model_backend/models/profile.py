@@ -42,6 +42,7 @@ class Profile:
     parameters: dict[str, Any]
     approximate: bool
     seconds_per_evaluation: float
+    memory: int | None = None  # bytes of a device that has its own
 
     @property
     def digest(self) -> str:
@@ -131,6 +132,11 @@ def name_of(device: torch.device) -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def memory_of(device: torch.device) -> int | None:
+    """Return the bytes of memory of a device that has its own, None of one that shares the computer's."""
+    return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
 
 
 def versions() -> dict[str, str]:

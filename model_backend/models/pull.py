@@ -17,7 +17,9 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -170,9 +172,8 @@ def pull(offered: Offer, models: Path, accept: Callable[[str], bool]) -> Path:
         raise StorageFull(
             f"{card.id} needs {offered.size / 1e9:.1f} GB; there is not enough free space in {models}."
         )
-    if not sys.stderr.isatty():
-        disable_progress_bars()
-    sums = {file.name: _fetch(offered, file, staging) for file in offered.files}
+    with _progress(staging, offered.size):
+        sums = {file.name: _fetch(offered, file, staging) for file in offered.files}
     card.model_copy(update={"revision": offered.revision, "files": sums}).write(staging)
     read_card(staging)
     (staging / _ACCEPTED).unlink(missing_ok=True)
@@ -198,6 +199,29 @@ def verify(folder: Path) -> list[str]:
         elif expected.size not in (None, file.stat().st_size) or _digest(file) != expected.sha256:
             wrong.append(f"{name} is not the file that was locked.")
     return wrong
+
+
+@contextmanager
+def _progress(staging: Path, size: int) -> Iterator[None]:
+    """Say every second how much of ``size`` bytes has come, on a line of its own, unless somebody looks."""
+    if sys.stderr.isatty():  # the bars of the hub's library are seen
+        yield
+        return
+    disable_progress_bars()
+    over = threading.Event()
+
+    def tell() -> None:
+        while not over.wait(1):
+            come = sum(path.stat().st_size for path in staging.rglob("*") if path.is_file())
+            print(f"{100 * come / max(1, size):.1f} % of {size / 1e6:,.0f} MB", flush=True)
+
+    teller = threading.Thread(target=tell, name="progress", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
 
 
 def _fetch(offered: Offer, file: RemoteFile, staging: Path) -> FileSum:

@@ -52,6 +52,9 @@ No commit of this repository is pinned here: the first download takes the newest
 the
 SHA-256 of every file in the model folder, and `models verify` holds the files to that record from then on."""
 
+_DRAWS = "Draws scenes of any kind in any words, at 0.5 to 128 m; cannot edit or extend a raster."
+_REPAINTS = "Edits and extends rasters, and draws scenes, in any words, at 0.5 to 128 m."
+
 
 def _text2earth(inpaint: bool) -> ModelCard:
     repo = "lcybuaa/Text2Earth" + ("-inpainting" if inpaint else "")
@@ -64,6 +67,7 @@ def _text2earth(inpaint: bool) -> ModelCard:
     return ModelCard(
         id="text2earth-inpainting" if inpaint else "text2earth",
         title="Text2Earth inpainting (1.3 B)" if inpaint else "Text2Earth (1.3 B)",
+        about=(_REPAINTS if inpaint else _DRAWS) + " Needs a GPU: a processor takes minutes for 256 pixels.",
         pipeline="inpaint" if inpaint else "text2image",
         levels=tuple(range(10, 19)),
         gsd=(0.354, 181.0),  # half a level beyond 0.5 m (level 18) and 128 m (level 10)
@@ -75,6 +79,7 @@ def _text2earth(inpaint: bool) -> ModelCard:
         attribution="Text2Earth, Liu et al., IEEE GRSM 2025, arXiv 2501.00895",
         notice=notice,
         repo=repo,
+        bytes=3_440_000_000,
         known_revisions=() if inpaint else ("3754e38", "96226bb"),
         # The hub shows this checksum on the file's page. It is the only one we could see; sizes are not shown
         # exactly.
@@ -117,6 +122,13 @@ class Entry:
         else:
             how = "A release brings it; until then set TEXT2EARTH_MODEL to another model or a model folder."
         raise ModelUnavailable(f"The model {self.card.id} is not installed. {how}")
+
+    @cached_property
+    def bytes(self) -> int | None:
+        """Bytes on disk; of a model that is not installed about what a pull fetches, None if unknown."""
+        if self.folder is None:
+            return self.card.bytes
+        return sum(size for _, size, _ in _stamps(self.folder))
 
     @cached_property
     def tokens(self) -> PromptTokens:

@@ -252,4 +252,9 @@ def test_a_missing_model_is_said_at_the_door(start: Callable[..., Backend], scen
         cards = {card["id"]: card for card in client.get("/models").json()["models"]}
         assert cards["text2earth"]["default"]
         assert not cards["text2earth"]["installed"]
+        assert cards["text2earth"]["pullable"]
+        assert cards["text2earth"]["bytes"] > 3e9
+        assert 0 < cards["open-land"]["bytes"] < 1e9
+        assert all(card["about"] for card in cards.values())
+        assert client.get("/healthz").json()["memory"] > 1e9
         assert cards["text2earth"]["non_commercial"]

@@ -151,6 +151,8 @@ def test_a_killed_pull_is_resumed_and_does_not_ask_again(start, models, hub: Mod
     while part.stat().st_size < PIECE:
         assert process.poll() is None
         time.sleep(0.01)
+    assert process.stdout is not None
+    assert any(" % of " in line for line in iter(process.stdout.readline, ""))
     process.kill()
     process.wait()
     assert not folder.exists()
