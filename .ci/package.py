@@ -8,12 +8,14 @@ equal bytes. Nothing of the backend and no weights go in.
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = "text2earth_qgis"
+PYTHON = ROOT / ".venv" / "backend" / "bin" / "python"  # has what makes the user guide
 
 
 def stage(folder: Path) -> Path:
@@ -24,6 +26,8 @@ def stage(folder: Path) -> Path:
     for name in ("metadata.txt", "LICENSE"):
         shutil.copy2(ROOT / name, target)
     shutil.copytree(ROOT / "resources" / "icons", target / "resources" / "icons")
+    guide = target / "resources" / "guide"
+    subprocess.run([PYTHON, ROOT / ".ci" / "guide.py", guide], check=True)
     return target
 
 

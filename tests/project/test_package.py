@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+SUFFIXES = {".py", ".txt", ".svg", ".png", ".jpg", ".html", ".css", ".md", ""}
 REQUIRED = (
     "name",
     "description",
@@ -56,7 +57,7 @@ def test_zip_is_small_and_has_one_folder_of_text_files(archive):
         assert ".." not in name
         assert "\\" not in name
         assert not re.search(r"(^|/)(__pycache__|__MACOSX|\.)", name), name
-        assert Path(name).suffix in {".py", ".txt", ".svg", ".png", ".qml", ".ts", ".md", ""}, name
+        assert Path(name).suffix in SUFFIXES, name
     assert "text2earth_qgis/LICENSE" in names
 
 
@@ -73,6 +74,16 @@ def test_metadata_is_complete(plugin):
     assert general["qgisMaximumVersion"] == "4.99"
     assert general["hasProcessingProvider"] == "yes"
     assert (plugin / general["icon"]).is_file()
+
+
+def test_the_user_guide_is_in_it_and_its_links_lead_somewhere(plugin):
+    guide = plugin / "resources" / "guide"
+    pages = {path.name: path.read_text("utf-8") for path in guide.glob("*.html")}
+    assert {"index.html", "make-a-scene.html", "edit-a-raster.html", "extend-a-raster.html"} <= set(pages)
+    for name, text in pages.items():
+        assert "<h2>" in text or name == "index.html"
+        for target in re.findall(r'(?:href|src)="([^"]+)"', text):
+            assert target.startswith("https://") or (guide / target).is_file(), (name, target)
 
 
 def test_versions_agree(plugin):

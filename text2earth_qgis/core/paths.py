@@ -18,6 +18,11 @@ def resource(*parts: str) -> str:
     return str(root().joinpath("resources", *parts))
 
 
+def guide_page(section: str = "index") -> Path:
+    """Return the HTML page of the user guide for a section of ``docs/user-guide.md``, by its anchor."""
+    return root() / "resources" / "guide" / f"{section}.html"
+
+
 def version() -> str:
     """Return the plugin's version as metadata.txt states it."""
     for line in (root() / "metadata.txt").read_text("utf-8").splitlines():
