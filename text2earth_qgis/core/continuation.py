@@ -12,6 +12,7 @@ from qgis.core import QgsRasterLayer
 
 from text2earth_qgis.core import layers
 from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Box, Frame, Joins, Json
 
 SHARED = ("prompt", "negative_prompt", "seed", "steps", "sampler", "guidance", "model")
@@ -28,8 +29,10 @@ def inputs_to_continue(layer: QgsRasterLayer) -> Json:
         recipe = None
     if not recipe:
         raise PluginError(
-            f"'{layer.name()}' cannot be continued: it has no recipe of Text2Earth. Choose a layer that "
-            "Generate imagery made."
+            tr(
+                "'{name}' cannot be continued: it has no recipe of Text2Earth. Choose a layer that "
+                "Generate imagery made."
+            ).format(name=layer.name())
         )
     return inputs_from_recipe(recipe, layer.name(), layers.profile_in_file(layer.source().split("|")[0]))
 
@@ -38,8 +41,10 @@ def inputs_from_recipe(recipe: Json, name: str, profile: Optional[str] = None) -
     """Return the same inputs from the recipe of a scene called ``name``."""
     if recipe.get("process", "generate") != "generate":
         raise PluginError(
-            f"'{name}' is not a scene of its own but a raster with painted parts. Use Extend imagery to "
-            "continue it."
+            tr(
+                "'{name}' is not a scene of its own but a raster with painted parts. Use Extend imagery "
+                "to continue it."
+            ).format(name=name)
         )
     try:
         canvas = recipe["canvas"]
@@ -56,7 +61,9 @@ def inputs_from_recipe(recipe: Json, name: str, profile: Optional[str] = None) -
             **(_begun(start) if start else {}),
         }
     except (KeyError, TypeError, ValueError):
-        raise PluginError(f"'{name}' cannot be continued: its recipe is not complete.") from None
+        raise PluginError(
+            tr("'{name}' cannot be continued: its recipe is not complete.").format(name=name)
+        ) from None
 
 
 def _begun(start: Json) -> Json:

@@ -17,6 +17,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
+from text2earth_qgis.core.language import tr
+
 
 class PluginError(Exception):
     """Base of all errors of the plugin."""
@@ -24,7 +26,11 @@ class PluginError(Exception):
 
 def unwritable(target: Path, error: OSError) -> PluginError:
     """Return the error for a result that cannot be written."""
-    return PluginError(f"The result cannot be written to {target}: {error.strerror or error}.")
+    return PluginError(
+        tr("The result cannot be written to {target}: {reason}.").format(
+            target=target, reason=error.strerror or error
+        )
+    )
 
 
 class BackendError(PluginError):

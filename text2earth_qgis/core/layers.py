@@ -24,12 +24,13 @@ from qgis.core import (
 )
 
 from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Json
 
 GROUP = "Text2Earth"
 RECIPE = "text2earth/recipe"  # custom property
-CREDIT = "Synthetic image, made by a generative model; shows nothing that was observed"
-EDITED = "Edited image: a part of it was made by a generative model and shows nothing that was observed"
+CREDIT = tr("Synthetic image, made by a generative model; shows nothing that was observed")
+EDITED = tr("Edited image: a part of it was made by a generative model and shows nothing that was observed")
 _WORDS = 40  # characters of the prompt in a name
 
 
@@ -47,7 +48,7 @@ def add_result(
     """
     layer = QgsRasterLayer(str(path), Path(path).stem, "gdal")
     if not layer.isValid():
-        raise PluginError(f"{path} is not a raster that QGIS can read.")
+        raise PluginError(tr("{path} is not a raster that QGIS can read.").format(path=path))
     recipe = recipe or recipe_in_file(path)
     below = project.layerTreeRoot().findLayer(source.id()) if source is not None else None
     alike = source is not None and source.providerType() == layer.providerType()
@@ -132,7 +133,10 @@ def describe(layer: QgsRasterLayer, recipe: Json, notes: str = "") -> None:
     metadata = QgsLayerMetadata(layer.metadata())
     metadata.setTitle(layer.name())
     metadata.setAbstract(abstract)
-    metadata.setRights([f"{credit(recipe)}. Model: {recipe.get('model', 'unknown')}", *_attribution(layer)])
+    made = tr("{credit}. Model: {model}").format(
+        credit=credit(recipe), model=recipe.get("model") or tr("unknown")
+    )
+    metadata.setRights([made, *_attribution(layer)])
     layer.setMetadata(metadata)
     if Qgis.versionInt() < 33800:  # their tooltips show it, those of newer ones the metadata
         layer.setAbstract(abstract)
@@ -150,7 +154,7 @@ def name(recipe: Json) -> str:
         prompt = prompt[:_WORDS].rsplit(" ", 1)[0].rstrip(" ,.;:") + "…"
     parts = [prompt or GROUP]
     if "seed" in recipe:
-        parts.append(f"seed {recipe['seed']}")
+        parts.append(tr("seed {seed}").format(seed=recipe["seed"]))
     return ", ".join(parts)
 
 
@@ -161,27 +165,29 @@ def summary(recipe: Json, gsd: str = "", notes: str = "") -> str:
     """
     lines = [f"{credit(recipe)}."]
     if recipe.get("prompt"):
-        lines.append(f"Prompt: {recipe['prompt']}")
+        lines.append(tr("Prompt: {value}").format(value=recipe["prompt"]))
     if recipe.get("negative_prompt"):
-        lines.append(f"Without: {recipe['negative_prompt']}")
+        lines.append(tr("Without: {value}").format(value=recipe["negative_prompt"]))
     regions = dict.fromkeys(region.get("prompt") for region in recipe.get("regions") or ())
     if any(regions):
-        lines.append(f"Regions: {', '.join(filter(None, regions))}")
+        lines.append(tr("Regions: {value}").format(value=", ".join(filter(None, regions))))
     classes = (recipe.get("land_cover") or {}).get("kinds") or {}
     laid = dict.fromkeys([*classes.values(), *(one.get("kind") for one in recipe.get("layout") or ())])
     if any(laid):
-        lines.append(f"Layout: {', '.join(filter(None, laid))}")
+        lines.append(tr("Layout: {value}").format(value=", ".join(filter(None, laid))))
     if gsd:
         sizes = [f"{size} m" for size in dict.fromkeys(gsd.split())]
-        lines.append(f"Ground sample distance: {' x '.join(sizes)}")
+        lines.append(tr("Ground sample distance: {value}").format(value=" x ".join(sizes)))
     pairs = (
-        ("model", "Model"),
-        ("seed", "Seed"),
-        ("level", "Level"),
-        ("steps", "Steps"),
-        ("sampler", "Sampler"),
+        ("model", tr("Model: {value}")),
+        ("seed", tr("Seed: {value}")),
+        ("level", tr("Level: {value}")),
+        ("steps", tr("Steps: {value}")),
+        ("sampler", tr("Sampler: {value}")),
     )
-    lines.append("; ".join(f"{title}: {recipe[key]}" for key, title in pairs if recipe.get(key) is not None))
+    lines.append(
+        "; ".join(text.format(value=recipe[key]) for key, text in pairs if recipe.get(key) is not None)
+    )
     lines.append(notes)
     return "\n".join(line for line in lines if line)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import log2
 
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Json
 
 ROUND = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)  # of a model without levels
@@ -46,8 +47,10 @@ class PixelSizes:
         levels = sorted(self.levels)
         if len(levels) > 1 and levels[-1] - levels[0] >= len(levels):
             sizes = [f"{size:g}" for size in self.offered]
-            return f"{', '.join(sizes[:-1])} and {sizes[-1]} m, each up to 1.4 times finer or coarser"
-        return f"{self.finest:.3g} to {self.coarsest:.3g} m"
+            return tr("{sizes} and {last} m, each up to 1.4 times finer or coarser").format(
+                sizes=", ".join(sizes[:-1]), last=sizes[-1]
+            )
+        return tr("{finest:.3g} to {coarsest:.3g} m").format(finest=self.finest, coarsest=self.coarsest)
 
     def nearest(self, size: float) -> float:
         """Return the size itself where the model makes it, else the nearest that it makes."""

@@ -17,6 +17,7 @@ from typing import Optional
 from qgis.core import QgsApplication, QgsProject, QgsSettings
 from qgis.PyQt.QtCore import QStandardPaths
 
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.access import UNTOLD, Access, complete_address
 
 PREFIX = "text2earth/"
@@ -64,7 +65,7 @@ def access(settings: Settings) -> Access:
     if own:
         url = address or UNTOLD
     if token:
-        return Access(url, token=token, token_source="the environment variable TEXT2EARTH_TOKEN", own=own)  # nosec B106 - a name
+        return Access(url, token=token, token_source=tr("the environment variable TEXT2EARTH_TOKEN"), own=own)  # nosec B106 - a name
     found = Access(url, "" if own else settings.authcfg, own=own)
     if found.local and not found.authcfg:
         known = None if own and not address else local_token()  # of no use to a stranger who listens there

@@ -14,6 +14,7 @@ from typing import Any, Callable, Iterator, Optional
 from qgis.core import QgsApplication, QgsProcessingFeedback, QgsTask
 
 from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.threads import Feedback, pool_thread_released
 
 _under_way: set[BackgroundTask] = (
@@ -82,7 +83,11 @@ class BackgroundTask(QgsTask):
             self._error = None if self.isCanceled() else error
             return False
         except Exception as error:  # noqa: BLE001 (the edge of the worker: it would end QGIS)
-            self._error = PluginError(f"Failed while {self._title}: {type(error).__name__}: {error}.")
+            self._error = PluginError(
+                tr("Failed while {title}: {error}.").format(
+                    title=self._title, error=f"{type(error).__name__}: {error}"
+                )
+            )
             return False
         return True
 

@@ -13,6 +13,7 @@ from typing import Iterator, Optional, Protocol
 from qgis.PyQt.QtCore import QCoreApplication, QEventLoop, QThread, QThreadPool, QTimer
 
 from text2earth_qgis.core.errors import Cancelled
+from text2earth_qgis.core.language import tr
 
 TICK_MS = 50  # how often a wait looks whether it was cancelled
 _lent = threading.local()  # whether the pool thread of the asking thread is
@@ -37,7 +38,7 @@ def pause(seconds: float, feedback: Optional[Feedback] = None) -> None:
         while time.monotonic() < end:
             loop.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
             if feedback is not None and feedback.isCanceled():
-                raise Cancelled("Cancelled.")
+                raise Cancelled(tr("Cancelled."))
 
 
 @contextmanager

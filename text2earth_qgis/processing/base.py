@@ -26,6 +26,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from text2earth_qgis.core import layers, settings
 from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.local.waking import awake
 from text2earth_qgis.core.paths import resource
 from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext
@@ -40,10 +41,10 @@ from text2earth_qgis.processing.parameters import Definitions
 
 T = TypeVar("T")
 
-BACKEND = (
-    "One on this computer, installed from the panel, is started by itself. The address of another one is set "
-    "in Settings > Options > Text2Earth, or in the environment variables TEXT2EARTH_BACKEND_URL and "
-    "TEXT2EARTH_TOKEN."
+BACKEND = tr(
+    "One on this computer, installed from the panel, is started by itself. The address of another "
+    "one is set in Settings > Options > Text2Earth, or in the environment variables "
+    "TEXT2EARTH_BACKEND_URL and TEXT2EARTH_TOKEN."
 )
 
 
@@ -167,13 +168,14 @@ class Algorithm(QgsProcessingAlgorithm):
         for parameter in advanced:
             parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
         targets = QgsProcessingParameterRasterDestination("OUTPUT", self.about.output), sources.definition()
+        script_hint = tr("Scripts give the word.")
         helps = {**shared.HELP, sources.NAME: sources.HELP, **self.about.parameters}
         for parameter in (*self._plain(), *advanced, *targets):
             words = isinstance(parameter, QgsProcessingParameterEnum)  # qgis_process speaks of numbers
-            parameter.setHelp(helps[parameter.name()] + (" Scripts give the word." if words else ""))
+            parameter.setHelp(helps[parameter.name()] + (f" {script_hint}" if words else ""))
             self.addParameter(parameter)
-        self.addOutput(QgsProcessingOutputNumber("SEED", "Seed"))
-        self.addOutput(QgsProcessingOutputString("RECIPE", "Recipe (JSON)"))
+        self.addOutput(QgsProcessingOutputNumber("SEED", tr("Seed")))
+        self.addOutput(QgsProcessingOutputString("RECIPE", tr("Recipe (JSON)")))
 
     def checkParameterValues(
         self, parameters: dict[str, Any], context: QgsProcessingContext

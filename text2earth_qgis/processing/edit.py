@@ -27,6 +27,7 @@ from text2earth_qgis.core.imagery import masks, online, online_fetch, rasters
 from text2earth_qgis.core.imagery.assembly import RESULTS
 from text2earth_qgis.core.imagery.drawn.features import SearchArea
 from text2earth_qgis.core.imagery.edit_request import EditRequest
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext
 from text2earth_qgis.core.runs.blocking_edit import run_edit
 from text2earth_qgis.core.tasks import Listener, stoppable
@@ -38,46 +39,70 @@ from text2earth_qgis.processing.parameter_reader import ParameterReader
 
 ABOUT = base.AlgorithmInfo(
     name="edit",
-    title="Edit imagery",
-    summary="Paints a masked part of a raster anew; the rest stays to the byte.",
-    help="Paints a part of a raster anew from a prompt, or fills it from its surroundings where there is no "
-    "prompt: inside a mask, a polygon layer or another raster. "
-    "Outside of the mask every pixel of every band stays as it is, to the byte; grid, CRS, type, nodata and "
-    "metadata stay too. The result is a new file. What is painted is synthetic: it shows nothing that was "
-    "observed, and the file says so.\n\n"
-    "Only the mask and the part of the raster around it are sent to the Text2Earth backend. "
-    f"{base.BACKEND}\n\n"
-    "An online layer (XYZ, WMS, ...) is fetched around the mask, in pixels that suit the model, and the "
-    "result is an image of that part alone. Its attribution stays with it.",
+    title=tr("Edit imagery"),
+    summary=tr("Paints a masked part of a raster anew; the rest stays to the byte."),
+    help="\n\n".join(
+        (
+            tr(
+                "Paints a part of a raster anew from a prompt, or fills it from its surroundings where "
+                "there is no prompt: inside a mask, a polygon layer or another raster. Outside of the mask "
+                "every pixel of every band stays as it is, to the byte; grid, CRS, type, nodata and "
+                "metadata stay too. The result is a new file. What is painted is synthetic: it shows "
+                "nothing that was observed, and the file says so."
+            ),
+            tr("Only the mask and the part of the raster around it are sent to the Text2Earth backend.")
+            + f" {base.BACKEND}",
+            tr(
+                "An online layer (XYZ, WMS, ...) is fetched around the mask, in pixels that suit the model, "
+                "and the result is an image of that part alone. Its attribution stays with it."
+            ),
+        )
+    ),
     tags=("inpainting", "inpaint", "mask"),
-    output="Edited imagery",
+    output=tr("Edited imagery"),
     parameters={
-        "INPUT": "Raster to edit: a file or an online layer. It is only read.",
-        "MASK": "Where the raster may change: polygons, or a raster that is above zero there, in any CRS.",
-        "SELECTED_ONLY": "Take only the selected polygons of the mask.",
-        "PROMPT": "What shall be there, for example: a lake. Left empty, the mask is filled from what is "
-        "around it: for removing things. Every band is then copied from real pixels nearby.",
-        "NEGATIVE_PROMPT": "What shall not be there.",
-        "FEATHER": "Metres on the ground over which the edit fades in, inside the mask; if empty, 6 pixels.",
-        "GROW": "Metres on the ground by which the mask grows first.",
-        "STRENGTH": "1 paints anew; less keeps more of what is there.",
-        "STRETCH": "Values that the model sees as black and white. displayed: those set by hand in "
-        "the style of the layer; where QGIS has counted them, what suits the surroundings. "
-        "2-98 %: of what is around the mask. Or min,max for all bands, or min,max;min,max;min,max.",
-        "EXTRA_BANDS": "Other bands in the mask. match: values of known pixels of similar colour. keep: as "
-        "they are. drop: the result has no such bands.",
-        "RESULT": "whole: the raster with the edit in it. patch: only the part that was sent. vrt: "
-        "a file that shows the patch, saved beside it, over the raster.",
-        "GUIDANCE": "How closely the edit follows the prompt. Left empty, what suits the model.",
-        "MODEL": "Id of an inpainting model of the backend. Left empty, its default model.",
-        "SEND_ONLINE": "Allow imagery of an online layer to be sent to the backend. Check its terms first; "
-        "this is remembered for the server it comes from.",
-        "GSD": "Only for online layers: metres on the ground per pixel. The zoom level nearest to it is "
-        "taken. Left empty, the finest that the model makes.",
+        "INPUT": tr("Raster to edit: a file or an online layer. It is only read."),
+        "MASK": tr(
+            "Where the raster may change: polygons, or a raster that is above zero there, in any CRS."
+        ),
+        "SELECTED_ONLY": tr("Take only the selected polygons of the mask."),
+        "PROMPT": tr(
+            "What shall be there, for example: a lake. Left empty, the mask is filled from what is "
+            "around it: for removing things. Every band is then copied from real pixels nearby."
+        ),
+        "NEGATIVE_PROMPT": tr("What shall not be there."),
+        "FEATHER": tr(
+            "Metres on the ground over which the edit fades in, inside the mask; if empty, 6 pixels."
+        ),
+        "GROW": tr("Metres on the ground by which the mask grows first."),
+        "STRENGTH": tr("1 paints anew; less keeps more of what is there."),
+        "STRETCH": tr(
+            "Values that the model sees as black and white. displayed: those set by hand in the style of "
+            "the layer; where QGIS has counted them, what suits the surroundings. 2-98 %: of what is "
+            "around the mask. Or min,max for all bands, or min,max;min,max;min,max."
+        ),
+        "EXTRA_BANDS": tr(
+            "Other bands in the mask. match: values of known pixels of similar colour. keep: as they "
+            "are. drop: the result has no such bands."
+        ),
+        "RESULT": tr(
+            "whole: the raster with the edit in it. patch: only the part that was sent. vrt: a file that "
+            "shows the patch, saved beside it, over the raster."
+        ),
+        "GUIDANCE": tr("How closely the edit follows the prompt. Left empty, what suits the model."),
+        "MODEL": tr("Id of an inpainting model of the backend. Left empty, its default model."),
+        "SEND_ONLINE": tr(
+            "Allow imagery of an online layer to be sent to the backend. Check its terms first; this is "
+            "remembered for the server it comes from."
+        ),
+        "GSD": tr(
+            "Only for online layers: metres on the ground per pixel. The zoom level nearest to it is "
+            "taken. Left empty, the finest that the model makes."
+        ),
         **layouts.HELP,
         **samples.HELP,
         "SAMPLE": samples.HELP["SAMPLE"] + samples.OWN_RASTER,
-        "OUTPUT": "GeoTIFF to write; for the result vrt, a name that ends in .vrt.",
+        "OUTPUT": tr("GeoTIFF to write; for the result vrt, a name that ends in .vrt."),
     },
 )
 
@@ -90,25 +115,25 @@ class Edit(base.Algorithm):
     def _plain(self) -> shared.Definitions:
         kinds = [QgsProcessing.SourceType.TypeVectorPolygon, QgsProcessing.SourceType.TypeRaster]
         return (
-            shared.RasterInput("INPUT", "Raster to edit"),
-            shared.MaskInput("MASK", "Mask: polygons or raster", types=kinds),
-            QgsProcessingParameterBoolean("SELECTED_ONLY", "Only selected polygons of the mask", False),
+            shared.RasterInput("INPUT", tr("Raster to edit")),
+            shared.MaskInput("MASK", tr("Mask: polygons or raster"), types=kinds),
+            QgsProcessingParameterBoolean("SELECTED_ONLY", tr("Only selected polygons of the mask"), False),
             shared.optional_prompt(),
-            shared.choice("RESULT", "Result", RESULTS, "whole"),
+            shared.choice("RESULT", tr("Result"), RESULTS, "whole"),
             shared.seed(),
         )
 
     def _advanced(self) -> shared.Definitions:
         return (
-            shared.number("FEATHER", "Feather (m)", shared.DOUBLE, (0, 1_000_000)),
-            shared.number("GROW", "Grow the mask by (m)", shared.DOUBLE, (0, 1_000_000), 0),
-            shared.number("STRENGTH", "Strength", shared.DOUBLE, (0.01, 1), 1),
+            shared.number("FEATHER", tr("Feather (m)"), shared.DOUBLE, (0, 1_000_000)),
+            shared.number("GROW", tr("Grow the mask by (m)"), shared.DOUBLE, (0, 1_000_000), 0),
+            shared.number("STRENGTH", tr("Strength"), shared.DOUBLE, (0.01, 1), 1),
             *shared.view(("match", "keep", "drop")),
             QgsProcessingParameterBoolean(
-                "SEND_ONLINE", "Send imagery of this online layer to the backend", False
+                "SEND_ONLINE", tr("Send imagery of this online layer to the backend"), False
             ),
             shared.number(
-                "GSD", "Ground sample distance of an online layer (m)", shared.DOUBLE, (0.01, 100_000)
+                "GSD", tr("Ground sample distance of an online layer (m)"), shared.DOUBLE, (0.01, 100_000)
             ),
             *layouts.definitions(),
             *samples.definitions(),
@@ -124,7 +149,9 @@ class Edit(base.Algorithm):
         gsd: Optional[float] = options.pop("gsd", None)
         imagery = _online(reader, source) if online.is_online(source) else None
         if imagery is None and gsd is not None:
-            raise PluginError("A raster file keeps its own pixels: leave the ground sample distance empty.")
+            raise PluginError(
+                tr("A raster file keeps its own pixels: leave the ground sample distance empty.")
+            )
         request = EditRequest(
             source=rasters.file_of(source) if imagery is None else online.file_for(imagery, Path()),
             displayed=rasters.displayed_bands(source)
@@ -179,16 +206,18 @@ def _online(reader: ParameterReader, source: QgsRasterLayer) -> online.OnlineLay
     What is allowed is remembered for the server it comes from.
     """
     if reader.choice("RESULT") == "vrt":
-        raise PluginError("An online layer has no file that a VRT could show. Choose another result.")
+        raise PluginError(tr("An online layer has no file that a VRT could show. Choose another result."))
     imagery = online.online_layer(source)
     if settings.sends_imagery_of(imagery.host):
         return imagery
     if not reader.flag("SEND_ONLINE"):
         backend = calls.site(reader.access.url)
         raise PluginError(
-            f"Imagery of {imagery.host} would be sent to the backend at {backend}. If its terms allow that, "
-            "tick 'Send imagery of this online layer to the backend' (SEND_ONLINE=true in scripts). It is "
-            "asked once for each host."
+            tr(
+                "Imagery of {host} would be sent to the backend at {backend}. If its terms allow that, "
+                "tick 'Send imagery of this online layer to the backend' (SEND_ONLINE=true in scripts). "
+                "It is asked once for each host."
+            ).format(host=imagery.host, backend=backend)
         )
     settings.send_imagery_of(imagery.host)
     return imagery
@@ -203,7 +232,11 @@ def _mask(reader: ParameterReader, source: QgsRasterLayer) -> masks.Mask:
     if isinstance(layer, QgsRasterLayer):
         if layer.source() == source.source():  # the dialog proposes it where there is no other layer
             raise PluginError(
-                "The mask is the raster itself. Choose the polygons to paint, or another raster."
+                tr("The mask is the raster itself. Choose the polygons to paint, or another raster.")
             )
         return rasters.file_of(layer)
-    raise PluginError(f"{reader.parameters.get('MASK')}, the mask, is neither a polygon layer nor a raster.")
+    raise PluginError(
+        tr("{name}, the mask, is neither a polygon layer nor a raster.").format(
+            name=reader.parameters.get("MASK")
+        )
+    )

@@ -31,6 +31,7 @@ from text2earth_qgis.core.imagery.datasets import files_of, no_statistics_kept
 from text2earth_qgis.core.imagery.drawn.features import SearchArea
 from text2earth_qgis.core.imagery.drawn.region_features import RegionLayer, read_regions
 from text2earth_qgis.core.imagery.patch import SIDECARS
+from text2earth_qgis.core.language import tr, trn
 from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.schemas import Json, Polygons
 
@@ -88,11 +89,15 @@ class ParameterReader:
         if self.sources is not None:
             if self.sources.suffix.lower() not in (".tif", ".tiff"):
                 raise PluginError(
-                    f"{self.sources}: the raster of sources is a GeoTIFF, its name must end in .tif."
+                    tr("{sources}: the raster of sources is a GeoTIFF, its name must end in .tif.").format(
+                        sources=self.sources
+                    )
                 )
             if self.sources in targets:
                 raise PluginError(
-                    f"{self.target} cannot be both the result and its sources. Name another file."
+                    tr("{target} cannot be both the result and its sources. Name another file.").format(
+                        target=self.target
+                    )
                 )
             targets.append(self.sources)
         for title, layer in open_layers(self._algorithm, self.parameters, self.context):
@@ -101,8 +106,10 @@ class ParameterReader:
                     if target.exists() and target.samefile(name):
                         written = self.sources if target == self.sources else self.target
                         raise PluginError(
-                            f"{written} would be written over what is given as '{title}'. Choose another "
-                            "name for the result."
+                            tr(
+                                "{written} would be written over what is given as '{title}'. Choose "
+                                "another name for the result."
+                            ).format(written=written, title=title)
                         )
 
     def options(self) -> Json:
@@ -118,12 +125,15 @@ class ParameterReader:
             **{name.lower(): self._number(name) for name in given},
         }
 
-    def polygons(self, name: str, what: str) -> Optional[QgsProcessingFeatureSource]:
-        """Return the polygons that a parameter names, None if it is not given; ``what`` they are called."""
+    def polygons(self, name: str, unreadable: str) -> Optional[QgsProcessingFeatureSource]:
+        """Return the polygons that a parameter names, None if it is not given.
+
+        ``unreadable`` is the sentence for what is no layer, called ``{name}`` in it.
+        """
         source = self._algorithm.parameterAsSource(*self._named(name))
         if source is None:
             if self.has(name):
-                raise PluginError(f"{self.parameters[name]}, the {what}, is no layer that QGIS can read.")
+                raise PluginError(unreadable.format(name=self.parameters[name]))
             return None
         # The backend refuses what is not valid, and says why.
         source.setInvalidGeometryCheck(QgsFeatureRequest.InvalidGeometryCheck.GeometryNoCheck)
@@ -131,13 +141,17 @@ class ParameterReader:
 
     def regions(self) -> Optional[RegionLayer]:
         """Return the regions that are asked for; their features are read in the worker."""
-        source = self.polygons("REGIONS", "regions")
+        source = self.polygons("REGIONS", tr("{name}, the regions, is no layer that QGIS can read."))
         if source is None:
             return None
         names = {key: self.text(f"REGION_{key}_FIELD") for key in ("PROMPT", "NEGATIVE_PROMPT", "PRIORITY")}
         for name in filter(None, names.values()):
             if source.fields().indexOf(name) < 0:
-                raise PluginError(f"The regions '{source.sourceName()}' have no field '{name}'.")
+                raise PluginError(
+                    tr("The regions '{layer}' have no field '{name}'.").format(
+                        layer=source.sourceName(), name=name
+                    )
+                )
         return RegionLayer(
             name=source.sourceName(),
             source=source,
@@ -154,11 +168,11 @@ class ParameterReader:
         crs = self._algorithm.parameterAsExtentCrs(*self._named("EXTENT"))
         if not crs.isValid():
             raise PluginError(
-                "The extent has no CRS. Add it in brackets: EXTENT=xmin,xmax,ymin,ymax [EPSG:32633]."
+                tr("The extent has no CRS. Add it in brackets: EXTENT=xmin,xmax,ymin,ymax [EPSG:32633].")
             )
         corners = (box.xMinimum(), box.xMaximum(), box.yMinimum(), box.yMaximum())
         if box.isNull() or not all(map(isfinite, corners)):
-            raise PluginError("The extent is empty. Give it as xmin,xmax,ymin,ymax [EPSG:32633].")
+            raise PluginError(tr("The extent is empty. Give it as xmin,xmax,ymin,ymax [EPSG:32633]."))
         return box, crs
 
     def crs(self, name: str) -> QgsCoordinateReferenceSystem:
@@ -168,7 +182,7 @@ class ParameterReader:
             return QgsCoordinateReferenceSystem()
         found = self._algorithm.parameterAsCrs(*self._named(name))
         if isinstance(named, str) and not found.isValid():
-            raise PluginError(f"{named} is not a CRS that QGIS knows.")
+            raise PluginError(tr("{named} is not a CRS that QGIS knows.").format(named=named))
         return found
 
     def bands(self) -> list[int]:
@@ -177,23 +191,31 @@ class ParameterReader:
         if not isinstance(given, str):
             return list(self._algorithm.parameterAsInts(*self._named("RGB_BANDS")))
         if not re.fullmatch(r"[\d;,\s]*", given):
-            raise PluginError(f"The bands '{given}' are not numbers. Give one or three, for example 4;1;2.")
+            raise PluginError(
+                tr("The bands '{given}' are not numbers. Give one or three, for example 4;1;2.").format(
+                    given=given
+                )
+            )
         return [int(number) for number in re.findall(r"\d+", given)]
 
-    def raster(self, name: str, use: str = "") -> Optional[QgsRasterLayer]:
-        """Return a raster layer, None if none is given; ``use`` says what for: ", to align to,"."""
+    def raster(self, name: str, unreadable: str = "") -> Optional[QgsRasterLayer]:
+        """Return a raster layer, None if none is given.
+
+        ``unreadable`` is the sentence for what is no raster, called ``{name}`` in it.
+        """
         if not self.has(name):
             return None
         found = self._algorithm.parameterAsRasterLayer(*self._named(name))
         if found is None:
-            raise PluginError(f"{self.parameters[name]}{use} is not a raster that QGIS can read.")
+            unreadable = unreadable or tr("{name} is not a raster that QGIS can read.")
+            raise PluginError(unreadable.format(name=self.parameters[name]))
         return found
 
     def source(self) -> QgsRasterLayer:
         """Return the raster that the parameter INPUT names."""
         found = self.raster("INPUT")
         if found is None:
-            raise PluginError("No raster is given. Choose the one to work on (INPUT).")
+            raise PluginError(tr("No raster is given. Choose the one to work on (INPUT)."))
         return found
 
     def layer(self, name: str) -> Any:
@@ -212,14 +234,21 @@ class ParameterReader:
         if isinstance(value, str) and not re.fullmatch(r"[\d.eE+-]+", value.strip()):
             found = nan
         if not isfinite(found):
-            example = " Write it with a point, as 12.5." if "," in str(value) else ""
-            raise PluginError(f"{name} is '{value}', which is not a number.{example}")
+            said = tr("{name} is '{value}', which is not a number.").format(name=name, value=value)
+            example = " " + tr("Write it with a point, as 12.5.") if "," in str(value) else ""
+            raise PluginError(said + example)
         if name in WHOLE and found != int(found):
-            raise PluginError(f"{name} is {value}, but it has to be a whole number.")
+            raise PluginError(
+                tr("{name} is {value}, but it has to be a whole number.").format(name=name, value=value)
+            )
         definition = self._algorithm.parameterDefinition(name)
         low, high = definition.minimum(), definition.maximum()
         if not low <= found <= high:
-            raise PluginError(f"{name} is {value}, but it has to be from {low:.16g} to {high:.16g}.")
+            raise PluginError(
+                tr("{name} is {value}, but it has to be from {low:.16g} to {high:.16g}.").format(
+                    name=name, value=value, low=low, high=high
+                )
+            )
         return int(found) if name in WHOLE else found
 
     def _named(self, name: str) -> tuple[dict[str, Any], str, QgsProcessingContext]:
@@ -250,5 +279,7 @@ def open_layers(
 def send_regions(layer: RegionLayer, near: Optional[SearchArea], feedback: QgsProcessingFeedback) -> Polygons:
     """Return the regions as they travel, and say how many there are."""
     found = read_regions(layer, near, feedback.isCanceled)
-    feedback.pushInfo(f"{len(found.geojson['features'])} regions are sent.")
+    count = len(found.geojson["features"])
+    said = trn("{count} region is sent.", "{count} regions are sent.", count)
+    feedback.pushInfo(said.format(count=count))
     return found

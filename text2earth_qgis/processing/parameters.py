@@ -19,6 +19,7 @@ from qgis.core import (
 )
 
 from text2earth_qgis.core.imagery.datasets import no_statistics_kept
+from text2earth_qgis.core.language import tr
 
 P = TypeVar("P", bound=QgsProcessingParameterDefinition)
 Definitions = Iterable[QgsProcessingParameterDefinition]
@@ -28,21 +29,23 @@ INTEGER = QgsProcessingParameterNumber.Type.Integer
 DOUBLE = QgsProcessingParameterNumber.Type.Double
 
 HELP = {
-    "NEGATIVE_PROMPT": "What the image should not show.",
-    "SEED": "Number that chooses one of the possible images. Left empty, one is drawn and reported.",
-    "STEPS": "Denoising steps. Left empty, what suits the model and the sampler.",
-    "SAMPLER": "How the image is denoised. Left empty, what suits the model.",
-    "GUIDANCE": "How closely the image follows the prompt. Left empty, what suits the model.",
-    "MODEL": "Id of a model of the backend. Left empty, its default model.",
-    "RGB_BANDS": "One band or three that the model sees and paints. Left empty, those displayed.",
-    "OUTPUT": "GeoTIFF to write.",
+    "NEGATIVE_PROMPT": tr("What the image should not show."),
+    "SEED": tr("Number that chooses one of the possible images. Left empty, one is drawn and reported."),
+    "STEPS": tr("Denoising steps. Left empty, what suits the model and the sampler."),
+    "SAMPLER": tr("How the image is denoised. Left empty, what suits the model."),
+    "GUIDANCE": tr("How closely the image follows the prompt. Left empty, what suits the model."),
+    "MODEL": tr("Id of a model of the backend. Left empty, its default model."),
+    "RGB_BANDS": tr("One band or three that the model sees and paints. Left empty, those displayed."),
+    "OUTPUT": tr("GeoTIFF to write."),
 }
 REGIONS_HELP = {
-    "REGIONS": "Polygons inside which something else is to be seen than the prompt says.",
-    "REGION_PROMPT_FIELD": "Field of the regions that says what each shows, for example: a lake.",
-    "REGION_NEGATIVE_PROMPT_FIELD": "Field of the regions that says what each should not show.",
-    "REGION_PRIORITY_FIELD": "Field of the regions with a number: where regions overlap, the higher one is "
-    "seen, else the later one.",
+    "REGIONS": tr("Polygons inside which something else is to be seen than the prompt says."),
+    "REGION_PROMPT_FIELD": tr("Field of the regions that says what each shows, for example: a lake."),
+    "REGION_NEGATIVE_PROMPT_FIELD": tr("Field of the regions that says what each should not show."),
+    "REGION_PRIORITY_FIELD": tr(
+        "Field of the regions with a number: where regions overlap, the higher one is seen, else the "
+        "later one."
+    ),
 }
 
 
@@ -81,7 +84,7 @@ def regions() -> Definitions:
     kinds = QgsProcessingParameterField.DataType
     return (
         QgsProcessingParameterFeatureSource(
-            "REGIONS", "Regions", [QgsProcessing.SourceType.TypeVectorPolygon], optional=True
+            "REGIONS", tr("Regions"), [QgsProcessing.SourceType.TypeVectorPolygon], optional=True
         ),
         *(
             QgsProcessingParameterField(
@@ -92,9 +95,9 @@ def regions() -> Definitions:
                 optional=True,
             )
             for name, label, kind in (
-                ("PROMPT", "Prompt field of the regions", kinds.String),
-                ("NEGATIVE_PROMPT", "Negative prompt field of the regions", kinds.String),
-                ("PRIORITY", "Priority field of the regions", kinds.Numeric),
+                ("PROMPT", tr("Prompt field of the regions"), kinds.String),
+                ("NEGATIVE_PROMPT", tr("Negative prompt field of the regions"), kinds.String),
+                ("PRIORITY", tr("Priority field of the regions"), kinds.Numeric),
             )
         ),
     )
@@ -104,13 +107,13 @@ def view(other_bands: Iterable[str]) -> tuple[QgsProcessingParameterDefinition, 
     """Return the parameters for how the model sees the raster INPUT, and for its other bands."""
     bands = QgsProcessingParameterBand(
         "RGB_BANDS",
-        "Red, green and blue band",
+        tr("Red, green and blue band"),
         parentLayerParameterName="INPUT",
         optional=True,
         allowMultiple=True,
     )
-    stretch = suggestions("STRETCH", "Stretch", ("displayed", "2-98 %"))
-    return bands, stretch, choice("EXTRA_BANDS", "Other bands", other_bands, "match")
+    stretch = suggestions("STRETCH", tr("Stretch"), ("displayed", "2-98 %"))
+    return bands, stretch, choice("EXTRA_BANDS", tr("Other bands"), other_bands, "match")
 
 
 def _copy(parameter: P) -> P:
@@ -160,22 +163,24 @@ class Prompt(QgsProcessingParameterString):
 
 def prompt() -> Prompt:
     """Return the parameter PROMPT of an algorithm that needs one."""
-    return Prompt("PROMPT", "Prompt", multiLine=True)
+    return Prompt("PROMPT", tr("Prompt"), multiLine=True)
 
 
 def optional_prompt() -> QgsProcessingParameterString:
     """Return the parameter PROMPT of algorithms that also do without one."""
-    return QgsProcessingParameterString("PROMPT", "Prompt", optional=True, multiLine=True)
+    return QgsProcessingParameterString("PROMPT", tr("Prompt"), optional=True, multiLine=True)
 
 
 def negative_prompt() -> QgsProcessingParameterString:
     """Return the parameter NEGATIVE_PROMPT."""
-    return QgsProcessingParameterString("NEGATIVE_PROMPT", "Negative prompt", optional=True, multiLine=True)
+    return QgsProcessingParameterString(
+        "NEGATIVE_PROMPT", tr("Negative prompt"), optional=True, multiLine=True
+    )
 
 
 def seed() -> QgsProcessingParameterNumber:
     """Return the parameter SEED."""
-    found = number("SEED", "Seed", DOUBLE, (0, 2**53 - 1))  # INTEGER ends at 2**31 - 1
+    found = number("SEED", tr("Seed"), DOUBLE, (0, 2**53 - 1))  # INTEGER ends at 2**31 - 1
     found.setMetadata({"widget_wrapper": {"decimals": 0}})
     return found
 
@@ -183,8 +188,8 @@ def seed() -> QgsProcessingParameterNumber:
 def sampling() -> Definitions:
     """Return the parameters of the model and how it is run."""
     return (
-        number("STEPS", "Steps", INTEGER, (1, 200)),
-        choice("SAMPLER", "Sampler", SAMPLERS),
-        number("GUIDANCE", "Guidance", DOUBLE, (1, 30)),
-        QgsProcessingParameterString("MODEL", "Model", optional=True),
+        number("STEPS", tr("Steps"), INTEGER, (1, 200)),
+        choice("SAMPLER", tr("Sampler"), SAMPLERS),
+        number("GUIDANCE", tr("Guidance"), DOUBLE, (1, 30)),
+        QgsProcessingParameterString("MODEL", tr("Model"), optional=True),
     )

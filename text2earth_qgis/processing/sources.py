@@ -16,13 +16,14 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor
 
 from text2earth_qgis.core import layers
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.source_raster import DOMAIN
 
-NAME, LABEL, LAYER = "SOURCES", "Sources: what every pixel was copied from", "Sources"
-HELP = (
-    "GeoTIFF that says for every pixel which image it was copied from: its number (the file's metadata "
-    "SOURCES say whose it is, and its licence), column and row in it. On the pixels of the result. Only land "
-    "by example has sources. Left empty, none is made."
+NAME, LABEL, LAYER = "SOURCES", tr("Sources: what every pixel was copied from"), tr("Sources")
+HELP = tr(
+    "GeoTIFF that says for every pixel which image it was copied from: its number (the file's "
+    "metadata SOURCES say whose it is, and its licence), column and row in it. On the pixels of the "
+    "result. Only land by example has sources. Left empty, none is made."
 )
 _TURN = 137.508  # degrees of hue from one image to the next: neighbours in number are apart
 

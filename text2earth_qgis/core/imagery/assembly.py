@@ -18,6 +18,7 @@ from text2earth_qgis.core.crs import forgetting_crs
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery import patch
 from text2earth_qgis.core.imagery.datasets import RasterFile, Stop
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Box, Json
 
 RESULTS = ("whole", "patch", "vrt")
@@ -97,7 +98,9 @@ class Assembly:
             return
         source = self.source.open()
         if stamp_of(source) != self.stamp:
-            raise RasterRefused(f"'{self.source.name}' has changed since a part of it was sent.")
+            raise RasterRefused(
+                tr("'{name}' has changed since a part of it was sent.").format(name=self.source.name)
+            )
         made = patch.Patch(self.part, self.at, self.changed, self.bands, self.whole)
         patch.check_patch(source, made)
         if self.result == "vrt":

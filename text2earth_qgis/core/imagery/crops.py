@@ -26,6 +26,7 @@ from text2earth_qgis.core.errors import JobFailed, RasterRefused
 from text2earth_qgis.core.imagery import datasets
 from text2earth_qgis.core.imagery.datasets import Grid, RasterFile, Stop
 from text2earth_qgis.core.imagery.rasters import DisplayedBands
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Box, Json
 
 Ranges = tuple[tuple[float, float], ...]
@@ -41,29 +42,37 @@ def check_editable(dataset: gdal.Dataset, file: RasterFile) -> None:
     """Refuse rasters that cannot be edited: with colour tables, with bands of mixed or complex types."""
     bands = [dataset.GetRasterBand(number + 1) for number in range(dataset.RasterCount)]
     if not bands:
-        raise RasterRefused(f"'{file.name}' holds several rasters. Add the one to edit as a layer.")
+        raise RasterRefused(
+            tr("'{name}' holds several rasters. Add the one to edit as a layer.").format(name=file.name)
+        )
     if any(band.GetColorInterpretation() == gdal.GCI_PaletteIndex or band.GetColorTable() for band in bands):
         raise RasterRefused(
-            f"The values of '{file.name}' are numbers of a colour table, which cannot be painted. Expand it "
-            "to colours first (Raster > Conversion > PCT to RGB)."
+            tr(
+                "The values of '{name}' are numbers of a colour table, which cannot be painted. Expand "
+                "it to colours first (Raster > Conversion > PCT to RGB)."
+            ).format(name=file.name)
         )
     kinds = {band.DataType for band in bands}
     if len(kinds) > 1 or any(gdal.DataTypeIsComplex(kind) for kind in kinds):
         raise RasterRefused(
-            f"The bands of '{file.name}' are not all of one type of whole or real numbers. Convert it first "
-            "(Raster > Conversion > Translate)."
+            tr(
+                "The bands of '{name}' are not all of one type of whole or real numbers. Convert it "
+                "first (Raster > Conversion > Translate)."
+            ).format(name=file.name)
         )
     nodata = {band.GetNoDataValue() for band in bands} - {None}
     if len({str(value) for value in nodata}) > 1:
         raise RasterRefused(
-            f"The bands of '{file.name}' have different nodata values, which a GeoTIFF cannot say. Convert "
-            "it first (Raster > Conversion > Translate)."
+            tr(
+                "The bands of '{name}' have different nodata values, which a GeoTIFF cannot say. Convert "
+                "it first (Raster > Conversion > Translate)."
+            ).format(name=file.name)
         )
 
 
 def check_whole(dataset: gdal.Dataset, file: RasterFile) -> None:
     """Refuse a file that ends too early, of which there could be no copy, by its first and last pixels."""
-    with datasets.gdal_errors(datasets.DAMAGED.format(file.name)):
+    with datasets.gdal_errors(datasets.damaged(file.name)):
         for col, row in ((0, 0), (dataset.RasterXSize - 1, dataset.RasterYSize - 1)):
             datasets.require(dataset.ReadRaster(col, row, 1, 1))
 
@@ -92,7 +101,7 @@ def write(dataset: gdal.Dataset, file: RasterFile, box: Box, path: Path, stop: S
         creationOptions=["TILED=YES", "COMPRESS=DEFLATE", "BIGTIFF=IF_SAFER"],
         callback=datasets.gdal_callback(lambda _share: None, stop),
     )
-    with datasets.gdal_errors(f"'{file.name}' cannot be read", **ALONE):
+    with datasets.gdal_errors(tr("'{name}' cannot be read").format(name=file.name), **ALONE):
         made = gdal.Translate(str(path), _without_much_metadata(dataset), options=options)
         datasets.raise_if_stopped(stop)
         _check_crs(datasets.require(made), file)
@@ -135,7 +144,7 @@ def box_in_raster(
             points = [way.transform(QgsPointXY(*point)) for point in working.outline(there)]
             found = datasets.box_around(grid.pixels([(point.x(), point.y()) for point in points]))
         except (QgsCsException, ValueError) as error:
-            raise JobFailed("The backend works where the CRS of the raster is not defined.") from error
+            raise JobFailed(tr("The backend works where the CRS of the raster is not defined.")) from error
     return datasets.grown(found, 2)  # the way back may differ from the backend's by a little
 
 
@@ -206,8 +215,10 @@ def stretch_from_text(text: str, bands: tuple[int, ...]) -> Ranges:
     good = all(len(pair) == 2 and -inf < pair[0] < pair[1] < inf for pair in pairs)
     if len(pairs) != count or not good or not pairs:
         raise RasterRefused(
-            f"The stretch '{text}' is none of: displayed; 2-98 %; min,max; or min,max;min,max;min,max with "
-            "the smaller value first."
+            tr(
+                "The stretch '{text}' is none of: displayed; 2-98 %; min,max; or min,max;min,max;min,max "
+                "with the smaller value first."
+            ).format(text=text)
         )
     return tuple(pairs)  # type: ignore[arg-type]
 
@@ -221,8 +232,10 @@ def _check_crs(made: gdal.Dataset, file: RasterFile) -> None:
     meant.ImportFromWkt(file.crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT2_2019))
     if found is None or not _alike(found, meant, made):
         raise RasterRefused(
-            f"A GeoTIFF cannot hold the CRS of '{file.name}', {file.crs.userFriendlyIdentifier()}, in which "
-            "the raster would travel. Warp it to another CRS first (Raster > Projections > Warp)."
+            tr(
+                "A GeoTIFF cannot hold the CRS of '{name}', {crs}, in which the raster would travel. "
+                "Warp it to another CRS first (Raster > Projections > Warp)."
+            ).format(name=file.name, crs=file.crs.userFriendlyIdentifier())
         )
 
 

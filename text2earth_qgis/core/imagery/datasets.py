@@ -18,12 +18,12 @@ from osgeo import gdal
 from qgis.core import QgsCoordinateReferenceSystem, QgsMapLayer
 
 from text2earth_qgis.core.errors import Cancelled, RasterRefused
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Box
 
 Stop = Callable[[], bool]  # whether the user wants to stop
 Points = Union[Sequence[tuple[float, float]], np.ndarray]
 
-DAMAGED = "'{}' is damaged, so there can be no copy of it with the edit in it"
 STRIP = 32 << 20  # bytes of pixels that are held at once
 FAR = 2**31  # pixels: beyond it a point is nowhere near a raster
 _KINDS = {
@@ -51,7 +51,7 @@ class RasterFile:
 
     def open(self) -> gdal.Dataset:
         """Return a dataset of the caller's own. Raises ``RasterRefused``."""
-        with gdal_errors(f"'{self.name}' cannot be read"):
+        with gdal_errors(tr("'{name}' cannot be read").format(name=self.name)):
             flags = gdal.OF_RASTER | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR
             return require(gdal.OpenEx(self.source, flags, open_options=list(self.options)))
 
@@ -105,17 +105,25 @@ def grid_of(dataset: gdal.Dataset, file: RasterFile) -> Grid:
         transform = gdal.GCPsToGeoTransform(dataset.GetGCPs())
     if transform is None and dataset.GetMetadata("RPC"):
         raise RasterRefused(
-            f"'{file.name}' is placed by a camera model (RPC), not by a pixel grid. Orthorectify it first "
-            "(Raster > Projections > Warp)."
+            tr(
+                "'{name}' is placed by a camera model (RPC), not by a pixel grid. Orthorectify it first "
+                "(Raster > Projections > Warp)."
+            ).format(name=file.name)
         )
     if transform is not None and gdal.InvGeoTransform(transform) is None:
-        raise RasterRefused(f"The pixels of '{file.name}' have no area: its georeference is damaged.")
+        raise RasterRefused(
+            tr("The pixels of '{name}' have no area: its georeference is damaged.").format(name=file.name)
+        )
     if transform is None:
         raise RasterRefused(
-            f"'{file.name}' has no georeference. Georeference it first (Layer > Georeferencer)."
+            tr("'{name}' has no georeference. Georeference it first (Layer > Georeferencer).").format(
+                name=file.name
+            )
         )
     if not file.crs.isValid():
-        raise RasterRefused(f"'{file.name}' has no CRS. Set it in the properties of the layer first.")
+        raise RasterRefused(
+            tr("'{name}' has no CRS. Set it in the properties of the layer first.").format(name=file.name)
+        )
     return Grid(tuple(transform), dataset.RasterXSize, dataset.RasterYSize, file.crs)
 
 
@@ -128,7 +136,8 @@ def gdal_errors(sentence: str, **options: str) -> Iterator[None]:
         with _options(options):
             yield
     except RuntimeError as error:  # how GDAL fails, its exceptions switched on; or ``require``
-        raise RasterRefused(f"{sentence}: {str(error).rstrip('.')}.") from error
+        reason = str(error).rstrip(".")
+        raise RasterRefused(tr("{what}: {reason}.").format(what=sentence, reason=reason)) from error
     finally:
         gdal.PopErrorHandler()
 
@@ -167,17 +176,22 @@ def files_of(layer: Optional[QgsMapLayer]) -> list[str]:
         return []
     path = layer.source().split("|")[0]
     kind = gdal.OF_RASTER if provider == "gdal" else gdal.OF_VECTOR
-    with gdal_errors(f"'{layer.name()}' cannot be read"):
+    with gdal_errors(tr("'{name}' cannot be read").format(name=layer.name())):
         dataset = gdal.OpenEx(path, kind | gdal.OF_READONLY)
         names = [path, *((dataset.GetFileList() or []) if dataset is not None else [])]
     return [name for name in dict.fromkeys(names) if os.path.exists(name)]
+
+
+def damaged(name: str) -> str:
+    """Return what to say of a file that cannot be read to its end."""
+    return tr("'{name}' is damaged, so there can be no copy of it with the edit in it").format(name=name)
 
 
 def require(value: Any) -> Any:
     """Return what GDAL returned; a failure is raised, to be put into words by ``gdal_errors``."""
     failed = value is None or (isinstance(value, int) and value != gdal.CE_None)
     if failed:
-        raise RuntimeError(gdal.GetLastErrorMsg() or "it is of no kind that GDAL reads")
+        raise RuntimeError(gdal.GetLastErrorMsg() or tr("it is of no kind that GDAL reads"))
     return value
 
 
@@ -200,7 +214,7 @@ def gdal_callback(progress: Callable[[float], object], stop: Stop) -> Callable[.
 def raise_if_stopped(stop: Stop) -> None:
     """Raise ``Cancelled`` if the user wants to stop."""
     if stop():
-        raise Cancelled("Cancelled.")
+        raise Cancelled(tr("Cancelled."))
 
 
 def read(band: gdal.Band, box: Box, shape: Optional[tuple[int, int]] = None) -> np.ndarray:
@@ -208,7 +222,9 @@ def read(band: gdal.Band, box: Box, shape: Optional[tuple[int, int]] = None) -> 
     rows, cols = shape or (box.height, box.width)
     kind = _KINDS.get(band.DataType)
     if kind is None:
-        raise RuntimeError(f"its values are of type {gdal.GetDataTypeName(band.DataType)}")
+        raise RuntimeError(
+            tr("its values are of type {kind}").format(kind=gdal.GetDataTypeName(band.DataType))
+        )
     raw = require(band.ReadRaster(box.col, box.row, box.width, box.height, cols, rows))
     found = np.frombuffer(raw, kind).reshape(rows, cols)
     signed = kind == "u1" and band.GetMetadataItem("PIXELTYPE", "IMAGE_STRUCTURE") == "SIGNEDBYTE"

@@ -19,6 +19,7 @@ from text2earth_qgis.core.imagery import crops, datasets, mask_raster, masks, pa
 from text2earth_qgis.core.imagery.assembly import Assembly, stamp_of
 from text2earth_qgis.core.imagery.edit_request import EditRequest, fetch_edit_models, window_size
 from text2earth_qgis.core.imagery.extension import Extension, extension_area
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.threads import pool_thread_released
 from text2earth_qgis.core.wire import calls
@@ -97,11 +98,13 @@ def _send(request: EditRequest, source: gdal.Dataset, uploads: Uploads, folder: 
         if crops.covers(crop, wanted, grid.box) or turn == ROUNDS - 1:
             break
         crop = crops.larger_crop(crop, wanted, window, grid.box)
-    with datasets.gdal_errors(f"'{request.source.name}' cannot be read"):
+    with datasets.gdal_errors(tr("'{name}' cannot be read").format(name=request.source.name)):
         if crops.has_shades(source, uploads.listener.stop):
             uploads.listener.say(
-                f"The mask of '{request.source.name}' has values between 0 and 255, which that of a GeoTIFF "
-                "does not have: in the result they are 255."
+                tr(
+                    "The mask of '{name}' has values between 0 and 255, which that of a GeoTIFF does not "
+                    "have: in the result they are 255."
+                ).format(name=request.source.name)
             )
     painted = crops.box_in_raster(recipe, recipe["grid"], crop, grid, request.context)
     at = crop if target.whole is None else datasets.union(crop, target.box)
@@ -153,11 +156,19 @@ def _send_crop(
     with pool_thread_released():
         crops.write(source, request.source, crop, path, listener.stop)
     bands, stretch = _shown(request, source, path)
-    size = f"{source.RasterXSize} x {source.RasterYSize}"
+    said = (
+        tr("{part} of {whole} pixels of '{name}' and the mask are sent to {backend} ({size:.1f} MB).")
+        if target.whole is None
+        else tr("{part} of {whole} pixels of '{name}' are sent to {backend} ({size:.1f} MB).")
+    )
     listener.say(
-        f"{crop.width} x {crop.height} of {size} pixels of '{request.source.name}' "
-        f"{'and the mask ' if target.whole is None else ''}are sent to {calls.site(uploads.client.base_url)} "
-        f"({path.stat().st_size / 1e6:.1f} MB)."
+        said.format(
+            part=f"{crop.width} x {crop.height}",
+            whole=f"{source.RasterXSize} x {source.RasterYSize}",
+            name=request.source.name,
+            backend=calls.site(uploads.client.base_url),
+            size=path.stat().st_size / 1e6,
+        )
     )
     sent = uploads.send(path)
     path.unlink()
@@ -174,7 +185,7 @@ def _shown(
     if wanted in ("", "displayed"):
         return bands, crops.stretch_as_displayed(source, request.displayed, bands)
     if wanted.replace(" ", "") in ("2-98%", "2-98"):
-        with datasets.gdal_errors(f"'{request.source.name}' cannot be read"):
+        with datasets.gdal_errors(tr("'{name}' cannot be read").format(name=request.source.name)):
             return bands, crops.stretch_by_percentiles(crop, bands) if bands else None
     return bands, crops.stretch_from_text(request.stretch, bands)
 

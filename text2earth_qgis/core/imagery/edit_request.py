@@ -19,6 +19,7 @@ from text2earth_qgis.core.imagery.datasets import RasterFile, Stop
 from text2earth_qgis.core.imagery.extension import Extension, extension_area
 from text2earth_qgis.core.imagery.rasters import DisplayedBands
 from text2earth_qgis.core.imagery.samples import SampleRequest
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.threads import pool_thread_released
 from text2earth_qgis.core.wire.client import Client
 from text2earth_qgis.core.wire.schemas import Box, Json, Layout
@@ -62,10 +63,12 @@ class EditRequest:
         """Refuse a name that does not fit the result. Raises ``PluginError``."""
         endings = (".vrt",) if self.result == "vrt" else (".tif", ".tiff")
         if not self.target.name.lower().endswith(endings):
-            kind = "a VRT" if self.result == "vrt" else "a GeoTIFF"
-            raise PluginError(
-                f"{self.target}: the result is {kind}, its name must end in {endings[0]}. Choose another."
+            said = (
+                tr("{target}: the result is a VRT, its name must end in .vrt. Choose another.")
+                if self.result == "vrt"
+                else tr("{target}: the result is a GeoTIFF, its name must end in .tif. Choose another.")
             )
+            raise PluginError(said.format(target=self.target))
 
     def part(self) -> Path:
         """Return where the edited part is fetched to: a free name, unless it is the result."""

@@ -24,6 +24,7 @@ from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery import datasets
 from text2earth_qgis.core.imagery.datasets import Grid, Stop
 from text2earth_qgis.core.imagery.rasters import extent_of
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Box, Extent
 
 PARTS = 10  # parts of an edge of the extent, which bends on its way
@@ -65,8 +66,10 @@ def extension_area(
     wanted = _pixels(extension, grid, context)
     if datasets.overlap(datasets.grown(wanted, 1), grid.box) is None:
         raise RasterRefused(
-            "The extent does not touch the raster, so there is nothing to continue. Draw it so that it "
-            "overlaps the raster."
+            tr(
+                "The extent does not touch the raster, so there is nothing to continue. Draw it so that "
+                "it overlaps the raster."
+            )
         )
     whole = datasets.union(grid.box, wanted)
     inside = datasets.overlap(wanted, grid.box)
@@ -74,8 +77,10 @@ def extension_area(
     parts = [*_sides(grid.box, whole), *([wanted] if holes else [])]
     if not parts:
         raise RasterRefused(
-            "Every pixel of the extent has a value already: there is nothing to make. Draw the extent beyond "
-            "the raster, or use Edit imagery to change what is there."
+            tr(
+                "Every pixel of the extent has a value already: there is nothing to make. Draw the "
+                "extent beyond the raster, or use Edit imagery to change what is there."
+            )
         )
     box = parts[0]
     for part in parts[1:]:
@@ -106,9 +111,9 @@ def _pixels(extension: Extension, grid: Grid, context: QgsCoordinateTransformCon
         points = [way.transform(QgsPointXY(*point)) for point in edges]
         found = grid.pixels([(point.x(), point.y()) for point in points])
     except QgsCsException as error:
-        raise RasterRefused("The extent reaches to where the raster's CRS is not defined.") from error
+        raise RasterRefused(tr("The extent reaches to where the raster's CRS is not defined.")) from error
     if not np.isfinite(found).all():
-        raise RasterRefused("The extent reaches to where the raster's CRS is not defined.")
+        raise RasterRefused(tr("The extent reaches to where the raster's CRS is not defined."))
     low, high = (
         found.min(0).clip(-FARTHEST, None),
         found.max(0).clip(None, max(grid.width, grid.height) + FARTHEST),
@@ -137,7 +142,7 @@ def _has_holes(dataset: gdal.Dataset, box: Box, stop: Stop) -> bool:
     masked = [band for band in bands if band.GetMaskFlags() != gdal.GMF_ALL_VALID]
     for strip in datasets.strips(box, box.width * 8) if real or masked else ():
         datasets.raise_if_stopped(stop)
-        with datasets.gdal_errors("The raster cannot be read"):
+        with datasets.gdal_errors(tr("The raster cannot be read")):
             if any((datasets.read(band.GetMaskBand(), strip) == 0).any() for band in masked):
                 return True
             if not all(np.isfinite(datasets.read(band, strip)).all() for band in real):

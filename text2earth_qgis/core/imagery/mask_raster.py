@@ -18,6 +18,7 @@ from qgis.core import QgsGeometry, QgsRectangle
 from text2earth_qgis.core.imagery import datasets, masks
 from text2earth_qgis.core.imagery.datasets import Stop
 from text2earth_qgis.core.imagery.masks import MaskPlacement, MaskPolygons
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Box
 
 FINEST = 32  # parts of an edge, at most
@@ -57,7 +58,7 @@ def write(shapes: MaskPolygons, placement: MaskPlacement, box: Box, path: Path, 
             _burn(canvas, [one.wkb for one in here if one.thin == thin], thin, stop)
         return datasets.read(canvas.GetRasterBand(1), Box(0, 0, strip.width, strip.height))
 
-    with datasets.gdal_errors(f"The mask '{shapes.name}' cannot be drawn"):
+    with datasets.gdal_errors(tr("The mask '{name}' cannot be drawn").format(name=shapes.name)):
         masks.write_mask(placement.grid, at, path, ones)
     return at
 

@@ -36,6 +36,8 @@ from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery import datasets
 from text2earth_qgis.core.imagery.datasets import Grid, RasterFile, Stop
 from text2earth_qgis.core.imagery.rasters import crs_text
+from text2earth_qgis.core.imagery.roles import MASK, Role
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Box, Json, Polygons
 
 CUTS = 7  # corners of an edge more, where a straight line of the mask bends in the raster's CRS
@@ -50,14 +52,14 @@ DENSE = 40_000  # corners that the edges of all polygons are cut into, where the
 class MaskPolygons:
     """Polygons of a vector layer: ``source`` is a snapshot for any thread, ``ids`` a selection of it.
 
-    ``role`` is what sentences call them.
+    ``role`` is what sentences say of them.
     """
 
     name: str
     source: Union[QgsAbstractFeatureSource, QgsFeatureSource]
     crs: QgsCoordinateReferenceSystem
     ids: Optional[frozenset[int]]
-    role: str = "mask"
+    role: Role = MASK
 
 
 Mask = Union[MaskPolygons, RasterFile]
@@ -121,16 +123,12 @@ def polygons_near_grid(shapes: MaskPolygons, placement: MaskPlacement, stop: Sto
         datasets.raise_if_stopped(stop)
         for shape in _polygons_in(feature.geometry()):
             if not seen and not shapes.crs.isValid():
-                raise RasterRefused(
-                    f"The {shapes.role} '{shapes.name}' has no CRS. Set it in the properties of the layer "
-                    "first."
-                )
+                raise RasterRefused(shapes.role.without_crs.format(name=shapes.name))
             near, seen = near if seen else _near(shapes.crs, placement), True
             yield from _parts_near(shape, near, datasets.turn_of(shapes.crs))
     if not seen:
-        what = "No polygon is selected in" if shapes.ids is not None else "There is no polygon in"
-        advice = " where the raster shall change" if shapes.role == "mask" else ""
-        raise RasterRefused(f"{what} the {shapes.role} '{shapes.name}'. Draw or select one{advice}.")
+        said = shapes.role.empty if shapes.ids is None else shapes.role.none_selected
+        raise RasterRefused(said.format(name=shapes.name))
 
 
 def raster_mask(file: RasterFile, placement: MaskPlacement, path: Path, stop: Stop) -> Box:
@@ -139,7 +137,7 @@ def raster_mask(file: RasterFile, placement: MaskPlacement, path: Path, stop: St
     The copy is 1 where the first band is above zero and has a value. Raises ``RasterRefused``.
     """
     dataset, grid, box = _located(file, placement, stop)
-    with datasets.gdal_errors(f"The mask '{file.name}' cannot be read"):
+    with datasets.gdal_errors(tr("The mask '{name}' cannot be read").format(name=file.name)):
         write_mask(grid, box, path, lambda strip: _above(dataset, strip))
     return _on_grid(file, grid, box, placement)
 
@@ -161,12 +159,14 @@ def _located(file: RasterFile, placement: MaskPlacement, stop: Stop) -> tuple[gd
     part = datasets.overlap(_through(placement.grid, raster, back, grid, file.name), grid.box)
     if part is None:
         raise outside_raster()
-    with datasets.gdal_errors(f"The mask '{file.name}' cannot be read"):
+    with datasets.gdal_errors(tr("The mask '{name}' cannot be read").format(name=file.name)):
         box = _ones(dataset, part, stop)
         if box is None:
             everywhere = part == grid.box or _ones(dataset, grid.box, stop) is None
             if everywhere:
-                raise RasterRefused(f"The mask '{file.name}' is empty: no pixel of it is above zero.")
+                raise RasterRefused(
+                    tr("The mask '{name}' is empty: no pixel of it is above zero.").format(name=file.name)
+                )
             raise outside_raster()
     return dataset, grid, box
 
@@ -177,9 +177,9 @@ def _on_grid(file: RasterFile, grid: Grid, box: Box, placement: MaskPlacement) -
     return _inside(there, placement)
 
 
-def outside_raster(role: str = "mask") -> RasterRefused:
+def outside_raster(role: Role = MASK) -> RasterRefused:
     """Return the error for a mask, or another area, that does not touch the raster."""
-    return RasterRefused(f"The {role} lies outside of the raster. Draw it on the raster, or check its CRS.")
+    return RasterRefused(role.outside)
 
 
 def ground_pixel(grid: Grid, context: QgsCoordinateTransformContext) -> tuple[float, float]:
@@ -193,10 +193,10 @@ def ground_pixel(grid: Grid, context: QgsCoordinateTransformContext) -> tuple[fl
         try:
             found = area.measureLine(QgsPointXY(x, y), QgsPointXY(x + step_x, y + step_y))
         except QgsCsException as error:
-            raise RasterRefused("The raster's CRS is not defined where the raster lies.") from error
+            raise RasterRefused(tr("The raster's CRS is not defined where the raster lies.")) from error
         sizes.append(found)
     if not all(np.isfinite(size) and size > 0 for size in sizes):
-        raise RasterRefused("The raster's CRS is not defined where the raster lies.")
+        raise RasterRefused(tr("The raster's CRS is not defined where the raster lies."))
     return sizes[0], sizes[1]
 
 
@@ -295,13 +295,10 @@ def in_pixels(
 
 
 def _nowhere(shapes: MaskPolygons) -> RasterRefused:
-    return RasterRefused(
-        f"The {shapes.role} '{shapes.name}' cannot be placed in the raster's CRS. Check its CRS, or draw it "
-        "anew."
-    )
+    return RasterRefused(shapes.role.misplaced.format(name=shapes.name))
 
 
-def _inside(box: Optional[Box], placement: MaskPlacement, role: str = "mask") -> Box:
+def _inside(box: Optional[Box], placement: MaskPlacement, role: Role = MASK) -> Box:
     """Return the box of a mask if the mask, grown, touches the raster."""
     if box is None or datasets.overlap(datasets.grown(box, placement.reach), placement.grid.box) is None:
         raise outside_raster(role)
@@ -314,7 +311,9 @@ def _through(grid: Grid, box: Box, way: QgsCoordinateTransform, other: Grid, nam
         points = [way.transform(QgsPointXY(*point)) for point in grid.outline(box)]
         return datasets.box_around(other.pixels([(point.x(), point.y()) for point in points]))
     except (QgsCsException, ValueError) as error:
-        sentence = f"The mask '{name}' and the raster have CRSs that do not meet. Check both."
+        sentence = tr("The mask '{name}' and the raster have CRSs that do not meet. Check both.").format(
+            name=name
+        )
         raise RasterRefused(sentence) from error
 
 

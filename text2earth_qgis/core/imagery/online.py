@@ -15,6 +15,7 @@ from qgis.core import QgsRasterLayer
 
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery.datasets import Grid, RasterFile
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Json
 
 TILE = 256  # pixels of a side of a tile
@@ -57,7 +58,9 @@ def is_online(layer: QgsRasterLayer) -> bool:
 def check(layer: QgsRasterLayer) -> None:
     """Refuse an online layer that does not say where it lies. Raises ``RasterRefused``."""
     if not layer.crs().isValid() or layer.extent().isEmpty():
-        raise RasterRefused(f"'{layer.name()}' has no CRS or no extent. Save it as GeoTIFF first.")
+        raise RasterRefused(
+            tr("'{name}' has no CRS or no extent. Save it as GeoTIFF first.").format(name=layer.name())
+        )
 
 
 def online_layer(layer: QgsRasterLayer) -> OnlineLayer:

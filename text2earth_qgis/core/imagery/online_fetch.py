@@ -32,6 +32,7 @@ from text2earth_qgis.core.imagery.edit_preparation import PreparedEdit
 from text2earth_qgis.core.imagery.edit_request import EditPreview, EditRequest
 from text2earth_qgis.core.imagery.extension import Extension
 from text2earth_qgis.core.imagery.online import TILE, OnlineLayer, file_for, finest_gsd
+from text2earth_qgis.core.language import tr, trn
 from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.threads import pause, pool_thread_released
 from text2earth_qgis.core.wire.access import Access
@@ -90,17 +91,31 @@ def fetch(
     cards = edit_request.fetch_edit_models(open_client(access, listener), request.options.get("model"))
     window = edit_request.window_size(cards)
     fetch_plan = plan_fetch(online, request, gsd or finest_gsd(cards), window, listener)
-    size = f"{fetch_plan.grid.width} x {fetch_plan.grid.height} pixels of {fetch_plan.metres:.3g} m"
-    listener.say(f"{origin(online, fetch_plan)} That is {size}.")
+    size = tr("That is {width} x {height} pixels of {metres:.3g} m.").format(
+        width=fetch_plan.grid.width, height=fetch_plan.grid.height, metres=fetch_plan.metres
+    )
+    listener.say(f"{origin(online, fetch_plan)} {size}")
     write(online, fetch_plan, Path(request.source.source), listener)
     return fetch_plan
 
 
 def origin(online: OnlineLayer, fetch_plan: FetchPlan) -> str:
     """Return how much of whom is fetched from where, and who made it, in sentences."""
-    place = f" from {online.host}" if online.host not in online.name else ""
-    credit = f" Attribution: {online.credit.rstrip('.')}." if online.credit else ""
-    return f"{fetch_plan.tiles:,} tiles of '{online.name}'{place} are fetched.{credit}"
+    tiles = fetch_plan.tiles
+    if online.host in online.name:
+        said = trn(
+            "{tiles:,} tile of '{name}' is fetched.", "{tiles:,} tiles of '{name}' are fetched.", tiles
+        )
+    else:
+        said = trn(
+            "{tiles:,} tile of '{name}' from {host} is fetched.",
+            "{tiles:,} tiles of '{name}' from {host} are fetched.",
+            tiles,
+        )
+    said = said.format(tiles=tiles, name=online.name, host=online.host)
+    if not online.credit:
+        return said
+    return f"{said} " + tr("Attribution: {credit}.").format(credit=online.credit.rstrip("."))
 
 
 def plan_fetch(
@@ -129,9 +144,11 @@ def plan_fetch(
     tiles = ceil(part.width / TILE) * ceil(part.height / TILE)
     if tiles > MOST:
         raise RasterRefused(
-            f"With pixels of {metres:.3g} m the mask and its surroundings are {tiles:,} tiles of "
-            f"'{online.name}'; one edit may take {MOST:,}. Draw a smaller mask, or set a coarser ground "
-            "sample distance (GSD)."
+            tr(
+                "With pixels of {metres:.3g} m the mask and its surroundings are {tiles:,} tiles of "
+                "'{name}'; one edit may take {most:,}. Draw a smaller mask, or set a coarser ground "
+                "sample distance (GSD)."
+            ).format(metres=metres, tiles=tiles, name=online.name, most=MOST)
         )
     return FetchPlan(_part_of(grid, part), tiles, metres)
 
@@ -140,7 +157,7 @@ def write(online: OnlineLayer, fetch_plan: FetchPlan, path: Path, listener: List
     """Render what is planned to ``path``, a GeoTIFF of red, green and blue. Raises if a tile is missing."""
     grid, missing = fetch_plan.grid, 0
     parts = list(_parts(grid.box))
-    with datasets.gdal_errors(f"The pixels of '{online.name}' cannot be kept"):
+    with datasets.gdal_errors(tr("The pixels of '{name}' cannot be kept").format(name=online.name)):
         made = _create(online, grid, path)
         for number, part in enumerate(parts):
             datasets.raise_if_stopped(listener.stop)
@@ -156,17 +173,19 @@ def write(online: OnlineLayer, fetch_plan: FetchPlan, path: Path, listener: List
         made = None
         datasets.require_written()
     if missing:
-        which = f"{missing} of {fetch_plan.tiles} tiles of '{online.name}' at {fetch_plan.metres:.3g} m"
         raise RasterRefused(
-            f"{which} are missing. Its server may be busy or have no imagery there: try "
-            "again later, draw the mask elsewhere, or set a coarser ground sample distance (GSD)."
+            tr(
+                "{missing} of {tiles} tiles of '{name}' at {metres:.3g} m are missing. Its server may be "
+                "busy or have no imagery there: try again later, draw the mask elsewhere, or set a coarser "
+                "ground sample distance (GSD)."
+            ).format(missing=missing, tiles=fetch_plan.tiles, name=online.name, metres=fetch_plan.metres)
         )
 
 
 def _mask_box(request: EditRequest, grid: Grid, listener: Listener) -> Box:
     """Return the pixels of a grid around the mask."""
     if isinstance(request.mask, Extension):
-        raise RasterRefused("An online layer cannot be extended. Save it as GeoTIFF first.")
+        raise RasterRefused(tr("An online layer cannot be extended. Save it as GeoTIFF first."))
     return masks.box_around(request.mask, masks.MaskPlacement(grid, request.context), listener.stop)
 
 

@@ -21,6 +21,7 @@ from qgis.core import QgsCoordinateReferenceSystem
 from text2earth_qgis.core.errors import JobFailed, PluginError, RasterRefused
 from text2earth_qgis.core.imagery import datasets
 from text2earth_qgis.core.imagery.datasets import RasterFile, Stop
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Box
 
 Progress = Callable[[float], object]  # share done, 0 to 1
@@ -60,17 +61,21 @@ def check_target(target: Path, source: gdal.Dataset) -> None:
         return
     for name in source.GetFileList() or []:
         if os.path.exists(name) and os.path.samefile(name, target):
-            raise PluginError(f"{target} is the raster that is edited. Choose another name for the result.")
+            raise PluginError(
+                tr("{target} is the raster that is edited. Choose another name for the result.").format(
+                    target=target
+                )
+            )
 
 
 def check_patch(source: gdal.Dataset, patch: Patch) -> None:
     """Refuse an image that is not what was asked for. Raises ``JobFailed``."""
-    with datasets.gdal_errors("The edited part cannot be read"):
+    with datasets.gdal_errors(tr("The edited part cannot be read")):
         found = datasets.require(gdal.OpenEx(str(patch.path), gdal.OF_RASTER))
         same = (found.RasterXSize, found.RasterYSize) == (patch.at.width, patch.at.height)
         same = same and found.RasterCount == len(patch.bands)
         if not same or found.GetRasterBand(1).DataType != source.GetRasterBand(1).DataType:
-            raise JobFailed("The backend's image is not of the size or type of the raster that was sent.")
+            raise JobFailed(tr("The backend's image is not of the size or type of the raster that was sent."))
 
 
 def write_whole(
@@ -88,7 +93,7 @@ def _check_readable(source: gdal.Dataset, file: RasterFile, stop: Stop) -> None:
     """Refuse the source if it is what cannot be read: GDAL does not say which file failed."""
     box = Box(0, 0, source.RasterXSize, source.RasterYSize)
     pixel = source.RasterCount * gdal.GetDataTypeSize(source.GetRasterBand(1).DataType) // 8
-    with datasets.gdal_errors(datasets.DAMAGED.format(file.name)):
+    with datasets.gdal_errors(datasets.damaged(file.name)):
         for strip in datasets.strips(box, box.width * pixel):
             datasets.raise_if_stopped(stop)
             datasets.require(source.ReadRaster(strip.col, strip.row, strip.width, strip.height))
@@ -99,7 +104,7 @@ def _write_whole(
 ) -> None:
     structure = source.GetMetadata("IMAGE_STRUCTURE")
     cloud = structure.get("LAYOUT") == "COG"
-    sentence = f"{target} cannot be written"
+    sentence = tr("{target} cannot be written").format(target=target)
     with _in_its_place(target) as part, datasets.gdal_errors(sentence, **NO_SIDECAR):
         stage = part.with_name(part.name + ".stage") if cloud else part
         try:
@@ -118,7 +123,8 @@ def _write_whole(
 
 def write_vrt(source: gdal.Dataset, file: RasterFile, patch: Patch, target: Path) -> None:
     """Write a VRT to ``target`` that shows the patch, which must lie beside it, over the source."""
-    with _in_its_place(target) as part, datasets.gdal_errors(f"{target} cannot be written", **NO_SIDECAR):
+    sentence = tr("{target} cannot be written").format(target=target)
+    with _in_its_place(target) as part, datasets.gdal_errors(sentence, **NO_SIDECAR):
         options = gdal.TranslateOptions(format="VRT", bandList=list(patch.bands), outputSRS=_crs(file))
         made = datasets.require(gdal.Translate(str(part), source, options=options))
         made = None
@@ -163,7 +169,9 @@ def _in_its_place(target: Path) -> Iterator[Path]:
         for ending in SIDECARS:  # of a file that was there before
             target.with_name(target.name + ending).unlink(missing_ok=True)
     except OSError as error:
-        raise PluginError(f"{target} cannot be written: {error.strerror or error}.") from error
+        raise PluginError(
+            tr("{target} cannot be written: {reason}.").format(target=target, reason=error.strerror or error)
+        ) from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -25,6 +25,7 @@ from qgis.core import (
 
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery.datasets import RasterFile
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Align, Extent
 
 BY_HAND = 0  # QgsRasterMinMaxOrigin.Limits of values that QGIS did not count
@@ -50,28 +51,40 @@ def align_to(layer: QgsRasterLayer) -> Align:
     name = layer.name()
     if layer.providerType() != "gdal":
         raise RasterRefused(
-            f"'{name}' is an online layer without pixels of its own. Align to a raster file instead."
+            tr(
+                "'{name}' is an online layer without pixels of its own. Align to a raster file instead."
+            ).format(name=name)
         )
     if not layer.crs().isValid():
-        raise RasterRefused(f"'{name}' has no CRS. Set it in the properties of the layer first.")
+        raise RasterRefused(
+            tr("'{name}' has no CRS. Set it in the properties of the layer first.").format(name=name)
+        )
     parts = QgsProviderRegistry.instance().decodeUri("gdal", layer.source())
     options = list(parts.get("openOptions") or [])
     dataset = gdal.OpenEx(
         layer.source().split("|")[0], gdal.OF_RASTER | gdal.OF_READONLY, open_options=options
     )
     if dataset is None:
-        raise RasterRefused(f"'{name}' cannot be read: {gdal.GetLastErrorMsg()}.")
+        raise RasterRefused(
+            tr("'{name}' cannot be read: {reason}.").format(name=name, reason=gdal.GetLastErrorMsg())
+        )
     transform = dataset.GetGeoTransform(can_return_null=True)
     if transform is None:
-        raise RasterRefused(f"'{name}' has no georeference of its own. Georeference it first.")
+        raise RasterRefused(
+            tr("'{name}' has no georeference of its own. Georeference it first.").format(name=name)
+        )
     x, width, turn_x, y, turn_y, height = transform
     if turn_x or turn_y:
         raise RasterRefused(
-            f"'{name}' is rotated. Warp it to a north-up raster first (Raster > Projections)."
+            tr("'{name}' is rotated. Warp it to a north-up raster first (Raster > Projections).").format(
+                name=name
+            )
         )
     if width <= 0 or height >= 0:
         raise RasterRefused(
-            f"'{name}' is not north-up. Warp it to a north-up raster first (Raster > Projections)."
+            tr("'{name}' is not north-up. Warp it to a north-up raster first (Raster > Projections).").format(
+                name=name
+            )
         )
     return Align(crs_text(layer.crs()), [pixel_size(width), pixel_size(-height)], [x, y])
 
@@ -92,8 +105,10 @@ def file_of(layer: QgsRasterLayer) -> RasterFile:
     """Return the file of a layer, for use in any thread. Raises ``RasterRefused`` for other providers."""
     if layer.providerType() != "gdal":
         raise RasterRefused(
-            f"'{layer.name()}' has no raster file that could be edited. Save it as GeoTIFF first "
-            "(Export > Save As)."
+            tr(
+                "'{name}' has no raster file that could be edited. Save it as GeoTIFF first (Export > "
+                "Save As)."
+            ).format(name=layer.name())
         )
     parts = QgsProviderRegistry.instance().decodeUri("gdal", layer.source())
     source = layer.source().split("|")[0]

@@ -15,9 +15,10 @@ from osgeo import gdal
 from qgis.core import QgsCoordinateTransformContext, QgsRasterLayer
 
 from text2earth_qgis.core.errors import RasterRefused
-from text2earth_qgis.core.imagery import crops, datasets, masks, rasters
+from text2earth_qgis.core.imagery import crops, datasets, masks, rasters, roles
 from text2earth_qgis.core.imagery.datasets import RasterFile, Stop
 from text2earth_qgis.core.imagery.rasters import DisplayedBands
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.threads import pool_thread_released
 from text2earth_qgis.core.wire import calls
@@ -26,7 +27,7 @@ from text2earth_qgis.core.wire.schemas import Box, Json, Polygons
 from text2earth_qgis.core.wire.transport import open_client
 from text2earth_qgis.core.wire.uploads import Uploads
 
-ROLE = "area of the sample"
+ROLE = roles.SAMPLE  # of the polygons
 NAME = "sample 1"  # as the backend calls the only one
 MARGIN = 64  # pixels around an area, in which its shore may lie
 SIDE = 2048  # pixels of a square that is as large as a sample can be
@@ -60,8 +61,10 @@ def sample_of(
     """Return the sample of a layer, in the main thread. Raises ``RasterRefused``."""
     if layer.providerType() != "gdal":
         raise RasterRefused(
-            f"'{layer.name()}' has no raster file that a sample could be cut out of. Choose another raster, "
-            "or save it as GeoTIFF first (Export > Save As)."
+            tr(
+                "'{name}' has no raster file that a sample could be cut out of. Choose another raster, "
+                "or save it as GeoTIFF first (Export > Save As)."
+            ).format(name=layer.name())
         )
     file, displayed = rasters.file_of(layer), rasters.displayed_bands(layer)
     return SampleRequest(file, displayed, area, words.strip(), context, layer.id())
@@ -94,8 +97,13 @@ def send(sample: SampleRequest, uploads: Uploads, folder: Path) -> SentSample:
     bands = crops.bands_shown(source, sample.displayed)
     stretch = crops.stretch_as_displayed(source, sample.displayed, bands)
     listener.say(
-        f"{box.width} x {box.height} pixels of '{sample.source.name}' are sent as a sample to "
-        f"{calls.site(uploads.client.base_url)} ({path.stat().st_size / 1e6:.1f} MB)."
+        tr("{width} x {height} pixels of '{name}' are sent as a sample to {backend} ({size:.1f} MB).").format(
+            width=box.width,
+            height=box.height,
+            name=sample.source.name,
+            backend=calls.site(uploads.client.base_url),
+            size=path.stat().st_size / 1e6,
+        )
     )
     found: Json = {"source": uploads.send(path).to_json(), "words": sample.words}
     path.unlink()
@@ -119,17 +127,28 @@ def _located(sample: SampleRequest, source: gdal.Dataset, stop: Stop) -> tuple[B
         polygons, around = masks.polygons_to_send(sample.area, placement, stop)
         if polygons is None:
             raise RasterRefused(
-                f"The {ROLE} '{sample.area.name}' has too many corners to be sent. Simplify it, or draw a "
-                "plainer one."
+                tr(
+                    "The area of the sample '{name}' has too many corners to be sent. Simplify it, or "
+                    "draw a plainer one."
+                ).format(name=sample.area.name)
             )
         inside = datasets.overlap(datasets.grown(around, MARGIN), grid.box)
         if inside is None:
             raise masks.outside_raster(ROLE)
         box = inside
     if box.width * box.height > SIDE * SIDE:
-        what = "its area with a margin has" if sample.area is not None else "the raster has"
+        said = (
+            tr(
+                "A sample may have {side:,} x {side:,} pixels; its area with a margin has {width:,} x "
+                "{height:,} of '{name}'. Draw or select a smaller area."
+            )
+            if sample.area is not None
+            else tr(
+                "A sample may have {side:,} x {side:,} pixels; the raster has {width:,} x {height:,} of "
+                "'{name}'. Draw or select a smaller area."
+            )
+        )
         raise RasterRefused(
-            f"A sample may have {SIDE:,} x {SIDE:,} pixels; {what} {box.width:,} x {box.height:,} of "
-            f"'{sample.source.name}'. Draw or select a smaller area."
+            said.format(side=SIDE, width=box.width, height=box.height, name=sample.source.name)
         )
     return box, polygons

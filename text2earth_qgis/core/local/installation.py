@@ -10,10 +10,11 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.local.environment import Environment
 
 PACKAGE = "text2earth-backend"
-WANTED = "Python 3.11 or 3.12"
+WANTED = tr("Python 3.11 or 3.12")
 FIT = ">=3.11,<3.13"
 CHECK = """import sys, venv, ensurepip
 print("Python %d.%d.%d" % sys.version_info[:3])
@@ -123,14 +124,14 @@ def begin(wish: Wish, tools: Tools, environment: Environment) -> State:
         makes: tuple[Command, ...] = ()
     elif tools.uv:
         how = ("venv", "--clear", "--python", FIT, str(environment.folder))
-        makes = (Command("Making an environment", tools.uv, how, 3, 4),)
+        makes = (Command(tr("Making an environment"), tools.uv, how, 3, 4),)
     elif tools.pythons:
         trials = [
-            Command("Looking for Python", python, ("-c", CHECK), 0.2, is_trial=True)
+            Command(tr("Looking for Python"), python, ("-c", CHECK), 0.2, is_trial=True)
             for python in tools.pythons
         ]
         venv = ("-m", "venv", "--clear", str(environment.folder))
-        makes = (*trials, Command("Making an environment", "", venv, 4))
+        makes = (*trials, Command(tr("Making an environment"), "", venv, 4))
     else:
         return State(Phase.FAILED, sentence=_no_python(()))
     stops = (_stop(environment),) if there else ()
@@ -173,14 +174,14 @@ def cancelled(state: State) -> State:
 
 def _stop(environment: Environment) -> Command:
     arguments = ("-m", "model_backend", "stop", "--data-dir", str(environment.data))
-    return Command("Ending the backend", str(environment.python), arguments, 1, may_fail=True)
+    return Command(tr("Ending the backend"), str(environment.python), arguments, 1, may_fail=True)
 
 
 def serve(environment: Environment, python: str) -> Command:
     """Return the command that starts the backend on a free port, with a token of its own."""
     how = ("-m", "model_backend", "serve", "--background", "--port", "0")
     when, where = ("--idle-minutes", str(IDLE_MINUTES)), ("--data-dir", str(environment.data))
-    return Command("Starting the backend", python, (*how, *when, *where), 3)
+    return Command(tr("Starting the backend"), python, (*how, *when, *where), 3)
 
 
 def url_in(output: str) -> str:
@@ -196,7 +197,7 @@ def _fill(wish: Wish, tools: Tools, environment: Environment) -> tuple[Command, 
     program, how = python, [*("-m", "pip", "install"), *quiet, *patience]
     if tools.uv:
         program, how = tools.uv, ["pip", "install", "--no-progress", "--python", python]
-    titles = "Installing packages", "Compiling"
+    titles = tr("Installing packages"), tr("Compiling")
     seconds, lines = (120, 260) if wish.full else (20, 120)
     return (
         Command(titles[0], program, (*how, "--upgrade", *_packages(wish, tools)), seconds, lines),
@@ -230,45 +231,56 @@ def _no_python(output: tuple[str, ...]) -> str:
     text = "\n".join(output)
     found = sorted(set(re.findall(r"^Python (\S+)$", text, re.M)))
     if "ensurepip" in text or "'venv'" in text:
-        what = "The Python here cannot make environments. On Debian and Ubuntu, install python3-venv."
+        what = tr("The Python here cannot make environments. On Debian and Ubuntu, install python3-venv.")
     elif found:
-        what = f"The backend needs {WANTED}; here is {', '.join(found)}."
+        what = tr("The backend needs {wanted}; here is {found}.").format(
+            wanted=WANTED, found=", ".join(found)
+        )
     else:
-        what = f"The backend needs {WANTED}, which was not found on this computer."
-    return f"{what} Install it (python.org has it for every system), or choose where it is."
+        what = tr("The backend needs {wanted}, which was not found on this computer.").format(wanted=WANTED)
+    advice = tr("Install it (python.org has it for every system), or choose where it is.")
+    return f"{what} {advice}"
 
 
 REASONS = (  # the first whose pattern is in the output; {} is the command's title
     (
         r"No space left|ENOSPC|not enough space|Disk quota exceeded|os error 28|os error 112",
-        "The disk is full. Make room, then try again.",
+        tr("The disk is full. Make room, then try again."),
     ),
     (
         r"CERTIFICATE_VERIFY_FAILED|SSLCertVerification|invalid peer certificate",
-        "The package index shows a certificate that Python does not trust, as where a company reads along. "
-        "Ask who runs the network for its certificate, or choose a folder of wheels.",
+        tr(
+            "The package index shows a certificate that Python does not trust, as where a company reads "
+            "along. Ask who runs the network for its certificate, or choose a folder of wheels."
+        ),
     ),
     (
         r"invalid wheel|Wheel .* is invalid|BadZipFile|not a zip|[Bb]ad CRC|DO NOT MATCH THE HASHES|"
         r"Failed to (extract|read from zip)|inconsistent (name|version)|[Cc]orrupt",
-        "A wheel is broken or is not what its name says. Fetch it again, or choose another source.",
+        tr("A wheel is broken or is not what its name says. Fetch it again, or choose another source."),
     ),
     (
         r"NewConnectionError|Failed to establish|ConnectTimeout|Read timed out|[Nn]ame resolution|"
         r"getaddrinfo|Connection refused|Network is unreachable|ProxyError|dns error|error sending request|"
         r"[Cc]onnection (was )?(aborted|reset|broken)|IncompleteRead",
-        "The package index cannot be reached. Check the network and its proxy, or choose a folder of wheels.",
+        tr(
+            "The package index cannot be reached. Check the network and its proxy, or choose a folder of "
+            "wheels."
+        ),
     ),
     (
         r"No matching distribution|Could not find a version|no version of|was not found in the|"
         r"is not a supported wheel|No solution found",
-        "This source does not have all that is needed, for this version and this computer. Choose another.",
+        tr(
+            "This source does not have all that is needed, for this version and this computer. Choose "
+            "another."
+        ),
     ),
     (
         r"Permission denied|Access is denied|Errno 13|Read-only file system|os error 5",
-        "A file or folder may not be written. The output says which.",
+        tr("A file or folder may not be written. The output says which."),
     ),
-    (r"Another backend uses", "A backend that was started by hand uses the same folder. Stop it first."),
+    (r"Another backend uses", tr("A backend that was started by hand uses the same folder. Stop it first.")),
 )
 
 
@@ -280,4 +292,4 @@ def _why(state: State) -> str:
     for pattern, sentence in REASONS:
         if re.search(pattern, text):
             return sentence
-    return f"“{command.title}” did not succeed. The output says why."
+    return tr("“{title}” did not succeed. The output says why.").format(title=command.title)

@@ -14,6 +14,7 @@ from typing import Callable, Optional
 from qgis.PyQt.QtCore import QObject, QProcess, QTimer, pyqtSignal
 
 from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.local import installation
 from text2earth_qgis.core.local.environment import Environment, Installed, run_program
 from text2earth_qgis.core.local.installation import Phase, State, Tools, Wish
@@ -50,10 +51,10 @@ class Installer(QObject):
         place = next(path for path in (data, *data.parents) if path.exists())
         free, needed = shutil.disk_usage(place).free, installation.ROOM[wish.full]
         if free < needed:
-            sentence = (
-                f"{place} has room for {free / 1e9:.1f} GB; the installation needs {needed / 1e9:.1f} GB. "
-                "Make room, then try again."
-            )
+            sentence = tr(
+                "{place} has room for {free:.1f} GB; the installation needs {needed:.1f} GB. Make "
+                "room, then try again."
+            ).format(place=place, free=free / 1e9, needed=needed / 1e9)
             self._become(State(Phase.FAILED, sentence=sentence))
             return
         self._then = lambda: self.environment.mark(Installed(wish.version, wish.full))
@@ -101,7 +102,9 @@ class Installer(QObject):
 
     def _failed(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart:
-            line = f"{self._process.program()} cannot be started: {self._process.errorString()}"
+            line = tr("{program} cannot be started: {reason}").format(
+                program=self._process.program(), reason=self._process.errorString()
+            )
             self._become(installation.said(self.state, line))
             self._follow(CANNOT_START)
 
@@ -127,7 +130,9 @@ class Installer(QObject):
         try:
             self._then()
         except OSError as error:
-            sentence = f"{self.environment.folder} cannot be written to: {error.strerror}."
+            sentence = tr("{folder} cannot be written to: {reason}.").format(
+                folder=self.environment.folder, reason=error.strerror
+            )
             return replace(state, phase=Phase.FAILED, sentence=sentence)
         return state
 
@@ -144,7 +149,10 @@ class Installer(QObject):
             """The next one removes what is left."""
 
         BackgroundTask(
-            "removing the backend", lambda _listener: shutil.rmtree(gone, ignore_errors=True), nothing, True
+            tr("removing the backend"),
+            lambda _listener: shutil.rmtree(gone, ignore_errors=True),
+            nothing,
+            True,
         ).start()
 
     def _become(self, state: State) -> None:

@@ -11,6 +11,7 @@ from typing import Optional
 from qgis.PyQt.QtCore import QObject, QProcess, pyqtSignal
 
 from text2earth_qgis.core import settings
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.local import installation
 from text2earth_qgis.core.local.environment import Environment, run_program
 from text2earth_qgis.core.settings import Settings
@@ -87,4 +88,4 @@ def url_of(process: QProcess) -> str:
 def reason(process: QProcess) -> str:
     """Say that it did not start, and what the program said."""
     said = str(process.property("said") or process.errorString()).strip()[-MOST:]
-    return f"The backend on this computer did not start. It said:\n{said}"
+    return tr("The backend on this computer did not start. It said:\n{said}").format(said=said)

@@ -6,6 +6,7 @@ from qgis.PyQt.QtCore import QProcess
 
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.errors import Cancelled, PluginError, Unreachable
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.local import starting
 from text2earth_qgis.core.settings import Settings
 from text2earth_qgis.core.threads import Feedback
@@ -44,6 +45,6 @@ def _start(chosen: Settings, feedback: Feedback) -> None:
         if feedback.isCanceled():
             process.kill()
             process.waitForFinished(LOOK_MS)
-            raise Cancelled("Cancelled.")
+            raise Cancelled(tr("Cancelled."))
     if not starting.url_of(process):
         raise PluginError(starting.reason(process))

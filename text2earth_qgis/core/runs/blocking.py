@@ -15,6 +15,7 @@ from typing import Iterator, Optional
 from qgis.core import QgsProcessingFeedback
 
 from text2earth_qgis.core.errors import BackendError, Cancelled, HistoryError, PluginError, Unreachable
+from text2earth_qgis.core.language import tr, trn
 from text2earth_qgis.core.runs.fetching import check_writable, fetch
 from text2earth_qgis.core.runs.history import History, Run
 from text2earth_qgis.core.runs.job_status import (
@@ -140,7 +141,9 @@ def _follow(client: Client, status: StatusInfo, reporter: _Reporter) -> StatusIn
                 raise
             if away is None:
                 away = time.monotonic()
-                reporter.feedback.pushWarning(f"{error} Waiting for it: the job goes on there.")
+                reporter.feedback.pushWarning(
+                    tr("{error} Waiting for it: the job goes on there.").format(error=error)
+                )
             elif time.monotonic() - away > PATIENCE:
                 raise
     return status
@@ -152,7 +155,9 @@ def dismiss(context: RunContext, run: Run, feedback: QgsProcessingFeedback) -> N
     try:
         open_client(context.access).delete(run.job)
     except PluginError as error:
-        feedback.reportError(f"The job {run.job} may still run on the backend: {error}")
+        feedback.reportError(
+            tr("The job {job} may still run on the backend: {error}").format(job=run.job, error=error)
+        )
         return
     record(context, replace(run, state="dismissed"), feedback)
 
@@ -170,14 +175,21 @@ def record(context: RunContext, run: Run, feedback: QgsProcessingFeedback) -> Ru
 
 def _tell(plan: Plan, feedback: QgsProcessingFeedback) -> None:
     x, y = plan.ground
-    level = "" if plan.level is None else f", level {plan.level}"
-    seconds = "" if plan.seconds is None else f", about {max(1, round(plan.seconds))} s"
-    work = f"{plan.windows} windows" if plan.windows else "by example"
-    feedback.pushInfo(
-        f"{plan.width} x {plan.height} px in {plan.crs_name}, {x:.4g} x {y:.4g} m each on the ground{level}; "
-        f"{work}{seconds}; seed {plan.seed}"
-    )
+    size = [
+        tr("{width} x {height} px in {crs}, {x:.4g} x {y:.4g} m each on the ground").format(
+            width=plan.width, height=plan.height, crs=plan.crs_name, x=x, y=y
+        )
+    ]
+    if plan.level is not None:
+        size.append(tr("level {level}").format(level=plan.level))
+    work = [tr("by example")]
+    if plan.windows:
+        work = [trn("{count} window", "{count} windows", plan.windows).format(count=plan.windows)]
+    if plan.seconds is not None:
+        work.append(tr("about {seconds} s").format(seconds=max(1, round(plan.seconds))))
+    seed = tr("seed {seed}").format(seed=plan.seed)
+    feedback.pushInfo("; ".join([", ".join(size), ", ".join(work), seed]))
     if plan.understood:
-        feedback.pushInfo(f"Shows {'; '.join(plan.understood)}.")
+        feedback.pushInfo(tr("Shows {what}.").format(what="; ".join(plan.understood)))
     for warning in plan.warnings:
         feedback.pushWarning(warning)

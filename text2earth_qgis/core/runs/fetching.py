@@ -9,6 +9,7 @@ from typing import Callable, Optional
 
 from text2earth_qgis.core.errors import Cancelled, JobFailed, PluginError, unwritable
 from text2earth_qgis.core.imagery.assembly import Assembly
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.runs.source_raster import OUTPUT, SourceRaster
 from text2earth_qgis.core.tasks import Listener
@@ -38,7 +39,7 @@ def fetch(client: Client, run: Run, listener: Listener) -> Run:
     sources = SourceRaster.from_json(run.sources)
     links = client.results(run.job)
     if OUTPUT not in links:
-        raise JobFailed("The backend has no raster of sources of this job.")
+        raise JobFailed(tr("The backend has no raster of sources of this job."))
     try:
         client.download(links[OUTPUT], sources.part, shares(listener.part(0, 0.3).progress))
         run = _fetch_image(client, run, listener.part(0.3, 1))
@@ -56,7 +57,7 @@ def _fetch_image(client: Client, run: Run, listener: Listener) -> Run:
     assembly = Assembly.from_json(run.assembly)
     recipe = fetch_result(client, run.job, assembly.part, listener.part(0, 0.5).progress)
     run = replace(run, state="fetched", recipe=recipe, message="")
-    listener.say("Writing the result")
+    listener.say(tr("Writing the result"))
     try:
         assembly.finish(Path(run.target), listener.part(0.5, 1).progress, listener.stop)
     except Cancelled:
@@ -64,7 +65,9 @@ def _fetch_image(client: Client, run: Run, listener: Listener) -> Run:
         raise
     except PluginError as error:
         return replace(
-            run, target=str(assembly.part), message=f"{error} The edited part is in {assembly.part}."
+            run,
+            target=str(assembly.part),
+            message=tr("{error} The edited part is in {part}.").format(error=error, part=assembly.part),
         )
     return run
 
@@ -75,7 +78,7 @@ def fetch_result(
     """Write the image of a finished job to ``path`` and return its recipe."""
     links = client.results(job)
     if "image" not in links:
-        raise JobFailed("The backend has no image of this job.")
+        raise JobFailed(tr("The backend has no image of this job."))
     recipe = client.fetch_json(links["recipe"].href) if "recipe" in links else {}
     client.download(links["image"], path, shares(progress) if progress else None)
     return recipe

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Iterator, Optional
 
 from text2earth_qgis.core.errors import HistoryError
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Json
 
 VERSION = 4
@@ -137,7 +138,9 @@ class History:
                 with database:
                     yield database
         except (sqlite3.Error, OSError) as error:
-            raise HistoryError(f"The list of runs in {self.path} cannot be used: {error}.") from error
+            raise HistoryError(
+                tr("The list of runs in {path} cannot be used: {error}.").format(path=self.path, error=error)
+            ) from error
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self.path, timeout=5, isolation_level="IMMEDIATE")
@@ -146,7 +149,9 @@ class History:
         version = database.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise HistoryError(
-                f"The list of runs in {self.path} is of a newer version of Text2Earth. Update the plugin."
+                tr(
+                    "The list of runs in {path} is of a newer version of Text2Earth. Update the plugin."
+                ).format(path=self.path)
             )
         if version == VERSION:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from text2earth_qgis.core.errors import JobFailed
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import StatusInfo
 
 DONE = "Done."  # how our backend begins what it says of a job that went well
@@ -12,9 +13,9 @@ DENOISING = 0.95  # share of the progress bar; the download has the rest
 def raise_unless_successful(status: StatusInfo) -> None:
     """Raise ``JobFailed`` with the reason if the job did not end well."""
     if status.status == "failed":
-        raise JobFailed(f"The backend could not finish the job: {status.message or 'it gave no reason.'}")
+        raise JobFailed(_failure(status.message))
     if status.status == "dismissed":
-        raise JobFailed("The job was dismissed on the backend.")
+        raise JobFailed(tr("The job was dismissed on the backend."))
 
 
 def notes_of(status: StatusInfo) -> str:
@@ -35,5 +36,13 @@ def all_notes(*notes: str) -> str:
 def status_text(status: StatusInfo) -> str:
     """Return where a job stands, in words."""
     if status.status == "accepted" and status.queue_position:
-        return f"Waiting, place {status.queue_position} in the queue"
-    return status.message or {"accepted": "Waiting", "running": "Running"}.get(status.status, status.status)
+        return tr("Waiting, place {place} in the queue").format(place=status.queue_position)
+    return status.message or {"accepted": tr("Waiting"), "running": tr("Running")}.get(
+        status.status, status.status
+    )
+
+
+def _failure(reason: str) -> str:
+    if not reason:
+        return tr("The backend could not finish the job: it gave no reason.")
+    return tr("The backend could not finish the job: {reason}").format(reason=reason)

@@ -16,6 +16,7 @@ from osgeo import gdal
 
 from text2earth_qgis.core.errors import unwritable
 from text2earth_qgis.core.imagery import datasets
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Box, Json
 
 DOMAIN = "SOURCES"  # of metadata: what each number means
@@ -53,7 +54,9 @@ class SourceRaster:
         """Make the raster of what was fetched, on the grid of the ``result``. Raises a ``PluginError``."""
         stage = self.part.with_name(f"{self.part.name}.moved")
         try:
-            with datasets.gdal_errors(f"{self.target} cannot be written", GDAL_PAM_ENABLED="NO"):
+            with datasets.gdal_errors(
+                tr("{target} cannot be written").format(target=self.target), GDAL_PAM_ENABLED="NO"
+            ):
                 fetched = datasets.require(gdal.OpenEx(str(self.part), gdal.OF_RASTER))
                 whole = datasets.require(gdal.OpenEx(str(result), gdal.OF_RASTER))
                 moves = self._moves(fetched)

@@ -15,6 +15,7 @@ from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from text2earth_qgis.core.errors import BackendError, JobFailed, Locked, PluginError, Unreachable
 from text2earth_qgis.core.imagery.edit_preparation import PreparedEdit
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.fetching import fetch
 from text2earth_qgis.core.runs.history import History, Run
 from text2earth_qgis.core.runs.job_status import (
@@ -36,8 +37,8 @@ Prepare = Callable[[Listener], PreparedEdit]  # sends what an edit needs, in a w
 
 LONGEST_WAIT = 30.0  # seconds between two tries while the backend is away
 GONE = (404, 410)
-NO_ANSWER = "No answer from the backend."  # why, ``lost`` tells
-UNSENT = "QGIS was closed before everything was sent. Run it again."
+NO_ANSWER = tr("No answer from the backend.")  # why, ``lost`` tells
+UNSENT = tr("QGIS was closed before everything was sent. Run it again.")
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class JobWatcher(QObject):
             self._end(self.dismissed)
             return
         self._note(state="dismissing")
-        self._tell("Cancelling")
+        self._tell(tr("Cancelling"))
         if not submitting:
             self._step()
 
@@ -196,7 +197,7 @@ class JobWatcher(QObject):
         if self._prepare_it is None:
             self._prepared(None, None)
         else:
-            self._work("sending what an edit needs", self._prepare_it, self._prepared)
+            self._work(tr("sending what an edit needs"), self._prepare_it, self._prepared)
 
     def _prepared(self, made: Optional[PreparedEdit], error: Optional[PluginError]) -> None:
         if made is None:
@@ -219,13 +220,13 @@ class JobWatcher(QObject):
         def work(listener: Listener) -> Run:
             return fetch(open_client(access, listener), run, listener)
 
-        self._work("fetching a result", work, self._fetched)
+        self._work(tr("fetching a result"), work, self._fetched)
 
     def _fetched(self, run: Optional[Run], error: Optional[PluginError]) -> None:
         if error is not None:
             self._troubled(error)
         elif run is None:
-            self._end(self.failed, "The download was stopped. The result is still on the backend.")
+            self._end(self.failed, tr("The download was stopped. The result is still on the backend."))
         else:
             self._note(state="fetched", recipe=run.recipe, target=run.target, message=run.message)
             self._end(self.finished)
@@ -250,10 +251,10 @@ class JobWatcher(QObject):
         if self._task is None:
             return
         if self.run.state == "preparing":
-            self._tell(self._task.said or "Sending", percent)
+            self._tell(self._task.said or tr("Sending"), percent)
         else:
             whole = 100 * DENOISING + percent * (1 - DENOISING)
-            self._tell(self._task.said or "Fetching the result", whole)
+            self._tell(self._task.said or tr("Fetching the result"), whole)
 
     def _troubled(self, error: PluginError) -> None:
         """Try again what may pass; give the run up if the backend has no such job; else only the watching."""
@@ -266,7 +267,8 @@ class JobWatcher(QObject):
             again = False
         if again:
             self._tries += 1
-            self._tell(f"{NO_ANSWER if isinstance(error, Unreachable) else error} Trying again.")
+            said = NO_ANSWER if isinstance(error, Unreachable) else str(error)
+            self._tell(f"{said} " + tr("Trying again."))
             if not (refused is not None and refused.passing):
                 self.lost.emit(error)
             wait = refused.retry_after if refused is not None else None
@@ -274,7 +276,7 @@ class JobWatcher(QObject):
             return
         gone = refused is not None and refused.status in GONE and bool(self.run.job)
         if gone:
-            self._note(state="failed", message="The backend no longer has this job.")
+            self._note(state="failed", message=tr("The backend no longer has this job."))
         elif state == "submitting":
             self._note(state="failed", message=str(error))
         elif state == "dismissing" and not self.run.job:  # it was never accepted

@@ -49,15 +49,6 @@ class Access:
         return same or (self.own and server in (OWN, UNTOLD))
 
     @property
-    def credentials(self) -> str:
-        """Name what is sent as proof of who asks, in words; empty if nothing is."""
-        if self.authcfg:
-            return f"the authentication configuration {self.authcfg}"
-        if not self.token:
-            return ""
-        return f"the token in {self.token_source}" if self.token_source else "the token"
-
-    @property
     def local(self) -> bool:
         """Whether the backend is on this computer."""
         try:

@@ -15,12 +15,13 @@ from urllib.parse import quote, urljoin, urlsplit
 import requests
 
 from text2earth_qgis.core.errors import BackendError, PluginError, Unreachable
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.field_names import in_words
 from text2earth_qgis.core.wire.schemas import Json, Link, Plan, PlanInputs, StatusInfo, Value
 
 T = TypeVar("T")
-OPTIONS = "Settings > Options > Text2Earth"
+OPTIONS = tr("Settings > Options > Text2Earth")
 _BYTES = {"Content-Type": "application/octet-stream"}
 
 
@@ -143,22 +144,25 @@ def refusal(response: requests.Response) -> BackendError:
     if status == 401:
         sentence = _unauthorised(response)
     elif 300 <= status < 400:
-        target = response.headers.get("Location", "another address")
-        sentence = f"The backend has moved to {target}. Set that address in {OPTIONS}."
+        target = response.headers.get("Location") or tr("another address")
+        sentence = tr("The backend has moved to {target}. Set that address in {options}.").format(
+            target=target, options=OPTIONS
+        )
     elif not detail:
-        where = site(response.url)
-        sentence = (
-            f"{where} answered {status} {response.reason or ''}".rstrip() + ". Is a Text2Earth backend there?"
+        answer = f"{status} {response.reason or ''}".rstrip()
+        sentence = tr("{where} answered {answer}. Is a Text2Earth backend there?").format(
+            where=site(response.url), answer=answer
         )
     elif status == 429 and retry_after:
-        sentence = f"{_sentence(detail)} Try again in {retry_after:.0f} s."
+        again = tr("Try again in {seconds:.0f} s.").format(seconds=retry_after)
+        sentence = f"{_sentence(detail)} {again}"
     elif status == 500 and not detail.startswith("The backend failed"):
-        sentence = f"The backend failed: {_sentence(detail)}"
+        sentence = tr("The backend failed: {detail}").format(detail=_sentence(detail))
     else:
         sentence = _sentence(detail)
     allowed = problem.get("allowed")
     if allowed and str(allowed) not in sentence:
-        sentence += f" Allowed: {_sentence(str(allowed))}"
+        sentence += " " + tr("Allowed: {values}").format(values=_sentence(str(allowed)))
     return BackendError(in_words(sentence), status, problem.get("field"), retry_after)
 
 
@@ -166,30 +170,53 @@ def _unauthorised(response: requests.Response) -> str:
     """Say which credentials were tried, and what to do."""
     where = site(response.url)
     access = getattr(response.connection, "access", None)
-    used, looked = (access.credentials, access.token_source) if isinstance(access, Access) else ("", "")
-    choose = f"Choose an authentication configuration with its token in {OPTIONS}, or set TEXT2EARTH_TOKEN."
-    if used:
-        return f"The backend at {where} does not accept {used}. {choose}"
-    return f"The backend at {where} asks for a token{f', and {looked} has none' if looked else ''}. {choose}"
+    authcfg, token, source = "", None, ""
+    if isinstance(access, Access):
+        authcfg, token, source = access.authcfg, access.token, access.token_source
+    if authcfg:
+        said = tr("The backend at {where} does not accept the authentication configuration {authcfg}.")
+    elif token and source:
+        said = tr("The backend at {where} does not accept the token in {source}.")
+    elif token:
+        said = tr("The backend at {where} does not accept the token.")
+    elif source:
+        said = tr("The backend at {where} asks for a token, and {source} has none.")
+    else:
+        said = tr("The backend at {where} asks for a token.")
+    choose = tr(
+        "Choose an authentication configuration with its token in {options}, or set TEXT2EARTH_TOKEN."
+    ).format(options=OPTIONS)
+    return f"{said.format(where=where, authcfg=authcfg, source=source)} {choose}"
 
 
 def unreachable(error: requests.RequestException, url: str) -> PluginError:
     """Return the error for a failed transfer, as a sentence for the user."""
     where, reason = site(url), re.sub(r"\s+", " ", str(error)).strip().rstrip(".")
     if isinstance(error, requests.Timeout):
-        return Unreachable(f"The backend at {where} did not answer in time.")
+        return Unreachable(tr("The backend at {where} did not answer in time.").format(where=where))
     if isinstance(error, requests.exceptions.SSLError):
-        return Unreachable(f"The secure connection to {where} failed: {reason}.")
+        return Unreachable(
+            tr("The secure connection to {where} failed: {reason}.").format(where=where, reason=reason)
+        )
     if isinstance(error, requests.exceptions.ProxyError):
         return Unreachable(
-            f"The proxy set in QGIS refused the connection to {where}: {reason}. Check its address, name and "
-            "password in Settings > Options > Network."
+            tr(
+                "The proxy set in QGIS refused the connection to {where}: {reason}. Check its address, "
+                "name and password in Settings > Options > Network."
+            ).format(where=where, reason=reason)
         )
     if isinstance(error, requests.ConnectionError):
         return Unreachable(
-            f"No backend answers at {where} ({reason}). Set one up in the panel, or its address in {OPTIONS}."
+            tr(
+                "No backend answers at {where} ({reason}). Set one up in the panel, or its address in "
+                "{options}."
+            ).format(where=where, reason=reason, options=OPTIONS)
         )
-    return Unreachable(f"{url.partition('?')[0]} cannot be asked: {reason}. Check the address in {OPTIONS}.")
+    return Unreachable(
+        tr("{url} cannot be asked: {reason}. Check the address in {options}.").format(
+            url=url.partition("?")[0], reason=reason, options=OPTIONS
+        )
+    )
 
 
 def seconds_of(response: requests.Response) -> Optional[float]:
@@ -203,7 +230,11 @@ def absolute(base: str, path: str) -> str:
     try:
         return urljoin(base.rstrip("/") + "/", path)
     except ValueError as error:
-        raise Unreachable(f"{base} is not the address of a backend. Set another one in {OPTIONS}.") from error
+        raise Unreachable(
+            tr("{base} is not the address of a backend. Set another one in {options}.").format(
+                base=base, options=OPTIONS
+            )
+        ) from error
 
 
 def site(url: str) -> str:
@@ -239,7 +270,9 @@ def _object(response: requests.Response) -> Json:
         found = None
     if not isinstance(found, dict):
         raise BackendError(
-            f"{site(response.url)} did not answer with a JSON object. Is a Text2Earth backend there?",
+            tr("{where} did not answer with a JSON object. Is a Text2Earth backend there?").format(
+                where=site(response.url)
+            ),
             response.status_code,
         )
     return found
@@ -253,7 +286,9 @@ def _started(response: requests.Response) -> StatusInfo:
         if "jobID" in found:
             return StatusInfo.from_json(found, seconds_of(response))
     if not location:
-        raise BackendError(f"{site(response.url)} started no job.", response.status_code)
+        raise BackendError(
+            tr("{where} started no job.").format(where=site(response.url)), response.status_code
+        )
     return StatusInfo(job=location.rsplit("/", 1)[-1], status="accepted", retry_after=seconds_of(response))
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import requests
 
 from text2earth_qgis.core.errors import BackendError, Unreachable, unwritable
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.schemas import Json, Link, Plan, StatusInfo
 
@@ -114,7 +115,7 @@ class Client:
             there = part.stat().st_size
             if (size >= 0 and there != size) or (link.sha256 and _sha256(part) != link.sha256):
                 part.unlink()
-                raise Unreachable("The result arrived damaged and was thrown away. Try again.")
+                raise Unreachable(tr("The result arrived damaged and was thrown away. Try again."))
             os.replace(part, target)
         except requests.RequestException as error:  # while the body came; also an OSError
             raise calls.unreachable(error, link.href) from error
@@ -150,7 +151,7 @@ class Client:
                 return
             self._pause(1.0)
             state = self._standing(upload, state)
-        raise Unreachable("The backend does not finish checking the raster that was sent. Try again.")
+        raise Unreachable(tr("The backend does not finish checking the raster that was sent. Try again."))
 
     def _standing(self, upload: str, known: Json) -> Json:
         """Return how far an upload is; as far as ``known`` while the backend is away."""
@@ -190,7 +191,7 @@ class Client:
         if same and len(response.content) == last - first + 1:
             return response.content
         raise BackendError(
-            "The result has changed on the backend during the download. Try again.", response.status_code
+            tr("The result has changed on the backend during the download. Try again."), response.status_code
         )
 
     def _whole(self, href: str, part: Path, progress: Optional[Progress]) -> None:

@@ -16,6 +16,7 @@ from qgis.PyQt.QtCore import QByteArray, QObject, pyqtSignal
 from qgis.PyQt.QtNetwork import QNetworkReply, QNetworkRequest, QSslError
 
 from text2earth_qgis.core.errors import Cancelled
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.threads import TICK_MS, Feedback, in_main_thread
 
 LONGEST = 60.0  # seconds that a worker waits for the main thread
@@ -100,7 +101,7 @@ class Scout(QObject):
             if attempt.over.wait(TICK_MS / 1000):
                 break
             if feedback is not None and feedback.isCanceled():
-                raise Cancelled("Cancelled.")
+                raise Cancelled(tr("Cancelled."))
         return attempt.outcome
 
     def _send(self, attempt: Try) -> None:

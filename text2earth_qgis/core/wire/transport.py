@@ -21,6 +21,7 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
 from text2earth_qgis.core.errors import Cancelled, Locked, PluginError
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.threads import Feedback, in_main_thread, pause, ticking
 from text2earth_qgis.core.wire import calls, quiet_network
 from text2earth_qgis.core.wire.access import Access
@@ -106,7 +107,7 @@ class QgisAdapter(BaseAdapter):
         try:
             wait(reply, self._feedback, body.write)
             if self._feedback is not None and self._feedback.isCanceled():
-                raise Cancelled("Cancelled.")
+                raise Cancelled(tr("Cancelled."))
             body.seek(0)
             return self.response(reply, request, body)
         except BaseException:
@@ -178,15 +179,19 @@ class QgisAdapter(BaseAdapter):
         manager = QgsApplication.authManager()
         if not manager.masterPasswordIsSet():  # QGIS would ask for it, in a modal box
             raise Locked(
-                f"The authentication configuration {self.access.authcfg} is locked: QGIS wants its master "
-                "password first. Enter it in Settings > Options > Authentication > Utilities > Input master "
-                "password."
+                tr(
+                    "The authentication configuration {authcfg} is locked: QGIS wants its master "
+                    "password first. Enter it in Settings > Options > Authentication > Utilities > Input "
+                    "master password."
+                ).format(authcfg=self.access.authcfg)
             )
         good, request = manager.updateNetworkRequest(request, self.access.authcfg)
         if not good:
             raise PluginError(
-                f"The authentication configuration {self.access.authcfg} cannot be used: it does not exist. "
-                f"Choose another in {calls.OPTIONS}."
+                tr(
+                    "The authentication configuration {authcfg} cannot be used: it does not exist. "
+                    "Choose another in {options}."
+                ).format(authcfg=self.access.authcfg, options=calls.OPTIONS)
             )
         return request
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.threads import pool_thread_released
 from text2earth_qgis.core.wire import calls
@@ -52,4 +53,4 @@ def drop_uploads(access: Access, uploads: list[str], listener: Listener) -> None
         try:
             open_client(access).run(calls.drop_upload(upload))
         except PluginError as error:
-            listener.say(f"What was sent may stay on the backend for a day: {error}")
+            listener.say(tr("What was sent may stay on the backend for a day: {error}").format(error=error))

@@ -48,11 +48,18 @@ class DrawnLayer(NamedTuple):
 
 
 class Words(NamedTuple):
-    """How messages speak of a layer: what it is, its verb, and what one of its features is called."""
+    """What is said of a layer whose features cannot be sent, in sentences with ``{name}`` for its name.
 
-    subject: str
-    has: str
-    part: str
+    The last four: it has none, or none that is selected, anywhere or near the extent.
+    """
+
+    without_crs: str
+    stopped: str
+    too_much: str
+    empty: str
+    empty_here: str
+    none_selected: str
+    none_selected_here: str
 
 
 @dataclass(frozen=True)
@@ -92,9 +99,8 @@ def read_features(
 
     ``columns`` are fields by the names that they travel under. Raises ``RasterRefused`` with what to do.
     """
-    who = f"{words.subject} '{layer.name}'"
     if not layer.crs.isValid():
-        raise RasterRefused(f"{who} {words.has} no CRS. Set it in the properties of the layer first.")
+        raise RasterRefused(words.without_crs.format(name=layer.name))
     request = QgsFeatureRequest().setSubsetOfAttributes(list(columns.values()))
     if layer.ids is not None:
         request.setFilterFids(list(layer.ids))
@@ -104,22 +110,22 @@ def read_features(
     size = 0
     for feature in layer.source.getFeatures(request):
         if stop():
-            raise Cancelled(f"{words.subject} {'were' if words.has == 'have' else 'was'} not read.")
+            raise Cancelled(words.stopped)
         shape = feature.geometry()
         if box is not None and not shape.isNull() and not box.intersects(shape.boundingBox()):
             continue
         made = _feature(feature, shape, columns, digits)
         size += len(json.dumps(made))
         if size > MOST:
-            raise RasterRefused(
-                f"{who} {words.has} too many corners to be sent. Select those around the extent, simplify "
-                "them or clip them."
-            )
+            raise RasterRefused(words.too_much.format(name=layer.name))
         features.append(made)
     if not features:
-        where = " near the extent" if near and near.alone else ""
-        which = f"selected {words.part}" if layer.ids is not None else words.part
-        raise RasterRefused(f"{who} {words.has} no {which}{where}.")
+        here = near is not None and near.alone
+        if layer.ids is not None:
+            said = words.none_selected_here if here else words.none_selected
+        else:
+            said = words.empty_here if here else words.empty
+        raise RasterRefused(said.format(name=layer.name))
     features.sort(key=lambda one: one["id"])  # a selection comes in any order; the later one is seen
     return features
 

@@ -20,14 +20,26 @@ from text2earth_qgis.core.imagery.drawn.features import (
     read_features,
 )
 from text2earth_qgis.core.imagery.rasters import crs_text
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import LayoutFeatures
 
-WORDS = Words("The layout", "has", "feature")
+WORDS = Words(
+    without_crs=tr("The layout '{name}' has no CRS. Set it in the properties of the layer first."),
+    stopped=tr("The layout was not read."),
+    too_much=tr(
+        "The layout '{name}' has too many corners to be sent. Select those around the extent, simplify them "
+        "or clip them."
+    ),
+    empty=tr("The layout '{name}' has no feature."),
+    empty_here=tr("The layout '{name}' has no feature near the extent."),
+    none_selected=tr("The layout '{name}' has no selected feature."),
+    none_selected_here=tr("The layout '{name}' has no selected feature near the extent."),
+)
 FIELD = "class"  # the usual one
 NUMBERS = ("width", "priority")
 #: What the values of the field are, and how a list of choices calls it.
 TABLES = {
-    "words": "Words of prompts",
+    "words": tr("Words of prompts"),
     "osm": "OpenStreetMap",
     "corine": "CORINE Land Cover",
     "worldcover": "ESA WorldCover",
@@ -56,7 +68,9 @@ def read_layout(layer: LayoutLayer, near: Optional[SearchArea], stop: Callable[[
     """
     columns = {"class": layer.fields.indexOf(layer.field)}
     if columns["class"] < 0:
-        raise RasterRefused(f"Choose the field of '{layer.name}' that says what each feature is.")
+        raise RasterRefused(
+            tr("Choose the field of '{name}' that says what each feature is.").format(name=layer.name)
+        )
     for name in NUMBERS:
         column = layer.fields.lookupField(name)
         if column >= 0 and column != columns["class"] and layer.fields.at(column).isNumeric():

@@ -32,6 +32,7 @@ from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery import datasets, rasters
 from text2earth_qgis.core.imagery.datasets import Grid, RasterFile, Stop
 from text2earth_qgis.core.imagery.drawn.features import SearchArea
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Box, LayoutRaster
 
 MOST = 640_000  # bytes of a file: in base64 a third more, of the megabyte that a request may have
@@ -63,14 +64,18 @@ def class_layer(layer: QgsRasterLayer, table: str) -> ClassLayer:
     name = layer.name()
     if layer.providerType() != "gdal":
         raise RasterRefused(
-            f"'{name}' has no raster file with classes. Choose another layout, or save it as GeoTIFF first "
-            "(Export > Save As)."
+            tr(
+                "'{name}' has no raster file with classes. Choose another layout, or save it as GeoTIFF "
+                "first (Export > Save As)."
+            ).format(name=name)
         )
     renderer = layer.renderer()
     if isinstance(renderer, QgsMultiBandColorRenderer) and layer.bandCount() > 1:
         raise RasterRefused(
-            f"'{name}' is shown in colours of several bands. Show the band that has the classes (Symbology > "
-            "Paletted/Unique values), or choose another layout."
+            tr(
+                "'{name}' is shown in colours of several bands. Show the band that has the classes "
+                "(Symbology > Paletted/Unique values), or choose another layout."
+            ).format(name=name)
         )
     bands = renderer.usesBands() if renderer is not None else []
     names = renderer.classes() if isinstance(renderer, QgsPalettedRasterRenderer) else []
@@ -88,7 +93,9 @@ def read_classes(layer: ClassLayer, near: SearchArea, stop: Stop) -> tuple[Layou
     grid = datasets.grid_of(source, layer.file)
     box = _around(near, grid)
     if box is None:
-        raise RasterRefused(f"The layout '{layer.name}' does not reach to what is asked for.")
+        raise RasterRefused(
+            tr("The layout '{name}' does not reach to what is asked for.").format(name=layer.name)
+        )
     thinned = max(1, ceil((box.width * box.height / MOST_PIXELS) ** 0.5))
     with tempfile.TemporaryDirectory(prefix="text2earth-") as folder:
         while True:
@@ -100,14 +107,18 @@ def read_classes(layer: ClassLayer, near: SearchArea, stop: Stop) -> tuple[Layou
         content = base64.b64encode(path.read_bytes()).decode("ascii")
     names = dict(layer.names or _names_in(source.GetRasterBand(layer.band)))
     named = dict(list(names.items())[:NAMED]) if layer.table in ("words", "osm") else {}
-    note = f"Every {thinned} x {thinned} pixels are sent as one: more is too much." if thinned > 1 else ""
+    note = (
+        tr("Every {thinned} x {thinned} pixels are sent as one: more is too much.").format(thinned=thinned)
+        if thinned > 1
+        else ""
+    )
     return LayoutRaster(content, table=layer.table, classes=named or None), note
 
 
 def size_of(layout: LayoutRaster) -> str:
     """Return how much of a raster is sent, in words."""
     length = len(layout.source) * 3 // 4 if isinstance(layout.source, str) else 0
-    return f"a raster of {max(1, round(length / 1000)):,} kB"
+    return tr("a raster of {size:,} kB").format(size=max(1, round(length / 1000)))
 
 
 def _around(near: SearchArea, grid: Grid) -> Optional[Box]:
@@ -147,7 +158,7 @@ def _write(source: gdal.Dataset, layer: ClassLayer, box: Box, thinned: int, path
         creationOptions=["COMPRESS=DEFLATE", "ZLEVEL=9", "TILED=YES"],
         callback=datasets.gdal_callback(lambda _share: None, stop),
     )
-    with datasets.gdal_errors(f"'{layer.name}' cannot be read", **ALONE):
+    with datasets.gdal_errors(tr("'{name}' cannot be read").format(name=layer.name), **ALONE):
         made = gdal.Translate(str(path), source, options=options)
         datasets.raise_if_stopped(stop)
         made = datasets.require(made)

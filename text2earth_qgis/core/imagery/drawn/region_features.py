@@ -19,9 +19,21 @@ from text2earth_qgis.core.imagery.drawn.features import (
     read_features,
 )
 from text2earth_qgis.core.imagery.rasters import crs_text
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Polygons
 
-WORDS = Words("The regions", "have", "polygon")
+WORDS = Words(
+    without_crs=tr("The regions '{name}' have no CRS. Set it in the properties of the layer first."),
+    stopped=tr("The regions were not read."),
+    too_much=tr(
+        "The regions '{name}' have too many corners to be sent. Select those around the extent, simplify "
+        "them or clip them."
+    ),
+    empty=tr("The regions '{name}' have no polygon."),
+    empty_here=tr("The regions '{name}' have no polygon near the extent."),
+    none_selected=tr("The regions '{name}' have no selected polygon."),
+    none_selected_here=tr("The regions '{name}' have no selected polygon near the extent."),
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,9 @@ def read_regions(layer: RegionLayer, near: Optional[SearchArea], stop: Callable[
     names = {"prompt": layer.prompt, "negative_prompt": layer.negative, "priority": layer.priority}
     columns = {key: layer.fields.indexOf(name) for key, name in names.items() if name}
     if columns.get("prompt", -1) < 0:
-        raise RasterRefused(f"Choose the field of '{layer.name}' that says what each region shows.")
+        raise RasterRefused(
+            tr("Choose the field of '{name}' that says what each region shows.").format(name=layer.name)
+        )
     drawn = DrawnLayer(layer.name, layer.source, layer.crs, layer.ids)
     features = read_features(drawn, columns, WORDS, near, stop)
     return Polygons({"type": "FeatureCollection", "features": features}, crs_text(layer.crs))
