@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from text2earth_qgis.core.errors import HistoryError
+from text2earth_qgis.core.runs import variants
 from text2earth_qgis.core.runs.history import VERSION, History, Run
 from text2earth_qgis.core.wire.schemas import Align, Box, Extent, GenerateInputs
 
@@ -102,9 +103,8 @@ def test_schema_version(history):
 def test_a_list_of_an_earlier_version_is_kept(history):
     first = history.put(run(process="edit", state="running", job="abc"))
     with sqlite3.connect(history.path) as database:
-        database.execute("ALTER TABLE run DROP COLUMN assembly")
-        database.execute("ALTER TABLE run DROP COLUMN notes")
-        database.execute("ALTER TABLE run DROP COLUMN sources")
+        for column in ("assembly", "notes", "sources", "variant_of", "choice"):
+            database.execute(f"ALTER TABLE run DROP COLUMN {column}")
         database.execute("PRAGMA user_version = 1")
     database.close()
     (found,) = History(history.path).unfinished()
@@ -119,3 +119,29 @@ def test_a_broken_file_is_told(history):
     history.path.write_bytes(b"no database" * 1000)
     with pytest.raises(HistoryError, match="cannot be used"):
         history.runs()
+
+
+def test_variants_are_found_as_long_as_one_is_undecided(history):
+    for set_ in ("a", "b", ""):
+        for seed in (8, 7):
+            history.put(run(variant_of=set_, state="fetched", inputs={**INPUTS.to_json(), "seed": seed}))
+    kept = next(one for one in history.undecided() if one.variant_of == "b")
+    history.put(dataclasses.replace(kept, choice=variants.KEPT))
+    found = variants.sets(history.undecided())
+    assert {key: [variants.seed_of(one) for one in runs] for key, runs in found.items()} == {
+        "a": [7, 8],
+        "b": [7, 8],
+    }
+    assert [variants.waits(one) for one in found["b"]] == [True, False]
+    for one in found["b"]:
+        history.put(dataclasses.replace(one, choice=variants.DISCARDED))
+    assert list(variants.sets(history.undecided())) == ["a"]
+
+
+def test_seeds_of_variants_follow_the_one_asked_for():
+    assert variants.seeds(None, 1) == [None]
+    assert variants.seeds(5, 1) == [5]
+    assert variants.seeds(5, 3) == [5, 6, 7]
+    first, second = variants.seeds(None, 2)
+    assert second == first + 1
+    assert 0 <= first < 2**31

@@ -11,20 +11,21 @@ import unicodedata
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Optional
 
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.imagery.edit_preparation import PreparedEdit, prepare
+from text2earth_qgis.core.imagery.edit_preparation import prepare
 from text2earth_qgis.core.imagery.edit_request import EditRequest
+from text2earth_qgis.core.runs import variants
 from text2earth_qgis.core.runs.blocking import is_waited_for
 from text2earth_qgis.core.runs.history import History, Run
+from text2earth_qgis.core.runs.variants import Send
 from text2earth_qgis.core.runs.watcher import JobWatcher, Prepare, RunStatus
 from text2earth_qgis.core.settings import Settings
-from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.async_client import AsyncClient
@@ -32,8 +33,6 @@ from text2earth_qgis.core.wire.schemas import GenerateInputs
 from text2earth_qgis.core.wire.uploads import uploads_of
 
 SHOWN = 200  # runs in the list
-
-Send = Callable[[Access, EditRequest, Listener], PreparedEdit]
 
 
 class Runner(QObject):
@@ -69,32 +68,43 @@ class Runner(QObject):
         """Return the keys of the runs that are being followed."""
         return list(self._watchers)
 
-    def start(self, inputs: GenerateInputs) -> Run:
-        """Send a request; raises ``PluginError`` if there is no place for its result."""
-        chosen = settings.load()
-        inputs = replace(inputs, record_prompt=chosen.record_prompt)
-        access = settings.access(chosen)
-        run = Run(access.server, inputs.to_json(), "", project=self._project.fileName())
-        run = replace(run, target=str(self._target(run, chosen, ".tif")))
-        self._homes[run.key] = self._generation
-        self._watch(run)
-        return run
+    def start(self, inputs: GenerateInputs) -> None:
+        """Send a request, each variant of it as a run.
 
-    def edit(self, request: EditRequest, send: Send = prepare) -> Run:
-        """Send an edit, whose result gets a name here; raises ``PluginError`` if there is no place for it.
-
-        ``send`` does that, in a worker.
+        Raises ``PluginError`` if there is no place for the results.
         """
         chosen = settings.load()
-        access = settings.access(chosen)
-        options = {**request.options, "record_prompt": chosen.record_prompt}
-        run = Run(access.server, options, "", project=request.project, process="edit", state="preparing")
-        target = self._target(run, chosen, ".vrt" if request.result == "vrt" else ".tif")
-        request = replace(request, options=options, target=target)
-        run = replace(run, target=str(target))
-        self._homes[run.key] = self._generation
-        self._watch(run, _sending(access, request, send))
-        return run
+        access, project = settings.access(chosen), self._project.fileName()
+        inputs = replace(inputs, record_prompt=chosen.record_prompt)
+        first = ""
+        for seed in variants.seeds(inputs.seed, inputs.variants):
+            asked = replace(inputs, seed=seed, variants=1)
+            run = Run(access.server, asked.to_json(), "", project=project)
+            first = first or run.key
+            of = first if inputs.variants > 1 else ""
+            run = replace(run, target=str(self._target(run, chosen, ".tif")), variant_of=of)
+            self._homes[run.key] = self._generation
+            self._watch(run)
+
+    def edit(self, request: EditRequest, send: Send = prepare) -> None:
+        """Send an edit, each variant of it as a run; the results get their names here.
+
+        ``send`` does that, in a worker. Raises ``PluginError`` if there is no place for the results.
+        """
+        chosen = settings.load()
+        access, ending = settings.access(chosen), ".vrt" if request.result == "vrt" else ".tif"
+        options = {**request.options, "record_prompt": chosen.record_prompt, "variants": 1}
+        count = int(request.options.get("variants") or 1)
+        send = variants.SentOnce(send) if count > 1 else send
+        first = ""
+        for seed in variants.seeds(options.get("seed"), count):
+            asked = {**options, "seed": seed}
+            run = Run(access.server, asked, "", project=request.project, process="edit", state="preparing")
+            first = first or run.key
+            target = self._target(run, chosen, ending)
+            run = replace(run, target=str(target), variant_of=first if count > 1 else "")
+            self._homes[run.key] = self._generation
+            self._watch(run, _sending(access, replace(request, options=asked, target=target), send))
 
     def take_up(self) -> None:
         """Go on with every run that was left open, as far as its backend is the one in use."""
@@ -130,6 +140,21 @@ class Runner(QObject):
         if run.job and self._reachable(run):
             self._delete(calls.delete(run.job))
         self.forgotten.emit(key)
+
+    def decide(self, key: str, choice: str) -> None:
+        """Note that the user keeps a variant, or does not; one that is not there yet is stopped."""
+        if choice == variants.DISCARDED:
+            self.cancel(key)
+        watcher = self._watchers.get(key)
+        run = self._history.get(key)
+        if watcher is not None:
+            watcher.decide(choice)
+        elif run is not None:
+            self._history.put(replace(run, choice=choice))
+
+    def undecided(self) -> list[Run]:
+        """Return all variants of the sets in which the user has not decided on every one."""
+        return self._history.undecided()
 
     def at_home(self, run: Run) -> bool:
         """Whether the open project is the one that a run was started from."""
@@ -185,9 +210,16 @@ class Runner(QObject):
         if not run.recipe and seed is not None:  # ended without a recipe, but can be asked for again
             run = self._history.put(replace(run, recipe={"seed": seed}))
         if not run.open and self._reachable(run):
-            for upload in uploads_of(run.inputs):  # the job needs them no more
+            for upload in self._unneeded(run):
                 self._delete(calls.drop_upload(upload))
         self.settled.emit(run)
+
+    def _unneeded(self, run: Run) -> list[str]:
+        """Return the uploads of a run that is over, none of which another variant needs."""
+        others = [watcher.run for watcher in self._watchers.values()]
+        if run.variant_of and any(one.variant_of == run.variant_of for one in others):
+            return []  # the last one to end has them all
+        return uploads_of(run.inputs)
 
     def _finished(self, run: Run) -> None:
         self._settle(run)

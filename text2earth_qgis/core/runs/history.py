@@ -25,7 +25,7 @@ from text2earth_qgis.core.errors import HistoryError
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Json
 
-VERSION = 4
+VERSION = 6
 # What something is still to be done for.
 OPEN = ("preparing", "submitting", "accepted", "running", "successful", "dismissing")
 _JSON = ("inputs", "recipe", "assembly", "sources")
@@ -37,6 +37,8 @@ _MIGRATIONS = (
     "ALTER TABLE run ADD COLUMN assembly TEXT NOT NULL DEFAULT '{}'",
     "ALTER TABLE run ADD COLUMN notes TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE run ADD COLUMN sources TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE run ADD COLUMN variant_of TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE run ADD COLUMN choice TEXT NOT NULL DEFAULT ''",
 )
 
 
@@ -54,7 +56,8 @@ class Run:
 
     ``assembly`` is how an edit's part becomes its result (``assembly.Assembly`` as JSON), ``sources`` where
     the raster of sources goes (``source_raster.SourceRaster``), if one is wanted. ``message`` says what went
-    wrong, or where the job stands; ``notes`` what the backend had to say of a job that went well.
+    wrong, or where the job stands; ``notes`` what the backend had to say of a job that went well. Variants
+    of one request have one ``variant_of``; ``choice`` is what the user decided (``variants.KEPT``).
     """
 
     server: str
@@ -69,6 +72,8 @@ class Run:
     recipe: Json = field(default_factory=dict)
     assembly: Json = field(default_factory=dict)
     sources: Json = field(default_factory=dict)
+    variant_of: str = ""
+    choice: str = ""
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     created: str = field(default_factory=_now)
     updated: str = field(default_factory=_now)
@@ -113,6 +118,11 @@ class History:
     def unfinished(self) -> list[Run]:
         """Return the runs that are to be watched, fetched or dismissed, oldest first."""
         return [run for run in reversed(self.runs(limit=-1)) if run.open]
+
+    def undecided(self) -> list[Run]:
+        """Return all variants of the sets in which the user has not decided on every one, oldest first."""
+        wanted = "(SELECT variant_of FROM run WHERE variant_of <> '' AND choice = '')"
+        return self._select(f"WHERE variant_of IN {wanted} ORDER BY created, rowid", ())
 
     def remove(self, key: str) -> None:
         """Forget a run; its file stays."""

@@ -123,6 +123,10 @@ class JobWatcher(QObject):
         if not submitting:
             self._step()
 
+    def decide(self, choice: str) -> None:
+        """Note what the user decided of the run, a variant."""
+        self._note(choice=choice)
+
     def stop(self) -> None:
         """Stop watching; the job goes on and the run can be taken up again."""
         self._over = True
