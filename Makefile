@@ -48,7 +48,10 @@ bundle: setup  ## plugin and wheels for computers without network, in dist/bundl
 package: setup  ## the plugin as a zip that plugins.qgis.org accepts, in dist/
 	@$(BACKEND)/python .ci/package.py
 
+screenshots: setup  ## all pictures of the README and the user guide anew, in real QGIS
+	@$(BACKEND)/python .ci/screenshots.py
+
 clean:  ## remove what these commands made, the environments too
 	rm -rf .venv build dist demo
 
-.PHONY: help setup demo serve test test-backend test-qgis test-fast lint modules bundle package clean
+.PHONY: help setup demo serve test test-backend test-qgis test-fast lint modules bundle package screenshots clean

@@ -1,6 +1,6 @@
 """Makes all pictures of the README and the user guide anew, in real QGIS: ``make screenshots``.
 
-The demonstration's sheets and window become docs/*.jpg; then a window is brought into the states that the guide
+The demonstration becomes docs/*.jpg; then a window is brought into the states that the guide
 tells of, with a backend of its own, and grabbed to docs/guide/*.jpg.
 """
 

@@ -1,6 +1,7 @@
 """An installation as values: which programs run in which order, and what is said of how they end."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,9 @@ def test_the_first_python_that_fits_is_taken_and_all_steps_follow(place):
     assert state.command.program == "/usr/bin/python3"
     state = through(state, 0)
     assert (state.command.title, state.command.program) == ("Making an environment", "/usr/bin/python3")
-    assert state.command.arguments == ("-m", "venv", "--clear", str(place.folder))
+    assert state.command.arguments == ("-m", "venv", "--clear", "--without-pip", str(place.folder))
     shares = [state.share]
-    for _ in range(3):
+    for _ in range(4):
         state = through(state, 0)
         shares.append(state.share)
     assert (state.command.title, state.step) == ("Starting the backend", (5, 5))
@@ -131,6 +132,26 @@ def test_what_is_there_is_ended_first_and_kept_for_an_update(place):
     assert place.installed() == Installed("0.9", False)
 
 
+def test_a_disk_that_fills_midway_is_told(place):
+    """The programs run on a disk of 4 MB, which pip does not fit on."""
+    place.folder.mkdir(parents=True)
+    mount = f"mount -t tmpfs -o size=4m tmpfs {place.folder} && echo there && read _"
+    inside = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount]
+    with subprocess.Popen(inside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as disk:
+        assert disk.stdout.readline() == "there\n"
+        enter = ["nsenter", f"--target={disk.pid}", "--user", "--mount", "--preserve-credentials"]
+        state = installation.begin(Wish("1.0"), Tools(pythons=("/usr/bin/python3",)), place)
+        while state.phase is Phase.WORKING:
+            command = [*enter, state.command.program, *state.command.arguments]
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            for line in done.stdout.splitlines():
+                state = installation.said(state, line)
+            state = installation.ended(state, done.returncode)
+        disk.stdin.write("\n")
+    assert (state.phase, state.sentence) == (Phase.FAILED, "The disk is full. Make room, then try again.")
+    assert state.command.title == "Making an environment"
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"version": "1"}'])
 def test_an_environment_without_its_mark_is_none(place, text):
     place.folder.mkdir(parents=True)
@@ -167,7 +188,7 @@ def test_a_cancel_ends_what_runs_and_nothing_follows(place):
     ],
 )
 def test_a_failure_is_a_sentence(place, line, words):
-    state = through(installation.begin(Wish("1.0"), TWO, place), 0, 0)
+    state = through(installation.begin(Wish("1.0"), TWO, place), 0, 0, 0)
     state = through(installation.said(state, line), 1)
     assert state.phase is Phase.FAILED
     assert words in state.sentence

@@ -130,8 +130,10 @@ def begin(wish: Wish, tools: Tools, environment: Environment) -> State:
             Command(tr("Looking for Python"), python, ("-c", CHECK), 0.2, is_trial=True)
             for python in tools.pythons
         ]
-        venv = ("-m", "venv", "--clear", str(environment.folder))
-        makes = (*trials, Command(tr("Making an environment"), "", venv, 4))
+        title = tr("Making an environment")
+        venv = ("-m", "venv", "--clear", "--without-pip", str(environment.folder))
+        pip = ("-m", "ensurepip", "--default-pip")  # on its own: venv does not say why it failed
+        makes = (*trials, Command(title, "", venv, 1), Command(title, str(environment.python), pip, 3, 3))
     else:
         return State(Phase.FAILED, sentence=_no_python(()))
     stops = (_stop(environment),) if there else ()
