@@ -28,6 +28,7 @@ from model_backend.layout_schemas import LaidOut, LaidRaster, Layout
 from model_backend.layout_schemas import LayoutFeatures as LayoutFeatures
 from model_backend.layout_schemas import LayoutRaster as LayoutRaster
 from model_backend.value import Source
+from model_backend.value import UnsentRaster as UnsentRaster
 from model_backend.value import Upload as Upload
 from model_backend.value import Value as Value
 
@@ -239,9 +240,21 @@ class PlanInputs(Value):
 
     process: Literal["generate", "edit", "extend"]
     inputs: dict[str, Any]
+    raster: UnsentRaster | None = Field(
+        None,
+        description="In place of the `source` of the inputs, before it is sent: what depends on its values "
+        "is then not said.",
+    )
     outputs: dict[str, dict[str, Any]] | None = Field(
         None, description="Those that are wanted; left out, the usual ones."
     )
+
+
+class ReadInputs(Value):
+    """Inputs of the process ``read``."""
+
+    prompt: str
+    model: ModelId | None = Field(None, description="Whose words count; left out, the default model's.")
 
 
 class EchoInputs(Value):

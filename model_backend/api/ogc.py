@@ -21,6 +21,7 @@ from model_backend.engine.by_example.fill_cost import MOST_AROUND
 from model_backend.jobs.store.rows import Job
 from model_backend.models.card import ModelCard
 from model_backend.processes.base import Process
+from model_backend.processes.reading.vocabulary import vocabulary
 
 _SPEC = "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/"
 _REL = "http://www.opengis.net/def/rel/ogc/1.0/"
@@ -123,7 +124,7 @@ def models(backend: TheBackend) -> dict[str, Any]:
     return {
         "models": [
             entry.card.model_dump(mode="json", include=fields)
-            | {"window": _seen_at_once(entry.card)}
+            | {"window": _seen_at_once(entry.card), "vocabulary": vocabulary(entry.card)}
             | {"default": entry.card.id == default, "installed": entry.folder is not None}
             | {"bytes": entry.bytes, "pullable": entry.folder is None and entry.card.repo is not None}
             for entry in registry.all()

@@ -41,12 +41,22 @@ def in_english(text: str) -> str:
     A language counts as that of a prompt if its table knows at least half of the words that it does not have
     in common with English.
     """
-    best, most = text, 0
-    for language, table in tables().items():
-        said, known, unknown = _looked_up(text, language, table)
-        if known >= unknown and known > most:
-            best, most = said, known
-    return best
+    return _read(text)[1]
+
+
+def language_of(text: str) -> str:
+    """Return the language that ``in_english`` takes a prompt for: a key of ``tables``, or ``en``."""
+    return _read(text)[0]
+
+
+def _read(text: str) -> tuple[str, str]:
+    """Return the language of a text, and the text in English."""
+    language, best, most = "en", text, (0, 0)
+    for name, table in tables().items():
+        said, known, unknown = _looked_up(text, name, table)
+        if known >= unknown and (known, -unknown) > most:
+            language, best, most = name, said, (known, -unknown)
+    return language, best
 
 
 def _looked_up(text: str, language: str, table: Mapping[str, str]) -> tuple[str, int, int]:

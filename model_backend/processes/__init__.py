@@ -12,10 +12,11 @@ from model_backend.errors import NoSuchProcess
 from model_backend.processes import echo, edit, extend, generate
 from model_backend.processes.base import Process
 from model_backend.processes.plan import PlanProcess
+from model_backend.processes.reading import read
 
 _IMAGERY = (generate.PROCESS, edit.PROCESS, extend.PROCESS)
 _OFFERED: dict[str, Process[Any]] = {
-    process.id: process for process in (*_IMAGERY, PlanProcess(_IMAGERY), echo.PROCESS)
+    process.id: process for process in (*_IMAGERY, PlanProcess(_IMAGERY), read.PROCESS, echo.PROCESS)
 }
 _registered: list[str] = []
 

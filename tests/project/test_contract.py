@@ -14,6 +14,7 @@ pytestmark = pytest.mark.fast
 
 TWINS = ["Extent", "Box", "Align", "GenerateInputs", "Upload", "Polygons", "EditInputs", "ExtendInputs"]
 TWINS += ["PlanInputs", "EchoInputs", "Frame", "Joins", "LayoutFeatures", "LayoutRaster"]
+TWINS += ["UnsentRaster", "ReadInputs"]
 EXAMPLES = [
     plugin.GenerateInputs(
         prompt="a lake",

@@ -68,7 +68,7 @@ def requests(host: bytes, token: bytes) -> Iterator[Request]:
     for path in PATHS:
         for method in METHODS:
             yield method, path, good, b""
-    for process in (b"echo", b"generate", b"edit", b"extend", b"plan"):
+    for process in (b"echo", b"generate", b"edit", b"extend", b"plan", b"read"):
         for body in BODIES:
             yield b"POST", b"/processes/" + process + b"/execution", good, body
 

@@ -33,7 +33,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 def test_it_is_listed_and_described(client: httpx.Client) -> None:
     listed = [process["id"] for process in client.get("/processes").json()["processes"]]
-    assert listed == ["generate", "edit", "extend", "plan", "echo", "split"]
+    assert listed == ["generate", "edit", "extend", "plan", "read", "echo", "split"]
     described = client.get("/processes/split").json()
     assert described["inputs"]["parts"]["schema"]["maximum"] == 9
     assert "/processes/split/execution" in client.get("/api").json()["paths"]

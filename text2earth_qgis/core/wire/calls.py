@@ -18,7 +18,17 @@ from text2earth_qgis.core.errors import BackendError, PluginError, Unreachable
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.field_names import in_words
-from text2earth_qgis.core.wire.schemas import Json, Link, Plan, PlanInputs, StatusInfo, Value
+from text2earth_qgis.core.wire.schemas import (
+    Json,
+    Link,
+    Plan,
+    PlanInputs,
+    PromptReading,
+    ReadInputs,
+    StatusInfo,
+    UnsentRaster,
+    Value,
+)
 
 T = TypeVar("T")
 OPTIONS = tr("Settings > Options > Text2Earth")
@@ -72,15 +82,31 @@ def execute(name: str, inputs: Json, key: str, outputs: Optional[Json] = None) -
     return Call("POST", f"processes/{quote(name, safe='')}/execution", _started, body, headers)
 
 
-def plan(name: str, inputs: Union[Value, Json], outputs: Optional[Json] = None) -> Call[Plan]:
-    """Ask our backend what a request of process ``name`` comes to."""
-    body = {"inputs": PlanInputs(name, inputs, outputs or None).to_json(), "response": "document"}
+def plan(
+    name: str,
+    inputs: Union[Value, Json],
+    outputs: Optional[Json] = None,
+    raster: Optional[UnsentRaster] = None,
+) -> Call[Plan]:
+    """Ask our backend what a request of process ``name`` comes to; ``raster`` is one that is not sent yet."""
+    body = {"inputs": PlanInputs(name, inputs, raster, outputs or None).to_json(), "response": "document"}
 
     def read(response: requests.Response) -> Plan:
         found = _object(response)["plan"]
         return Plan.from_json(found.get("value", found))
 
     return Call("POST", "processes/plan/execution", read, body)
+
+
+def read_prompt(prompt: str, model: Optional[str]) -> Call[PromptReading]:
+    """Ask our backend how a model reads a prompt."""
+    body = {"inputs": ReadInputs(prompt, model).to_json(), "response": "document"}
+
+    def read(response: requests.Response) -> PromptReading:
+        found = _object(response)["reading"]
+        return PromptReading.from_json(found.get("value", found))
+
+    return Call("POST", "processes/read/execution", read, body)
 
 
 def status(job: str) -> Call[StatusInfo]:

@@ -224,12 +224,32 @@ class ExtendInputs(Value):
 
 
 @dataclass(frozen=True)
+class UnsentRaster(Value):
+    """The grid of a raster that is not sent yet; ``transform`` is affine a, b, c, d, e, f as in rasterio."""
+
+    crs: str
+    transform: Sequence[float]
+    width: int
+    height: int
+    bands: int = 3
+
+
+@dataclass(frozen=True)
 class PlanInputs(Value):
-    """Inputs of the process ``plan``: the inputs of another process."""
+    """Inputs of the process ``plan``: those of another process; ``raster`` in place of their ``source``."""
 
     process: str
     inputs: Union[Value, Json]
+    raster: Optional[UnsentRaster] = None
     outputs: Optional[Json] = None
+
+
+@dataclass(frozen=True)
+class ReadInputs(Value):
+    """Inputs of the process ``read``: a prompt, and the model whose words count."""
+
+    prompt: str
+    model: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -277,6 +297,20 @@ class Plan:
     def ground(self) -> tuple[float, float]:
         """Return the ground metres per pixel along x and y."""
         return float(self.gsd["x"]), float(self.gsd["y"])
+
+
+@dataclass(frozen=True)
+class PromptReading:
+    """How a model reads a prompt: its language, and words it does not know, each with known ones near it."""
+
+    language: str
+    unknown: Sequence[tuple[str, Sequence[str]]]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PromptReading:
+        """Read the backend's answer."""
+        found = tuple((one["word"], tuple(one["nearest"])) for one in data["unknown"])
+        return cls(data["language"], found)
 
 
 @dataclass(frozen=True)
