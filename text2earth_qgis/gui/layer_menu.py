@@ -15,6 +15,7 @@ try:
 except ImportError:
     from qgis.PyQt.QtWidgets import QAction
 
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.layers import RECIPE
 from text2earth_qgis.gui.icons import icon
 
@@ -31,11 +32,11 @@ class LayerMenu(QObject):
     def __init__(self, window: QgisInterface, project: QgsProject) -> None:
         super().__init__()
         self._window, self._project = window, project
-        self.edit = QAction(icon("brush"), "Edit with Text2Earth", self)
+        self.edit = QAction(icon("brush"), tr("Edit with Text2Earth"), self)
         self.edit.triggered.connect(lambda _checked=False: self._tell(self.edit_wanted))
-        self.compare = QAction(icon("swipe"), "Compare with what is below", self)
+        self.compare = QAction(icon("swipe"), tr("Compare with what is below"), self)
         self.compare.triggered.connect(lambda _checked=False: self._tell(self.comparison_wanted))
-        self.reuse = QAction(icon("reuse"), "Use its settings again", self)
+        self.reuse = QAction(icon("reuse"), tr("Use its settings again"), self)
         self.reuse.triggered.connect(lambda _checked=False: self._tell(self.settings_wanted))
         raster = QgsRasterLayer().type()
         window.addCustomActionForLayerType(self.edit, MENU, raster, True)

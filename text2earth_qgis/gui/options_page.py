@@ -25,6 +25,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from text2earth_qgis.core import settings
+from text2earth_qgis.core.language import tr, trn
 from text2earth_qgis.core.wire.access import complete_address
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.connection import Connection, State
@@ -40,14 +41,19 @@ def report(state: State, seconds: float) -> str:
     if state.trouble:
         return state.trouble
     health = state.health
-    parts = [
-        f"Connected to {words.place(state.url)} in {max(1, round(seconds * 1000))} ms. "
-        f"Backend {health.get('version', 'of unknown version')}."
-    ]
-    parts.append(_model(state))
+    local, version = words.is_local(state.url), health.get("version")
+    connected = (
+        tr("Connected to this computer in {ms} ms.") if local else tr("Connected to {host} in {ms} ms.")
+    )
+    backend = tr("Backend {version}.") if version else tr("Backend of unknown version.")
+    text = f"{connected} {backend}".format(
+        host=words.host(state.url), ms=max(1, round(seconds * 1000)), version=version
+    )
+    parts = [text, _model(state)]
     waiting = health.get("queue")
     if isinstance(waiting, int):
-        parts.append(f"{words.count(waiting, 'job')} in the queue." if waiting else "Nothing in the queue.")
+        some = trn("{number} job in the queue.", "{number} jobs in the queue.", waiting)
+        parts.append(some.format(number=words.number(waiting)) if waiting else tr("Nothing in the queue."))
     return "\n".join(parts)
 
 
@@ -56,12 +62,16 @@ def _model(state: State) -> str:
     name = health.get("model")
     title = next((card["title"] for card in state.models if card["id"] == name), name)
     if not health.get("installed", True):
-        return f"Its model {title} is not installed. There, run: text2earth-backend models pull {name}"
+        return tr("Its model {title} is not installed. There, run: {command}").format(
+            title=title, command=f"text2earth-backend models pull {name}"
+        )
     if not profile:
-        return f"Model: {title}. Device and speed are known after the first run."
+        return tr("Model: {title}. Device and speed are known after the first run.").format(title=title)
     how = ", ".join(str(profile[key]) for key in ("isa", "dtype") if profile.get(key))
-    exact = "not repeatable bit by bit" if profile.get("approximate") else "repeatable bit by bit"
-    return f"Model: {title}.\nDevice: {health.get('device')} ({how}), {exact}."
+    text = tr("Model: {title}.\nDevice: {device} ({how}), repeatable bit by bit.")
+    if profile.get("approximate"):
+        text = tr("Model: {title}.\nDevice: {device} ({how}), not repeatable bit by bit.")
+    return text.format(title=title, device=health.get("device"), how=how)
 
 
 class OptionsPage(QgsOptionsPageWidget):
@@ -76,23 +86,25 @@ class OptionsPage(QgsOptionsPageWidget):
         self._began = 0.0
         stored = settings.load()
         self.url = QLineEdit(stored.url)
-        self.url.setPlaceholderText("This computer: the backend that was set up in the panel")
+        self.url.setPlaceholderText(tr("This computer: the backend that was set up in the panel"))
         self.url.editingFinished.connect(lambda: self.url.setText(complete_address(self.url.text())))
         self._show_environment()
         self.authcfg = QgsAuthConfigSelect()
         self.authcfg.setConfigId(stored.authcfg)
-        self.test = QPushButton("Test connection")
+        self.test = QPushButton(tr("Test connection"))
         self.test.clicked.connect(self.test_connection)
         self.outcome = Notice()
         self.folder = QgsFileWidget()
         self.folder.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
         self.folder.setFilePath(stored.folder)
-        self.folder.lineEdit().setPlaceholderText("Beside the project; for unsaved projects in Documents")
-        self.record_prompt = QCheckBox("Write the prompt into the files")
+        self.folder.lineEdit().setPlaceholderText(tr("Beside the project; for unsaved projects in Documents"))
+        self.record_prompt = QCheckBox(tr("Write the prompt into the files"))
         self.record_prompt.setChecked(stored.record_prompt)
         self.record_prompt.setToolTip(
-            "Files always say that they are synthetic and which model made them. Without the prompt they "
-            "cannot be made again from the file alone."
+            tr(
+                "Files always say that they are synthetic and which model made them. Without the prompt they "
+                "cannot be made again from the file alone."
+            )
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -107,28 +119,30 @@ class OptionsPage(QgsOptionsPageWidget):
             self.url.setPlaceholderText(forced)
             self.url.setText("")
             self.url.setEnabled(False)
-            self.url.setToolTip("The environment variable TEXT2EARTH_BACKEND_URL sets the address.")
+            self.url.setToolTip(tr("The environment variable TEXT2EARTH_BACKEND_URL sets the address."))
 
     def _backend_box(self) -> QGroupBox:
-        box = QGroupBox("Backend")
+        box = QGroupBox(tr("Backend"))
         form = QFormLayout(box)
-        form.addRow("Address", self.url)
-        form.addRow("Authentication", self.authcfg)
+        form.addRow(tr("Address"), self.url)
+        form.addRow(tr("Authentication"), self.authcfg)
         row = QHBoxLayout()
         row.addWidget(self.test)
         row.addStretch(1)
         form.addRow("", row)
         form.addRow(self.outcome)
         self.authcfg.setToolTip(
-            "The backend's token as password of a Basic authentication. A backend that you started on this "
-            "computer needs none."
+            tr(
+                "The backend's token as password of a Basic authentication. A backend that you started on "
+                "this computer needs none."
+            )
         )
         return box
 
     def _results_box(self) -> QGroupBox:
-        box = QGroupBox("Results")
+        box = QGroupBox(tr("Results"))
         form = QFormLayout(box)
-        form.addRow("Folder", self.folder)
+        form.addRow(tr("Folder"), self.folder)
         form.addRow("", self.record_prompt)
         return box
 
@@ -153,7 +167,7 @@ class OptionsPage(QgsOptionsPageWidget):
         """Ask the backend that the page shows, not the stored one."""
         self._drop_test()
         self.test.setEnabled(False)
-        self.outcome.tell("Asking…")
+        self.outcome.tell(tr("Asking…"))
         self._began = monotonic()
         self._test = Connection(lambda: settings.access(self.values()), self)
         self._test.changed.connect(self._tested)

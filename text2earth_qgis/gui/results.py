@@ -24,6 +24,7 @@ from qgis.PyQt.QtWidgets import QPushButton
 
 from text2earth_qgis.core import layers
 from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.gui import words
 
@@ -49,11 +50,14 @@ class Results(QObject):
 
     def offer(self, run: Run) -> None:
         """Offer to add a result of another project to this one."""
-        home = f"“{Path(run.project).stem}”" if run.project else "an unsaved project"
+        text = tr("{result} of an unsaved project is finished.")
+        if run.project:
+            text = tr("{result} of “{project}” is finished.")
+        text = text.format(result=_title(run), project=Path(run.project).stem)
         self._tell(
-            f"{_title(run)} of {home} is finished. {run.message}".strip(),
+            f"{text} {run.message}".strip(),
             Qgis.MessageLevel.Info,
-            {"Add to this project": lambda: self.show(run)},
+            {tr("Add to this project"): lambda: self.show(run)},
         )
 
     def show(self, run: Run) -> None:
@@ -79,7 +83,9 @@ class Results(QObject):
         try:
             box = turn.transformBoundingBox(layer.extent())
         except QgsCsException:
-            self.complain(f"“{layer.name()}” cannot be shown in the CRS of this project.")
+            self.complain(
+                tr("“{layer}” cannot be shown in the CRS of this project.").format(layer=layer.name())
+            )
             return
         box.scale(AROUND)
         self._canvas.setExtent(box)
@@ -111,11 +117,12 @@ class Results(QObject):
         if run.message:  # there is less than was asked for
             self.complain(run.message)
             return
-        actions = {"Show on the map": lambda: self.show(run)}
+        actions = {tr("Show on the map"): lambda: self.show(run)}
         if run.process == "edit":
-            actions["Compare"] = lambda: self._compare(run)
+            actions[tr("Compare")] = lambda: self._compare(run)
+        text = tr("{result} is finished.").format(result=_title(run))
         self._tell(
-            f"{_title(run)} is finished. {run.notes}".strip(),
+            f"{text} {run.notes}".strip(),
             Qgis.MessageLevel.Warning if run.notes else Qgis.MessageLevel.Success,
             actions,
             0 if run.notes else SHORT_S,
@@ -145,4 +152,4 @@ class Results(QObject):
 
 def _title(run: Run) -> str:
     title = words.first_line(str(run.inputs.get("prompt") or ""), 28)
-    return f"“{title}”" if title else "A result"
+    return tr("“{title}”").format(title=title) if title else tr("A result")

@@ -20,6 +20,7 @@ from text2earth_qgis.core import settings
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery.edit_preparation import prepare
 from text2earth_qgis.core.imagery.edit_request import EditRequest
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs import variants
 from text2earth_qgis.core.runs.blocking import is_waited_for
 from text2earth_qgis.core.runs.history import History, Run
@@ -122,8 +123,10 @@ class Runner(QObject):
         else:
             self.failed.emit(
                 run,
-                f"This run is on {calls.site(run.server)}. To fetch its result, set that address in "
-                "Settings > Options > Text2Earth.",
+                tr(
+                    "This run is on {site}. To fetch its result, set that address in Settings > Options > "
+                    "Text2Earth."
+                ).format(site=calls.site(run.server)),
             )
 
     def cancel(self, key: str) -> None:
@@ -177,10 +180,11 @@ class Runner(QObject):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise PluginError(
-                f"Results cannot be saved in {folder}: {error.strerror}. Choose another folder in Settings > "
-                "Options > Text2Earth."
-            ) from error
+            sentence = tr(
+                "Results cannot be saved in {folder}: {reason}. Choose another folder in Settings > Options "
+                "> Text2Earth."
+            )
+            raise PluginError(sentence.format(folder=folder, reason=error.strerror)) from error
         title = str(run.inputs["prompt"]) if chosen.record_prompt else "text2earth"
         return folder / file_name(title, run.key, ending)
 
@@ -194,7 +198,7 @@ class Runner(QObject):
         watcher.failed.connect(self._failed)
         watcher.dismissed.connect(self._settle)
         sending = run.state in ("preparing", "submitting")
-        self.changed.emit(RunStatus(run, "Sending" if sending else "Asking where it stands"))
+        self.changed.emit(RunStatus(run, tr("Sending") if sending else tr("Asking where it stands")))
         watcher.start()
 
     def _changed(self, progress: RunStatus) -> None:

@@ -16,6 +16,7 @@ except ImportError:
     from qgis.PyQt.QtWidgets import QAction
 
 from text2earth_qgis.core import settings
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.history import History, Run
 from text2earth_qgis.core.wire import quiet_network
 from text2earth_qgis.gui.canvas.swipe import Swipe
@@ -61,14 +62,14 @@ class PluginWindow:
         self._layers.settings_wanted.connect(self._use_settings_of)
         iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.hide()  # QGIS restores its windows after this, and opens the dock if it was open
-        self._toggle = QAction(icon("text2earth"), "Text2Earth panel", window)
+        self._toggle = QAction(icon("text2earth"), tr("Text2Earth panel"), window)
         self._toggle.setObjectName("mActionText2Earth")
-        self._toggle.setToolTip("Make imagery from an extent and a prompt")
+        self._toggle.setToolTip(tr("Make imagery from an extent and a prompt"))
         self._toggle.setCheckable(True)
         self.dock.setToggleVisibilityAction(self._toggle)
-        self._setup = QAction(icon("run"), "Set up a backend…", window)
+        self._setup = QAction(icon("run"), tr("Set up a backend…"), window)
         self._setup.triggered.connect(lambda _checked=False: self.show_setup())
-        self._options = QAction(icon("options"), "Options…", window)
+        self._options = QAction(icon("options"), tr("Options…"), window)
         self._options.triggered.connect(lambda _checked=False: self.show_options())
         self._menu = QMenu(NAME, window)  # addPluginToRasterMenu would leave its menu behind
         self._menu.addActions([self._toggle, self._setup, self._options])

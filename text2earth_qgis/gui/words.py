@@ -1,12 +1,17 @@
 """Numbers and states as people read them.
 
-Pure functions from values to short English phrases; knows no widget, no QGIS and no request.
+Functions from values to short phrases in the user's language, with numbers as the user's locale writes them;
+knows no widget and no request.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
+
+from qgis.PyQt.QtCore import QDate, QLocale
+
+from text2earth_qgis.core.language import tr, trn
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -16,8 +21,20 @@ def significant(value: float, digits: int = 3) -> str:
     if value == 0:
         return "0"
     decimals = max(0, digits - len(str(int(abs(value)))) + (1 if abs(value) < 1 else 0))
-    text = f"{value:,.{decimals}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    locale = _locale()
+    text, point = locale.toString(float(value), "f", decimals), str(locale.decimalPoint())
+    return text.rstrip("0").rstrip(point) if point in text else text
+
+
+def number(amount: int) -> str:
+    """Return a whole number with its thousands apart: ``1,200``."""
+    return _locale().toString(float(amount), "f", 0)
+
+
+def _locale() -> QLocale:
+    """Return the locale that QGIS was told to use for numbers; that of no country does not group digits."""
+    own = QLocale()
+    return QLocale(QLocale.Language.English) if own.language() == QLocale.Language.C else own
 
 
 def length(metres: float) -> str:
@@ -49,16 +66,13 @@ def duration(seconds: float) -> str:
         return f"{5 * round(seconds / 5)} s"
     minutes = max(1, round(seconds / 60))
     if minutes < 60:
-        return f"{minutes} min"
+        return tr("{minutes} min").format(minutes=minutes)
     hours, minutes = divmod(5 * round(minutes / 5), 60)
     if hours < 48:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{round(hours / 24)} days"
-
-
-def count(number: int, noun: str) -> str:
-    """Return ``1 window``, ``48 windows``."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+        text = tr("{hours} h {minutes} min") if minutes else tr("{hours} h")
+        return text.format(hours=hours, minutes=minutes)
+    days = round(hours / 24)
+    return trn("{days} day", "{days} days", days).format(days=number(days))
 
 
 def size(amount: int) -> str:
@@ -68,11 +82,11 @@ def size(amount: int) -> str:
     return f"{significant(amount / 1e6, 2)} MB"
 
 
-def ordinal(number: int) -> str:
+def ordinal(place: int) -> str:
     """Return ``1st``, ``2nd``, ``3rd``, ``11th``."""
-    if 10 <= number % 100 <= 20:
-        return f"{number}th"
-    return f"{number}" + {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    th = tr("{number}th")
+    endings = {1: tr("{number}st"), 2: tr("{number}nd"), 3: tr("{number}rd")}
+    return (th if 10 <= place % 100 <= 20 else endings.get(place % 10, th)).format(number=place)
 
 
 def moment(when: datetime) -> str:
@@ -83,9 +97,11 @@ def moment(when: datetime) -> str:
     if local.date() == today.date():
         return clock
     if local.date() == today.date() - timedelta(days=1):
-        return f"yesterday {clock}"
-    day = f"{local.day} {local.strftime('%b')}"
-    return f"{day} {clock}" if local.year == today.year else f"{day} {local.year}"
+        return tr("yesterday {time}").format(time=clock)
+    date = QDate(local.year, local.month, local.day)
+    if local.year == today.year:  # these formats are QDate's
+        return f"{_locale().toString(date, tr('d MMM'))} {clock}"
+    return _locale().toString(date, tr("d MMM yyyy"))
 
 
 def first_line(prompt: str, limit: int = 80) -> str:
@@ -96,10 +112,9 @@ def first_line(prompt: str, limit: int = 80) -> str:
     return text[: limit - 1].rsplit(" ", 1)[0].rstrip(",.;: ") + "…"
 
 
-def place(url: str) -> str:
-    """Return where a backend is: ``this computer`` or its host name."""
-    host = urlsplit(url).hostname or url
-    return "this computer" if host in LOOPBACK else host
+def host(url: str) -> str:
+    """Return the name of the host of a URL."""
+    return urlsplit(url).hostname or url
 
 
 def is_local(url: str) -> bool:

@@ -14,11 +14,12 @@ from qgis.PyQt.QtCore import QPoint, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeyEvent
 from qgis.PyQt.QtWidgets import QLabel
 
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.gui.canvas.map_tool import BorrowingTool
 
 SMALLEST = 4  # screen pixels; anything less was a click
 LABEL = "background: rgba(20, 24, 28, 210); color: white; padding: 3px 6px; border-radius: 3px;"
-HINT = "Drag a box. Esc or right click leaves."
+HINT = tr("Drag a box. Esc or right click leaves.")
 
 
 class DrawExtent(BorrowingTool):

@@ -13,6 +13,7 @@ from qgis.PyQt.QtCore import QObject, QRectF, QTimer
 from qgis.PyQt.QtGui import QImage, QPainter, QPolygonF, QTransform
 
 from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.tasks import BackgroundTask
 from text2earth_qgis.gui import ground
 from text2earth_qgis.gui.canvas.edit_picture import EditArea, View, render
@@ -92,7 +93,7 @@ class MaskPreview(QObject):
             return
         self._stale = False
         self._work = BackgroundTask(
-            "showing a mask", lambda listener: render(area, view, listener.stop), self._drawn, True
+            tr("showing a mask"), lambda listener: render(area, view, listener.stop), self._drawn, True
         )
         self._work.start()
 

@@ -14,30 +14,43 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-AREAS = (
-    *("lake", "forest", "farmland", "grassland", "houses", "dense houses", "buildings", "industry"),
-    *("parking lot", "park", "orchard", "shrubland", "wetland", "sand", "bare", "golf course", "harbour"),
-)
-LINES = ("road", "motorway", "street", "track", "railway", "river", "stream", "canal", "hedge")
-POINTS = ("house", "building", "warehouse", "tank", "tree", "pond", "village")
-#: What a new layer is called, its geometry, and the words to choose from.
+from text2earth_qgis.core.language import tr
+
+# Words that the backend knows, as they are stored, and as they are shown.
+AREAS = {
+    "lake": tr("lake"), "forest": tr("forest"), "farmland": tr("farmland"), "grassland": tr("grassland"),
+    "houses": tr("houses"), "dense houses": tr("dense houses"), "buildings": tr("buildings"),
+    "industry": tr("industry"), "parking lot": tr("parking lot"), "park": tr("park"),
+    "orchard": tr("orchard"), "shrubland": tr("shrubland"), "wetland": tr("wetland"), "sand": tr("sand"),
+    "bare": tr("bare"), "golf course": tr("golf course"), "harbour": tr("harbour"),
+}  # fmt: skip
+LINES = {
+    "road": tr("road"), "motorway": tr("motorway"), "street": tr("street"), "track": tr("track"),
+    "railway": tr("railway"), "river": tr("river"), "stream": tr("stream"), "canal": tr("canal"),
+    "hedge": tr("hedge"),
+}  # fmt: skip
+POINTS = {
+    "house": tr("house"), "building": tr("building"), "warehouse": tr("warehouse"), "tank": tr("tank"),
+    "tree": tr("tree"), "pond": tr("pond"), "village": tr("village"),
+}  # fmt: skip
+#: What a new layer is for: how it is called, its geometry, and the words to choose from.
 KINDS = {
-    "areas": ("Polygon", AREAS),
-    "lines": ("LineString", LINES),
-    "points": ("Point", POINTS),
+    "areas": (tr("Layout: areas"), "Polygon", AREAS),
+    "lines": (tr("Layout: lines"), "LineString", LINES),
+    "points": (tr("Layout: points"), "Point", POINTS),
 }
 
 
 def add_layout(project: QgsProject, crs: QgsCoordinateReferenceSystem, kind: str) -> QgsVectorLayer:
     """Put a new layer on top of the project and start to edit it; ``kind`` is one of ``KINDS``."""
-    geometry, words = KINDS[kind]
+    name, geometry, words = KINDS[kind]
     fields = "field=class:string&field=width:double&field=priority:integer"
-    layer = QgsVectorLayer(f"{geometry}?{fields}", _free_name(project, f"Layout: {kind}"), "memory")
+    layer = QgsVectorLayer(f"{geometry}?{fields}", _free_name(project, name), "memory")
     layer.setCrs(crs)
-    choices = {"map": [{word: word} for word in words]}
+    choices = {"map": [{shown: word} for word, shown in words.items()]}
     layer.setEditorWidgetSetup(0, QgsEditorWidgetSetup("ValueMap", choices))
-    layer.setDefaultValueDefinition(0, QgsDefaultValue(f"'{words[0]}'"))
-    layer.setFieldAlias(1, "width (m)")
+    layer.setDefaultValueDefinition(0, QgsDefaultValue(f"'{next(iter(words))}'"))
+    layer.setFieldAlias(1, tr("width (m)"))
     project.addMapLayer(layer, False)
     project.layerTreeRoot().insertLayer(0, layer).setExpanded(False)
     layer.startEditing()

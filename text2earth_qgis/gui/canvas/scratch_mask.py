@@ -28,9 +28,10 @@ from qgis.core import (
 
 from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Json
 
-NAME = "Mask"
+NAME = tr("Mask")
 MARK = "text2earth/mask"  # custom property
 LOOK = {
     "color": "201,138,31,25",
@@ -93,12 +94,13 @@ def paint(layer: QgsVectorLayer, stroke: QgsGeometry, way: QgsCoordinateTransfor
     """
     placed = _placed(stroke, way)
     if not layer.isEditable() and not layer.startEditing():
-        raise PluginError(f"The mask '{layer.name()}' cannot be changed. Make a new mask layer.")
+        sentence = tr("The mask '{mask}' cannot be changed. Make a new mask layer.")
+        raise PluginError(sentence.format(mask=layer.name()))
     near = layer.getFeatures(QgsFeatureRequest(placed.boundingBox()))
     touched = [feature for feature in near if feature.geometry().intersects(placed)]
     if erase and not touched:
         return
-    layer.beginEditCommand("Erase from the mask" if erase else "Paint on the mask")
+    layer.beginEditCommand(tr("Erase from the mask") if erase else tr("Paint on the mask"))
     if erase:
         for feature in touched:
             _change(layer, feature, _sound(feature.geometry()).difference(placed))
@@ -124,7 +126,7 @@ def _placed(stroke: QgsGeometry, way: QgsCoordinateTransform) -> QgsGeometry:
         placed = placed.densifyByCount(1)  # a long side may bend
         placed.transform(way)
     except QgsCsException as error:
-        raise PluginError("The mask's CRS is not defined here. Make a new mask layer.") from error
+        raise PluginError(tr("The mask's CRS is not defined here. Make a new mask layer.")) from error
     return _sound(placed)
 
 

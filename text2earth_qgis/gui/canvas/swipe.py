@@ -13,6 +13,7 @@ from qgis.gui import QgsMapCanvas, QgsMapCanvasItem, QgsMapMouseEvent
 from qgis.PyQt.QtCore import QRectF, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QImage, QKeyEvent, QPainter, QPen
 
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.gui.canvas.map_tool import BorrowingTool
 
 NEAR = 8  # pixels of margin around names
@@ -158,7 +159,9 @@ class Curtain(QgsMapCanvasItem):
         painter.drawLine(int(line), 0, int(line), int(view.height()))
         left = QRectF(0, NEAR, line - NEAR, 40)
         right = QRectF(line + NEAR, NEAR, view.width() - line - NEAR, 40)
-        self._label(painter, left, f"without {self._name}", Qt.AlignmentFlag.AlignRight)
+        self._label(
+            painter, left, tr("without {layer}").format(layer=self._name), Qt.AlignmentFlag.AlignRight
+        )
         self._label(painter, right, self._name, Qt.AlignmentFlag.AlignLeft)
 
     def _label(self, painter: QPainter, room: QRectF, text: str, side: Qt.AlignmentFlag) -> None:

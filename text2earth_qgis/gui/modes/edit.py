@@ -20,6 +20,7 @@ from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery import edit_request, online, online_fetch
 from text2earth_qgis.core.imagery.drawn.drawings import Drawings
 from text2earth_qgis.core.imagery.edit_request import EditPreview
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.layers import source_of
 from text2earth_qgis.core.pixel_sizes import PixelSizes
 from text2earth_qgis.core.runs.history import Run
@@ -48,8 +49,8 @@ class EditMode(Mode):
     """The dock's second tab."""
 
     key = "edit"
-    title = "Edit"
-    hint = "Make this edit (Ctrl+Enter in the prompt)"
+    title = tr("Edit")
+    hint = tr("Make this edit (Ctrl+Enter in the prompt)")
     layer_made = pyqtSignal(object)  # a mask layer, to be drawn on
 
     def __init__(
@@ -67,7 +68,7 @@ class EditMode(Mode):
         self.drawn = Drawings()  # the layout that was read with it
         self._timing: Optional[Pending] = None  # the question how long it takes
         self.preview = MaskPreview(canvas, project, self.form.area, self)
-        self.reading = Debounced("looking at the mask", PAUSE_MS, self)
+        self.reading = Debounced(tr("looking at the mask"), PAUSE_MS, self)
         self.reading.found.connect(self._show_found)
         self.reading.refused.connect(self._refused)
         self.form.changed.connect(self.changed)
@@ -121,7 +122,7 @@ class EditMode(Mode):
         """Return why this cannot be run."""
         reason = super().reason()
         if not reason and self.form.layout_panel.has_layer() and not self.checked:
-            return "Reading the layer that was drawn."
+            return tr("Reading the layer that was drawn.")
         return reason
 
     def run(self, runner: Runner) -> None:
@@ -234,9 +235,12 @@ class EditMode(Mode):
             self.submitted.emit()
 
         self.asked.emit(
-            f"Send imagery of {imagery.host} to the backend at {backend}? Allow it only if the terms of its "
-            f"provider do. You are asked once for each provider.{credit}",
-            {"Send it": send},
+            tr(
+                "Send imagery of {host} to the backend at {backend}? Allow it only if the terms of its "
+                "provider do. You are asked once for each provider."
+            ).format(host=imagery.host, backend=backend)
+            + credit,
+            {tr("Send it"): send},
         )
 
     def _tint(self) -> None:

@@ -15,6 +15,7 @@ from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery.drawn.drawings import Drawings
 from text2earth_qgis.core.imagery.rasters import extent_of
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.wire.schemas import GenerateInputs, Json, Plan
 from text2earth_qgis.gui import ground
@@ -28,22 +29,28 @@ from text2earth_qgis.gui.planner import Planner
 from text2earth_qgis.gui.runner import Runner
 
 PAUSE_MS = 200  # in which the user may go on
-LIKE_SAMPLE = (
+LIKE_SAMPLE = tr(
     "This scene was made like a sample, which the backend no longer has. Use Generate imagery in the "
     "Processing toolbox, with the same raster and area under Like here."
 )
-BEGUN = (
+BEGUN = tr(
     "This scene began with land by example, which the panel cannot ask for. Use Generate imagery in the "
     "Processing toolbox, with bank under Begin with."
 )
+SENT = {  # whether there are regions, and a layout
+    (False, False): tr("Runs on {host}: prompt and extent are sent there."),
+    (True, False): tr("Runs on {host}: prompts, extent and regions are sent there."),
+    (False, True): tr("Runs on {host}: prompts, extent and layout are sent there."),
+    (True, True): tr("Runs on {host}: prompts, extent and regions and layout are sent there."),
+}
 
 
 class GenerateMode(Mode):
     """The dock's first tab."""
 
     key = "generate"
-    title = "Generate"
-    hint = "Make this image (Ctrl+Enter in the prompt)"
+    title = tr("Generate")
+    hint = tr("Make this image (Ctrl+Enter in the prompt)")
 
     def __init__(
         self,
@@ -59,7 +66,7 @@ class GenerateMode(Mode):
         self._offers: list[tuple[float, Plan]] = []  # other pixel sizes, where the GSD is automatic
         self.drawn: Optional[Drawings] = None  # as read from the chosen layers
         self._read_for: object = None  # what they were read for
-        self.reading = Debounced("reading regions and layout", PAUSE_MS, self)
+        self.reading = Debounced(tr("reading regions and layout"), PAUSE_MS, self)
         self.reading.found.connect(self._show_drawn)
         self.reading.refused.connect(self._refused)
         self.planner = Planner(self)
@@ -72,7 +79,9 @@ class GenerateMode(Mode):
         self.planner.offered.connect(self._take_offers)
         plan.gsd_chosen.connect(self.request.gsd.set_value)
         self.planner.priced.connect(lambda one, all_: advanced.show_price(price(one, all_)))
-        self.planner.unpriced.connect(lambda error: advanced.show_price(f"The other canvas: {error}"))
+        self.planner.unpriced.connect(
+            lambda error: advanced.show_price(tr("The other canvas: {reason}").format(reason=error))
+        )
         self.planner.refused.connect(self._refused)
         self.planner.unreachable.connect(connection.lost)
         connection.changed.connect(self._follow_models)
@@ -118,9 +127,9 @@ class GenerateMode(Mode):
         """Return why this cannot be run."""
         reason = super().reason()
         if not reason and self.request.reads_layers() and self.drawn is None:
-            return "Reading the layers that were drawn."
+            return tr("Reading the layers that were drawn.")
         if not reason and self._sizes() and self.planned is None:
-            return "Looking for a pixel size that does not take long."
+            return tr("Looking for a pixel size that does not take long.")
         return reason
 
     def run(self, runner: Runner) -> None:
@@ -236,10 +245,13 @@ class GenerateMode(Mode):
         self.planned, self._inputs_planned = plan, inputs
         if self._sizes():
             self.request.show_automatic_gsd(inputs.gsd)
-        drawn = {"regions": "regions", "layout": "layout", "land_cover": "layout"}
-        names = [name for key, name in drawn.items() if plan.recipe.get(key)]
-        sent = f"prompts, extent and {' and '.join(names)}" if names else "prompt and extent"
-        self.plan.show_plan(plan, self.connection.state.url, sent, self._offers)
+        regions, laid_out = (
+            plan.recipe.get("regions"),
+            plan.recipe.get("layout") or plan.recipe.get("land_cover"),
+        )
+        self.plan.show_plan(
+            plan, self.connection.state.url, SENT[bool(regions), bool(laid_out)], self._offers
+        )
         self._outline()
         self.answered.emit()
 

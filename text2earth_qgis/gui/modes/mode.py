@@ -13,14 +13,15 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 from qgis.PyQt.QtWidgets import QWidget
 
 from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.wire.schemas import Json
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.panels.plan import PlanPanel
 from text2earth_qgis.gui.runner import Runner
 
-REFUSED = "This request is refused; see above."
-LAID_OUT = (
+REFUSED = tr("This request is refused; see above.")
+LAID_OUT = tr(
     "This was made with regions or a layout, whose layers its file does not have. Choose them again under "
     "Regions and Layout."
 )

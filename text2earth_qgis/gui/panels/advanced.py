@@ -15,13 +15,14 @@ from qgis.PyQt.QtWidgets import QLabel, QSizePolicy, QWidget
 from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery.rasters import align_to, crs_text
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.pixel_sizes import PixelSizes
 from text2earth_qgis.core.wire.schemas import Align, Box, GenerateInputs, Joins, Json
 from text2earth_qgis.gui.accessible import name_fields
 from text2earth_qgis.gui.panels.model import AUTOMATIC, ModelPanel, narrow_combo
 
-EARLIER = "As in the earlier run"
-CONTINUED = "The earlier scene's"
+EARLIER = tr("As in the earlier run")
+CONTINUED = tr("The earlier scene's")
 
 
 class AdvancedPanel(ModelPanel):
@@ -33,11 +34,13 @@ class AdvancedPanel(ModelPanel):
         self._joins: Optional[Joins] = None  # of the scene to continue, whose canvas is offered
         self.refusal = ""  # why the chosen layer cannot be aligned to, as a sentence
         self.canvas = narrow_combo()
-        self.canvas.addItem("This extent alone", "extent")
-        self.canvas.addItem("The ground, without end", "ground")
+        self.canvas.addItem(tr("This extent alone"), "extent")
+        self.canvas.addItem(tr("The ground, without end"), "ground")
         self.canvas.setToolTip(
-            "This extent alone: fastest; the picture ends at its edge.\n"
-            "The ground: later requests beside it, with the same settings and seed, join without a seam."
+            tr(
+                "This extent alone: fastest; the picture ends at its edge.\n"
+                "The ground: later requests beside it, with the same settings and seed, join without a seam."
+            )
         )
         self.price = QLabel()
         self.price.setWordWrap(True)
@@ -45,19 +48,24 @@ class AdvancedPanel(ModelPanel):
         self.crs = QgsProjectionSelectionWidget()
         self.crs.setOptionVisible(QgsProjectionSelectionWidget.CrsOption.CrsNotSet, True)
         self.crs.setNotSetText(AUTOMATIC)
-        self.crs.setToolTip("Automatic: the project's if it is metric and true to scale there, else UTM.")
+        self.crs.setToolTip(tr("Automatic: the project's if it is metric and true to scale there, else UTM."))
         self.crs.setMinimumWidth(60)
         self.crs.setCrs(QgsCoordinateReferenceSystem())
         self.align = QgsMapLayerComboBox()
         self.align.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
-        self.align.setAllowEmptyLayer(True, "No layer")
+        self.align.setAllowEmptyLayer(True, tr("No layer"))
         self.align.setCurrentIndex(0)
         self.align.setMinimumContentsLength(6)
         self.align.setToolTip(
-            "Put the pixels exactly on those of this raster layer: its CRS, pixel size and origin."
+            tr("Put the pixels exactly on those of this raster layer: its CRS, pixel size and origin.")
         )
         self.align.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        rows = (("Canvas", self.canvas), ("", self.price), ("CRS", self.crs), ("Align to", self.align))
+        rows = (
+            (tr("Canvas"), self.canvas),
+            ("", self.price),
+            (tr("CRS"), self.crs),
+            (tr("Align to"), self.align),
+        )
         for place, (title, widget) in enumerate(rows, 1):  # below the model
             self.form.insertRow(place, title, widget)
         name_fields(self.form)
@@ -72,8 +80,8 @@ class AdvancedPanel(ModelPanel):
     def automatic_gsd(self) -> str:
         """Name the source of an automatic GSD."""
         if self.canvas.currentText() == CONTINUED:
-            return "As the scene"
-        return "As the layer" if self._align else AUTOMATIC
+            return tr("As the scene")
+        return tr("As the layer") if self._align else AUTOMATIC
 
     def values(self) -> Json:
         """Return the members of ``GenerateInputs`` that these fields set."""

@@ -14,12 +14,13 @@ from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QWidget
 
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery import crops
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.gui.accessible import name_fields
 from text2earth_qgis.gui.panels.model import narrow_combo
 
 DISPLAYED, CHOSEN = "displayed", "chosen"
-STRETCHES = {"displayed": "As displayed", "2-98 %": "2 to 98 % of the values"}
-EXTRA = {"match": "Match the surroundings", "keep": "Leave as they are", "drop": "Drop"}
+STRETCHES = {"displayed": tr("As displayed"), "2-98 %": tr("2 to 98 % of the values")}
+EXTRA = {"match": tr("Match the surroundings"), "keep": tr("Leave as they are"), "drop": tr("Drop")}
 
 
 class BandsPanel(QWidget):
@@ -30,35 +31,40 @@ class BandsPanel(QWidget):
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
         self.which = narrow_combo()
-        self.which.addItem("As displayed", DISPLAYED)
-        self.which.addItem("These:", CHOSEN)
-        self.which.setToolTip("The bands that the model sees and paints")
+        self.which.addItem(tr("As displayed"), DISPLAYED)
+        self.which.addItem(tr("These:"), CHOSEN)
+        self.which.setToolTip(tr("The bands that the model sees and paints"))
         self.rgb = [QgsRasterBandComboBox() for _ in range(3)]
         self._stretch = narrow_combo()
         self._stretch.setEditable(True)
         self._stretch.addItems(list(STRETCHES.values()))
         self._stretch.setToolTip(
-            "Values that the model sees as black and white: those set by hand in the layer's style, else "
-            "what suits the mask's surroundings; 2 to 98 % of these; or min,max or min,max;min,max;min,max"
+            tr(
+                "Values that the model sees as black and white: those set by hand in the layer's style, else "
+                "what suits the mask's surroundings; 2 to 98 % of these; or min,max or "
+                "min,max;min,max;min,max"
+            )
         )
         self.extra = narrow_combo()
         for key, text in EXTRA.items():
             self.extra.addItem(text, key)
         self.extra.setToolTip(
-            "Other bands in the mask, such as infrared: values of pixels nearby of similar colour, what is "
-            "there, or no such bands in the result"
+            tr(
+                "Other bands in the mask, such as infrared: values of pixels nearby of similar colour, what "
+                "is there, or no such bands in the result"
+            )
         )
         self.form = QFormLayout(self)
         self.form.setContentsMargins(0, 0, 0, 0)
         self.form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        self.form.addRow("RGB bands", self.which)
-        for title, band in zip(("Red", "Green", "Blue"), self.rgb):
+        self.form.addRow(tr("RGB bands"), self.which)
+        for title, band in zip((tr("Red"), tr("Green"), tr("Blue")), self.rgb):
             band.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             band.setMinimumContentsLength(6)
             self.form.addRow(title, band)
             band.bandChanged.connect(lambda _band: self.changed.emit())
-        self.form.addRow("Stretch", self._stretch)
-        self.form.addRow("Other bands", self.extra)
+        self.form.addRow(tr("Stretch"), self._stretch)
+        self.form.addRow(tr("Other bands"), self.extra)
         name_fields(self.form)
         self.which.currentIndexChanged.connect(lambda _index: self._show_bands())
         self._stretch.currentTextChanged.connect(lambda _text: self.changed.emit())
@@ -89,7 +95,7 @@ class BandsPanel(QWidget):
         """Name what is wrong with the choices, as a sentence; empty if nothing."""
         bands = self.bands()
         if bands and len(set(bands)) not in (1, 3):
-            return "Choose three different bands for red, green and blue, or one band three times."
+            return tr("Choose three different bands for red, green and blue, or one band three times.")
         if self.stretch() not in STRETCHES:
             try:
                 crops.stretch_from_text(self.stretch(), tuple(bands or ()))

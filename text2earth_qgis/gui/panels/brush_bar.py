@@ -8,12 +8,13 @@ from qgis.gui import QgsDoubleSpinBox
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Json
 from text2earth_qgis.gui.canvas.brush import LIMITS, METRES, PIXELS, STEP
 from text2earth_qgis.gui.icons import icon
 
 USUAL = {PIXELS: 30.0, METRES: 50.0}
-TIP = (
+TIP = tr(
     "Paint the mask on the map: drag paints, with Shift it takes away.\n"
     "[ and ] or Ctrl and the wheel change the size, Ctrl+Z undoes, Esc leaves."
 )
@@ -30,7 +31,7 @@ class BrushBar(QWidget):
         self._sizes = dict(USUAL)
         self.button = QToolButton()
         self.button.setIcon(icon("brush"))
-        self.button.setText("Brush")
+        self.button.setText(tr("Brush"))
         self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.button.setCheckable(True)
         self.button.setToolTip(TIP)
@@ -38,15 +39,15 @@ class BrushBar(QWidget):
         self.size = QgsDoubleSpinBox()
         self.size.setDecimals(1)
         self.size.setShowClearButton(False)
-        self.size.setToolTip("How wide the brush paints")
-        self.size.setAccessibleName("Width of the brush")
+        self.size.setToolTip(tr("How wide the brush paints"))
+        self.size.setAccessibleName(tr("Width of the brush"))
         self.size.setMinimumWidth(50)
         self.size.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.unit = QComboBox()
         self.unit.addItem("px", PIXELS)
         self.unit.addItem("m", METRES)
-        self.unit.setAccessibleName("Unit of the brush's width")
-        self.unit.setToolTip("px: as wide on the screen at every scale. m: as wide on the ground.")
+        self.unit.setAccessibleName(tr("Unit of the brush's width"))
+        self.unit.setToolTip(tr("px: as wide on the screen at every scale. m: as wide on the ground."))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for widget, share in ((self.button, 0), (self.size, 1), (self.unit, 0)):

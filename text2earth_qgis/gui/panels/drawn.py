@@ -28,8 +28,8 @@ class DrawnPanel(QWidget, Generic[F]):
     changed = pyqtSignal()
     titled = pyqtSignal(str)
     title: str
-    unit: str  # what features are called, one of them
     earlier: str  # the choice of what an earlier run was sent
+    unread: str  # the sentence where the layer cannot be read
     usual: Mapping[str, str]  # names of fields, by what they are for
 
     def __init__(
@@ -77,7 +77,7 @@ class DrawnPanel(QWidget, Generic[F]):
         layer = self.features.layer()
         if layer is None or layer.isValid():
             return ""
-        return f"The {self.title.lower()} '{layer.name()}' cannot be read. Choose another layer."
+        return self.unread.format(layer=layer.name())
 
     def has_layer(self) -> bool:
         """Whether a layer is chosen."""

@@ -20,6 +20,7 @@ from text2earth_qgis.core.imagery import edit_request, online, rasters
 from text2earth_qgis.core.imagery.datasets import RasterFile
 from text2earth_qgis.core.imagery.drawn.drawings import DrawnLayers
 from text2earth_qgis.core.imagery.drawn.features import SearchArea
+from text2earth_qgis.core.language import tr, trn
 from text2earth_qgis.core.wire.schemas import EditInputs, Json, Layout, Upload
 from text2earth_qgis.gui import ground
 from text2earth_qgis.gui.accessible import name_fields, name_widget
@@ -32,10 +33,14 @@ from text2earth_qgis.gui.panels.like_here import LikeHerePanel
 from text2earth_qgis.gui.panels.mask_field import MaskField
 from text2earth_qgis.gui.panels.model import AUTOMATIC, ModelPanel, narrow_combo
 
-EXAMPLE = "What shall be there, such as: a lake with reed beds. Empty: filled from its surroundings"
-AVOID = "What shall not be there, such as: boats, clouds"
-RESULTS = {"whole": "Whole raster", "patch": "Edited part only", "vrt": "Edited part over the raster (VRT)"}
-UNABLE = "The backend has no model that can edit. Install an inpainting model there."
+EXAMPLE = tr("What shall be there, such as: a lake with reed beds. Empty: filled from its surroundings")
+AVOID = tr("What shall not be there, such as: boats, clouds")
+RESULTS = {
+    "whole": tr("Whole raster"),
+    "patch": tr("Edited part only"),
+    "vrt": tr("Edited part over the raster (VRT)"),
+}
+UNABLE = tr("The backend has no model that can edit. Install an inpainting model there.")
 FEATHER = 6  # pixels, where the user does not say
 MOST_METRES = 1_000_000.0
 
@@ -60,26 +65,29 @@ class EditPanel(QWidget):
         self._project = project
         self.source = QgsMapLayerComboBox()
         self.source.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
-        self.source.setAllowEmptyLayer(True, "No raster yet")
+        self.source.setAllowEmptyLayer(True, tr("No raster yet"))
         self.source.setCurrentIndex(0)
         self.source.setMinimumContentsLength(6)
         self.source.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.source.setToolTip("The raster to edit. It is only read: the result is another file.")
+        self.source.setToolTip(tr("The raster to edit. It is only read: the result is another file."))
         self.mask = MaskField()
         self.brush = BrushBar()
         self.mask.box.addWidget(self.brush)
         self.prompt = PromptEdit(EXAMPLE, 3)
         self.negative = PromptEdit(AVOID, 2)
         self.feather = _spin(
-            -1.0, MOST_METRES, " m", "Fades in over so many metres on the ground, inside the mask."
+            -1.0, MOST_METRES, " m", tr("Fades in over so many metres on the ground, inside the mask.")
         )
-        self.feather.setSpecialValueText(f"{AUTOMATIC} ({FEATHER} pixels)")
-        self.feather.setClearValue(-1.0, f"{AUTOMATIC} ({FEATHER} pixels)")
+        usual = trn("Automatic ({number} pixel)", "Automatic ({number} pixels)", FEATHER).format(
+            number=FEATHER
+        )
+        self.feather.setSpecialValueText(usual)
+        self.feather.setClearValue(-1.0, usual)
         self.grow = _spin(
-            0.0, MOST_METRES, " m", "Makes the mask larger by so many metres on the ground first."
+            0.0, MOST_METRES, " m", tr("Makes the mask larger by so many metres on the ground first.")
         )
         self.strength = _spin(
-            0.05, 1.0, "", "1 paints anew. Less keeps more of what is there: 0.5 changes its look only."
+            0.05, 1.0, "", tr("1 paints anew. Less keeps more of what is there: 0.5 changes its look only.")
         )
         self.strength.setSingleStep(0.05)
         self.strength.setClearValue(1.0)
@@ -87,9 +95,12 @@ class EditPanel(QWidget):
         self.result = narrow_combo()
         for key, text in RESULTS.items():
             self.result.addItem(text, key)
-        self.result.setToolTip("What is written. The raster itself stays as it is in every case.")
+        self.result.setToolTip(tr("What is written. The raster itself stays as it is in every case."))
         self.gsd = _spin(
-            0.0, 100_000.0, " m", "Metres on the ground per pixel. The zoom level nearest to it is taken."
+            0.0,
+            100_000.0,
+            " m",
+            tr("Metres on the ground per pixel. The zoom level nearest to it is taken."),
         )
         self.gsd.setSpecialValueText(AUTOMATIC)
         self.gsd.setClearValue(0.0, AUTOMATIC)
@@ -109,28 +120,28 @@ class EditPanel(QWidget):
         inner.addWidget(self.bands)
         inner.addWidget(self.model)
         self._folds = {
-            "negative": fold("Negative prompt", self.negative),
-            "layout": fold("Layout", self.layout_panel),
-            "like": fold("Like here", self.like_here),
-            "more": fold("More settings", more),
+            "negative": fold(tr("Negative prompt"), self.negative),
+            "layout": fold(tr("Layout"), self.layout_panel),
+            "like": fold(tr("Like here"), self.like_here),
+            "more": fold(tr("More settings"), more),
         }
         top, form = QFormLayout(), QFormLayout()
         self._rows = form
         for one in (top, form):
             one.setContentsMargins(0, 0, 0, 0)
             one.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        top.addRow("Raster", self.source)
-        top.addRow("Mask", self.mask)
+        top.addRow(tr("Raster"), self.source)
+        top.addRow(tr("Mask"), self.mask)
         for title, widget in (
-            ("Grow", self.grow), ("Feather", self.feather), ("Strength", self.strength), ("Seed", self.seed),
-            ("Result", self.result), ("GSD", self.gsd),
+            (tr("Grow"), self.grow), (tr("Feather"), self.feather), (tr("Strength"), self.strength),
+            (tr("Seed"), self.seed), (tr("Result"), self.result), (tr("GSD"), self.gsd),
         ):  # fmt: skip
             form.addRow(title, widget)
         name_fields(top)
         name_fields(form)
-        name_widget(self.prompt, "Prompt")
-        name_widget(self.negative, "Negative prompt")
-        title = QLabel("Prompt")
+        name_widget(self.prompt, tr("Prompt"))
+        name_widget(self.negative, tr("Negative prompt"))
+        title = QLabel(tr("Prompt"))
         title.setBuddy(self.prompt)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(9, 9, 9, 0)
@@ -171,7 +182,7 @@ class EditPanel(QWidget):
         """Name what the form still lacks, as a sentence; empty if nothing."""
         layer = self.layer()
         if layer is None:
-            return "Choose the raster layer to edit."
+            return tr("Choose the raster layer to edit.")
         try:
             online.check(layer) if online.is_online(layer) else rasters.file_of(layer)
         except RasterRefused as error:

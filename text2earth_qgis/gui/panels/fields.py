@@ -21,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.pixel_sizes import PixelSizes
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
@@ -74,8 +75,8 @@ class GsdSpinBox(QgsDoubleSpinBox):
         self.setDecimals(4)
         self.setRange(0.0, GSD_LIMIT)
         self.setSuffix(" m")
-        self.setSpecialValueText("Automatic")
-        self.setClearValue(0.0, "Automatic")
+        self.setSpecialValueText(tr("Automatic"))
+        self.setClearValue(0.0, tr("Automatic"))
         self.setMinimumWidth(60)
         self._sizes: list[float] = []
 
@@ -112,10 +113,10 @@ class GsdField(QWidget):
         self._menu = QMenu(self)
         button = QToolButton()
         button.setText("…")
-        button.setToolTip("Pixel sizes that the model makes")
+        button.setToolTip(tr("Pixel sizes that the model makes"))
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         button.setMenu(self._menu)
-        button.setAccessibleName("Pixel sizes that the model makes")
+        button.setAccessibleName(tr("Pixel sizes that the model makes"))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.spin, 1)
@@ -135,13 +136,16 @@ class GsdField(QWidget):
         """Offer the pixel sizes that a model makes."""
         self.spin.set_steps(sizes.offered)
         self.spin.setToolTip(
-            f"Ground sample distance: metres on the ground per pixel. This model makes {sizes.words}."
+            tr("Ground sample distance: metres on the ground per pixel. This model makes {sizes}.").format(
+                sizes=sizes.words
+            )
         )
         self._menu.clear()
-        self._menu.addAction("Automatic", lambda: self.set_value(None))
+        self._menu.addAction(tr("Automatic"), lambda: self.set_value(None))
         for gsd in sizes.offered:
             self._menu.addAction(
-                f"{words.significant(gsd)} m per pixel", lambda value=gsd: self.set_value(value)
+                tr("{size} m per pixel").format(size=words.significant(gsd)),
+                lambda value=gsd: self.set_value(value),
             )
 
     def set_automatic(self, meaning: str) -> None:
@@ -162,18 +166,20 @@ class SeedField(QWidget):
         super().__init__(parent)
         self._edit = QLineEdit()
         self._edit.setClearButtonEnabled(True)
-        self._edit.setPlaceholderText("New for each run")
+        self._edit.setPlaceholderText(tr("New for each run"))
         self._edit.setToolTip(
-            "The number that the picture grows from. The same seed and settings give the same picture; "
-            "left empty, every run takes a new one."
+            tr(
+                "The number that the picture grows from. The same seed and settings give the same picture; "
+                "left empty, every run takes a new one."
+            )
         )
         self._edit.setValidator(QRegularExpressionValidator(QRegularExpression(r"\d{0,16}"), self))
         self._edit.setMinimumWidth(60)
         self._edit.textChanged.connect(lambda _text: self.changed.emit())
         dice = QToolButton()
         dice.setIcon(icon("dice"))
-        dice.setToolTip("Throw a seed and keep it")
-        dice.setAccessibleName("Random seed")
+        dice.setToolTip(tr("Throw a seed and keep it"))
+        dice.setAccessibleName(tr("Random seed"))
         dice.clicked.connect(lambda _checked=False: self.set_value(random.randrange(SEED_RANGE)))  # nosec B311
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -11,24 +11,27 @@ from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery.drawn import layout_features
 from text2earth_qgis.core.imagery.drawn.drawings import AnyLayout, Drawings
 from text2earth_qgis.core.imagery.drawn.layout_raster import class_layer, size_of
+from text2earth_qgis.core.language import tr, trn
 from text2earth_qgis.core.wire.schemas import Json, Layout, LayoutRaster
 from text2earth_qgis.gui import words
-from text2earth_qgis.gui.canvas.scratch_layout import KINDS, add_layout
+from text2earth_qgis.gui.canvas.scratch_layout import add_layout
 from text2earth_qgis.gui.panels.drawn import DrawnPanel, make_narrow
 from text2earth_qgis.gui.panels.polygons import PolygonField
 
-NO_LAYER = "No layout"
-TIP = (
+NO_LAYER = tr("No layout")
+TIP = tr(
     "Areas, lines and points, or a raster of classes, that say what lies where over what the prompt asks for"
 )
 KINDS_OF_LAYERS = QgsMapLayerProxyModel.Filter.HasGeometry | QgsMapLayerProxyModel.Filter.RasterLayer
-TIPS = {"field": "The field that says what each feature is, such as: lake, road, house"}
+OFFERED = {"areas": tr("For areas"), "lines": tr("For lines"), "points": tr("For points")}
+TIPS = {"field": tr("The field that says what each feature is, such as: lake, road, house")}
 
 
 class LayoutPanel(DrawnPanel[Layout]):
     """Layer, field, table, and a line on what is sent."""
 
-    title, unit, earlier = "Layout", "feature", "That of the earlier run"
+    title, earlier = tr("Layout"), tr("That of the earlier run")
+    unread = tr("The layout '{layer}' cannot be read. Choose another layer.")
     usual = {"field": layout_features.FIELD}
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
@@ -37,14 +40,16 @@ class LayoutPanel(DrawnPanel[Layout]):
         self.features.row.addWidget(self._new_button())
         self.table = QComboBox()
         self.table.setToolTip(
-            "What the field or the raster has: words, or the values of a map. The words of a raster are the "
-            "names of its classes, in its style or its file."
+            tr(
+                "What the field or the raster has: words, or the values of a map. The words of a raster are "
+                "the names of its classes, in its style or its file."
+            )
         )
         for table, title in layout_features.TABLES.items():
             self.table.addItem(title, table)
         make_narrow(self.table)
         self.table.currentIndexChanged.connect(lambda _row: self._touched())
-        self.lay_out([("Class", self.field), ("Values", self.table)])
+        self.lay_out([(tr("Class"), self.field), (tr("Values"), self.table)])
 
     def has_layer(self) -> bool:
         """Whether a layer or a raster is chosen."""
@@ -84,13 +89,16 @@ class LayoutPanel(DrawnPanel[Layout]):
                 return str(error)
         if layer is None or self.unreadable() or self.field.currentField():
             return self.unreadable()
-        return f"The layout '{layer.name()}' has no field that could say what each feature is."
+        return tr("The layout '{layer}' has no field that could say what each feature is.").format(
+            layer=layer.name()
+        )
 
     def amount(self, found: Layout) -> str:
         """Return how many features are sent, or how large a raster."""
         if isinstance(found, LayoutRaster):
             return size_of(found)
-        return words.count(len(found.geojson["features"]), self.unit)
+        number = len(found.geojson["features"])
+        return trn("{number} feature", "{number} features", number).format(number=words.number(number))
 
     def says(self, found: Layout) -> Sequence[str]:
         """Return the classes of features; those of a raster only the backend knows."""
@@ -125,12 +133,14 @@ class LayoutPanel(DrawnPanel[Layout]):
     def _new_button(self) -> QToolButton:
         """Return the button that makes a layer to draw on."""
         button = QToolButton()
-        button.setText("New")
-        button.setToolTip("Make a layer in memory to draw a layout on, with a list of words to choose from")
-        button.setAccessibleName("New layout layer")
+        button.setText(tr("New"))
+        button.setToolTip(
+            tr("Make a layer in memory to draw a layout on, with a list of words to choose from")
+        )
+        button.setAccessibleName(tr("New layout layer"))
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(button)
-        for kind in KINDS:
-            menu.addAction(f"For {kind}").triggered.connect(lambda _checked, kind=kind: self.draw(kind))
+        for kind, title in OFFERED.items():
+            menu.addAction(title).triggered.connect(lambda _checked, kind=kind: self.draw(kind))
         button.setMenu(menu)
         return button

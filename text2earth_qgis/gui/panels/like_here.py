@@ -21,18 +21,21 @@ from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QLineEdit, QSizePolicy, QVB
 
 from text2earth_qgis.core.imagery.masks import MaskPolygons
 from text2earth_qgis.core.imagery.samples import ROLE, SampleRequest, sample_of
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Json
 from text2earth_qgis.gui.accessible import name_fields
 from text2earth_qgis.gui.canvas.scratch_mask import restore_mask
 from text2earth_qgis.gui.panels.model import by_example
 from text2earth_qgis.gui.panels.polygons import PolygonField
 
-AREA_NAME = "Like here"
-OWN = "The raster to edit"
-EARLIER = "That of the earlier run"
-UNABLE = "The backend has no images to make land by example of. Install the model open-land there."
-GONE = "The backend no longer has the sample of the earlier run. Choose its raster under Like here."
-OTHER_MODEL = "The chosen model makes no use of a sample. Choose Automatic as the model, or take no sample."
+AREA_NAME = tr("Like here")
+OWN = tr("The raster to edit")
+EARLIER = tr("That of the earlier run")
+UNABLE = tr("The backend has no images to make land by example of. Install the model open-land there.")
+GONE = tr("The backend no longer has the sample of the earlier run. Choose its raster under Like here.")
+OTHER_MODEL = tr(
+    "The chosen model makes no use of a sample. Choose Automatic as the model, or take no sample."
+)
 
 
 class LikeHerePanel(QWidget):
@@ -43,25 +46,33 @@ class LikeHerePanel(QWidget):
     def __init__(self, project: QgsProject, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
         self._project = project
-        self.area = PolygonField("No area", "Polygons around what shows how it is to look, such as a pond")
-        self.area.offer_new("New area", "New layer to draw the area on. It is not saved with the project.")
+        self.area = PolygonField(
+            tr("No area"), tr("Polygons around what shows how it is to look, such as a pond")
+        )
+        self.area.offer_new(
+            tr("New area"), tr("New layer to draw the area on. It is not saved with the project.")
+        )
         self.raster = QgsMapLayerComboBox()
         self.raster.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
         self.raster.setAllowEmptyLayer(True, OWN)
         self.raster.setCurrentIndex(0)
         self.raster.setMinimumContentsLength(6)
         self.raster.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.raster.setToolTip("The raster that the area lies on; without an area, all of it is meant.")
+        self.raster.setToolTip(tr("The raster that the area lies on; without an area, all of it is meant."))
         self.words = QLineEdit()
-        self.words.setPlaceholderText("Such as: forest")
+        self.words.setPlaceholderText(tr("Such as: forest"))
         self.words.setToolTip(
-            "What the area shows, if it is to stand for that alone. Empty: for all that is asked for."
+            tr("What the area shows, if it is to stand for that alone. Empty: for all that is asked for.")
         )
         self.form = QWidget()
         form = QFormLayout(self.form)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        for title, field in (("Area", self.area), ("Of raster", self.raster), ("Shows", self.words)):
+        for title, field in (
+            (tr("Area"), self.area),
+            (tr("Of raster"), self.raster),
+            (tr("Shows"), self.words),
+        ):
             form.addRow(title, field)
         name_fields(form)
         self.said = QLabel(UNABLE)
@@ -91,10 +102,14 @@ class LikeHerePanel(QWidget):
         if chosen and not by_example(chosen):
             return OTHER_MODEL
         if layer is not None and not layer.featureCount():
-            return f"The area '{layer.name()}' is empty. Draw a polygon on it, or choose another layer."
+            return tr("The area '{layer}' is empty. Draw a polygon on it, or choose another layer.").format(
+                layer=layer.name()
+            )
         raster = self._layer(own)
         if raster is not None and raster.providerType() != "gdal":
-            return f"'{raster.name()}' has no file to take a sample of. Choose a raster under Like here."
+            return tr("'{raster}' has no file to take a sample of. Choose a raster under Like here.").format(
+                raster=raster.name()
+            )
         return ""
 
     def sample(self, own: QgsRasterLayer) -> Optional[SampleRequest]:

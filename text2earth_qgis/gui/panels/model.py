@@ -12,11 +12,12 @@ from qgis.gui import QgsDoubleSpinBox, QgsSpinBox
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QSizePolicy, QWidget
 
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import EditInputs, GenerateInputs, Json
 from text2earth_qgis.gui.accessible import name_fields
 
 SAMPLERS = {"dpm++2m": "DPM++ 2M", "euler": "Euler"}
-AUTOMATIC = "Automatic"
+AUTOMATIC = tr("Automatic")
 
 
 class ModelPanel(QWidget):
@@ -37,7 +38,7 @@ class ModelPanel(QWidget):
         self.guidance.setRange(0.9, 30.0)
         self.guidance.setDecimals(1)
         self.guidance.setSingleStep(0.5)
-        self.guidance.setToolTip("How closely the picture follows the prompt.")
+        self.guidance.setToolTip(tr("How closely the picture follows the prompt."))
         for spin in (self.steps, self.guidance):
             spin.setSpecialValueText(AUTOMATIC)
             spin.setClearValue(spin.minimum(), AUTOMATIC)
@@ -50,8 +51,8 @@ class ModelPanel(QWidget):
         self.form.setContentsMargins(0, 0, 0, 0)
         self.form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         for title, widget in (
-            ("Model", self.model), ("Sampler", self.sampler), ("Steps", self.steps),
-            ("Guidance", self.guidance),
+            (tr("Model"), self.model), (tr("Sampler"), self.sampler), (tr("Steps"), self.steps),
+            (tr("Guidance"), self.guidance),
         ):  # fmt: skip
             self.form.addRow(title, widget)
         name_fields(self.form)

@@ -12,20 +12,23 @@ from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from text2earth_qgis.core.imagery.edit_request import EditPreview
+from text2earth_qgis.core.language import tr, trn
 from text2earth_qgis.core.wire.schemas import Plan
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
 
+UNKNOWN = tr("time not known yet")
+
 
 def plan_lines(plan: Plan) -> tuple[str, str, str]:
     """Describe the layer that would be made: its size, its CRS, the work it takes."""
-    work = [words.count(plan.windows, "window") if plan.windows else "rearranges open aerial imagery"]
+    work = [windows(plan.windows) if plan.windows else tr("rearranges open aerial imagery")]
     if plan.level is not None:
-        work.insert(0, f"level {plan.level}")
-    work.append(f"about {words.duration(plan.seconds)}" if plan.seconds is not None else "time not known yet")
+        work.insert(0, tr("level {level}").format(level=plan.level))
+    work.append(about(plan.seconds) if plan.seconds is not None else UNKNOWN)
     text = " · ".join(work)
     return (
-        f"{plan.width:,} × {plan.height:,} px · {words.gsd(*plan.ground)} per pixel",
+        pixels(plan.width, plan.height, plan.ground),
         plan.crs_name,
         text[0].upper() + text[1:],
     )
@@ -35,16 +38,18 @@ def edit_lines(edit: EditPreview) -> tuple[str, str]:
     """Describe the raster that is edited, and the part of it that is sent or fetched."""
     raster, cut = edit.raster, edit.crop
     return (
-        f"{raster.width:,} × {raster.height:,} px · {words.gsd(*edit.pixel)} per pixel",
+        pixels(raster.width, raster.height, edit.pixel),
         edit.origin
-        or f"{cut.width:,} × {cut.height:,} px around the mask are used ({words.size(edit.bytes)})",
+        or tr("{width} × {height} px around the mask are used ({size})").format(
+            width=words.number(cut.width), height=words.number(cut.height), size=words.size(edit.bytes)
+        ),
     )
 
 
 def made(size: float, seconds: Optional[float]) -> str:
     """Say in which pixels an edit is made, and how long that takes."""
-    time = f" · about {words.duration(seconds)}" if seconds is not None else ""
-    return f"Made in pixels of {words.gsd(size, size)}{time}"
+    made_in = tr("Made in pixels of {size}").format(size=words.gsd(size, size))
+    return f"{made_in} · {about(seconds)}" if seconds is not None else made_in
 
 
 def resampling(edit: EditPreview, size: float) -> list[str]:
@@ -52,28 +57,32 @@ def resampling(edit: EditPreview, size: float) -> list[str]:
     own = max(edit.pixel)
     if abs(size / own - 1) < 0.01:
         return []
-    become = "look coarser than the rest" if size > own else "are averaged"
-    return [
-        f"The raster has pixels of {words.gsd(own, own)}, the model makes {words.gsd(size, size)}: what is "
-        f"painted will be resampled and {become}."
-    ]
+    coarser = tr(
+        "The raster has pixels of {own}, the model makes {made}: what is painted will be resampled and look "
+        "coarser than the rest."
+    )
+    finer = tr(
+        "The raster has pixels of {own}, the model makes {made}: what is painted will be resampled and "
+        "averaged."
+    )
+    text = coarser if size > own else finer
+    return [text.format(own=words.gsd(own, own), made=words.gsd(size, size))]
 
 
 def destination(url: str, sent: str) -> str:
-    """Name the host that the request goes to, as a sentence."""
-    if words.is_local(url):
-        return f"Runs on this computer ({urlsplit(url).netloc}): nothing leaves it."
-    return f"Runs on {urlsplit(url).netloc}: {sent} are sent there."
+    """Name the host that the request goes to, as a sentence; ``sent`` is the one for a host elsewhere."""
+    here = tr("Runs on this computer ({host}): nothing leaves it.")
+    return (here if words.is_local(url) else sent).format(host=urlsplit(url).netloc)
 
 
 def price(extent: Plan, ground: Plan) -> str:
     """Compare the work of the ground canvas with that of the extent alone, as a sentence."""
     factor = ground.evaluations / max(1, extent.evaluations)
+    times = words.significant(factor, 2)
     if extent.seconds is None or ground.seconds is None:
-        return f"The ground takes {words.significant(factor, 2)} times the work of this extent alone."
-    return (
-        f"The ground takes {words.significant(factor, 2)} times the work: about "
-        f"{words.duration(ground.seconds)} instead of {words.duration(extent.seconds)}."
+        return tr("The ground takes {times} times the work of this extent alone.").format(times=times)
+    return tr("The ground takes {times} times the work: about {time} instead of {less}.").format(
+        times=times, time=words.duration(ground.seconds), less=words.duration(extent.seconds)
     )
 
 
@@ -81,14 +90,31 @@ def offers_line(offers: Sequence[tuple[float, Plan]]) -> str:
     """Return links to other pixel sizes with what they take, as rich text."""
     texts = []
     for gsd, plan in offers:
-        time = words.duration(plan.seconds) if plan.seconds is not None else _windows(plan)
+        time = words.duration(plan.seconds) if plan.seconds is not None else _work(plan)
         text = f'<a href="{gsd!r}">{words.significant(gsd)} m</a> ({time})'
         texts.append(f'<span style="white-space: nowrap">{text}</span>')
-    return f"Other GSD: {', '.join(texts)}" if texts else ""
+    return tr("Other GSD: {sizes}").format(sizes=", ".join(texts)) if texts else ""
 
 
-def _windows(plan: Plan) -> str:
-    return words.count(plan.windows, "window") if plan.windows else "time not known yet"
+def about(seconds: float) -> str:
+    """Return a rough duration as a phrase."""
+    return tr("about {time}").format(time=words.duration(seconds))
+
+
+def windows(number: int) -> str:
+    """Return a number of windows."""
+    return trn("{number} window", "{number} windows", number).format(number=words.number(number))
+
+
+def pixels(width: int, height: int, ground: tuple[float, float]) -> str:
+    """Return the size of a raster in pixels, and that of its pixels on the ground."""
+    return tr("{width} × {height} px · {size} per pixel").format(
+        width=words.number(width), height=words.number(height), size=words.gsd(*ground)
+    )
+
+
+def _work(plan: Plan) -> str:
+    return windows(plan.windows) if plan.windows else UNKNOWN
 
 
 class PlanPanel(QWidget):
@@ -122,9 +148,9 @@ class PlanPanel(QWidget):
         layout.addLayout(self._warnings)
 
     def show_plan(self, plan: Plan, url: str, sent: str, offers: Sequence[tuple[float, Plan]] = ()) -> None:
-        """Show what the backend at ``url`` answered, to which that much is sent.
+        """Show what the backend at ``url`` answered.
 
-        ``offers`` are plans of other pixel sizes.
+        ``sent`` says what a {host} elsewhere is sent, ``offers`` are plans of other pixel sizes.
         """
         self.clear()
         self._offers.setText(offers_line(offers))
@@ -132,7 +158,7 @@ class PlanPanel(QWidget):
         for label, text in zip(self._lines, (*plan_lines(plan), destination(url, sent))):
             label.setText(text)
             label.show()
-        shows = [f"Shows {'; '.join(plan.understood)}."] if plan.understood else []
+        shows = [tr("Shows {what}.").format(what="; ".join(plan.understood))] if plan.understood else []
         self._tell(shows, "info")
         self._tell(plan.warnings, "warning")
         self.setEnabled(True)
@@ -143,7 +169,7 @@ class PlanPanel(QWidget):
         The model works with pixels of ``size`` metres, for some ``seconds`` if that is known.
         """
         self.clear()
-        sent = "prompt, mask and these pixels"
+        sent = tr("Runs on {host}: prompt, mask and these pixels are sent there.")
         for label, text in zip(self._lines, (*edit_lines(edit), made(size, seconds), destination(url, sent))):
             label.setText(text)
             label.show()

@@ -14,6 +14,7 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QCheckBox, QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.gui.icons import icon
 
 
@@ -40,7 +41,7 @@ class PolygonField(QWidget):
         self.layers.setMinimumContentsLength(6)
         self.layers.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.layers.setToolTip(tip)
-        self.only = QCheckBox("Selected features only")
+        self.only = QCheckBox(tr("Selected features only"))
         self.only.toggled.connect(lambda _checked: self.changed.emit())
         self.row = QHBoxLayout()
         self.row.setContentsMargins(0, 0, 0, 0)

@@ -8,24 +8,28 @@ from qgis.core import QgsFieldProxyModel, QgsVectorLayerFeatureSource
 from qgis.PyQt.QtWidgets import QWidget
 
 from text2earth_qgis.core.imagery.drawn import region_features
+from text2earth_qgis.core.language import tr, trn
 from text2earth_qgis.core.wire.schemas import Polygons
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.panels.drawn import DrawnPanel
 from text2earth_qgis.gui.panels.polygons import PolygonField
 
-NO_LAYER = "No regions"
-TIP = "Polygons in which something else is to be seen than the prompt above says"
+NO_LAYER = tr("No regions")
+TIP = tr("Polygons in which something else is to be seen than the prompt above says")
 TIPS = {
-    "prompt": "The field that says what each polygon shows, such as: a lake",
-    "negative": "The field that says what each polygon should not show",
-    "priority": "A field with numbers: where polygons overlap, the higher one is seen, else the later one",
+    "prompt": tr("The field that says what each polygon shows, such as: a lake"),
+    "negative": tr("The field that says what each polygon should not show"),
+    "priority": tr(
+        "A field with numbers: where polygons overlap, the higher one is seen, else the later one"
+    ),
 }
 
 
 class RegionsPanel(DrawnPanel[Polygons]):
     """Layer, fields, and a line on what is sent."""
 
-    title, unit, earlier = "Regions", "polygon", "Those of the earlier run"
+    title, earlier = tr("Regions"), tr("Those of the earlier run")
+    unread = tr("The regions '{layer}' cannot be read. Choose another layer.")
     usual = {"prompt": "prompt", "negative": "negative_prompt", "priority": "priority"}
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
@@ -34,7 +38,8 @@ class RegionsPanel(DrawnPanel[Polygons]):
         for name, combo in self.fields.items():
             combo.setFilters(number if name == "priority" else text)
             combo.setAllowEmptyFieldName(name != "prompt")
-        self.lay_out([(name.capitalize(), combo) for name, combo in self.fields.items()])
+        titles = {"prompt": tr("Prompt"), "negative": tr("Negative"), "priority": tr("Priority")}
+        self.lay_out([(titles[name], combo) for name, combo in self.fields.items()])
 
     def chosen(self) -> Optional[region_features.RegionLayer]:
         """Return the layer and fields that are chosen, unsaved edits included; None if no layer is."""
@@ -51,12 +56,15 @@ class RegionsPanel(DrawnPanel[Polygons]):
         layer = self.features.layer()
         if layer is None or self.unreadable() or self.fields["prompt"].currentField():
             return self.unreadable()
-        wanted = "a text field that could say what each shows"
-        return f"The regions '{layer.name()}' lack {wanted}. Add one, or choose another layer."
+        return tr(
+            "The regions '{layer}' lack a text field that could say what each shows. Add one, or choose "
+            "another layer."
+        ).format(layer=layer.name())
 
     def amount(self, found: Polygons) -> str:
         """Return how many polygons are sent."""
-        return words.count(len(found.geojson["features"]), self.unit)
+        number = len(found.geojson["features"])
+        return trn("{number} polygon", "{number} polygons", number).format(number=words.number(number))
 
     def says(self, found: Polygons) -> Sequence[str]:
         """Return the prompts of the regions."""

@@ -18,6 +18,7 @@ from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.imagery.drawn.drawings import Drawings, DrawnLayers
 from text2earth_qgis.core.imagery.drawn.features import SearchArea
 from text2earth_qgis.core.imagery.rasters import crs_text, extent_of
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Json
 from text2earth_qgis.gui import ground, words
 from text2earth_qgis.gui.accessible import name_fields, name_widget
@@ -28,8 +29,10 @@ from text2earth_qgis.gui.panels.fields import GsdField, PromptEdit, SeedField, f
 from text2earth_qgis.gui.panels.layout import LayoutPanel
 from text2earth_qgis.gui.panels.regions import RegionsPanel
 
-EXAMPLE = "Such as: a village with red roofs beside a river, farmland around it, a road from north to south"
-AVOID = "What the picture should not show, such as: clouds, blur"
+EXAMPLE = tr(
+    "Such as: a village with red roofs beside a river, farmland around it, a road from north to south"
+)
+AVOID = tr("What the picture should not show, such as: clouds, blur")
 
 
 class ExtentField(QWidget):
@@ -42,20 +45,20 @@ class ExtentField(QWidget):
         self._canvas = canvas
         self._gsd: Optional[float] = None
         self._widget = QgsExtentWidget(None, QgsExtentWidget.WidgetStyle.CondensedStyle)
-        self._widget.setNullValueAllowed(True, "None yet")
+        self._widget.setNullValueAllowed(True, tr("None yet"))
         self._widget.setMapCanvas(canvas, False)
         self._widget.setMinimumWidth(90)
         self._text = self._widget.findChild(QLineEdit, "mCondensedLineEdit")
         if self._text is not None:
-            self._text.setAccessibleName("Extent")
+            self._text.setAccessibleName(tr("Extent"))
         self._follow_crs()
         self._widget.extentChanged.connect(self._show_size)
         self._tool = DrawExtent(canvas, self.describe)
         self._tool.drawn.connect(self.take)
         self.draw_button = QToolButton()
         self.draw_button.setIcon(icon("draw_extent"))
-        self.draw_button.setToolTip("Draw the extent on the map")
-        self.draw_button.setAccessibleName("Draw the extent")
+        self.draw_button.setToolTip(tr("Draw the extent on the map"))
+        self.draw_button.setAccessibleName(tr("Draw the extent"))
         self.draw_button.setCheckable(True)
         self.draw_button.clicked.connect(self._toggle_tool)
         canvas.mapToolSet.connect(self._show_tool)
@@ -91,11 +94,11 @@ class ExtentField(QWidget):
         """Name what is wrong with the extent, as a sentence; empty if nothing."""
         box, crs = self.box()
         if not crs.isValid():
-            return "This project has no CRS. Choose one, so that the map has a place on Earth."
+            return tr("This project has no CRS. Choose one, so that the map has a place on Earth.")
         if box.isEmpty():
-            return "Choose an extent, or draw one on the map."
+            return tr("Choose an extent, or draw one on the map.")
         if ground.size(box, crs, QgsProject.instance().transformContext()) is None:
-            return "This extent is not on Earth. Draw another one on the map."
+            return tr("This extent is not on Earth. Draw another one on the map.")
         return ""
 
     def box(self) -> tuple[QgsRectangle, QgsCoordinateReferenceSystem]:
@@ -122,10 +125,11 @@ class ExtentField(QWidget):
     def _describe(self, box: QgsRectangle, crs: QgsCoordinateReferenceSystem) -> str:
         size = ground.size(box, crs, QgsProject.instance().transformContext())
         if size is None:
-            return "" if box.isEmpty() else "Not on Earth"
+            return "" if box.isEmpty() else tr("Not on Earth")
         text = words.area(*size)
         if self._gsd:
-            text += " · about {:,} × {:,} px".format(*(max(1, round(side / self._gsd)) for side in size))
+            width, height = (words.number(max(1, round(side / self._gsd))) for side in size)
+            text += " · " + tr("about {width} × {height} px").format(width=width, height=height)
         return text
 
     def take(self, box: QgsRectangle) -> None:
@@ -175,27 +179,27 @@ class RequestPanel(QWidget):
         self.advanced = AdvancedPanel()
         self.advanced.grid_changed.connect(self._follow_model)
         self.regions, self.layout_panel = RegionsPanel(), LayoutPanel()
-        avoid = fold("Negative prompt", self.negative)
-        lots = fold("Regions", self.regions)
-        drawn = fold("Layout", self.layout_panel)
+        avoid = fold(tr("Negative prompt"), self.negative)
+        lots = fold(tr("Regions"), self.regions)
+        drawn = fold(tr("Layout"), self.layout_panel)
         self.regions.titled.connect(lots.setTitle)
         self.layout_panel.titled.connect(drawn.setTitle)
-        more = fold("More settings", self.advanced)
+        more = fold(tr("More settings"), self.advanced)
         more.collapsedStateChanged.connect(lambda _closed: self.changed.emit())
         for part in (avoid, lots, drawn, more):
             part.collapsedStateChanged.connect(lambda _closed: self.unfolded.emit())
         self._folds = {"negative": avoid, "regions": lots, "layout": drawn, "more": more}
-        title = QLabel("Prompt")
+        title = QLabel(tr("Prompt"))
         title.setBuddy(self.prompt)
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow("Extent", self.extent)
-        form.addRow("GSD", self.gsd)
-        form.addRow("Seed", self.seed)
+        form.addRow(tr("Extent"), self.extent)
+        form.addRow(tr("GSD"), self.gsd)
+        form.addRow(tr("Seed"), self.seed)
         name_fields(form)
-        name_widget(self.prompt, "Prompt")
-        name_widget(self.negative, "Negative prompt")
+        name_widget(self.prompt, tr("Prompt"))
+        name_widget(self.negative, tr("Negative prompt"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(9, 9, 9, 0)
         for widget in (title, self.prompt, avoid, lots, drawn):
@@ -214,7 +218,7 @@ class RequestPanel(QWidget):
         """Name what the form still lacks, as a sentence; empty if nothing."""
         extent = self.extent.missing()
         if not self.prompt.text() and not self.layout_panel.is_given() and self.extent.box()[1].isValid():
-            return "Write in the prompt what the picture should show."
+            return tr("Write in the prompt what the picture should show.")
         return extent or self.regions.missing() or self.layout_panel.missing() or self.advanced.refusal
 
     def inputs(self) -> Optional[GenerateInputs]:

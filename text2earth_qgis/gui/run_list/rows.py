@@ -20,6 +20,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.runs.watcher import RunStatus
 from text2earth_qgis.gui import words
@@ -30,6 +31,10 @@ SYMBOLS = {
     "preparing": "queued", "submitting": "queued", "accepted": "queued", "running": "running",
     "dismissing": "dismissed", "successful": "fetch", "fetched": "successful", "failed": "failed",
     "dismissed": "dismissed",
+}  # fmt: skip
+SETTINGS = {  # in a recipe
+    "model": tr("Model: {value}"), "seed": tr("Seed: {value}"), "level": tr("Level: {value}"),
+    "steps": tr("Steps: {value}"), "sampler": tr("Sampler: {value}"), "guidance": tr("Guidance: {value}"),
 }  # fmt: skip
 PAD = 6
 MOST_LINES = 3  # of a sentence about a failure
@@ -45,7 +50,7 @@ class Row:
     @property
     def title(self) -> str:
         """Return the prompt on one line."""
-        return words.first_line(str(self.run.inputs.get("prompt") or "")) or "Without prompt"
+        return words.first_line(str(self.run.inputs.get("prompt") or "")) or tr("Without prompt")
 
     @property
     def seed(self) -> Optional[int]:
@@ -62,29 +67,37 @@ def progress_text(progress: RunStatus) -> str:
     if status.status == "accepted":
         place = status.queue_position
         if not place:
-            return "Waiting"
-        return "Next in the queue" if place == 1 else f"{words.ordinal(place)} in the queue"
+            return tr("Waiting")
+        return (
+            tr("Next in the queue")
+            if place == 1
+            else tr("{place} in the queue").format(place=words.ordinal(place))
+        )
     text = progress.text.strip().rstrip(".")
-    return f"{text} · {words.duration(status.eta)} left" if status.eta else text
+    if not status.eta:
+        return text
+    return f"{text} · " + tr("{time} left").format(time=words.duration(status.eta))
 
 
 def detail(run: Run) -> str:
     """Describe a run that is over, or waits to be fetched, in one line."""
     when = words.moment(datetime.fromisoformat(run.created))
     if run.state == "failed" or (run.open and run.message):
-        return f"{when} · {run.message or 'failed'}"
+        return f"{when} · {run.message or tr('failed')}"
     if run.open:
-        return f"{when} · on {words.place(run.server)}"
+        host = words.host(run.server)
+        where = tr("on this computer") if words.is_local(run.server) else tr("on {host}").format(host=host)
+        return f"{when} · {where}"
     if run.state == "dismissed":
-        return f"{when} · cancelled"
+        return f"{when} · {tr('cancelled')}"
     parts, grid = [when], run.recipe.get("resampled") or run.recipe.get("grid")
     edited = edited_raster(run)
     if edited:
         parts.append(edited)
     elif grid:
-        parts.append(f"{grid['width']:,} × {grid['height']:,} px")
+        parts.append(f"{words.number(grid['width'])} × {words.number(grid['height'])} px")
     if run.recipe.get("seed") is not None:
-        parts.append(f"seed {run.recipe['seed']}")
+        parts.append(tr("seed {seed}").format(seed=run.recipe["seed"]))
     return " · ".join(parts)
 
 
@@ -97,16 +110,16 @@ def tooltip(run: Run) -> str:
     """Return everything worth knowing about a run."""
     lines = [str(run.inputs.get("prompt") or ""), ""]
     lines += [text for text in (run.message, run.notes) if text]
-    for name in ("model", "seed", "level", "steps", "sampler", "guidance"):
+    for name, text in SETTINGS.items():
         if run.recipe.get(name) is not None:
-            lines.append(f"{name.capitalize()}: {run.recipe[name]}")
+            lines.append(text.format(value=run.recipe[name]))
     if edited_raster(run):
-        lines.append(f"Raster: {edited_raster(run)}")
-    lines.append(f"Backend: {run.server}")
+        lines.append(tr("Raster: {value}").format(value=edited_raster(run)))
+    lines.append(tr("Backend: {value}").format(value=run.server))
     if run.state == "fetched":
-        lines.append(f"File: {run.target}")
+        lines.append(tr("File: {value}").format(value=run.target))
     if run.project:
-        lines.append(f"Project: {run.project}")
+        lines.append(tr("Project: {value}").format(value=run.project))
     return "\n".join(lines)
 
 

@@ -24,6 +24,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.run_list.rows import (
     PAD,
@@ -36,8 +37,8 @@ from text2earth_qgis.gui.run_list.rows import (
 )
 
 AGAIN = ("generate", "edit")  # processes that have a form
-CONTINUE = "Continue this scene"
-EMPTY = "Your runs appear here. One that finishes while QGIS is closed can be fetched later."
+CONTINUE = tr("Continue this scene")
+EMPTY = tr("Your runs appear here. One that finishes while QGIS is closed can be fetched later.")
 
 
 class JobCard(QWidget):
@@ -61,7 +62,7 @@ class JobCard(QWidget):
         self._bar.setValue(0)
         self._bar.setFixedHeight(8)
         self.cancel = QToolButton()
-        self.cancel.setText("Cancel")
+        self.cancel.setText(tr("Cancel"))
         self.cancel.clicked.connect(lambda _checked=False: self.cancelled.emit())
         layout = QGridLayout(self)
         layout.setContentsMargins(PAD, PAD, PAD, PAD)
@@ -144,7 +145,7 @@ class RunsPanel(QWidget):
         self.model = RunsModel(self)
         self.view = _View()
         self.view.setModel(self.model)
-        self.view.setAccessibleName("Runs")
+        self.view.setAccessibleName(tr("Runs"))
         self.delegate = RunDelegate(self.view)
         self.view.setItemDelegate(self.delegate)
         self.view.setUniformItemSizes(False)
@@ -157,14 +158,14 @@ class RunsPanel(QWidget):
         self.buttons: dict[str, QToolButton] = {}
         header = QHBoxLayout()
         header.setContentsMargins(0, 0, 0, 0)
-        header.addWidget(QLabel("Runs"))
+        header.addWidget(QLabel(tr("Runs")))
         header.addStretch(1)
         for name, symbol, text in (
-            ("fetch", "fetch", "Fetch the result"),
-            ("show_on_map", "zoom", "Show on the map"),
-            ("use_again", "reuse", "Use these settings and this seed again, for the same picture"),
-            ("varied", "dice", "Make it again with another seed"),
-            ("removed", "remove", "Remove from this list"),
+            ("fetch", "fetch", tr("Fetch the result")),
+            ("show_on_map", "zoom", tr("Show on the map")),
+            ("use_again", "reuse", tr("Use these settings and this seed again, for the same picture")),
+            ("varied", "dice", tr("Make it again with another seed")),
+            ("removed", "remove", tr("Remove from this list")),
         ):
             button = QToolButton()
             button.setIcon(icon(symbol))
@@ -278,10 +279,11 @@ class RunsPanel(QWidget):
             menu.addAction(CONTINUE, lambda: self.continued.emit(row.run.key))
         if row.seed is not None:
             menu.addAction(
-                f"Copy the seed {row.seed}", lambda: QApplication.clipboard().setText(str(row.seed))
+                tr("Copy the seed {seed}").format(seed=row.seed),
+                lambda: QApplication.clipboard().setText(str(row.seed)),
             )
         menu.addAction(
-            "Copy the prompt", lambda: QApplication.clipboard().setText(str(row.run.inputs.get("prompt")))
+            tr("Copy the prompt"), lambda: QApplication.clipboard().setText(str(row.run.inputs.get("prompt")))
         )
         menu.exec(self.view.viewport().mapToGlobal(place))
         menu.deleteLater()

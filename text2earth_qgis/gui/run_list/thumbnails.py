@@ -12,6 +12,7 @@ from qgis.PyQt.QtGui import QImage, QPixmap
 
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery.datasets import gdal_errors, read, require
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.tasks import BackgroundTask, Listener
 from text2earth_qgis.core.wire.schemas import Box
 
@@ -52,7 +53,7 @@ class Thumbnails(QObject):
         if self._task is None and self._wanted:
             path = self._wanted[-1]
             self._task = BackgroundTask(
-                "reading a thumbnail",
+                tr("reading a thumbnail"),
                 lambda _listener: thumbnail(path, _listener),
                 lambda image, _error: self._take(path, image),
                 quiet=True,
@@ -76,7 +77,7 @@ def thumbnail(path: str, _listener: Listener) -> QImage:
 
     Bytes are shown as they are, other values between their 2nd and 98th percentile.
     """
-    with gdal_errors("This result cannot be shown"):
+    with gdal_errors(tr("This result cannot be shown")):
         dataset = require(gdal.OpenEx(path, gdal.OF_RASTER | gdal.OF_READONLY))
         width, height = dataset.RasterXSize, dataset.RasterYSize
         share = SIDE / max(width, height)
@@ -85,7 +86,7 @@ def thumbnail(path: str, _listener: Listener) -> QImage:
         whole = Box(0, 0, width, height)
         bands = [read(require(dataset.GetRasterBand(number)), whole, shape) for number in numbers]
     if any(band.dtype.kind == "c" for band in bands):
-        raise PluginError("Complex numbers have no colour.")
+        raise PluginError(tr("Complex numbers have no colour."))
     pixels = np.ascontiguousarray(np.stack([_bytes(band) for band in bands], axis=-1))
     image = QImage(pixels.tobytes(), shape[1], shape[0], 3 * shape[1], QImage.Format.Format_RGB888)
     return image.copy()  # of the bytes, which nobody else holds

@@ -19,6 +19,7 @@ from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QGroupBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.gui import ground
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.panels.fields import PromptEdit
@@ -35,12 +36,12 @@ class FirstLayer(QGroupBox):
     wanted = pyqtSignal(str)
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
-        super().__init__("Your first layer", parent)
+        super().__init__(tr("Your first layer"), parent)
         self.prompt = PromptEdit("", 3)
         self.prompt.setPlainText(PROMPT)
-        self.prompt.setAccessibleName("Prompt of the first layer")
-        self.button = QPushButton(icon("run"), "Make it")
-        text = QLabel("It appears in the middle of the map in some ten seconds.")
+        self.prompt.setAccessibleName(tr("Prompt of the first layer"))
+        self.button = QPushButton(icon("run"), tr("Make it"))
+        text = QLabel(tr("It appears in the middle of the map in some ten seconds."))
         text.setWordWrap(True)
         layout = QVBoxLayout(self)
         for widget in (self.prompt, text, self.button):

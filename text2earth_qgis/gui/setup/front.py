@@ -23,6 +23,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from text2earth_qgis.core import settings
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.local import starting
 from text2earth_qgis.core.local.installer import Installer
 from text2earth_qgis.core.paths import version
@@ -31,7 +32,7 @@ from text2earth_qgis.gui.setup.first_layer import FirstLayer
 from text2earth_qgis.gui.setup.server import Server
 from text2earth_qgis.gui.setup.this_computer import ThisComputer
 
-HEAD = "The panel talks to a backend, which makes the imagery. Where shall it run?"
+HEAD = tr("The panel talks to a backend, which makes the imagery. Where shall it run?")
 
 
 class Front(QStackedWidget):
@@ -53,9 +54,9 @@ class Front(QStackedWidget):
         self.first = FirstLayer()
         self.first.hide()
         self.ways = QTabWidget()
-        self.ways.addTab(_page(self.this_computer), "On this computer")
-        self.ways.addTab(_page(self.server), "On a server")
-        self.back = QPushButton("Back")
+        self.ways.addTab(_page(self.this_computer), tr("On this computer"))
+        self.ways.addTab(_page(self.server), tr("On a server"))
+        self.back = QPushButton(tr("Back"))
         self.addWidget(self._setup())
         self.starter.started.connect(self._started)
         self.starter.failed.connect(self._not_started)
@@ -82,7 +83,8 @@ class Front(QStackedWidget):
         there = self.installer.environment.installed()
         if not self._is_own() or there is None or there.version == version():
             return ""
-        return f"The backend on this computer is version {there.version}, this plugin is {version()}."
+        sentence = tr("The backend on this computer is version {backend}, this plugin is {plugin}.")
+        return sentence.format(backend=there.version, plugin=version())
 
     def open(self) -> None:
         """Show the page because the user wants to."""

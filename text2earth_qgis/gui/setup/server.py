@@ -16,13 +16,14 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from text2earth_qgis.core import settings
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.access import Access, complete_address
 from text2earth_qgis.gui.accessible import name_fields
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.notice import Notice
 from text2earth_qgis.gui.options_page import report
 
-HELP = "A backend that somebody runs for you, with a GPU perhaps. Ask them for its address and a token."
+HELP = tr("A backend that somebody runs for you, with a GPU perhaps. Ask them for its address and a token.")
 METHOD = "Basic"  # what QGIS 3.22 can send a token with
 
 
@@ -39,15 +40,15 @@ class Server(QWidget):
         self.url, self.token = QLineEdit(), QgsPasswordLineEdit()
         self.url.setPlaceholderText("https://gpu.example.org")
         self.url.editingFinished.connect(lambda: self.url.setText(complete_address(self.url.text())))
-        self.test_button, self.use_button = QPushButton("Test"), QPushButton("Use this server")
+        self.test_button, self.use_button = QPushButton(tr("Test")), QPushButton(tr("Use this server"))
         self.outcome = Notice()
         text = QLabel(HELP)
         text.setWordWrap(True)
         form = QFormLayout()
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow("Address", self.url)
-        form.addRow("Token", self.token)
+        form.addRow(tr("Address"), self.url)
+        form.addRow(tr("Token"), self.token)
         name_fields(form)
         buttons = QHBoxLayout()
         buttons.addStretch(1)
@@ -70,7 +71,7 @@ class Server(QWidget):
     def access(self) -> Access:
         """Return how to reach the server that is typed."""
         token = self.token.text().strip() or None
-        return Access(complete_address(self.url.text()), token=token, token_source="the field Token")  # nosec B106
+        return Access(complete_address(self.url.text()), token=token, token_source=tr("the field Token"))  # nosec B106
 
     def test(self) -> None:
         """Ask the server; ``outcome`` tells what it says."""
@@ -80,7 +81,7 @@ class Server(QWidget):
         if not self.url.text().strip():
             return
         asked = self.access()
-        self.outcome.tell("Asking…")
+        self.outcome.tell(tr("Asking…"))
         self._test = Connection(lambda: asked, self)
         self._test.changed.connect(self._answered)
         self._test.check()
@@ -92,7 +93,7 @@ class Server(QWidget):
         authcfg = _keep(access) if access.token else ""
         if access.token and not authcfg:
             self.outcome.tell(
-                "QGIS did not store the token: its master password was not given. Try again.", "warning"
+                tr("QGIS did not store the token: its master password was not given. Try again."), "warning"
             )
             return
         settings.save(replace(stored, url=access.url, authcfg=authcfg))
@@ -130,7 +131,7 @@ def _keep(access: Access) -> str:
     if not manager.setMasterPassword(True):  # asks for it, if it was not given yet
         return ""
     config = QgsAuthMethodConfig(METHOD)
-    config.setName(f"Text2Earth on {urlsplit(access.url).hostname}")
+    config.setName(tr("Text2Earth on {host}").format(host=urlsplit(access.url).hostname))
     config.setConfig("username", "text2earth")
     config.setConfig("password", access.token or "")
     return str(config.id()) if manager.storeAuthenticationConfig(config) else ""

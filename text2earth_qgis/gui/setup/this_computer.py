@@ -31,6 +31,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.local import tools
 from text2earth_qgis.core.local.installation import MOST_LINES, Phase, State, Wish
 from text2earth_qgis.core.local.installer import Installer
@@ -43,15 +44,15 @@ from text2earth_qgis.gui.notice import Notice
 from text2earth_qgis.gui.panels.fields import fold
 
 SOURCE = PREFIX + "gui/packages_from"
-LIGHT = (
+LIGHT = tr(
     "Land by example: real images, rearranged. Enough on any laptop. 500 MB on disk, installed in about "
     "70 s, half of which is compiling for your processor."
 )
-FULL = (
+FULL = tr(
     "Diffusion models too (PyTorch, on the processor or an NVIDIA card). 1.6 GB on disk and some 2 minutes; "
     "for an NVIDIA card several GB. Their weights come later."
 )
-INDEX = "The package index"
+INDEX = tr("The package index")
 STEPS = 1000  # of the progress bar
 TICK_MS = 500
 INDENT = 20  # pixels, of what is said of a choice
@@ -69,16 +70,16 @@ class ThisComputer(QWidget):
         self._lines = 0  # of the log that are shown
         self._removing = False
         self._counting: Optional[BackgroundTask] = None
-        self.light, self.full = QRadioButton("Light"), QRadioButton("Full")
+        self.light, self.full = QRadioButton(tr("Light")), QRadioButton(tr("Full"))
         self.light.setChecked(True)
         self.source, self.python = QLineEdit(), QgsFileWidget()
-        self.install_button = QPushButton("Install")
-        self.cancel_button = QPushButton("Cancel")
+        self.install_button = QPushButton(tr("Install"))
+        self.cancel_button = QPushButton(tr("Cancel"))
         self.title, self.bar, self.elapsed = _text(), QProgressBar(), _text()
         self.outcome = Notice()
         self.about = _text()
-        self.update_button, self.repair_button = QPushButton("Update"), QPushButton("Repair")
-        self.more_button, self.remove_button = QPushButton("Add diffusion"), QPushButton("Remove")
+        self.update_button, self.repair_button = QPushButton(tr("Update")), QPushButton(tr("Repair"))
+        self.more_button, self.remove_button = QPushButton(tr("Add diffusion")), QPushButton(tr("Remove"))
         self.log = QPlainTextEdit()
         self._tick = QTimer(self)
         self._tick.setInterval(TICK_MS)
@@ -102,7 +103,7 @@ class ThisComputer(QWidget):
         _column(self._choice, self.light, small, self.full, large)
         self.bar.setRange(0, STEPS)
         self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("Progress of the installation")
+        self.bar.setAccessibleName(tr("Progress of the installation"))
         _column(self._work, self.title, self.bar, _row(self.elapsed, self.cancel_button))
         _column(
             self._there,
@@ -110,14 +111,14 @@ class ThisComputer(QWidget):
             _row(self.update_button, self.more_button),
             _row(self.repair_button, self.remove_button),
         )
-        self._packages = fold("Source of packages", self._sources())
+        self._packages = fold(tr("Source of packages"), self._sources())
         self.log.setReadOnly(True)
         self.log.setMaximumBlockCount(MOST_LINES)
         self.log.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.log.setWordWrapMode(QTextOption.WrapMode.WrapAnywhere)
         self.log.setMinimumHeight(160)
-        self.log.setAccessibleName("Log of the installation")
-        self.log_box = fold("Log", self.log)
+        self.log.setAccessibleName(tr("Log of the installation"))
+        self.log_box = fold(tr("Log"), self.log)
         parts = (self.outcome, self._choice, self._there, self._packages, self.install_button)
         _column(self, *parts, self._work, self.log_box)
 
@@ -125,37 +126,41 @@ class ThisComputer(QWidget):
         self.source.setPlaceholderText(INDEX)
         self.source.setText(QgsSettings().value(SOURCE, "", type=str))
         self.source.setToolTip(
-            "A wheel of the backend, a folder of wheels, or addresses of indexes; empty: PyPI, or what pip "
-            "is set up for"
+            tr(
+                "A wheel of the backend, a folder of wheels, or addresses of indexes; empty: PyPI, or what "
+                "pip is set up for"
+            )
         )
         browse = QToolButton()
         browse.setText("…")
-        browse.setAccessibleName("Choose wheels")
+        browse.setAccessibleName(tr("Choose wheels"))
         browse.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(browse)
-        menu.addAction("A folder of wheels…", self._choose_folder)
-        menu.addAction("A wheel…", self._choose_wheel)
+        menu.addAction(tr("A folder of wheels…"), self._choose_folder)
+        menu.addAction(tr("A wheel…"), self._choose_wheel)
         browse.setMenu(menu)
-        self.python.lineEdit().setPlaceholderText("Found by itself")
+        self.python.lineEdit().setPlaceholderText(tr("Found by itself"))
         self.python.setToolTip(
-            "The Python that the environment is made with, 3.11 or 3.12; QGIS's own is never touched"
+            tr("The Python that the environment is made with, 3.11 or 3.12; QGIS's own is never touched")
         )
         content = QWidget()
         form = QFormLayout(content)
         form.setContentsMargins(0, 0, 0, 0)
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow("Source", _row(self.source, browse))
-        form.addRow("Python", self.python)
+        form.addRow(tr("Source"), _row(self.source, browse))
+        form.addRow(tr("Python"), self.python)
         name_fields(form)
-        self.source.setAccessibleName("Source of packages")
+        self.source.setAccessibleName(tr("Source of packages"))
         return content
 
     def _choose_folder(self) -> None:
-        self._take_source(QFileDialog.getExistingDirectory(self, "Folder of wheels", self.source.text()))
+        self._take_source(QFileDialog.getExistingDirectory(self, tr("Folder of wheels"), self.source.text()))
 
     def _choose_wheel(self) -> None:
-        self._take_source(QFileDialog.getOpenFileName(self, "Wheel", self.source.text(), "Wheels (*.whl)")[0])
+        self._take_source(
+            QFileDialog.getOpenFileName(self, tr("Wheel"), self.source.text(), tr("Wheels (*.whl)"))[0]
+        )
 
     def _take_source(self, chosen: str) -> None:
         if chosen:
@@ -169,7 +174,10 @@ class ThisComputer(QWidget):
         QgsSettings().setValue(SOURCE, source)
         if source and "://" not in source and not Path(source).exists():
             self.outcome.tell(
-                f"{source} is not there. Choose the wheel or the folder of wheels again.", "warning"
+                tr("{source} is not there. Choose the wheel or the folder of wheels again.").format(
+                    source=source
+                ),
+                "warning",
             )
             self._packages.setCollapsed(False)
             return
@@ -190,9 +198,9 @@ class ThisComputer(QWidget):
 
     def _ask_whether_to_remove(self) -> None:
         self.outcome.tell(
-            "Remove the backend from this computer? Results, jobs and downloaded models stay.",
+            tr("Remove the backend from this computer? Results, jobs and downloaded models stay."),
             "warning",
-            {"Remove it": self._remove, "Keep it": self.outcome.hide},
+            {tr("Remove it"): self._remove, tr("Keep it"): self.outcome.hide},
         )
 
     def _remove(self) -> None:
@@ -243,10 +251,14 @@ class ThisComputer(QWidget):
 
     def _show_work(self, state: State) -> None:
         if state.phase is Phase.STOPPING:
-            self.title.setText("Cancelling…")
+            self.title.setText(tr("Cancelling…"))
         else:
             step, steps = state.step
-            self.title.setText(f"Step {step} of {steps}: {state.command.title}")
+            self.title.setText(
+                tr("Step {step} of {steps}: {title}").format(
+                    step=step, steps=steps, title=state.command.title
+                )
+            )
         self.cancel_button.setEnabled(state.phase is Phase.WORKING)
         self.bar.setValue(max(self.bar.value() if state.at or state.log else 0, round(STEPS * state.share)))
         self._show_time()
@@ -258,19 +270,19 @@ class ThisComputer(QWidget):
         """Say how it ended."""
         self.bar.setValue(0)
         if state.phase is Phase.FAILED:
-            self.outcome.tell(state.sentence, "failed", {"Change source or Python": self._unfold})
+            self.outcome.tell(state.sentence, "failed", {tr("Change source or Python"): self._unfold})
             self.log_box.setCollapsed(not state.output)
         elif state.phase is Phase.CANCELLED:
-            rest = "If what was there does not start any more, repair it."
+            text = tr("Cancelled. If what was there does not start any more, repair it.")
             if self._installer.environment.installed() is None:
-                rest = "What was installed so far has been removed."
-            self.outcome.tell(f"Cancelled. {rest}", "dismissed")
+                text = tr("Cancelled. What was installed so far has been removed.")
+            self.outcome.tell(text, "dismissed")
         elif state.phase is Phase.DONE and self._removing:
-            self.outcome.tell("The backend was removed from this computer.", "info")
+            self.outcome.tell(tr("The backend was removed from this computer."), "info")
             self.removed.emit()
         elif state.phase is Phase.DONE:
             took = words.duration(self._installer.seconds)
-            self.outcome.tell(f"Installed in {took}. The backend runs.", "successful")
+            self.outcome.tell(tr("Installed in {time}. The backend runs.").format(time=took), "successful")
             self.installed.emit()
 
     def _unfold(self) -> None:
@@ -288,16 +300,18 @@ class ThisComputer(QWidget):
             say(size)
 
         def say(size: Optional[int]) -> None:
-            kind = "full" if there.full else "light"
-            on_disk = f", {words.size(size)} on disk" if size else ""
+            kind = tr("full") if there.full else tr("light")
+            if size:
+                kind += ", " + tr("{size} on disk").format(size=words.size(size))
             where = re.sub(r"([/\\])", "\\1\u200b", str(folder))  # where a narrow panel may break it
-            self.about.setText(f"Backend {there.version}, {kind}{on_disk}. It is in {where}.")
+            text = tr("Backend {version}, {kind}. It is in {folder}.")
+            self.about.setText(text.format(version=there.version, kind=kind, folder=where))
 
         say(None)
         self.close_all()
         environment = self._installer.environment
         self._counting = BackgroundTask(
-            "counting the disk space of the backend",
+            tr("counting the disk space of the backend"),
             lambda _listener: environment.size(),
             counted,
             quiet=True,
