@@ -24,6 +24,23 @@ WORKERS = (
 )
 WORKERS += ("core/local/waking.py", "core/runs/job_status.py", "core/tasks.py", "core/threads.py")
 WORKERS += ("core/crs.py", "processing/")
+TRANSLATED = ("gui/", "plugin.py")  # where every text goes through ``tr`` or ``trn``
+SHOWN = {  # calls whose argument at that place is read by users
+    0: (
+        *("setText", "setToolTip", "setWindowTitle", "setTitle", "setPlaceholderText", "setAccessibleName"),
+        *("setAccessibleDescription", "setStatusTip", "setWhatsThis", "setPrefix", "setSuffix", "addRow"),
+        *("setSpecialValueText", "setNotSetText", "addItem", "addMenu", "addAction", "addTab", "tell"),
+        *("QAction", "QCheckBox", "QGroupBox", "QLabel", "QMenu", "QPushButton", "QRadioButton", "fold"),
+        *("show_hint", "show_refusal", "complain", "beginEditCommand", "BackgroundTask", "Debounced"),
+        *("drawText", "PluginError", "RasterRefused", "gdal_errors"),
+    ),
+    1: (
+        *("addTab", "addAction", "QAction", "QPushButton", "insertRow", "insertItem", "setTabText"),
+        *("name_widget", "setNullValueAllowed", "setAllowEmptyLayer", "setClearValue", "setFieldAlias"),
+    ),
+}
+SENTENCE = re.compile(r"[A-Z][a-z]+ \w")  # as one begins
+NO_WORDS = ("Text2Earth", "m", "px")
 MAIN_THREAD = ("core/wire/async_client.py", "core/wire/quiet_network.py")
 NOT_IN_322 = (  # of Qgis
     *("LayerFilter", "LayerType", "WkbType", "GeometryType", "DistanceUnit", "RenderUnit", "ProjectFlag"),
@@ -126,6 +143,81 @@ def test_enums_are_scoped_by_their_class_and_exist(path):
 )
 def test_the_enum_rule_bites(code):
     assert len(list(enum_faults(ast.parse(code)))) >= 1
+
+
+def texts(node):
+    """Yield the texts that an expression comes to, as far as they are written in it."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.JoinedStr):
+        yield from (part.value for part in node.values if isinstance(part, ast.Constant))
+    elif isinstance(node, ast.IfExp):
+        yield from (text for part in (node.body, node.orelse) for text in texts(part))
+    elif isinstance(node, ast.BoolOp):
+        yield from (text for part in node.values for text in texts(part))
+    elif isinstance(node, ast.BinOp):
+        yield from (text for part in (node.left, node.right) for text in texts(part))
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+        yield from texts(node.func.value)
+
+
+def untranslated(module):
+    """Yield what users read in a syntax tree without its being looked up in their language."""
+    skipped = set()
+    for node in ast.walk(module):
+        first = (
+            (getattr(node, "body", None) or [None])[0]
+            if not isinstance(node, (ast.Lambda, ast.IfExp))
+            else None
+        )
+        if isinstance(first, ast.Expr):
+            skipped.add(first.value)  # a docstring
+        if isinstance(node, ast.JoinedStr) or (
+            isinstance(node, ast.Call) and dotted(node.func) in ("tr", "trn")
+        ):
+            skipped |= set(ast.walk(node)) - {node}
+    for node in ast.walk(module):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            for place, calls in SHOWN.items():
+                for text in texts(node.args[place]) if name in calls and len(node.args) > place else ():
+                    words = re.findall(r"\w*[A-Za-z]\w*", text)
+                    if any(word not in NO_WORDS for word in words) and "://" not in text:
+                        yield f"line {node.lineno}: {text!r}"
+        elif isinstance(node, ast.Constant) and node not in skipped and SENTENCE.match(str(node.value)):
+            yield f"line {node.lineno}: {node.value!r}"
+
+
+@each_module
+def test_texts_are_looked_up_as_they_stand(path):
+    """Only what is written out in ``tr`` and ``trn`` can be found by the tools of translators."""
+    for node in ast.walk(tree(path)):
+        looked_up = {"tr": 1, "trn": 2}.get(dotted(node.func), 0) if isinstance(node, ast.Call) else 0
+        for text in node.args[:looked_up] if looked_up else ():
+            assert isinstance(text, ast.Constant), f"line {node.lineno}: a value goes in by format()"
+
+
+@each_module
+def test_texts_are_in_the_user_s_language(path):
+    name = path.relative_to(PLUGIN).as_posix()
+    if name.startswith(TRANSLATED) and name != "gui/dock.py":
+        assert list(untranslated(tree(path))) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "label.setText('Wait')",
+        "QLabel(f'{n} runs')",
+        "bar.tell(tr('Wait') if busy else 'Ready')",
+        "menu.addAction(icon, 'Copy')",
+        "HINT = 'Draw a box'",
+        "say('{} runs left'.format(n) + x, PluginError('Gone'))",
+    ],
+)
+def test_the_language_rule_bites(code):
+    assert list(untranslated(ast.parse(code)))
+    assert not list(untranslated(ast.parse("label.setText(tr('Wait'))\nspin.setSuffix(' m')")))
 
 
 @each_module
