@@ -25,6 +25,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from text2earth_qgis.core.errors import PluginError
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.runs.watcher import RunStatus
 from text2earth_qgis.core.settings import PREFIX
@@ -86,7 +87,7 @@ class Dock(QgsDockWidget):
         self.request = self.generate.request
         self.tabs = ModeTabs((self.generate, self.edit))
         self.again = Again(self.tabs, self.generate, self.edit, self.runner)
-        self.run_button = QPushButton(icon("run"), "Run")
+        self.run_button = QPushButton(icon("run"), tr("Run"))
         self.runs = RunsPanel()
         self.previews = Previews(parts.canvas, lambda: self.connection.client, self)
         self._lay_out()
@@ -208,7 +209,7 @@ class Dock(QgsDockWidget):
             act()
 
         actions = {title: partial(answered, act) for title, act in answers.items()}
-        self.question.tell(text, "warning", {**actions, "Cancel": self.question.hide})
+        self.question.tell(text, "warning", {**actions, tr("Cancel"): self.question.hide})
 
     def _edited(self) -> None:
         """Check the request that the form shows now."""
@@ -220,7 +221,7 @@ class Dock(QgsDockWidget):
     def _enable(self) -> None:
         """Let Run be pressed, or say why not."""
         state = self.connection.state
-        reason = state.trouble if state.asked else "Looking for the backend."
+        reason = state.trouble if state.asked else tr("Looking for the backend.")
         reason = reason or self.mode.reason()
         self._runs_when_ready &= not (self.mode.refused or self.mode.missing())
         self.run_button.setEnabled(not reason)
@@ -234,7 +235,7 @@ class Dock(QgsDockWidget):
         if state.trouble:
             self._tell_trouble(state)
         elif state.ready and self.front.outdated:
-            self.notice.tell(self.front.outdated, "info", {"Update…": self.front.open})
+            self.notice.tell(self.front.outdated, "info", {tr("Update…"): self.front.open})
         else:
             self.notice.hide()
         self._edited()
@@ -262,14 +263,16 @@ class Dock(QgsDockWidget):
 
     def _tell_trouble(self, state: State) -> None:
         trouble = state.trouble
-        actions = {"Set up…": self.front.open, "Try again": self.connection.check}
+        actions = {tr("Set up…"): self.front.open, tr("Try again"): self.connection.check}
         if state.locked:
-            actions = {"Unlock": self._unlock, "Options": self.options_wanted.emit}
+            actions = {tr("Unlock"): self._unlock, tr("Options"): self.options_wanted.emit}
         if self.front.starter.busy:
-            self.notice.tell("Starting the backend on this computer…", "queued")
+            self.notice.tell(tr("Starting the backend on this computer…"), "queued")
         elif self.front.failure:
             self.notice.tell(
-                self.front.failure, "warning", {"Set up…": self.front.open, "Try again": self.front.start}
+                self.front.failure,
+                "warning",
+                {tr("Set up…"): self.front.open, tr("Try again"): self.front.start},
             )
         else:
             self.notice.tell(trouble, "warning", actions)

@@ -7,6 +7,7 @@ import json
 from qgis.core import QgsSettings
 from qgis.PyQt.QtWidgets import QTabBar, QVBoxLayout, QWidget
 
+from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.settings import PREFIX
 from text2earth_qgis.gui.modes.mode import Mode
 
@@ -23,7 +24,7 @@ class ModeTabs(QTabBar):
         self.setDocumentMode(True)
         self.setExpanding(True)
         self.setDrawBase(True)
-        self.setAccessibleName("What to make")
+        self.setAccessibleName(tr("What to make"))
         self.forms = QWidget()
         below = QVBoxLayout(self.forms)
         below.setContentsMargins(0, 0, 0, 0)
