@@ -42,6 +42,9 @@ lint: setup  ## ruff, mypy, import contracts, spelling
 modules: setup  ## write docs/modules.md, the map of all modules, from their docstrings
 	@$(BACKEND)/python .ci/modules.py
 
+translations: setup  ## give resources/i18n the texts that the code has
+	@$(BACKEND)/python .ci/translations.py
+
 bundle: setup  ## plugin and wheels for computers without network, in dist/bundle
 	@$(BACKEND)/python .ci/bundle.py
 
@@ -54,4 +57,5 @@ screenshots: setup  ## all pictures of the README and the user guide anew, in re
 clean:  ## remove what these commands made, the environments too
 	rm -rf .venv build dist demo
 
-.PHONY: help setup demo serve test test-backend test-qgis test-fast lint modules bundle package screenshots clean
+.PHONY: help setup demo serve test test-backend test-qgis test-fast lint modules translations bundle package
+.PHONY: screenshots clean

@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-SUFFIXES = {".py", ".txt", ".svg", ".png", ".jpg", ".html", ".css", ".md", ""}
+SUFFIXES = {".py", ".txt", ".svg", ".png", ".jpg", ".html", ".css", ".md", ".mo", ""}
 REQUIRED = (
     "name",
     "description",
@@ -59,6 +59,8 @@ def test_zip_is_small_and_has_one_folder_of_text_files(archive):
         assert not re.search(r"(^|/)(__pycache__|__MACOSX|\.)", name), name
         assert Path(name).suffix in SUFFIXES, name
     assert "text2earth_qgis/LICENSE" in names
+    for language in ("de", "es", "fr", "zh"):
+        assert f"text2earth_qgis/resources/i18n/{language}/LC_MESSAGES/text2earth.mo" in names
 
 
 def test_metadata_is_complete(plugin):
