@@ -55,8 +55,8 @@ def run(process: PaintingProcess[P], claim: Claim, context: JobContext) -> list[
     known = context.plan_context(claim)
     prepared = process.prepare(inputs, card, known)
     cover = raster_layout.land_cover(recipe, inputs.layout, prepared.work, known)
-    which = "" if plan.variants == 1 else f" variant {claim.variant + 1} of {plan.variants}"
-    reporter.say(f"Painting{which}.")
+    one, place = plan.variants == 1, claim.variant + 1
+    reporter.say("Painting." if one else f"Painting variant {place} of {plan.variants}.")
     methods: dict[str, _Method] = {
         "surroundings": _from_surroundings,
         "examples": partial(_by_example, cover=cover),

@@ -22,6 +22,7 @@ from qgis.PyQt.QtWidgets import (
 
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.history import Run
+from text2earth_qgis.core.runs.phases import phase
 from text2earth_qgis.core.runs.watcher import RunStatus
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
@@ -109,7 +110,7 @@ def edited_raster(run: Run) -> str:
 def tooltip(run: Run) -> str:
     """Return everything worth knowing about a run."""
     lines = [str(run.inputs.get("prompt") or ""), ""]
-    lines += [text for text in (run.message, run.notes) if text]
+    lines += [text for text in (phase(run.message), run.notes) if text]
     for name, text in SETTINGS.items():
         if run.recipe.get(name) is not None:
             lines.append(text.format(value=run.recipe[name]))
