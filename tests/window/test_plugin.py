@@ -101,7 +101,9 @@ def test_three_times_loaded_and_unloaded_leaves_nothing(iface, scene):
 
 def test_the_menu_and_the_toolbar_open_the_dock(iface, window, scene):
     menu = next(a.menu() for a in iface.rasterMenu().actions() if a.menu() and "Text2Earth" in a.text())
-    toggle, setup, options = menu.actions()
+    actions = {action.objectName().removeprefix("mActionText2Earth"): action for action in menu.actions()}
+    assert list(actions) == ["", "Run", "Brush", "SetUp", "Options", "Guide"]
+    toggle = actions[""]
     assert toggle.isCheckable()
     bar = iface.mainWindow().findChild(QToolBar, "Text2EarthToolBar")
     assert bar.actions() == [toggle]
@@ -113,8 +115,8 @@ def test_the_menu_and_the_toolbar_open_the_dock(iface, window, scene):
     assert window.dock.isVisible()
     assert toggle.isChecked()
     assert window.dock.objectName()
-    assert not any(a.icon().isNull() for a in (toggle, setup, options))
-    setup.trigger()
+    assert not any(action.icon().isNull() for action in actions.values())
+    actions["SetUp"].trigger()
     assert window.dock.front.on_setup
     window.dock.front.back.click()
     assert not window.dock.front.on_setup

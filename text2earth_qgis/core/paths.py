@@ -18,9 +18,10 @@ def resource(*parts: str) -> str:
     return str(root().joinpath("resources", *parts))
 
 
-def guide_page(section: str = "index") -> Path:
-    """Return the HTML page of the user guide for a section of ``docs/user-guide.md``, by its anchor."""
-    return root() / "resources" / "guide" / f"{section}.html"
+def guide_page(section: str) -> Path:
+    """Return the page of the user guide for a section, by its anchor; unpackaged, the whole guide."""
+    page = root() / "resources" / "guide" / f"{section}.html"
+    return page if page.is_file() else root() / "docs" / "user-guide.md"
 
 
 def version() -> str:

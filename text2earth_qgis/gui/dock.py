@@ -12,8 +12,8 @@ from typing import Callable, Optional
 
 from qgis.core import QgsApplication, QgsProject
 from qgis.gui import QgsDockWidget, QgsMapCanvas
-from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtGui import QResizeEvent
+from qgis.PyQt.QtCore import QEvent, Qt, pyqtSignal
+from qgis.PyQt.QtGui import QKeyEvent, QResizeEvent
 from qgis.PyQt.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -69,6 +69,7 @@ class Dock(QgsDockWidget):
     """The window of the plugin."""
 
     options_wanted = pyqtSignal()
+    help_wanted = pyqtSignal()
 
     def __init__(self, parts: Parts, parent: Optional[QWidget] = None) -> None:
         super().__init__(TITLE, parent)
@@ -189,6 +190,15 @@ class Dock(QgsDockWidget):
             except PluginError as error:
                 self.results.complain(str(error))
 
+    def event(self, event: Optional[QEvent]) -> bool:
+        """Take F1 before QGIS opens its own help."""
+        if isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_F1:
+            event.accept()
+            if event.type() == QEvent.Type.KeyPress:
+                self.help_wanted.emit()
+            return True
+        return bool(super().event(event))
+
     def resizeEvent(self, event: Optional[QResizeEvent]) -> None:
         """Divide the new height, once what is inside has its new width."""
         super().resizeEvent(event)
@@ -302,7 +312,7 @@ class Dock(QgsDockWidget):
         self._edited()
 
     def _complain(self, run: Run, sentence: str) -> None:
-        self.results.complain(run.message or sentence)
+        self.results.report(run.message or sentence)
 
     def _with_run(self, key: str, action: object) -> None:
         row = self.runs.row(key)

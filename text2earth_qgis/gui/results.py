@@ -37,6 +37,7 @@ class Results(QObject):
     """Turns fetched runs into layers of the open project."""
 
     comparison_wanted = pyqtSignal(object)  # QgsMapLayer, with what is below it
+    log_wanted = pyqtSignal()
 
     def __init__(
         self, canvas: QgsMapCanvas, project: QgsProject, bar: QgsMessageBar, parent: Optional[QObject] = None
@@ -94,6 +95,10 @@ class Results(QObject):
     def complain(self, sentence: str) -> None:
         """Show a failure until the user closes it."""
         self._tell(sentence, Qgis.MessageLevel.Warning)
+
+    def report(self, sentence: str) -> None:
+        """Show a failure that the log tells more of, as ``complain`` does."""
+        self._tell(sentence, Qgis.MessageLevel.Warning, {tr("Show log"): self.log_wanted.emit})
 
     def _add(self, run: Run) -> Optional[QgsMapLayer]:
         try:

@@ -7,29 +7,22 @@ from __future__ import annotations
 
 from qgis.core import Qgis, QgsMessageLog, QgsProject, QgsRasterLayer
 from qgis.gui import QgisInterface
-from qgis.PyQt.QtCore import Qt, QTimer
-from qgis.PyQt.QtWidgets import QMenu
+from qgis.PyQt.QtCore import Qt, QTimer, QUrl
+from qgis.PyQt.QtGui import QDesktopServices
 
-try:
-    from qgis.PyQt.QtGui import QAction  # Qt 6
-except ImportError:
-    from qgis.PyQt.QtWidgets import QAction
-
-from text2earth_qgis.core import settings
+from text2earth_qgis.core import paths, settings
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.history import History, Run
 from text2earth_qgis.core.wire import quiet_network
 from text2earth_qgis.gui.canvas.swipe import Swipe
+from text2earth_qgis.gui.commands import NAME, Commands
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.dock import Dock, Parts
-from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.layer_menu import LayerMenu
 from text2earth_qgis.gui.options_page import PAGE, OptionsFactory
 from text2earth_qgis.gui.results import Results
 from text2earth_qgis.gui.runner import Runner
 from text2earth_qgis.gui.setup.front import Front
-
-NAME = "Text2Earth"  # menu, toolbar, log tag
 
 
 class PluginWindow:
@@ -53,8 +46,10 @@ class PluginWindow:
         results = Results(canvas, project, iface.messageBar())
         self._swipe = Swipe(canvas, project)
         results.comparison_wanted.connect(self._swipe.compare)
+        results.log_wanted.connect(iface.openMessageLog)
         self.dock = Dock(Parts(canvas, self._connection, self.runner, results, self._front), window)
         self.dock.options_wanted.connect(self.show_options)
+        self.dock.help_wanted.connect(self.show_guide)
         self.dock.edit.layer_made.connect(iface.setActiveLayer)
         self._layers = LayerMenu(iface, project)
         self._layers.edit_wanted.connect(self._edit_layer)
@@ -62,21 +57,14 @@ class PluginWindow:
         self._layers.settings_wanted.connect(self._use_settings_of)
         iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.hide()  # QGIS restores its windows after this, and opens the dock if it was open
-        self._toggle = QAction(icon("text2earth"), tr("Text2Earth panel"), window)
-        self._toggle.setObjectName("mActionText2Earth")
-        self._toggle.setToolTip(tr("Make imagery from an extent and a prompt"))
-        self._toggle.setCheckable(True)
-        self.dock.setToggleVisibilityAction(self._toggle)
-        self._setup = QAction(icon("run"), tr("Set up a backend…"), window)
-        self._setup.triggered.connect(lambda _checked=False: self.show_setup())
-        self._options = QAction(icon("options"), tr("Options…"), window)
-        self._options.triggered.connect(lambda _checked=False: self.show_options())
-        self._menu = QMenu(NAME, window)  # addPluginToRasterMenu would leave its menu behind
-        self._menu.addActions([self._toggle, self._setup, self._options])
-        iface.rasterMenu().addMenu(self._menu)
-        self._toolbar = iface.addToolBar(NAME)
-        self._toolbar.setObjectName("Text2EarthToolBar")
-        self._toolbar.addAction(self._toggle)
+        self._commands = Commands(iface)
+        self.dock.setToggleVisibilityAction(self._commands.panel)
+        add = self._commands.add
+        add("Run", "run", tr("Run what the Text2Earth panel says"), self.run, "Ctrl+Alt+Return")
+        add("Brush", "brush", tr("Paint a mask with the brush"), self.paint, "Ctrl+Alt+B")
+        add("SetUp", "options", tr("Set up a backend…"), self.show_setup)
+        add("Options", "options", tr("Options…"), self.show_options)
+        add("Guide", "info", tr("User guide"), self.show_guide)
         self._start = QTimer()
         self._start.setSingleShot(True)
         self._start.timeout.connect(self.runner.take_up)
@@ -85,13 +73,7 @@ class PluginWindow:
     def close(self) -> None:
         """Take everything back, in the opposite order. Jobs go on."""
         self._start.stop()
-        self._iface.mainWindow().removeToolBar(self._toolbar)
-        self._toolbar.deleteLater()
-        self._iface.rasterMenu().removeAction(self._menu.menuAction())
-        self._menu.deleteLater()
-        self._setup.deleteLater()
-        self._options.deleteLater()
-        self._toggle.deleteLater()
+        self._commands.close()
         self._swipe.leave()
         self._swipe.deleteLater()
         self._layers.close()
@@ -113,6 +95,25 @@ class PluginWindow:
     def show_dock(self) -> None:
         """Open the dock."""
         self.dock.setUserVisible(True)
+
+    def run(self) -> None:
+        """Run what the panel says, once it is seen."""
+        if self.dock.isVisible():
+            self.dock.run()
+        self.show_dock()
+
+    def paint(self) -> None:
+        """Take the brush, or lay it down."""
+        self.show_dock()
+        self.dock.turn_to(self.dock.edit)
+        self.dock.edit.form.brush.button.click()
+
+    def show_guide(self) -> None:
+        """Open the page of the user guide on what the panel shows, in the browser."""
+        page = paths.guide_page("connect" if self._front.on_setup else self.dock.mode.section)
+        if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(page))):
+            text = tr("No browser could be started. The user guide is {file}.").format(file=page)
+            self._iface.messageBar().pushWarning(NAME, text)
 
     def show_setup(self) -> None:
         """Open the page of the dock that sets a backend up."""

@@ -28,7 +28,7 @@ from text2earth_qgis.core import layers, settings
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.local.waking import awake
-from text2earth_qgis.core.paths import resource
+from text2earth_qgis.core.paths import guide_page, resource
 from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext
 from text2earth_qgis.core.runs.history import History
 from text2earth_qgis.core.settings import Settings
@@ -57,6 +57,7 @@ class AlgorithmInfo:
     summary: str
     help: str
     tags: tuple[str, ...]
+    section: str  # of the user guide
     output: str  # label of the result, its layer's name unless there is a better one
     parameters: Mapping[str, str]
     no_prompt: str = ""  # what to say of an empty prompt, where there has to be one
@@ -149,6 +150,10 @@ class Algorithm(QgsProcessingAlgorithm):
     def shortHelpString(self) -> str:
         """Return the help beside the dialog."""
         return self.about.help
+
+    def helpUrl(self) -> str:
+        """Return where the user guide tells more."""
+        return guide_page(self.about.section).as_uri()
 
     def tags(self) -> list[str]:
         """Return more words that the algorithm is found by."""

@@ -59,6 +59,7 @@ ABOUT = base.AlgorithmInfo(
         )
     ),
     tags=("inpainting", "inpaint", "mask"),
+    section="edit-a-raster",
     output=tr("Edited imagery"),
     parameters={
         "INPUT": tr("Raster to edit: a file or an online layer. It is only read."),

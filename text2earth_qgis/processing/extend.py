@@ -51,6 +51,7 @@ ABOUT = base.AlgorithmInfo(
         )
     ),
     tags=("outpainting", "outpaint", "expand", "uncrop", "fill nodata"),
+    section="extend-a-raster",
     output=tr("Extended imagery"),
     parameters={
         "INPUT": tr("Raster file to extend. It is only read."),

@@ -44,6 +44,7 @@ ABOUT = base.AlgorithmInfo(
         )
     ),
     tags=("satellite", "aerial", "text"),
+    section="make-a-scene",
     output=tr("Imagery"),
     no_prompt=tr("The prompt is empty. Describe what the image shall show."),
     parameters={

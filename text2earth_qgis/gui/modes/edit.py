@@ -50,6 +50,7 @@ class EditMode(Mode):
 
     key = "edit"
     title = tr("Edit")
+    section = "edit-a-raster"
     hint = tr("Make this edit (Ctrl+Enter in the prompt)")
     layer_made = pyqtSignal(object)  # a mask layer, to be drawn on
 

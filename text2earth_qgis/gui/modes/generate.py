@@ -50,6 +50,7 @@ class GenerateMode(Mode):
 
     key = "generate"
     title = tr("Generate")
+    section = "make-a-scene"
     hint = tr("Make this image (Ctrl+Enter in the prompt)")
 
     def __init__(

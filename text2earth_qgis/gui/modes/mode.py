@@ -32,6 +32,7 @@ class Mode(QObject):
 
     key = ""  # its name in the settings
     title = ""
+    section = "index"  # of the user guide
     hint = ""  # the tooltip of Run
     changed = pyqtSignal()
     answered = pyqtSignal()

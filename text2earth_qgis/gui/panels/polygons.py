@@ -62,6 +62,8 @@ class PolygonField(QWidget):
         button.setAccessibleName(name)
         button.clicked.connect(lambda _checked=False: self.wanted.emit())
         self.row.addWidget(button)
+        self.setTabOrder(self.layers, button)
+        self.setTabOrder(button, self.only)
         self.new_button = button
 
     def layer(self) -> Optional[QgsVectorLayer]:
