@@ -24,13 +24,13 @@ NAME = "Text2Earth"  # of menu and toolbar
 class Commands:
     """The actions of the plugin, in *Raster > Text2Earth* and a toolbar; ``close`` takes them back."""
 
-    def __init__(self, iface: QgisInterface) -> None:
-        self._iface = iface
-        self._window = iface.mainWindow()
+    def __init__(self, interface: QgisInterface) -> None:
+        self._interface = interface
+        self._window = interface.mainWindow()
         self._actions: list[QAction] = []
         self._menu = QMenu(NAME, self._window)  # addPluginToRasterMenu would leave its menu behind
-        iface.rasterMenu().addMenu(self._menu)
-        self._toolbar = iface.addToolBar(NAME)
+        interface.rasterMenu().addMenu(self._menu)
+        self._toolbar = interface.addToolBar(NAME)
         self._toolbar.setObjectName("Text2EarthToolBar")
         self.panel = self._add("", "text2earth", tr("Text2Earth panel"), "Ctrl+Alt+I")
         self.panel.setToolTip(tr("Make imagery from an extent and a prompt"))
@@ -44,7 +44,7 @@ class Commands:
     def _add(self, name: str, picture: str, title: str, shortcut: str) -> QAction:
         action = QAction(icon(picture), title, self._window)
         action.setObjectName("mActionText2Earth" + name)  # by which QGIS keeps the shortcut
-        self._iface.registerMainWindowAction(action, shortcut)
+        self._interface.registerMainWindowAction(action, shortcut)
         self._menu.addAction(action)
         self._actions.append(action)
         return action
@@ -53,8 +53,8 @@ class Commands:
         """Take everything back."""
         self._window.removeToolBar(self._toolbar)
         self._toolbar.deleteLater()
-        self._iface.rasterMenu().removeAction(self._menu.menuAction())
+        self._interface.rasterMenu().removeAction(self._menu.menuAction())
         self._menu.deleteLater()
         for action in self._actions:
-            self._iface.unregisterMainWindowAction(action)
+            self._interface.unregisterMainWindowAction(action)
             action.deleteLater()

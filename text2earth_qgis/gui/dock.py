@@ -30,11 +30,11 @@ from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.runs.watcher import RunStatus
 from text2earth_qgis.core.settings import PREFIX
 from text2earth_qgis.core.wire.schemas import Plan
-from text2earth_qgis.gui.again import Again
 from text2earth_qgis.gui.canvas.previews import Previews
 from text2earth_qgis.gui.connection import Connection, State
 from text2earth_qgis.gui.divided import Divided
 from text2earth_qgis.gui.icons import icon
+from text2earth_qgis.gui.modes.again import Again
 from text2earth_qgis.gui.modes.edit import EditMode
 from text2earth_qgis.gui.modes.generate import GenerateMode
 from text2earth_qgis.gui.modes.mode import Mode
