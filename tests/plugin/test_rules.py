@@ -24,7 +24,10 @@ WORKERS = (
 )
 WORKERS += ("core/local/waking.py", "core/runs/job_status.py", "core/tasks.py", "core/threads.py")
 WORKERS += ("core/crs.py", "processing/")
-TRANSLATED = ("gui/", "plugin.py")  # where every text goes through ``tr`` or ``trn``
+UNTRANSLATED = {  # texts that other programs say or know, and one that no user meets
+    *("The backend failed", "No interpreter found", "Another backend uses", "Application Support"),
+    *("Cropland Data Layer", "The algorithm was run without being prepared."),
+}
 SHOWN = {  # calls whose argument at that place is read by users
     0: (
         *("setText", "setToolTip", "setWindowTitle", "setTitle", "setPlaceholderText", "setAccessibleName"),
@@ -172,6 +175,8 @@ def untranslated(module):
         )
         if isinstance(first, ast.Expr):
             skipped.add(first.value)  # a docstring
+        if isinstance(node, ast.Dict):
+            skipped.update(node.keys)  # what is looked up is not shown
         if isinstance(node, ast.JoinedStr) or (
             isinstance(node, ast.Call) and dotted(node.func) in ("tr", "trn")
         ):
@@ -185,7 +190,9 @@ def untranslated(module):
                     if any(word not in NO_WORDS for word in words) and "://" not in text:
                         yield f"line {node.lineno}: {text!r}"
         elif isinstance(node, ast.Constant) and node not in skipped and SENTENCE.match(str(node.value)):
-            yield f"line {node.lineno}: {node.value!r}"
+            pattern = re.search(r"[|\\]", node.value)
+            if not pattern and node.value not in UNTRANSLATED:
+                yield f"line {node.lineno}: {node.value!r}"
 
 
 @each_module
@@ -199,8 +206,7 @@ def test_texts_are_looked_up_as_they_stand(path):
 
 @each_module
 def test_texts_are_in_the_user_s_language(path):
-    if path.relative_to(PLUGIN).as_posix().startswith(TRANSLATED):
-        assert list(untranslated(tree(path))) == []
+    assert list(untranslated(tree(path))) == []
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import importlib
+import json
+import re
 import subprocess
 
 import pytest
@@ -15,6 +17,7 @@ from qgis.PyQt.QtCore import QObject, QSortFilterProxyModel, Qt, QTimer
 from qgis.PyQt.QtWidgets import QApplication, QDialog, QDockWidget, QToolBar, QTreeView, QWidget
 
 from launcher import ROOT
+from tests.support.qgis.sessions import run_session
 from tests.support.qgis.window import PATIENCE, grab, settle, until
 
 NAME = "text2earth_qgis"
@@ -154,12 +157,18 @@ def test_the_options_page_tests_and_stores(iface, window, backend, tmp_path):
     until(lambda: window.dock.connection.state.ready)
 
 
-def test_qgis_process_needs_no_window(tmp_path):
+def test_qgis_process_needs_no_window_and_speaks_the_user_s_language(tmp_path):
     done = subprocess.run(
-        [ROOT / ".ci" / "qgis", "process", "list"],
+        [ROOT / ".ci" / "qgis", "--set", "locale/userLocale=de", "process", "list"],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
         check=True,
     )
-    assert "text2earth:generate" in done.stdout
+    assert re.search(r"text2earth:generate\s+Bilder erzeugen", done.stdout)
+
+
+def test_the_panel_speaks_the_user_s_language(tmp_path):
+    done = run_session("german", tmp_path, "--set", "locale/userLocale=de")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((tmp_path / "job").read_text()) == ["Ausführen"]
