@@ -13,11 +13,9 @@ import sys
 import zipfile
 from pathlib import Path
 
-from translations import compile_into
-
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = "text2earth_qgis"
-PYTHON = ROOT / ".venv" / "backend" / "bin" / "python"  # has what makes the user guide
+PYTHON = ROOT / ".venv" / "backend" / "bin" / "python"  # has Babel, and what makes the user guide
 
 
 def stage(folder: Path) -> Path:
@@ -28,9 +26,8 @@ def stage(folder: Path) -> Path:
     for name in ("metadata.txt", "LICENSE"):
         shutil.copy2(ROOT / name, target)
     shutil.copytree(ROOT / "resources" / "icons", target / "resources" / "icons")
-    compile_into(target / "resources" / "i18n")
-    guide = target / "resources" / "guide"
-    subprocess.run([PYTHON, ROOT / ".ci" / "guide.py", guide], check=True)
+    for script, made in (("translations.py", "i18n"), ("guide.py", "guide")):
+        subprocess.run([PYTHON, ROOT / ".ci" / script, target / "resources" / made], check=True)
     return target
 
 

@@ -1,47 +1,31 @@
-"""Brings the translations of the plugin up to date with the texts in its code: ``make translations``.
+"""Keeps the translations of the plugin in step with its code, and compiles them for its package.
 
-Each resources/i18n/LANGUAGE/LC_MESSAGES/text2earth.po gets the texts of the code, in its order, and keeps
-what is translated; what the code no longer says is dropped. ``compile_into`` makes the files that gettext
-reads (.mo), for the plugin as QGIS installs it; they are kept nowhere else. Python's library has no more than
-their reader, and .ci/qgis runs under Pythons without packages: so both formats are read and written here.
+    .ci/translations.py            bring resources/i18n/LANGUAGE/LC_MESSAGES/text2earth.po up to date
+    .ci/translations.py FOLDER     write what gettext reads, FOLDER/LANGUAGE/LC_MESSAGES/text2earth.mo
+
+The file of a language has the texts of the code in their order, keeps what is translated, drops what the code
+no longer says.
 """
 
 from __future__ import annotations
 
-import ast
-import re
-import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import sys
+from datetime import datetime
+from io import SEEK_END, BytesIO
 from pathlib import Path
+
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import extract_from_file
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ROOT / "text2earth_qgis"
 CATALOGUES = ROOT / "resources" / "i18n"
 NAME = Path("LC_MESSAGES", "text2earth.po")
-PART = re.compile(r'^(msgid|msgid_plural|msgstr(?:\[\d\])?)\s((?:"(?:[^"\\]|\\.)*"\s*)+)', re.M)
-
-
-@dataclass(frozen=True)
-class Text:
-    """An English text of the code; ``many`` is its plural, '' if it has none."""
-
-    one: str
-    many: str = ""
-
-
-@dataclass
-class Catalogue:
-    """The translations of one language: comment and header of its file, and the forms of each text."""
-
-    comment: str
-    header: str
-    forms: dict[Text, tuple[str, ...]] = field(default_factory=dict)
-
-    @property
-    def plurals(self) -> int:
-        """How many forms a text with a plural has."""
-        return int(re.search(r"nplurals=(\d)", self.header).group(1))  # type: ignore[union-attr]
+KEYWORDS = {"tr": None, "trn": (1, 2)}
+FORMAT = ["python-brace-format"]
+DATED = datetime(2026, 1, 1)  # equal texts are equal bytes
 
 
 def languages() -> list[str]:
@@ -49,98 +33,62 @@ def languages() -> list[str]:
     return sorted(path.parts[-3] for path in CATALOGUES.glob(f"*/{NAME}"))
 
 
-def texts() -> dict[Text, str]:
+def texts() -> Catalog:
     """Return all texts of the code in their order, each with the module that says it first."""
-    found: dict[Text, str] = {}
+    found = Catalog()
     for path in sorted(CODE.rglob("*.py")):
-        for text in texts_in(path):
-            found.setdefault(text, path.relative_to(CODE).as_posix())
+        module = path.relative_to(CODE).as_posix()
+        for line, text, _comments, _context in extract_from_file("python", path, KEYWORDS):
+            one = text if isinstance(text, str) else text[0]
+            if one not in found:
+                found.add(text, locations=[(module, line)], flags=FORMAT if "{" in one else [])
     return found
 
 
-def texts_in(path: Path) -> Iterator[Text]:
-    """Yield what a module calls ``tr`` and ``trn`` with."""
-    calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
-    for node in sorted(calls, key=lambda one: (one.lineno, one.col_offset)):
-        count = {"tr": 1, "trn": 2}.get(getattr(node.func, "id", ""), 0)
-        literals = [one.value for one in node.args[:count] if isinstance(one, ast.Constant)]
-        if len(literals) < count:
-            raise SystemExit(f"{path}:{node.lineno}: only a plain text can be translated, without f.")
-        if count:
-            yield Text(*literals)
-
-
-def read(language: str) -> Catalogue:
+def read(language: str) -> Catalog:
     """Return the catalogue of a language."""
-    content = (CATALOGUES / language / NAME).read_text("utf-8")
-    lines = content.splitlines()
-    comment = "\n".join(lines[: next(at for at, line in enumerate(lines) if not line.startswith("#"))])
-    plain = "\n".join(line for line in lines if not line.startswith("#"))
-    entries: list[dict[str, str]] = []
-    for key, literals in PART.findall(plain):
-        if key == "msgid":
-            entries.append({})
-        entries[-1][key] = ast.literal_eval(f"({literals})")
-    found = Catalogue(comment, entries[0]["msgstr"])
-    for entry in entries[1:]:
-        forms = tuple(value for key, value in entry.items() if key.startswith("msgstr"))
-        found.forms[Text(entry["msgid"], entry.get("msgid_plural", ""))] = forms
-    return found
+    with (CATALOGUES / language / NAME).open("rb") as file:
+        return read_po(file, locale=language)
 
 
-def updated(language: str) -> str:
+def forms(message: Message) -> tuple[str, ...]:
+    """Return the translations of a text: one, or where a number decides one for each form."""
+    return (message.string,) if isinstance(message.string, str) else tuple(message.string)
+
+
+def updated(language: str) -> bytes:
     """Return what the file of a language is to be: the texts of the code, translated as far as they are."""
-    known = read(language)
-    parts = [known.comment, f'msgid ""\nmsgstr ""\n{_quoted_lines(known.header)}']
-    for text, module in texts().items():
-        forms = known.forms.get(text) or ("",) * (known.plurals if text.many else 1)
-        flag = ["#, python-brace-format"] if "{" in text.one else []
-        lines = [f"#: {module}", *flag, f"msgid {_quoted(text.one)}"]
-        if text.many:
-            lines.append(f"msgid_plural {_quoted(text.many)}")
-            lines += [f"msgstr[{number}] {_quoted(form)}" for number, form in enumerate(forms)]
-        else:
-            lines.append(f"msgstr {_quoted(forms[0])}")
-        parts.append("\n".join(lines))
-    return parts[0] + "\n" + "\n\n".join(parts[1:]) + "\n"
+    head = (CATALOGUES / language / NAME).read_bytes().partition(b"\n\n")[0]
+    catalogue = read(language)
+    catalogue.update(texts(), no_fuzzy_matching=True)
+    catalogue.obsolete.clear()
+    file = BytesIO(head + b"\n\n")
+    file.seek(0, SEEK_END)
+    write_po(file, catalogue, width=0, omit_header=True, include_lineno=False)
+    return file.getvalue()
 
 
 def compile_into(folder: Path) -> None:
-    """Write all catalogues as gettext reads them: ``folder/LANGUAGE/LC_MESSAGES/text2earth.mo``."""
+    """Write all catalogues as gettext reads them; what is not translated is left out."""
     for language in languages():
         target = (folder / language / NAME).with_suffix(".mo")
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(compiled(read(language)))
+        catalogue = read(language)
+        catalogue.creation_date = DATED
+        with target.open("wb") as file:
+            write_mo(file, catalogue)
 
 
-def compiled(catalogue: Catalogue) -> bytes:
-    """Return a catalogue as a .mo file: sorted texts and their translations, each ended by a zero."""
-    pairs = {b"": catalogue.header.encode()}
-    for text, forms in catalogue.forms.items():
-        if all(forms):
-            key = f"{text.one}\0{text.many}" if text.many else text.one
-            pairs[key.encode()] = "\0".join(forms).encode()
-    keys = sorted(pairs)
-    count, head = len(keys), 28  # bytes of the header; the tables of lengths and offsets follow it
-    tables, strings, at = b"", b"", head + 16 * count
-    for one in (*keys, *(pairs[key] for key in keys)):
-        tables += struct.pack("<II", len(one), at + len(strings))
-        strings += one + b"\0"
-    return struct.pack("<7I", 0x950412DE, 0, count, head, head + 8 * count, 0, 0) + tables + strings
-
-
-def _quoted(text: str) -> str:
-    for plain, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\t", "\\t")):
-        text = text.replace(plain, escaped)
-    return f'"{text}"'
-
-
-def _quoted_lines(text: str) -> str:
-    return "\n".join(map(_quoted, text.splitlines(keepends=True)))
+def main() -> None:
+    """Do what the command line says."""
+    if sys.argv[1:]:
+        compile_into(Path(sys.argv[1]))
+        return
+    for language in languages():
+        (CATALOGUES / language / NAME).write_bytes(updated(language))
+        found = [message for message in read(language) if message.id]
+        print(f"{language}: {sum(all(forms(one)) for one in found)} of {len(found)} texts are translated")
 
 
 if __name__ == "__main__":
-    for name in languages():
-        (CATALOGUES / name / NAME).write_text(updated(name), "utf-8")
-        found = read(name).forms
-        print(f"{name}: {sum(map(all, found.values()))} of {len(found)} texts are translated")
+    main()

@@ -100,7 +100,8 @@ def moment(when: datetime) -> str:
         return tr("yesterday {time}").format(time=clock)
     date = QDate(local.year, local.month, local.day)
     if local.year == today.year:  # these formats are QDate's
-        return f"{_locale().toString(date, tr('d MMM'))} {clock}"
+        day = _locale().toString(date, tr("d MMM"))
+        return f"{day} {clock}"
     return _locale().toString(date, tr("d MMM yyyy"))
 
 

@@ -84,13 +84,13 @@ def detail(run: Run) -> str:
     """Describe a run that is over, or waits to be fetched, in one line."""
     when = words.moment(datetime.fromisoformat(run.created))
     if run.state == "failed" or (run.open and run.message):
-        return f"{when} · {run.message or tr('failed')}"
+        return " · ".join((when, run.message or tr("failed")))
     if run.open:
         host = words.host(run.server)
         where = tr("on this computer") if words.is_local(run.server) else tr("on {host}").format(host=host)
         return f"{when} · {where}"
     if run.state == "dismissed":
-        return f"{when} · {tr('cancelled')}"
+        return " · ".join((when, tr("cancelled")))
     parts, grid = [when], run.recipe.get("resampled") or run.recipe.get("grid")
     edited = edited_raster(run)
     if edited:
