@@ -103,13 +103,14 @@ def test_schema_version(history):
 def test_a_list_of_an_earlier_version_is_kept(history):
     first = history.put(run(process="edit", state="running", job="abc"))
     with sqlite3.connect(history.path) as database:
-        for column in ("assembly", "notes", "sources", "variant_of", "choice"):
+        for column in ("assembly", "notes", "sources", "variant_of", "choice", "samples"):
             database.execute(f"ALTER TABLE run DROP COLUMN {column}")
         database.execute("PRAGMA user_version = 1")
     database.close()
     (found,) = History(history.path).unfinished()
     assert (found.key, found.job, found.assembly, found.notes) == (first.key, "abc", {}, "")
     assert found.sources == found.outputs == {}
+    assert found.samples == []
     history.put(dataclasses.replace(found, assembly={"result": "whole"}))
     assert history.get(first.key).assembly == {"result": "whole"}
 

@@ -1,4 +1,4 @@
-"""The group "Like here" of the edit's form: what it asks for and refuses, and a run that is used again."""
+"""Like here: samples drawn on the map or taken from layers, what is refused, and runs that are used again."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from qgis.core import QgsFeature, QgsProject, QgsRasterLayer
-from qgis.PyQt.QtCore import Qt
+from qgis.core import QgsFeature, QgsProject, QgsRasterLayer, QgsRectangle
+from qgis.PyQt.QtCore import QPoint, Qt
+from qgis.PyQt.QtTest import QTest
 
 from tests.support.qgis.backend import Backend, build_bank
-from tests.support.qgis.dock import bar, polygons, press_run, square, state, texts_fit
-from tests.support.qgis.window import grab, settle, until
+from tests.support.qgis.dock import LEFT, PLAIN, drag, polygons, press_run, square, state, texts_fit
+from tests.support.qgis.window import box, grab, settle, until
 
 
 @pytest.fixture(scope="module")
@@ -33,28 +34,80 @@ def form(dock, scene):
     form.mask.choose(polygons([square(scene, 200, 150, 40)], scene.crs()))
     form._folds["like"].setCollapsed(False)
     yield form
-    form.use_sample(None, None)
+    form.use_samples((), ())
+
+
+def on_canvas(iface, layer, col, row):
+    """Return where a pixel of a raster is on the canvas."""
+    corner = square(layer, col, row, 1).boundingBox()
+    there = iface.mapCanvas().getCoordinateTransform().transform(corner.xMinimum(), corner.yMaximum())
+    return QPoint(round(there.x()), round(there.y()))
+
+
+def draw(iface, panel, layer, col, row, side):
+    """Draw a sample's area on the map, from one pixel of a raster to another."""
+    panel.draw.click()
+    viewport, last = iface.mapCanvas().viewport(), on_canvas(iface, layer, col + side, row + side)
+    label = drag(viewport, on_canvas(iface, layer, col, row), last)
+    QTest.mouseRelease(viewport, LEFT, PLAIN, last)
+    return label
 
 
 def test_a_backend_without_images_says_what_is_missing(dock, form, scene):
     like = form.like_here
-    like.area.choose(polygons([square(scene, 20, 20, 60)], scene.crs(), "pond"))
-    assert form.request().sample is not None
+    like.add_row()
+    assert len(form.request().samples) == 1
     like.set_models(())
     settle()
     assert "Install the model open-land" in like.said.text()
     assert like.said.isVisible()
     assert not like.form.isVisible()
-    assert form.request().sample is None
+    assert form.request().samples == ()
     like.set_models(dock.connection.state.models)
     assert like.form.isVisible()
+
+
+def test_areas_are_drawn_on_the_map_and_taken_away_by_a_click(dock, form, scene, iface):
+    like, canvas = form.like_here, iface.mapCanvas()
+    label = draw(iface, like, scene, 20, 20, 60)
+    assert "px of NAIP 2018" in label
+    assert not like.draw.isChecked()
+    draw(iface, like, scene, 300, 200, 50)
+    assert form._folds["like"].title() == "Like here: 2"
+    assert [row.raster.currentLayer() for row in like.rows] == [scene, scene]
+    shape = like.rows[0].shown().shape
+    wanted = square(scene, 20, 20, 60)
+    assert shape.intersection(wanted).area() / shape.combine(wanted).area() > 0.9
+    until(dock.run_button.isEnabled)
+    iface.mainWindow().resizeDocks([dock], [300], Qt.Orientation.Horizontal)
+    settle()
+    grab("edit-like-here")
+    texts_fit(dock)
+    iface.mainWindow().resizeDocks([dock], [420], Qt.Orientation.Horizontal)
+    settle()
+    like.draw.click()
+    QTest.mouseClick(canvas.viewport(), LEFT, PLAIN, on_canvas(iface, scene, 50, 50))
+    assert len(like.rows) == 1
+    assert like.rows[0].mark.text() == "1"
+    dock.turn_to(dock.generate)
+    assert not dock.edit.samples.areas.isVisible()
+    dock.turn_to(dock.edit)
+    like.rows[0].remove.click()
+    assert form.request().samples == ()
+    canvas.setExtent(QgsRectangle(0, 0, 100, 100))
+    settle()
+    like.draw.click()
+    drag(canvas.viewport(), QPoint(100, 100), QPoint(200, 200))
+    QTest.mouseRelease(canvas.viewport(), LEFT, PLAIN, QPoint(200, 200))
+    assert "no raster file where you drew" in like.said.text()
 
 
 def test_each_wrong_thing_is_a_sentence(dock, form, scene, iface):
     like = form.like_here
     until(lambda: dock.edit.found is not None)
-    like.area.new_button.click()
-    area = like.area.layer()
+    row = like.add_row()
+    row.area.new_button.click()
+    area = row.area.layer()
     assert area.name() == "Like here"
     assert area.isEditable()
     assert iface.activeLayer() is area
@@ -66,56 +119,72 @@ def test_each_wrong_thing_is_a_sentence(dock, form, scene, iface):
     until(lambda: "The area of the sample lies outside of the raster" in dock.plan.text())
     area.changeGeometry(feature.id(), square(scene, 20, 20, 60))
     until(dock.run_button.isEnabled)
-    iface.mainWindow().resizeDocks([dock], [300], Qt.Orientation.Horizontal)
+    online = QgsRasterLayer("type=xyz&url=http://127.0.0.1:9/{z}/{x}/{y}.png", "tiles", "wms")
+    QgsProject.instance().addMapLayer(online, False)
+    row.raster.setLayer(online)
     settle()
-    grab("edit-like-here")
-    texts_fit(dock)
-    iface.mainWindow().resizeDocks([dock], [420], Qt.Orientation.Horizontal)
+    assert "'tiles' has no file to take a sample of" in dock.plan.text()
 
 
 def test_a_run_like_here_and_the_same_again(dock, form, scene, backend, iface, tmp_path):
     like = form.like_here
-    area = polygons([square(scene, 20, 20, 60)], scene.crs(), "pond")
-    like.area.choose(area)
-    like.words.setText("grassland")
+    row = like.add_row()
+    row.area.choose(polygons([square(scene, 20, 20, 60)], scene.crs(), "pond"))
+    row.words.setText("grassland")
+    draw(iface, like, scene, 300, 200, 60)
     form.prompt.setPlainText("grassland")
+    form.sources.setChecked(True)
     until(lambda: dock.edit.found is not None)
     key = press_run(dock)
     until(lambda: state(dock, key) == "fetched")
     until(lambda: not backend.uploads)
     done = dock.runs.row(key).run
-    assert [one["kind"] for one in done.recipe["examples"]["samples"]] == ["grassland"]
-    form.use_sample(None, None)
-    assert form.request().sample is None
+    assert [one["kind"] for one in done.recipe["examples"]["samples"]] == ["grassland", None]
+    assert set(done.sources["corners"]) == {"raster", "sample 1", "sample 2"}
+    layers = QgsProject.instance().mapLayersByName("Sources")
+    until(lambda: QgsProject.instance().mapLayersByName("Sources"))
+    layers = QgsProject.instance().mapLayersByName("Sources")
+    assert not QgsProject.instance().layerTreeRoot().findLayer(layers[0].id()).isVisible()
+    assert len(layers[0].renderer().classes()) >= 2
+    form.use_samples((), ())
+    form.sources.setChecked(False)
     dock.runs.choose(key)
     dock.runs.buttons["use_again"].click()
-    again = like.area.layer()
-    assert again is not area
-    assert next(again.getFeatures()).geometry().symDifference(square(scene, 20, 20, 60)).area() < 1e-3
-    assert (like.raster.currentLayer(), like.words.text()) == (scene, "grassland")
+    assert form.sources.isChecked()
+    assert [row.words.text() for row in like.rows] == ["grassland", ""]
+    shape = like.rows[0].shown().shape
+    assert shape.symDifference(square(scene, 20, 20, 60)).area() < 1e-3
+    assert [row.raster.currentLayer() for row in like.rows] == [scene, scene]
     until(dock.run_button.isEnabled)
-    dock.edit.use_again(replace(done, assembly={**done.assembly, "sample": "gone"}))
+    dock.edit.use_again(replace(done, samples=["gone", scene.id()]))
     settle()
     assert "no longer has the sample of the earlier run" in dock.plan.text()
     assert not dock.run_button.isEnabled()
-    like.raster.setLayer(scene)
+    like.rows[0].raster.setLayer(scene)
     until(dock.run_button.isEnabled)
+    form.sources.setChecked(False)
 
 
-def test_a_scene_like_a_sample_is_left_to_the_toolbox(dock, scene, iface, window):
-    from text2earth_qgis.core.runs.history import Run
-
-    extent = {"bbox": [500000, 5800000, 500100, 5800100], "crs": "EPSG:32633"}
-    sample = {"source": {"upload": "0" * 32}, "words": ""}
-    inputs = {"prompt": "a lake", "extent": extent, "samples": [sample]}
-    dock.again.use(Run(dock.connection.state.url, inputs, "a.tif", state="fetched"))
-    assert dock.request.prompt.text() == "a lake"
-    assert "made like a sample, which the backend no longer has" in bar(iface)[0]
-
-
-def test_a_raster_of_tiles_is_no_sample(dock, form):
-    online = QgsRasterLayer("type=xyz&url=http://127.0.0.1:9/{z}/{x}/{y}.png", "tiles", "wms")
-    QgsProject.instance().addMapLayer(online, False)
-    form.like_here.raster.setLayer(online)
-    settle()
-    assert "'tiles' has no file to take a sample of" in dock.plan.text()
+def test_a_scene_like_a_place_and_the_same_again(dock, scene, iface, backend):
+    form, like = dock.request, dock.request.like_here
+    form.extent.take(box(scene, 0.2))
+    form.gsd.set_value(5.0)
+    draw(iface, like, scene, 20, 20, 80)
+    form.advanced.sources.setChecked(True)
+    until(lambda: dock.planned is not None)
+    until(dock.run_button.isEnabled)  # without a prompt
+    key = press_run(dock)
+    until(lambda: state(dock, key) == "fetched")
+    until(lambda: not backend.uploads)
+    done = dock.runs.row(key).run
+    assert len(done.recipe["examples"]["samples"]) == 1
+    until(lambda: QgsProject.instance().mapLayersByName("Sources"))
+    form.recall({})
+    like.restore((), ())
+    dock.runs.choose(key)
+    dock.runs.buttons["use_again"].click()
+    assert like.rows[0].raster.currentLayer() is scene
+    assert like.rows[0].shown() is not None
+    until(dock.run_button.isEnabled)
+    like.restore((), ())
+    form.recall({})

@@ -58,7 +58,7 @@ def inputs_from_recipe(recipe: Json, name: str, profile: Optional[str] = None) -
             **shared,
             "canvas": Box(**canvas) if isinstance(canvas, dict) else str(canvas),
             "joins": joins,
-            **(_begun(start) if start else {}),
+            **(begun(start) if start else {}),
         }
     except (KeyError, TypeError, ValueError):
         raise PluginError(
@@ -66,7 +66,7 @@ def inputs_from_recipe(recipe: Json, name: str, profile: Optional[str] = None) -
         ) from None
 
 
-def _begun(start: Json) -> Json:
+def begun(start: Json) -> Json:
     """Return the inputs of what a scene began with instead of noise."""
     kind = "samples" if start.get("samples") else "bank"
     return {"start": kind, "start_strength": float(start["strength"])}

@@ -36,6 +36,7 @@ from text2earth_qgis.gui.divided import Divided
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.modes.again import Again
 from text2earth_qgis.gui.modes.edit import EditMode
+from text2earth_qgis.gui.modes.extend import ExtendMode
 from text2earth_qgis.gui.modes.generate import GenerateMode
 from text2earth_qgis.gui.modes.mode import Mode
 from text2earth_qgis.gui.modes.tabs import ModeTabs
@@ -85,9 +86,10 @@ class Dock(QgsDockWidget):
         self.plan = PlanPanel()
         self.generate = GenerateMode(parts.canvas, self.plan, parts.connection, self)
         self.edit = EditMode(parts.canvas, QgsProject.instance(), self.plan, parts.connection, self)
+        self.extend = ExtendMode(parts.canvas, QgsProject.instance(), self.plan, parts.connection, self)
         self.request = self.generate.request
-        self.tabs = ModeTabs((self.generate, self.edit))
-        self.again = Again(self.tabs, self.generate, self.edit, self.runner)
+        self.tabs = ModeTabs((self.generate, self.edit, self.extend))
+        self.again = Again(self.tabs, self.generate, self.edit, self.extend, self.runner)
         self.run_button = QPushButton(icon("run"), tr("Run"))
         self.runs = RunsPanel()
         self.previews = Previews(parts.canvas, lambda: self.connection.client, self)
@@ -297,7 +299,8 @@ class Dock(QgsDockWidget):
 
     def _add(self, run: Run) -> None:
         if self.runner.at_home(run):
-            self.edit.uncover()
+            for mode in self.tabs.modes:
+                mode.uncover()
             if self._shows_next:
                 self._shows_next = False
                 self.results.show(run)

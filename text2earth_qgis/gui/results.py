@@ -22,7 +22,7 @@ from qgis.gui import QgsMapCanvas, QgsMessageBar
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QPushButton
 
-from text2earth_qgis.core import layers
+from text2earth_qgis.core import layers, source_layer
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.history import Run
@@ -104,6 +104,8 @@ class Results(QObject):
         try:
             source = layers.source_of(run.assembly, self._project)
             layer = layers.add_result(run.target, self._project, run.recipe, source, run.notes)
+            if run.sources:
+                source_layer.add(run.sources["target"], self._project, layer)
         except PluginError as error:
             self.complain(str(error))
             return None
@@ -123,7 +125,7 @@ class Results(QObject):
             self.complain(run.message)
             return
         actions = {tr("Show on the map"): lambda: self.show(run)}
-        if run.process == "edit":
+        if run.process in ("edit", "extend"):
             actions[tr("Compare")] = lambda: self._compare(run)
         text = tr("{result} is finished.").format(result=_title(run))
         self._tell(

@@ -11,22 +11,25 @@ import unicodedata
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Sequence
 
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.imagery.edit_preparation import prepare
+from text2earth_qgis.core.imagery.edit_preparation import Prepare, SentRequest, prepare
 from text2earth_qgis.core.imagery.edit_request import EditRequest
+from text2earth_qgis.core.imagery.samples import SampleRequest, send_alone
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs import variants
 from text2earth_qgis.core.runs.blocking import is_waited_for
 from text2earth_qgis.core.runs.history import History, Run
+from text2earth_qgis.core.runs.source_raster import SourceRaster
 from text2earth_qgis.core.runs.variants import Send
-from text2earth_qgis.core.runs.watcher import JobWatcher, Prepare, RunStatus
+from text2earth_qgis.core.runs.watcher import JobWatcher, RunStatus
 from text2earth_qgis.core.settings import Settings
+from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.async_client import AsyncClient
@@ -69,43 +72,55 @@ class Runner(QObject):
         """Return the keys of the runs that are being followed."""
         return list(self._watchers)
 
-    def start(self, inputs: GenerateInputs) -> None:
-        """Send a request, each variant of it as a run.
+    def start(
+        self, inputs: GenerateInputs, samples: Sequence[SampleRequest] = (), with_sources: bool = False
+    ) -> None:
+        """Send a request and its samples, each variant of it as a run.
 
         Raises ``PluginError`` if there is no place for the results.
         """
         chosen = settings.load()
         access, project = settings.access(chosen), self._project.fileName()
         inputs = replace(inputs, record_prompt=chosen.record_prompt)
+        like = [sample.layer for sample in samples]
+        once = variants.SentOnce(_sending_samples(access, inputs, samples))
         first = ""
         for seed in variants.seeds(inputs.seed, inputs.variants):
             asked = replace(inputs, seed=seed, variants=1)
-            run = Run(access.server, asked.to_json(), "", project=project)
+            run = Run(access.server, asked.to_json(), "", project=project, samples=like)
+            target = self._target(run, chosen, ".tif")
+            sources = SourceRaster(_sources(target)).to_json() if with_sources else {}
             first = first or run.key
             of = first if inputs.variants > 1 else ""
-            run = replace(run, target=str(self._target(run, chosen, ".tif")), variant_of=of)
+            run = replace(run, target=str(target), sources=sources, variant_of=of)
             self._homes[run.key] = self._generation
-            self._watch(run)
+            if samples:
+                self._watch(replace(run, state="preparing"), variants.of_seed(once, seed))
+            else:
+                self._watch(run)
 
     def edit(self, request: EditRequest, send: Send = prepare) -> None:
-        """Send an edit, each variant of it as a run; the results get their names here.
+        """Send an edit or extension, each variant of it as a run; the results get their names here.
 
         ``send`` does that, in a worker. Raises ``PluginError`` if there is no place for the results.
         """
         chosen = settings.load()
         access, ending = settings.access(chosen), ".vrt" if request.result == "vrt" else ".tif"
         options = {**request.options, "record_prompt": chosen.record_prompt, "variants": 1}
-        count = int(request.options.get("variants") or 1)
-        send = variants.SentOnce(send) if count > 1 else send
-        first = ""
+        count, like = int(request.options.get("variants") or 1), [one.layer for one in request.samples]
+        once: Optional[variants.SentOnce] = None
         for seed in variants.seeds(options.get("seed"), count):
             asked = {**options, "seed": seed}
-            run = Run(access.server, asked, "", project=request.project, process="edit", state="preparing")
-            first = first or run.key
+            run = Run(access.server, asked, "", project=request.project, process=request.process)
             target = self._target(run, chosen, ending)
-            run = replace(run, target=str(target), variant_of=first if count > 1 else "")
+            sources = None if request.sources is None else _sources(target)
+            wanted = replace(request, options=asked, target=target, sources=sources)
+            if once is None:
+                first, once = run.key, variants.SentOnce(_sending(access, wanted, send))
+            run = replace(run, target=str(target), state="preparing", variant_of=first if count > 1 else "")
+            run = replace(run, samples=like, sources=SourceRaster(sources).to_json() if sources else {})
             self._homes[run.key] = self._generation
-            self._watch(run, _sending(access, replace(request, options=asked, target=target), send))
+            self._watch(run, variants.of_seed(once, seed, wanted.part()))
 
     def take_up(self) -> None:
         """Go on with every run that was left open, as far as its backend is the one in use."""
@@ -257,6 +272,21 @@ def _current_access() -> Access:
 def _sending(access: Access, request: EditRequest, send: Send) -> Prepare:
     """Return the function that sends an edit, in a worker."""
     return lambda listener: send(access, request, listener)
+
+
+def _sending_samples(access: Access, inputs: GenerateInputs, samples: Sequence[SampleRequest]) -> Prepare:
+    """Return the function that sends the samples of a scene, in a worker."""
+
+    def send(listener: Listener) -> SentRequest:
+        sent = send_alone(access, samples, listener)
+        return SentRequest(replace(inputs, samples=sent.inputs, variants=1), corners=sent.corners)
+
+    return send
+
+
+def _sources(target: Path) -> Path:
+    """Return where the raster of sources of a result goes."""
+    return target.with_name(f"{target.stem}_sources.tif")
 
 
 def file_name(title: str, key: str, ending: str = ".tif") -> str:

@@ -50,7 +50,8 @@ class PluginWindow:
         self.dock = Dock(Parts(canvas, self._connection, self.runner, results, self._front), window)
         self.dock.options_wanted.connect(self.show_options)
         self.dock.help_wanted.connect(self.show_guide)
-        self.dock.edit.layer_made.connect(iface.setActiveLayer)
+        for mode in self.dock.tabs.modes:
+            mode.layer_made.connect(iface.setActiveLayer)
         self._layers = LayerMenu(iface, project)
         self._layers.edit_wanted.connect(self._edit_layer)
         self._layers.comparison_wanted.connect(self._swipe.compare)

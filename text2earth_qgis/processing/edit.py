@@ -167,7 +167,7 @@ class Edit(base.Algorithm):
             result=reader.choice("RESULT") if imagery is None else "patch",
             project=reader.project,
             layers=(source.id(), ""),
-            sample=samples.read(reader, source),
+            samples=samples.read(reader, source),
             sources=reader.sources,
         )
         layout, over = layouts.read(reader), reader.layer("MASK")

@@ -121,7 +121,7 @@ class Extend(base.Algorithm):
             stretch=reader.text("STRETCH"),
             project=reader.project,
             layers=(source.id(), ""),
-            sample=samples.read(reader, source),
+            samples=samples.read(reader, source),
             sources=reader.sources,
         )
         region_layer, layout = reader.regions(), layouts.read(reader)

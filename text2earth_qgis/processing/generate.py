@@ -20,7 +20,7 @@ from text2earth_qgis.core.imagery import rasters
 from text2earth_qgis.core.imagery.drawn.features import SearchArea
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext, run_job
-from text2earth_qgis.core.runs.blocking_uploads import run_with_sample
+from text2earth_qgis.core.runs.blocking_uploads import run_with_samples
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.runs.source_raster import SourceRaster
 from text2earth_qgis.core.wire.schemas import Box, GenerateInputs, Json
@@ -131,7 +131,7 @@ class Generate(base.Algorithm):
         layer = reader.raster("ALIGN_TO", tr("{name}, to align to, is not a raster that QGIS can read."))
         project = reader.context.project()
         project_crs = project.crs() if project else QgsCoordinateReferenceSystem()
-        region_layer, layout, sample = reader.regions(), layouts.read(reader), samples.read(reader)
+        region_layer, layout, like = reader.regions(), layouts.read(reader), samples.read(reader)
         drawn = {"regions": region_layer is not None, "layout": layout is not None}
         options = {**reader.options(), "start": reader.choice("START")}
         given = {key: value for key, value in options.items() if value not in (None, "")}
@@ -140,7 +140,7 @@ class Generate(base.Algorithm):
             crs=rasters.crs_text(wanted) if wanted.isValid() else None,
             project_crs=rasters.crs_text(project_crs) if project_crs.isValid() else None,
             align=rasters.align_to(layer) if layer else None,
-            **{"prompt": "", **_continued(reader, drawn, sample is not None), **given},
+            **{"prompt": "", **_continued(reader, drawn, bool(like)), **given},
         )
         near = SearchArea(box, crs, reader.context.transformContext(), inputs.canvas == "extent")
         target, project_file = reader.target, reader.project
@@ -153,8 +153,8 @@ class Generate(base.Algorithm):
             if layout is not None:
                 asked = replace(asked, layout=layouts.send(layout, near, feedback))
             run = Run(run_context.access.server, asked.to_json(), target, project_file, sources=sources)
-            if sample is not None:
-                return run_with_sample(run_context, run, sample, feedback)
+            if like:
+                return run_with_samples(run_context, run, like, feedback)
             return run_job(run_context, run, feedback)
 
         return base.PreparedRun(work)

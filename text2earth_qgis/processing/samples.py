@@ -45,8 +45,8 @@ def definitions() -> shared.Definitions:
     )
 
 
-def read(reader: ParameterReader, own: Optional[QgsRasterLayer] = None) -> Optional[SampleRequest]:
-    """Return the sample that is asked for; an area alone is one of the user's ``own`` raster."""
+def read(reader: ParameterReader, own: Optional[QgsRasterLayer] = None) -> tuple[SampleRequest, ...]:
+    """Return the sample that is asked for, if any; an area alone is one of the user's ``own`` raster."""
     layer = reader.raster(
         "SAMPLE", tr("{name}, the raster to take a sample of, is not a raster that QGIS can read.")
     )
@@ -56,6 +56,6 @@ def read(reader: ParameterReader, own: Optional[QgsRasterLayer] = None) -> Optio
     if layer is None:
         if source is not None or words.strip():
             raise PluginError(tr("No raster is given to take the sample of. Choose one (SAMPLE)."))
-        return None
+        return ()
     area = source and MaskPolygons(source.sourceName(), source, source.sourceCrs(), None, ROLE)
-    return sample_of(layer, area, words, reader.context.transformContext())
+    return (sample_of(layer, area, words, reader.context.transformContext()),)

@@ -7,7 +7,7 @@ network and no job.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Callable, Optional
 
@@ -29,8 +29,8 @@ BESIDE = (".aux.xml", ".ovr")  # files that QGIS itself writes when it shows a r
 class Assembly:
     """What a result is made of: ``source`` as it was at ``stamp``, and the part that is fetched to ``part``.
 
-    The part has the source's pixels of ``at`` and its ``bands``; those in ``changed`` are new. ``layer``,
-    ``mask`` and ``sample`` are the ids of the layers in the project of the user, empty where there are none.
+    The part has the source's pixels of ``at`` and its ``bands``; those in ``changed`` are new. ``layer``
+    and ``mask`` are the ids of the layers in the project of the user, empty where there are none.
     ``whole`` are the pixels of a result that is larger than the source.
     """
 
@@ -43,7 +43,6 @@ class Assembly:
     bands: tuple[int, ...]
     layer: str = ""
     mask: str = ""
-    sample: str = ""
     whole: Optional[Box] = None
 
     def to_json(self) -> Json:
@@ -66,7 +65,6 @@ class Assembly:
             "bands": list(self.bands),
             "layer": self.layer,
             "mask": self.mask,
-            "sample": self.sample,
             "whole": self.whole.to_json() if self.whole else None,
         }
 
@@ -77,9 +75,10 @@ class Assembly:
         source["options"] = tuple(source["options"])
         with forgetting_crs():
             source["crs"] = QgsCoordinateReferenceSystem.fromWkt(source["crs"])
+        known = {name: data[name] for name in (item.name for item in fields(cls)) if name in data}
         return cls(
             **{
-                **data,
+                **known,
                 "source": RasterFile(**source),
                 "part": Path(data["part"]),
                 "at": Box(**data["at"]),

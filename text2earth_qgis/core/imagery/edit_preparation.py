@@ -24,7 +24,7 @@ from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.threads import pool_thread_released
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.access import Access
-from text2earth_qgis.core.wire.schemas import Box, EditInputs, ExtendInputs, Json
+from text2earth_qgis.core.wire.schemas import Box, EditInputs, ExtendInputs, GenerateInputs, Json
 from text2earth_qgis.core.wire.transport import open_client
 from text2earth_qgis.core.wire.uploads import Uploads, uploads_of
 
@@ -33,20 +33,24 @@ ROUNDS = 3  # crops that are tried before the largest one has to do
 
 
 @dataclass(frozen=True)
-class PreparedEdit:
-    """An edit whose files are on the backend: what is left is to run it and to put the part in its place.
+class SentRequest:
+    """A request whose files are on the backend: what is left is to run it.
 
+    An edit or extension has an ``assembly``, which says how its part is put in its place.
     ``warnings`` are what the backend's plan says of it. ``corners`` are columns and rows in the user's
     rasters where the parts of them begin that were sent, by the names that the backend has for them.
     """
 
-    inputs: Union[EditInputs, ExtendInputs]
-    assembly: Assembly
+    inputs: Union[EditInputs, ExtendInputs, GenerateInputs]
+    assembly: Optional[Assembly] = None
     warnings: tuple[str, ...] = ()
     corners: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
-def prepare(access: Access, request: EditRequest, listener: Listener) -> PreparedEdit:
+Prepare = Callable[[Listener], SentRequest]  # sends the files of a request, in a worker
+
+
+def prepare(access: Access, request: EditRequest, listener: Listener) -> SentRequest:
     """Send what an edit needs. Raises a ``PluginError``, after what was sent is removed again."""
     request.check()
     with tempfile.TemporaryDirectory(prefix="text2earth-") as folder:
@@ -74,16 +78,16 @@ class _Target:
     inputs: Callable[..., Union[EditInputs, ExtendInputs]]
 
 
-def _send(request: EditRequest, source: gdal.Dataset, uploads: Uploads, folder: Path) -> PreparedEdit:
+def _send(request: EditRequest, source: gdal.Dataset, uploads: Uploads, folder: Path) -> SentRequest:
     """Send the mask and as much of the raster as the backend works on."""
     grid = datasets.grid_of(source, request.source)
     placement = masks.MaskPlacement(grid, request.context, float(request.options.get("grow") or 0.0))
     target = _target(request.mask, source, placement, uploads, folder)
-    corners = {}
-    if request.sample is not None:
-        sent = samples.send(request.sample, uploads, folder)
+    corners: dict[str, tuple[int, int]] = {}
+    if request.samples:
+        sent = samples.send(request.samples, uploads, folder)
         request = replace(request, options={**request.options, "samples": sent.inputs})
-        corners[samples.NAME] = sent.corner
+        corners = sent.corners
     window = window_size(fetch_edit_models(uploads.client, request.options.get("model")))
     stamp = stamp_of(source)
     crop = crops.first_crop(target.box, window, placement.reach, grid.box)
@@ -118,11 +122,10 @@ def _send(request: EditRequest, source: gdal.Dataset, uploads: Uploads, folder: 
         bands=_bands(source, recipe["edit"]),
         layer=request.layers[0],
         mask=request.layers[1],
-        sample=request.sample.layer if request.sample else "",
         whole=target.whole,
     )
     corners[RASTER] = crop.col, crop.row
-    return PreparedEdit(replace(inputs, seed=plan.seed), assembly, tuple(plan.warnings), corners)
+    return SentRequest(replace(inputs, seed=plan.seed), assembly, tuple(plan.warnings), corners)
 
 
 def _target(

@@ -34,7 +34,7 @@ class EditRequest:
 
     ``stretch`` is displayed, 2-98 % or numbers (see ``crops``), ``result`` one of ``assembly.RESULTS``.
     ``layers`` are the ids of the source's and the mask's layer in the project, to find them again. What is
-    painted by example looks like ``sample``. The raster of sources goes to ``sources``, if it is wanted.
+    painted by example looks like ``samples``. The raster of sources goes to ``sources``, if it is wanted.
     """
 
     source: RasterFile
@@ -47,7 +47,7 @@ class EditRequest:
     result: str = "whole"
     project: str = ""
     layers: tuple[str, str] = ("", "")
-    sample: Optional[SampleRequest] = None
+    samples: tuple[SampleRequest, ...] = ()
     sources: Optional[Path] = None
 
     @property
@@ -83,7 +83,7 @@ class EditPreview:
     """What can be said of an edit before anything is sent: the ``crop`` of the raster that would be.
 
     ``pixel`` is ground metres of a column and of a row. ``origin`` says where pixels come from that are still
-    to be fetched; empty if they are in a file.
+    to be fetched; empty if they are in a file. ``whole`` are the pixels of the result of an extension.
     """
 
     crop: Box
@@ -91,6 +91,7 @@ class EditPreview:
     pixel: tuple[float, float]
     bytes: int
     origin: str = ""
+    whole: Optional[Box] = None
 
 
 def preview_edit(request: EditRequest, window: int, stop: Stop) -> EditPreview:
@@ -103,18 +104,18 @@ def preview_edit(request: EditRequest, window: int, stop: Stop) -> EditPreview:
     grid = datasets.grid_of(source, request.source)
     placement = masks.MaskPlacement(grid, request.context, float(request.options.get("grow") or 0.0))
     if isinstance(request.mask, Extension):
-        box = extension_area(request.mask, source, grid, request.context, stop).box
+        area = extension_area(request.mask, source, grid, request.context, stop)
+        box, whole = area.box, area.whole
     else:
-        box = masks.box_around(request.mask, placement, stop)
+        box, whole = masks.box_around(request.mask, placement, stop), None
     crop = crops.first_crop(box, window, placement.reach, grid.box)
     if crop is None:
         raise masks.outside_raster()
-    if request.sample is not None:
-        request.sample.check(stop)
+    for sample in request.samples:
+        sample.check(stop)
     pixel = source.RasterCount * gdal.GetDataTypeSize(source.GetRasterBand(1).DataType) // 8
-    return EditPreview(
-        crop, grid.box, masks.ground_pixel(grid, request.context), crop.width * crop.height * pixel
-    )
+    size = masks.ground_pixel(grid, request.context)
+    return EditPreview(crop, grid.box, size, crop.width * crop.height * pixel, whole=whole)
 
 
 def fetch_edit_models(client: Client, model: Optional[str]) -> list[Json]:

@@ -63,7 +63,7 @@ def extension_area(
     stop: Stop,
 ) -> ExtensionArea:
     """Return where new land lies on a raster. Raises ``RasterRefused`` with what to do."""
-    wanted = _pixels(extension, grid, context)
+    wanted = pixels_of(extension, grid, context)
     if datasets.overlap(datasets.grown(wanted, 1), grid.box) is None:
         raise RasterRefused(
             tr(
@@ -98,8 +98,8 @@ def extension_area(
     return ExtensionArea(box, whole, extent_of(QgsRectangle(near, far), grid.crs), False)
 
 
-def _pixels(extension: Extension, grid: Grid, context: QgsCoordinateTransformContext) -> Box:
-    """Return the smallest box of the grid around an extent."""
+def pixels_of(extension: Extension, grid: Grid, context: QgsCoordinateTransformContext) -> Box:
+    """Return the smallest box of the grid around an extent. Raises ``RasterRefused``."""
     way = QgsCoordinateTransform(extension.crs, grid.crs, context)
     share = np.linspace(0, 1, PARTS + 1)
     x = extension.extent.xMinimum() + share * extension.extent.width()

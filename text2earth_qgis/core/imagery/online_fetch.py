@@ -28,7 +28,7 @@ from qgis.PyQt.QtGui import QColor, QImage, QPainter
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery import datasets, edit_preparation, edit_request, masks
 from text2earth_qgis.core.imagery.datasets import Grid
-from text2earth_qgis.core.imagery.edit_preparation import PreparedEdit
+from text2earth_qgis.core.imagery.edit_preparation import SentRequest
 from text2earth_qgis.core.imagery.edit_request import EditPreview, EditRequest
 from text2earth_qgis.core.imagery.extension import Extension
 from text2earth_qgis.core.imagery.online import TILE, OnlineLayer, file_for, finest_gsd
@@ -62,15 +62,15 @@ def preview_edit(
     fetch_plan = plan_fetch(
         online, request, gsd or finest_gsd(cards), edit_request.window_size(cards), listener
     )
-    if request.sample is not None:
-        request.sample.check(listener.stop)
+    for sample in request.samples:
+        sample.check(listener.stop)
     box, metres = fetch_plan.grid.box, _ground(fetch_plan.grid, fetch_plan.grid.box, request)
     return EditPreview(box, box, metres, 3 * box.width * box.height, origin(online, fetch_plan))
 
 
 def prepare(
     online: OnlineLayer, gsd: Optional[float], access: Access, request: EditRequest, listener: Listener
-) -> PreparedEdit:
+) -> SentRequest:
     """Fetch what an edit needs, and send it: ``edit_preparation.prepare`` of a file that is then gone.
 
     So ``request.result`` has to be patch. Raises as ``fetch`` and ``edit_preparation.prepare``.

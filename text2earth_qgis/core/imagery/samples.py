@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Sequence
 
 from osgeo import gdal
 from qgis.core import QgsCoordinateTransformContext, QgsRasterLayer
@@ -28,7 +28,7 @@ from text2earth_qgis.core.wire.transport import open_client
 from text2earth_qgis.core.wire.uploads import Uploads
 
 ROLE = roles.SAMPLE  # of the polygons
-NAME = "sample 1"  # as the backend calls the only one
+NAME = "sample {}"  # as the backend calls them, by their numbers from 1
 MARGIN = 64  # pixels around an area, in which its shore may lie
 SIDE = 2048  # pixels of a square that is as large as a sample can be
 
@@ -70,26 +70,39 @@ def sample_of(
     return SampleRequest(file, displayed, area, words.strip(), context, layer.id())
 
 
-class SentSample(NamedTuple):
-    """The input ``samples``, and column and row in the raster where the part of it begins that was sent."""
+class SentSamples(NamedTuple):
+    """The input ``samples``, and columns and rows where the parts of the rasters begin that were sent.
+
+    Corners are by the names that the backend has for samples.
+    """
 
     inputs: list[Json]
-    corner: tuple[int, int]
+    corners: dict[str, tuple[int, int]]
 
 
-def send_alone(access: Access, sample: SampleRequest, listener: Listener) -> SentSample:
-    """Send the sample of a request that sends no other file."""
+def send_alone(access: Access, samples: Sequence[SampleRequest], listener: Listener) -> SentSamples:
+    """Send the samples of a request that sends no other file."""
     uploads = Uploads(access, open_client(access, listener), listener)
     try:
         with tempfile.TemporaryDirectory(prefix="text2earth-") as folder:
-            return send(sample, uploads, Path(folder))
+            return send(samples, uploads, Path(folder))
     except BaseException:
         uploads.keep([])
         raise
 
 
-def send(sample: SampleRequest, uploads: Uploads, folder: Path) -> SentSample:
-    """Send a sample, by way of a file in ``folder``."""
+def send(samples: Sequence[SampleRequest], uploads: Uploads, folder: Path) -> SentSamples:
+    """Send samples, by way of files in ``folder``."""
+    sent = SentSamples([], {})
+    for number, sample in enumerate(samples, 1):
+        found, corner = _send_one(sample, uploads, folder)
+        sent.inputs.append(found)
+        sent.corners[NAME.format(number)] = corner
+    return sent
+
+
+def _send_one(sample: SampleRequest, uploads: Uploads, folder: Path) -> tuple[Json, tuple[int, int]]:
+    """Send a sample; return its input, and the corner of what was sent."""
     source, listener, path = sample.source.open(), uploads.listener, folder / "sample.tif"
     box, polygons = _located(sample, source, listener.stop)
     with pool_thread_released():
@@ -113,7 +126,7 @@ def send(sample: SampleRequest, uploads: Uploads, folder: Path) -> SentSample:
         found["bands"] = list(bands)
     if bands and stretch:
         found["stretch"] = [list(pair) for pair in stretch]
-    return SentSample([found], (box.col, box.row))
+    return found, (box.col, box.row)
 
 
 def _located(sample: SampleRequest, source: gdal.Dataset, stop: Stop) -> tuple[Box, Optional[Polygons]]:

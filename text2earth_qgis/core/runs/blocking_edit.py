@@ -29,7 +29,8 @@ def run_edit(context: RunContext, request: EditRequest, feedback: QgsProcessingF
             target=str(request.target),
             project=request.project,
             process=request.process,
-            assembly=ready.assembly.to_json(),
+            assembly=ready.assembly.to_json() if ready.assembly else {},
+            samples=[sample.layer for sample in request.samples],
             sources=SourceRaster(request.sources, ready.corners).to_json() if request.sources else {},
         )
         return run_and_drop(context, run, steps, listener)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Sequence
 
 from qgis.core import QgsProcessingFeedback, QgsProcessingMultiStepFeedback
 
 from text2earth_qgis.core.errors import Unreachable
-from text2earth_qgis.core.imagery.samples import NAME, SampleRequest, send_alone
+from text2earth_qgis.core.imagery.samples import SampleRequest, send_alone
 from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext, run_job
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.runs.source_raster import SourceRaster
@@ -30,17 +31,17 @@ def run_and_drop(
     return done
 
 
-def run_with_sample(
-    context: RunContext, run: Run, sample: SampleRequest, feedback: QgsProcessingFeedback
+def run_with_samples(
+    context: RunContext, run: Run, samples: Sequence[SampleRequest], feedback: QgsProcessingFeedback
 ) -> FinishedRun:
-    """Send a sample, and run a job of which it is the only file."""
+    """Send samples, and run a job of which they are the only files."""
     steps = QgsProcessingMultiStepFeedback(2, feedback)
     with stoppable(steps) as stop:
         listener = Listener(lambda share: steps.setProgress(100 * share), steps.pushInfo, stop.isCanceled)
-        sent = send_alone(context.access, sample, listener)
+        sent = send_alone(context.access, samples, listener)
         steps.setCurrentStep(1)
         run = replace(run, inputs={**run.inputs, "samples": sent.inputs})
         if run.sources:
             asked = SourceRaster.from_json(run.sources)
-            run = replace(run, sources=replace(asked, corners={NAME: sent.corner}).to_json())
+            run = replace(run, sources=replace(asked, corners=sent.corners).to_json())
         return run_and_drop(context, run, steps, listener)

@@ -25,10 +25,10 @@ from text2earth_qgis.core.errors import HistoryError
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Json
 
-VERSION = 6
+VERSION = 7
 # What something is still to be done for.
 OPEN = ("preparing", "submitting", "accepted", "running", "successful", "dismissing")
-_JSON = ("inputs", "recipe", "assembly", "sources")
+_JSON = ("inputs", "recipe", "assembly", "sources", "samples")
 _MIGRATIONS = (
     """CREATE TABLE run (
        key TEXT PRIMARY KEY, server TEXT NOT NULL, process TEXT NOT NULL, inputs TEXT NOT NULL,
@@ -39,6 +39,7 @@ _MIGRATIONS = (
     "ALTER TABLE run ADD COLUMN sources TEXT NOT NULL DEFAULT '{}'",
     "ALTER TABLE run ADD COLUMN variant_of TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE run ADD COLUMN choice TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE run ADD COLUMN samples TEXT NOT NULL DEFAULT '[]'",
 )
 
 
@@ -55,9 +56,10 @@ class Run:
     """One run. ``target`` is the file the result goes to, ``project`` the project file it came from.
 
     ``assembly`` is how an edit's part becomes its result (``assembly.Assembly`` as JSON), ``sources`` where
-    the raster of sources goes (``source_raster.SourceRaster``), if one is wanted. ``message`` says what went
-    wrong, or where the job stands; ``notes`` what the backend had to say of a job that went well. Variants
-    of one request have one ``variant_of``; ``choice`` is what the user decided (``variants.KEPT``).
+    the raster of sources goes (``source_raster.SourceRaster``), if one is wanted, ``samples`` of which layers
+    of the project samples were taken, by their ids. ``message`` says what went wrong, or where the job
+    stands; ``notes`` what the backend had to say of a job that went well. Variants of one request have one
+    ``variant_of``; ``choice`` is what the user decided (``variants.KEPT``).
     """
 
     server: str
@@ -74,6 +76,7 @@ class Run:
     sources: Json = field(default_factory=dict)
     variant_of: str = ""
     choice: str = ""
+    samples: list[str] = field(default_factory=list)
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     created: str = field(default_factory=_now)
     updated: str = field(default_factory=_now)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import random
 import threading
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Callable, Iterable, Optional
 
 from text2earth_qgis.core.errors import Cancelled
-from text2earth_qgis.core.imagery.edit_preparation import PreparedEdit
+from text2earth_qgis.core.imagery.edit_preparation import Prepare, SentRequest
 from text2earth_qgis.core.imagery.edit_request import EditRequest
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.tasks import Listener
@@ -23,7 +24,7 @@ KEPT, DISCARDED = "kept", "discarded"  # what the user can decide of one
 SEED_RANGE = 2**31  # of random seeds
 LOOK_S = 0.2  # between two looks whether somebody who waits still does
 
-Send = Callable[[Access, EditRequest, Listener], PreparedEdit]
+Send = Callable[[Access, EditRequest, Listener], SentRequest]
 
 
 def seeds(asked: Optional[int], count: int) -> list[Optional[int]]:
@@ -55,24 +56,32 @@ def waits(run: Run) -> bool:
 
 @dataclass
 class SentOnce:
-    """Sends what the variants of an edit share: the first one to come does, the others wait for it."""
+    """Sends the files that variants share: the first one to come does, the others wait for it."""
 
-    send: Send
-    _made: Optional[PreparedEdit] = None
+    send: Prepare
+    _made: Optional[SentRequest] = None
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
-    def __call__(self, access: Access, request: EditRequest, listener: Listener) -> PreparedEdit:
-        """Return what was sent, with seed and files of this request (as ``edit_preparation.prepare``)."""
+    def __call__(self, listener: Listener) -> SentRequest:
+        """Return what was sent for the first of them."""
         while not self._turn.acquire(timeout=LOOK_S):
             if listener.stop():
                 raise Cancelled("Cancelled.")
         try:
             if self._made is None:
-                self._made = self.send(access, request, listener)
+                self._made = self.send(listener)
         finally:
             self._turn.release()
-        return replace(
-            self._made,
-            inputs=replace(self._made.inputs, seed=request.options["seed"]),
-            assembly=replace(self._made.assembly, part=request.part()),
-        )
+        return self._made
+
+
+def of_seed(once: SentOnce, seed: Optional[int], part: Optional[Path] = None) -> Prepare:
+    """Return what sends a variant: it has a seed of its own, and the part of an edit goes to its own file."""
+
+    def send(listener: Listener) -> SentRequest:
+        made = once(listener)
+        inputs = made.inputs if seed is None else replace(made.inputs, seed=seed)
+        assembly = made.assembly and replace(made.assembly, part=part or made.assembly.part)
+        return replace(made, inputs=inputs, assembly=assembly)
+
+    return send

@@ -1,7 +1,7 @@
 """A job of the backend followed by the user interface: nothing waits, the main thread is called back.
 
-A ``JobWatcher`` takes one run from its state in the history to the end: prepares it in a task if it is an
-edit, submits it, asks where it stands, fetches the file in a task, or deletes the job when the user cancels.
+A ``JobWatcher`` takes one run from its state in the history to the end: prepares it in a task if it needs
+files, submits it, asks where it stands, fetches the file in a task, or deletes the job when the user cancels.
 Every step may be repeated, so a run is taken up where it was left after a restart of QGIS, of the backend or
 of the network. Knows no widgets.
 """
@@ -9,12 +9,12 @@ of the network. Knows no widgets.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Callable, Mapping, Optional, TypeVar
 
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from text2earth_qgis.core.errors import BackendError, JobFailed, Locked, PluginError, Unreachable
-from text2earth_qgis.core.imagery.edit_preparation import PreparedEdit
+from text2earth_qgis.core.imagery.edit_preparation import Prepare, SentRequest
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.fetching import fetch
 from text2earth_qgis.core.runs.history import History, Run
@@ -25,15 +25,15 @@ from text2earth_qgis.core.runs.job_status import (
     raise_unless_successful,
     status_text,
 )
+from text2earth_qgis.core.runs.source_raster import SourceRaster
 from text2earth_qgis.core.tasks import BackgroundTask, Listener
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.async_client import AsyncClient, Pending
-from text2earth_qgis.core.wire.schemas import StatusInfo
+from text2earth_qgis.core.wire.schemas import Json, StatusInfo
 from text2earth_qgis.core.wire.transport import open_client
 
 T = TypeVar("T")
-Prepare = Callable[[Listener], PreparedEdit]  # sends what an edit needs, in a worker
 
 LONGEST_WAIT = 30.0  # seconds between two tries while the backend is away
 GONE = (404, 410)
@@ -203,7 +203,7 @@ class JobWatcher(QObject):
         else:
             self._work(tr("sending what an edit needs"), self._prepare_it, self._prepared)
 
-    def _prepared(self, made: Optional[PreparedEdit], error: Optional[PluginError]) -> None:
+    def _prepared(self, made: Optional[SentRequest], error: Optional[PluginError]) -> None:
         if made is None:
             sentence = str(error or UNSENT)
             self._note(state="failed", message=sentence)
@@ -212,7 +212,8 @@ class JobWatcher(QObject):
         self._note(
             state="submitting",
             inputs=made.inputs.to_json(),
-            assembly=made.assembly.to_json(),
+            assembly=made.assembly.to_json() if made.assembly else {},
+            sources=_counted(self.run.sources, made.corners),
             notes=" ".join(made.warnings),
         )
         self._step()
@@ -312,3 +313,8 @@ class JobWatcher(QObject):
         if self._asked is not None:
             self._asked.cancel()
             self._asked = None
+
+
+def _counted(sources: Json, corners: Mapping[str, tuple[int, int]]) -> Json:
+    """Return where the raster of sources goes, and from where in the user's rasters it counts."""
+    return replace(SourceRaster.from_json(sources), corners=corners).to_json() if sources else {}

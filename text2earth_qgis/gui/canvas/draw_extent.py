@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import Callable, Optional
 
-from qgis.core import QgsGeometry, QgsRectangle, QgsWkbTypes
+from qgis.core import QgsGeometry, QgsPointXY, QgsRectangle, QgsWkbTypes
 from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsRubberBand
 from qgis.PyQt.QtCore import QPoint, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeyEvent
-from qgis.PyQt.QtWidgets import QLabel
 
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.gui.canvas.map_tool import BorrowingTool
+from text2earth_qgis.gui.canvas.pointer_label import PointerLabel
 
 SMALLEST = 4  # screen pixels; anything less was a click
-LABEL = "background: rgba(20, 24, 28, 210); color: white; padding: 3px 6px; border-radius: 3px;"
+COLOUR = QColor(201, 138, 31)
 HINT = tr("Drag a box. Esc or right click leaves.")
 
 
@@ -26,19 +26,26 @@ class DrawExtent(BorrowingTool):
     """Draws one box in the CRS of the canvas."""
 
     drawn = pyqtSignal(QgsRectangle)
+    clicked = pyqtSignal(QgsPointXY)  # where the mouse was not dragged, in the CRS of the canvas
 
-    def __init__(self, canvas: QgsMapCanvas, describe: Callable[[QgsRectangle], str]) -> None:
+    def __init__(
+        self,
+        canvas: QgsMapCanvas,
+        describe: Callable[[QgsRectangle], str],
+        colour: QColor = COLOUR,
+        hint: str = HINT,
+    ) -> None:
         """Draw on ``canvas``; ``describe`` puts the size of a box, in the CRS of the canvas, into words."""
         super().__init__(canvas)
-        self._describe = describe
+        self._describe, self._colour, self._hint = describe, colour, hint
         self._start: Optional[QPoint] = None  # where the button was pressed
         self._marks: Optional[_Marks] = None  # while this tool has the canvas
 
     def activate(self) -> None:
         """Show how to draw (QgsMapTool)."""
         super().activate()
-        self._marks = _Marks(self._canvas)
-        self._marks.tell(HINT, self._canvas.mouseLastXY())
+        self._marks = _Marks(self._canvas, self._colour)
+        self._marks.tell(self._hint, self._canvas.mouseLastXY())
 
     def deactivate(self) -> None:
         """Remove what was shown (QgsMapTool; also called when another tool takes the canvas)."""
@@ -60,7 +67,7 @@ class DrawExtent(BorrowingTool):
         if self._marks is None:
             return
         if self._start is None:
-            self._marks.tell(HINT, event.pixelPoint())
+            self._marks.tell(self._hint, event.pixelPoint())
             return
         box = self._box(self._start, event.pixelPoint())
         self._marks.outline(box)
@@ -75,6 +82,7 @@ class DrawExtent(BorrowingTool):
         if min(abs(moved.x()), abs(moved.y())) < SMALLEST:
             if self._marks is not None:
                 self._marks.outline(QgsRectangle())
+            self.clicked.emit(self.toMapCoordinates(start))
             return
         box = self._box(start, event.pixelPoint())
         self.leave()
@@ -95,15 +103,14 @@ class DrawExtent(BorrowingTool):
 class _Marks:
     """The outline of the box, and a label beside the pointer."""
 
-    def __init__(self, canvas: QgsMapCanvas) -> None:
+    def __init__(self, canvas: QgsMapCanvas, colour: QColor) -> None:
         self._canvas = canvas
         self._band = QgsRubberBand(canvas, QgsWkbTypes.GeometryType.PolygonGeometry)
-        self._band.setStrokeColor(QColor(201, 138, 31))
-        self._band.setFillColor(QColor(201, 138, 31, 40))
+        self._band.setStrokeColor(colour)
+        self._band.setFillColor(QColor(colour.red(), colour.green(), colour.blue(), 40))
         self._band.setWidth(2)
-        self._label = QLabel(canvas)
-        self._label.setStyleSheet(LABEL)
-        self._label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self._label = PointerLabel(canvas)
+        self.tell = self._label.tell
 
     def outline(self, box: QgsRectangle) -> None:
         """Outline a box in the CRS of the canvas, none if it is empty."""
@@ -111,20 +118,7 @@ class _Marks:
         if not box.isEmpty():
             self._band.setToGeometry(QgsGeometry.fromRect(box), self._canvas.mapSettings().destinationCrs())
 
-    def tell(self, text: str, pointer: QPoint) -> None:
-        """Show ``text`` beside the pointer, inside the canvas."""
-        self._label.setText(text)
-        self._label.adjustSize()
-        spot = pointer + QPoint(16, 16)
-        room = self._canvas.viewport().rect()
-        self._label.move(
-            max(0, min(spot.x(), room.right() - self._label.width())),
-            max(0, min(spot.y(), room.bottom() - self._label.height())),
-        )
-        self._label.show()
-
     def remove(self) -> None:
         """Take both off the canvas for good."""
         self._canvas.scene().removeItem(self._band)
-        self._label.hide()
-        self._label.deleteLater()
+        self._label.remove()

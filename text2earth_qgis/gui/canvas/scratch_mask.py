@@ -69,17 +69,22 @@ def add_mask(
 
 def restore_mask(project: QgsProject, mask: Json, title: str = NAME) -> Optional[QgsVectorLayer]:
     """Put a mask as it travelled into the project as a new one; None if it was no polygons."""
+    shapes, crs = shapes_of(mask), crs_of(str(mask.get("crs") or ""))
+    return add_mask(project, crs, shapes, title) if shapes and crs.isValid() else None
+
+
+def shapes_of(mask: Json) -> list[QgsGeometry]:
+    """Return the polygons of a mask, or of an area, as it travelled; none if it was no polygons."""
     shapes = mask.get("geojson", {}).get("geometries") or []
     found = [ogr.CreateGeometryFromJson(json.dumps(shape)) for shape in shapes]
-    crs = crs_of(str(mask.get("crs") or ""))
-    if not found or None in found or not crs.isValid():
-        return None
+    if None in found:
+        return []
     geometries = []
     for shape in found:
         geometry = QgsGeometry()
         geometry.fromWkb(bytes(shape.ExportToWkb()))
         geometries.append(_polygons(geometry))
-    return add_mask(project, crs, geometries, title)
+    return geometries
 
 
 def is_mask(layer: Optional[QgsMapLayer]) -> bool:

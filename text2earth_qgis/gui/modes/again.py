@@ -11,6 +11,7 @@ from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.layers import recipe_of
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.gui.modes.edit import EditMode
+from text2earth_qgis.gui.modes.extend import ExtendMode
 from text2earth_qgis.gui.modes.generate import GenerateMode
 from text2earth_qgis.gui.modes.mode import Mode
 from text2earth_qgis.gui.modes.tabs import ModeTabs
@@ -23,13 +24,16 @@ class Again(QObject):
     ready = pyqtSignal()  # the form says all; it is to be run as soon as it can be
     refused = pyqtSignal(str)  # why not
 
-    def __init__(self, tabs: ModeTabs, generate: GenerateMode, edit: EditMode, runner: Runner) -> None:
+    def __init__(
+        self, tabs: ModeTabs, generate: GenerateMode, edit: EditMode, extend: ExtendMode, runner: Runner
+    ) -> None:
         super().__init__(tabs)
         self._tabs, self._generate, self._edit, self._runner = tabs, generate, edit, runner
+        self._modes: dict[str, Mode] = {"generate": generate, "edit": edit, "extend": extend}  # by process
 
     def use(self, run: Run) -> bool:
         """Show the settings of a run; return whether all of them could be."""
-        mode = self._mode(run.process == "edit")
+        mode = self._mode(run.process)
         return self._try(lambda: mode.use_again(run))
 
     def vary(self, run: Run) -> None:
@@ -45,7 +49,7 @@ class Again(QObject):
             self.use(run)
             return
         recipe = recipe_of(layer) or {}
-        mode = self._mode(bool(recipe.get("edit")))
+        mode = self._mode(str(recipe.get("process")))
         self._try(lambda: mode.use_recipe(recipe, layer))
 
     def edit(self, layer: QgsRasterLayer) -> None:
@@ -58,8 +62,8 @@ class Again(QObject):
         if self._try(lambda: self._generate.continue_scene(run)):
             self._tabs.turn_to(self._generate)
 
-    def _mode(self, edited: bool) -> Mode:
-        mode: Mode = self._edit if edited else self._generate
+    def _mode(self, process: str) -> Mode:
+        mode = self._modes.get(process, self._generate)
         self._tabs.turn_to(mode)
         return mode
 

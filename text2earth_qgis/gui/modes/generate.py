@@ -10,33 +10,30 @@ from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject
 
 from text2earth_qgis.core import layers
-from text2earth_qgis.core.continuation import SHARED, inputs_from_recipe
+from text2earth_qgis.core.continuation import SHARED, begun, inputs_from_recipe
 from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery.drawn.drawings import Drawings
 from text2earth_qgis.core.imagery.rasters import extent_of
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.history import Run
+from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.wire.schemas import GenerateInputs, Json, Plan
 from text2earth_qgis.gui import ground
 from text2earth_qgis.gui.canvas.footprint import Footprint
+from text2earth_qgis.gui.canvas.scratch_mask import add_mask
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.debounce import Debounced, Question
+from text2earth_qgis.gui.modes.like_here import SamplesOnMap
 from text2earth_qgis.gui.modes.mode import Mode, check_layers
+from text2earth_qgis.gui.panels.drawn.like_here import AREA_NAME
+from text2earth_qgis.gui.panels.drawn.sample_row import SampleRow
 from text2earth_qgis.gui.panels.plan import PlanPanel, price
 from text2earth_qgis.gui.panels.request import RequestPanel
 from text2earth_qgis.gui.planner import Planner
 from text2earth_qgis.gui.runner import Runner
 
 PAUSE_MS = 200  # in which the user may go on
-LIKE_SAMPLE = tr(
-    "This scene was made like a sample, which the backend no longer has. Use Generate imagery in the "
-    "Processing toolbox, with the same raster and area under Like here."
-)
-BEGUN = tr(
-    "This scene began with land by example, which the panel cannot ask for. Use Generate imagery in the "
-    "Processing toolbox, with bank under Begin with."
-)
 SENT = {  # whether there are regions, and a layout
     (False, False): tr("Runs on {host}: prompt and extent are sent there."),
     (True, False): tr("Runs on {host}: prompts, extent and regions are sent there."),
@@ -62,6 +59,7 @@ class GenerateMode(Mode):
     ) -> None:
         self.request = RequestPanel(canvas)
         super().__init__(self.request, plan, connection, parent)
+        self._project = QgsProject.instance()
         self.planned: Optional[Plan] = None
         self._inputs_planned: Optional[GenerateInputs] = None
         self._offers: list[tuple[float, Plan]] = []  # other pixel sizes, where the GSD is automatic
@@ -72,6 +70,8 @@ class GenerateMode(Mode):
         self.reading.refused.connect(self._refused)
         self.planner = Planner(self)
         self.footprint = Footprint(canvas)
+        self.samples = SamplesOnMap(canvas, self._project, self.request.like_here, self)
+        self.request.like_here.layer_wanted.connect(self._new_area)
         self.request.changed.connect(self.changed)
         self.request.submitted.connect(self.submitted)
         self.request.unfolded.connect(self.unfolded)
@@ -101,6 +101,7 @@ class GenerateMode(Mode):
         super().show(shown)
         if not shown:
             self.request.extent.leave_tool()
+        self.samples.show(shown)
         self._outline()
 
     def ask(self) -> None:
@@ -135,18 +136,17 @@ class GenerateMode(Mode):
 
     def run(self, runner: Runner) -> None:
         """Send the request as a job; raises ``PluginError``."""
-        inputs = self._inputs_planned or self._inputs()
-        if inputs is not None:
-            runner.start(inputs)
+        inputs, asked = self._inputs_planned or self._inputs(), self.request.inputs()
+        if inputs is not None and asked is not None:
+            samples, sources = self.request.like_here.samples(), self.request.advanced.sources.isChecked()
+            runner.start(replace(inputs, start=asked.start), samples, sources)
 
     def use_again(self, run: Run) -> None:
         """Show the settings of an earlier run, with the seed that it took."""
         inputs = GenerateInputs.from_json(run.inputs)
         self.request.set_inputs(inputs, run.recipe.get("seed"))
-        if inputs.samples:
-            raise PluginError(LIKE_SAMPLE)
-        if inputs.start != "noise":
-            raise PluginError(BEGUN)
+        self.request.use_samples(inputs.samples or (), [self._project.mapLayer(one) for one in run.samples])
+        self.request.advanced.sources.setChecked(bool(run.sources))
 
     def forget_seed(self) -> None:
         """Take a new seed in the next run."""
@@ -160,22 +160,18 @@ class GenerateMode(Mode):
         size = ground.size(pixel, layer.crs(), QgsProject.instance().transformContext())
         known = {name: recipe[name] for name in SHARED if recipe.get(name) is not None}
         extent = extent_of(layer.extent(), layer.crs())
+        start = begun(recipe["start"]) if recipe.get("start") else {}
         inputs = GenerateInputs(
-            **{"prompt": "", **known, "extent": extent, "gsd": min(size) if size else None}
+            **{"prompt": "", **known, **start, "extent": extent, "gsd": min(size) if size else None}
         )
         self.request.set_inputs(inputs, recipe.get("seed"))
-        if (recipe.get("examples") or {}).get("samples"):
-            raise PluginError(LIKE_SAMPLE)
-        if recipe.get("start"):
-            raise PluginError(BEGUN)
+        examples = recipe.get("examples") or recipe.get("start") or {}
+        like = [{"words": one.get("kind") or ""} for one in examples.get("samples") or ()]
+        self.request.use_samples(like, ())
         check_layers(recipe)
 
     def continue_scene(self, run: Run) -> None:
         """Show the settings and the canvas of a run, for a scene that goes on; may raise ``PluginError``."""
-        if run.inputs.get("samples"):
-            raise PluginError(LIKE_SAMPLE)
-        if run.recipe.get("start"):
-            raise PluginError(BEGUN)
         profile = layers.profile_in_file(run.target)
         inputs = GenerateInputs.from_json(run.inputs)  # which has prompts that a recipe may lack
         found = inputs_from_recipe({**run.recipe, "prompt": inputs.prompt}, inputs.prompt, profile)
@@ -186,6 +182,8 @@ class GenerateMode(Mode):
             "layout": inputs.layout,
         }
         self.request.continue_scene(GenerateInputs(**{**found, **own}))
+        like = inputs.samples or ()
+        self.request.use_samples(like, [self._project.mapLayer(one) for one in run.samples])
 
     def memory(self) -> Json:
         """Return all but the extent."""
@@ -205,12 +203,14 @@ class GenerateMode(Mode):
         self.stop()
         self.request.regions.close_layers()
         self.request.layout_panel.close_layers()
+        self.request.like_here.close_layers()
+        self.samples.close()
         self.footprint.remove()
         self.request.extent.close_tool()
 
     def _inputs(self) -> Optional[GenerateInputs]:
         """Return the request, with its regions and its layout."""
-        inputs = self.request.inputs()
+        inputs = self.request.to_plan()
         found = (self.request.reads_layers() and self.drawn) or Drawings()
         found = found.over(self.request.kept())
         return inputs if inputs is None else replace(inputs, regions=found.regions, layout=found.layout)
@@ -219,8 +219,14 @@ class GenerateMode(Mode):
         """Prepare to read the layers that the form names."""
         if not self.request.reads_layers():
             return None
-        wanted = self.request.drawn_layers()
-        return lambda listener: wanted.read(listener.stop)
+        wanted, samples = self.request.drawn_layers(), self.request.like_here.samples()
+
+        def read(listener: Listener) -> Drawings:
+            for sample in samples:
+                sample.check(listener.stop)
+            return wanted.read(listener.stop)
+
+        return read
 
     def _show_drawn(self, found: Drawings) -> None:
         self.drawn = found
@@ -250,9 +256,10 @@ class GenerateMode(Mode):
             plan.recipe.get("regions"),
             plan.recipe.get("layout") or plan.recipe.get("land_cover"),
         )
-        self.plan.show_plan(
-            plan, self.connection.state.url, SENT[bool(regions), bool(laid_out)], self._offers
-        )
+        sent = SENT[bool(regions), bool(laid_out)]
+        if self.request.like_here.is_given():
+            sent = " ".join((sent, tr("The pixels of the samples are sent there, too.")))
+        self.plan.show_plan(plan, self.connection.state.url, sent, self._offers)
         self._outline()
         self.answered.emit()
 
@@ -262,6 +269,13 @@ class GenerateMode(Mode):
     def _follow_models(self) -> None:
         if self.connection.state.ready:
             self.request.advanced.set_models(list(self.connection.state.models))
+            self.request.like_here.set_models(self.connection.state.models)
+
+    def _new_area(self, row: SampleRow) -> None:
+        """Make a layer to draw the area of a sample on, and choose it."""
+        layer = add_mask(self._project, self._project.crs(), title=AREA_NAME)
+        row.area.choose(layer)
+        self.layer_made.emit(layer)
 
     def _outline(self) -> None:
         """Show on the canvas where the result will be, while the form is seen."""

@@ -1,7 +1,7 @@
 """One tab of the dock: a form, and a check of the request before it is run.
 
-The base of ``GenerateMode`` and ``EditMode``. The dock shows one of them, asks it whenever something changes,
-and lets the user run it; it knows nothing of what is asked for.
+The base of ``GenerateMode``, ``EditMode`` and ``ExtendMode``. The dock shows one of them, asks it whenever
+something changes, and lets the user run it; it knows nothing of what is asked for.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Mode(QObject):
     submitted = pyqtSignal()
     asked = pyqtSignal(str, dict)  # a question to be answered before it is run, and what may be done
     unfolded = pyqtSignal()
+    layer_made = pyqtSignal(object)  # to be drawn on
 
     def __init__(
         self, panel: QWidget, plan: PlanPanel, connection: Connection, parent: Optional[QObject] = None
@@ -64,6 +65,9 @@ class Mode(QObject):
     def show(self, shown: bool) -> None:
         """Show or hide what this form has on the map."""
         self.shown = shown
+
+    def uncover(self) -> None:
+        """Take what covers the map off it, until something changes: there is a result to be seen."""
 
     def ask(self) -> None:
         """Check the request, without waiting for the answer."""

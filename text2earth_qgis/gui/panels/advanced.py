@@ -19,7 +19,8 @@ from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.pixel_sizes import PixelSizes
 from text2earth_qgis.core.wire.schemas import Align, Box, GenerateInputs, Joins, Json
 from text2earth_qgis.gui.accessible import name_fields
-from text2earth_qgis.gui.panels.model import AUTOMATIC, ModelPanel, narrow_combo
+from text2earth_qgis.gui.panels.model import AUTOMATIC, ModelPanel, by_example, narrow_combo, sources_box
+from text2earth_qgis.gui.panels.start import StartField, has_bank
 
 EARLIER = tr("As in the earlier run")
 CONTINUED = tr("The earlier scene's")
@@ -60,7 +61,10 @@ class AdvancedPanel(ModelPanel):
             tr("Put the pixels exactly on those of this raster layer: its CRS, pixel size and origin.")
         )
         self.align.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.start = StartField()
+        self.sources = sources_box()
         rows = (
+            (tr("Begin with"), self.start),
             (tr("Canvas"), self.canvas),
             ("", self.price),
             (tr("CRS"), self.crs),
@@ -68,7 +72,11 @@ class AdvancedPanel(ModelPanel):
         )
         for place, (title, widget) in enumerate(rows, 1):  # below the model
             self.form.insertRow(place, title, widget)
+        self.form.addRow(self.sources)
         name_fields(self.form)
+        self.start.changed.connect(self.changed)
+        self.sources.toggled.connect(lambda _checked: self.changed.emit())
+        self.grid_changed.connect(self._show_start)
         self.canvas.currentIndexChanged.connect(lambda _index: self.grid_changed.emit())
         self.crs.crsChanged.connect(lambda _crs: self.changed.emit())
         self.align.layerChanged.connect(self._follow_layer)
@@ -89,6 +97,7 @@ class AdvancedPanel(ModelPanel):
         continued = self.canvas.currentText() == CONTINUED
         return {
             **super().values(),
+            **(self.start.values() if self._can_begin() else {}),
             "canvas": Box(**canvas) if isinstance(canvas, dict) else canvas,
             "joins": self._joins if continued else None,
             "crs": crs_text(crs) if crs.isValid() else None,
@@ -98,6 +107,7 @@ class AdvancedPanel(ModelPanel):
     def set_inputs(self, inputs: GenerateInputs) -> None:
         """Show the settings of an earlier run, those of the picture's place too."""
         self.set_values(inputs)
+        self.start.set_values(inputs.start, inputs.start_strength)
         self._joins = inputs.joins
         self.canvas.removeItem(2)
         if inputs.joins is not None:
@@ -110,12 +120,24 @@ class AdvancedPanel(ModelPanel):
     def memory(self) -> Json:
         """Return the settings to keep for the next session: those that do not depend on the project."""
         kept = {name: value for name, value in self.values().items() if name not in ("crs", "align", "joins")}
+        start = "noise" if kept.get("start") == "samples" else kept.get("start")
+        kept = {**kept, "start": start, "sources": self.sources.isChecked()}
         return {**kept, "canvas": kept["canvas"] if isinstance(kept["canvas"], str) else "extent"}
 
     def show_price(self, text: str) -> None:
         """Show a sentence on the cost of the canvases."""
         self.price.setText(text)
         self.price.setVisible(bool(text))
+
+    def _can_begin(self) -> bool:
+        """Whether the model can begin with land by example: it is none itself, and there is such land."""
+        chosen = self.model.currentData()
+        named = [card for card in self._models if (card["id"] == chosen if chosen else card.get("default"))]
+        return has_bank(self._models) and not any(map(by_example, named))
+
+    def _show_start(self) -> None:
+        for part in (self.start, self.form.labelForField(self.start)):
+            part.setVisible(self._can_begin())
 
     def _show_align(self, align: Optional[Align]) -> None:
         """Show the grid of an earlier run, whose layer may be gone: an entry of its own stands for it."""

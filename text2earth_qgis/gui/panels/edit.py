@@ -10,10 +10,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Optional
 
-from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsProject, QgsRasterLayer, QgsRectangle
-from qgis.gui import QgsDoubleSpinBox, QgsMapLayerComboBox
-from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qgis.core import QgsMapLayer, QgsProject, QgsRectangle
+from qgis.gui import QgsDoubleSpinBox
+from qgis.PyQt.QtWidgets import QSizePolicy, QWidget
 
 from text2earth_qgis.core.errors import PluginError, RasterRefused
 from text2earth_qgis.core.imagery import edit_request, online, rasters
@@ -21,17 +20,14 @@ from text2earth_qgis.core.imagery.datasets import RasterFile
 from text2earth_qgis.core.imagery.drawn.drawings import DrawnLayers
 from text2earth_qgis.core.imagery.drawn.features import SearchArea
 from text2earth_qgis.core.language import tr, trn
-from text2earth_qgis.core.wire.schemas import EditInputs, Json, Layout, Upload
+from text2earth_qgis.core.wire.schemas import EditInputs, Json, Upload
 from text2earth_qgis.gui import ground
-from text2earth_qgis.gui.accessible import name_fields, name_widget
+from text2earth_qgis.gui.accessible import name_fields
 from text2earth_qgis.gui.canvas.edit_picture import EditArea
-from text2earth_qgis.gui.panels.bands import BandsPanel
 from text2earth_qgis.gui.panels.brush_bar import BrushBar
-from text2earth_qgis.gui.panels.fields import PromptEdit, SeedField, fold
-from text2earth_qgis.gui.panels.layout import LayoutPanel
-from text2earth_qgis.gui.panels.like_here import LikeHerePanel
-from text2earth_qgis.gui.panels.mask_field import MaskField
-from text2earth_qgis.gui.panels.model import AUTOMATIC, ModelPanel, narrow_combo
+from text2earth_qgis.gui.panels.drawn.mask_field import MaskField
+from text2earth_qgis.gui.panels.model import AUTOMATIC, narrow_combo
+from text2earth_qgis.gui.panels.painting import PaintingPanel, form_layout
 
 EXAMPLE = tr("What shall be there, such as: a lake with reed beds. Empty: filled from its surroundings")
 AVOID = tr("What shall not be there, such as: boats, clouds")
@@ -40,41 +36,28 @@ RESULTS = {
     "patch": tr("Edited part only"),
     "vrt": tr("Edited part over the raster (VRT)"),
 }
-UNABLE = tr("The backend has no model that can edit. Install an inpainting model there.")
 FEATHER = 6  # pixels, where the user does not say
 MOST_METRES = 1_000_000.0
 
 
-class EditModelPanel(ModelPanel):
-    """The fields of the model, of models that can edit."""
-
-    def able(self, card: Json) -> bool:
-        """Whether a model can edit."""
-        return card.get("pipeline") in edit_request.PAINTERS
-
-
-class EditPanel(QWidget):
-    """The form. ``changed`` follows every change, also of the mask; ``submitted`` Ctrl+Enter in a prompt."""
-
-    changed = pyqtSignal()
-    submitted = pyqtSignal()
-    unfolded = pyqtSignal()  # or folded
+class EditPanel(PaintingPanel):
+    """The form; ``changed`` follows every change, also of the mask."""
 
     def __init__(self, project: QgsProject, parent: Optional[QWidget] = None) -> None:
-        super().__init__(parent)
-        self._project = project
-        self.source = QgsMapLayerComboBox()
-        self.source.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
-        self.source.setAllowEmptyLayer(True, tr("No raster yet"))
-        self.source.setCurrentIndex(0)
-        self.source.setMinimumContentsLength(6)
-        self.source.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        super().__init__(project, tr("The raster to edit"), parent)
         self.source.setToolTip(tr("The raster to edit. It is only read: the result is another file."))
+        self.examples = EXAMPLE, tr("No prompt is needed: the mask is filled from what is around it")
+        self.negative.setPlaceholderText(AVOID)
+        self.fill.setText(tr("Fill from surroundings"))
+        self.fill.setToolTip(
+            tr(
+                "Removes what is in the mask, without a prompt: every band is copied from real pixels "
+                "around it. Needs no model."
+            )
+        )
         self.mask = MaskField()
         self.brush = BrushBar()
         self.mask.box.addWidget(self.brush)
-        self.prompt = PromptEdit(EXAMPLE, 3)
-        self.negative = PromptEdit(AVOID, 2)
         self.feather = _spin(
             -1.0, MOST_METRES, " m", tr("Fades in over so many metres on the ground, inside the mask.")
         )
@@ -91,7 +74,6 @@ class EditPanel(QWidget):
         )
         self.strength.setSingleStep(0.05)
         self.strength.setClearValue(1.0)
-        self.seed = SeedField()
         self.result = narrow_combo()
         for key, text in RESULTS.items():
             self.result.addItem(text, key)
@@ -104,79 +86,23 @@ class EditPanel(QWidget):
         )
         self.gsd.setSpecialValueText(AUTOMATIC)
         self.gsd.setClearValue(0.0, AUTOMATIC)
-        self.bands = BandsPanel()
-        self.model = EditModelPanel()
-        self.like_here = LikeHerePanel(project)
-        self.layout_panel = LayoutPanel()
-        self._lay_out()
-        self.recall({})
-        self._show_rows()
-        self._connect()
-
-    def _lay_out(self) -> None:
-        more = QWidget()
-        inner = QVBoxLayout(more)
-        inner.setContentsMargins(0, 0, 0, 0)
-        inner.addWidget(self.bands)
-        inner.addWidget(self.model)
-        self._folds = {
-            "negative": fold(tr("Negative prompt"), self.negative),
-            "layout": fold(tr("Layout"), self.layout_panel),
-            "like": fold(tr("Like here"), self.like_here),
-            "more": fold(tr("More settings"), more),
-        }
-        top, form = QFormLayout(), QFormLayout()
-        self._rows = form
-        for one in (top, form):
-            one.setContentsMargins(0, 0, 0, 0)
-            one.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        top, self._rows = form_layout(), form_layout()
         top.addRow(tr("Raster"), self.source)
         top.addRow(tr("Mask"), self.mask)
         for title, widget in (
             (tr("Grow"), self.grow), (tr("Feather"), self.feather), (tr("Strength"), self.strength),
             (tr("Seed"), self.seed), (tr("Result"), self.result), (tr("GSD"), self.gsd),
         ):  # fmt: skip
-            form.addRow(title, widget)
+            self._rows.addRow(title, widget)
         name_fields(top)
-        name_fields(form)
-        name_widget(self.prompt, tr("Prompt"))
-        name_widget(self.negative, tr("Negative prompt"))
-        title = QLabel(tr("Prompt"))
-        title.setBuddy(self.prompt)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(9, 9, 9, 0)
-        layout.addLayout(top)
-        folds = (self._folds[name] for name in ("negative", "layout", "like"))
-        for widget in (title, self.prompt, *folds):
-            layout.addWidget(widget)
-        layout.addLayout(form)
-        layout.addWidget(self._folds["more"])
-        layout.addStretch(1)
-
-    def _connect(self) -> None:
-        for part in self._folds.values():
-            part.collapsedStateChanged.connect(lambda _closed: self.unfolded.emit())
-        for edit in (self.prompt, self.negative):
-            edit.textChanged.connect(self.changed)
-            edit.submitted.connect(self.submitted)
-        self.layout_panel.titled.connect(self._folds["layout"].setTitle)
-        for field in (self.mask, self.seed, self.bands, self.model, self.like_here, self.layout_panel):
-            field.changed.connect(self.changed)
-        self.model.grid_changed.connect(self.changed)
+        name_fields(self._rows)
+        self.lay_out(top, self._rows)
+        self.recall({})
+        self._show_rows()
+        self.mask.changed.connect(self.changed)
         for spin in (self.feather, self.grow, self.strength, self.gsd):
             spin.valueChanged.connect(lambda _value: self.changed.emit())
         self.result.currentIndexChanged.connect(lambda _index: self.changed.emit())
-        self.source.layerChanged.connect(self._follow)
-
-    def layer(self) -> Optional[QgsRasterLayer]:
-        """Return the raster layer to edit."""
-        layer = self.source.currentLayer()
-        return layer if isinstance(layer, QgsRasterLayer) else None
-
-    def choose(self, layers: list[QgsMapLayer]) -> None:
-        """Take the first of some layers that can be edited."""
-        rasters_there = (one for one in layers if isinstance(one, QgsRasterLayer))
-        self.source.setLayer(next((one for one in rasters_there if one.providerType() == "gdal"), None))
 
     def missing(self) -> str:
         """Name what the form still lacks, as a sentence; empty if nothing."""
@@ -187,12 +113,7 @@ class EditPanel(QWidget):
             online.check(layer) if online.is_online(layer) else rasters.file_of(layer)
         except RasterRefused as error:
             return str(error)
-        sentence = self.mask.missing()
-        if not sentence and (self.prompt.text() or self.layout_panel.is_given()) and not self.model.card():
-            sentence = UNABLE
-        chosen = self.model.card() if self.model.values()["model"] else {}
-        sentence = sentence or self.bands.missing() or self.like_here.missing(layer, chosen)
-        return sentence or self.layout_panel.missing()
+        return self.mask.missing() or self.missing_rest(layer)
 
     def request(self) -> edit_request.EditRequest:
         """Return the request, without a name for the result. Raises ``PluginError``.
@@ -216,7 +137,8 @@ class EditPanel(QWidget):
             result="patch" if fetched else self.result.currentData(),
             project=self._project.fileName(),
             layers=(layer.id(), mask.id()),
-            sample=self.like_here.sample(layer),
+            samples=self.like_here.samples(layer),
+            sources=Path() if self.sources.isChecked() else None,
         )
 
     def imagery(self) -> Optional[online.OnlineLayer]:
@@ -254,45 +176,23 @@ class EditPanel(QWidget):
     def settings(self) -> Json:
         """Return the members of ``EditInputs`` besides source, mask and stretch."""
         return {
-            "prompt": self.prompt.text(),
-            "negative_prompt": self.negative.text(),
-            "bands": self.bands.bands(),
-            "extra_bands": self.bands.extra.currentData(),
+            **super().settings(),
             "feather": self.feather.value() if self.feather.value() >= 0 else None,
             "grow": self.grow.value(),
             "strength": self.strength.value(),
-            "seed": self.seed.value(),
-            **self.model.values(),
         }
 
     def set_inputs(self, inputs: EditInputs) -> None:
         """Show the settings of an earlier run, but for its layers."""
-        self.prompt.setPlainText(inputs.prompt)
-        self.negative.setPlainText(inputs.negative_prompt)
-        self._folds["negative"].setCollapsed(not inputs.negative_prompt)
+        self.show_settings(inputs)
         self.feather.setValue(-1.0 if inputs.feather is None else inputs.feather)
         self.grow.setValue(inputs.grow)
         self.strength.setValue(inputs.strength)
-        self.seed.set_value(inputs.seed)
-        self.bands.extra.setCurrentIndex(max(0, self.bands.extra.findData(inputs.extra_bands)))
-        self.model.set_values(inputs)
-
-    def use_sample(self, sample: Optional[Json], layer: Optional[QgsMapLayer]) -> None:
-        """Show the sample of an earlier run, None if it had none."""
-        self.like_here.restore(sample, layer)
-        self._folds["like"].setCollapsed(sample is None)
-
-    def use_layout(self, layout: Optional[Layout]) -> None:
-        """Show the layout of an earlier run, None if it had none."""
-        self.layout_panel.keep(layout)
-        self._folds["layout"].setCollapsed(layout is None)
 
     def memory(self) -> Json:
         """Return the settings to keep for the next session: those that do not depend on the project."""
-        kept = {name: value for name, value in self.settings().items() if name != "bands"}
         own = {"result": self.result.currentData(), "gsd": self.gsd.value()}
-        own["layout_field"] = self.layout_panel.memory()
-        return {**kept, **self.brush.memory(), **own}
+        return {**self.kept_settings(), **self.brush.memory(), **own}
 
     def recall(self, memory: Json) -> None:
         """Show the settings that ``memory`` returned."""
@@ -303,22 +203,17 @@ class EditPanel(QWidget):
         self.result.setCurrentIndex(max(0, self.result.findData(memory.get("result"))))
         self.gsd.setValue(memory.get("gsd") or 0.0)
         self.brush.recall(memory)
-        self.layout_panel.recall(memory.get("layout_field") or {})
-
-    def unfold(self, opened: bool) -> None:
-        """Open or close what most runs leave alone."""
-        self._folds["more"].setCollapsed(not opened)
+        self.recall_rest(memory)
 
     def close_layers(self) -> None:
         """Follow no layer any more."""
         self.mask.close()
-        self.like_here.area.close()
-        self.layout_panel.close_layers()
+        super().close_layers()
 
-    def _follow(self, _layer: Optional[QgsMapLayer]) -> None:
+    def follow_source(self, layer: Optional[QgsMapLayer] = None) -> None:
+        """Offer what another raster has."""
         self._show_rows()
-        self.bands.set_layer(self.layer())
-        self.changed.emit()
+        super().follow_source(layer)
 
     def _show_rows(self) -> None:
         """Show what can be chosen: the pixels of a file are given, an online layer has no bands."""

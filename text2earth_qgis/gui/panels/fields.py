@@ -8,7 +8,8 @@ from __future__ import annotations
 import random
 from typing import Optional
 
-from qgis.gui import QgsCollapsibleGroupBoxBasic, QgsDoubleSpinBox
+from qgis.core import QgsMapLayerProxyModel
+from qgis.gui import QgsCollapsibleGroupBoxBasic, QgsDoubleSpinBox, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import QRegularExpression, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QKeyEvent, QRegularExpressionValidator
 from qgis.PyQt.QtWidgets import (
@@ -16,6 +17,7 @@ from qgis.PyQt.QtWidgets import (
     QLineEdit,
     QMenu,
     QPlainTextEdit,
+    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -205,3 +207,15 @@ def fold(title: str, content: QWidget) -> QgsCollapsibleGroupBoxBasic:
     layout.addWidget(content)
     box.setCollapsed(True)
     return box
+
+
+def raster_field(nothing: str, tip: str = "") -> QgsMapLayerComboBox:
+    """Return a choice of a raster layer of the project; ``nothing`` is the choice of none."""
+    field = QgsMapLayerComboBox()
+    field.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
+    field.setAllowEmptyLayer(True, nothing)
+    field.setCurrentIndex(0)
+    field.setMinimumContentsLength(6)
+    field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    field.setToolTip(tip)
+    return field

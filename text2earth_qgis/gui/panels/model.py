@@ -10,14 +10,20 @@ from typing import Optional, Union
 
 from qgis.gui import QgsDoubleSpinBox, QgsSpinBox
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QSizePolicy, QWidget
+from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSizePolicy, QWidget
 
 from text2earth_qgis.core.language import tr
-from text2earth_qgis.core.wire.schemas import EditInputs, GenerateInputs, Json
+from text2earth_qgis.core.wire.schemas import EditInputs, ExtendInputs, GenerateInputs, Json
 from text2earth_qgis.gui.accessible import name_fields
 
 SAMPLERS = {"dpm++2m": "DPM++ 2M", "euler": "Euler"}
 AUTOMATIC = tr("Automatic")
+
+
+NO_SOURCES = tr(
+    "Only land by example has sources. Choose Automatic or land by example as the model, leave the prompt "
+    "empty, or untick the raster of sources under More settings."
+)
 
 
 class ModelPanel(QWidget):
@@ -29,6 +35,7 @@ class ModelPanel(QWidget):
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
         self._models: list[Json] = []
+        self._like = False  # samples are given, of which land by example is made
         self.model = narrow_combo()
         self.model.currentIndexChanged.connect(self._follow_model)
         self.sampler = narrow_combo()
@@ -68,14 +75,20 @@ class ModelPanel(QWidget):
         self._models = [card for card in models if self.able(card)]
         self.model.blockSignals(True)
         self.model.clear()
-        usual = self._usual().get("title")
-        self.model.addItem(f"{AUTOMATIC} ({usual})" if usual else AUTOMATIC, None)
+        self.model.addItem(self._automatic(), None)
         for card in self._models:
             if card.get("installed"):
                 self.model.addItem(card["title"], card["id"])
         self.model.setCurrentIndex(max(0, self.model.findData(chosen)))
         self.model.blockSignals(False)
         self._follow_model()
+
+    def set_like(self, like: bool) -> None:
+        """Say whether samples are given: where no model is chosen, land by example is then made."""
+        if like != self._like:
+            self._like = like
+            self.model.setItemText(0, self._automatic())
+            self._follow_model()
 
     def card(self) -> Json:
         """Return the description of the model that would run, {} as long as no backend has sent one."""
@@ -95,7 +108,7 @@ class ModelPanel(QWidget):
             "guidance": self.guidance.value() if self.guidance.value() >= 1 else None,
         }
 
-    def set_values(self, inputs: Union[GenerateInputs, EditInputs]) -> None:
+    def set_values(self, inputs: Union[GenerateInputs, EditInputs, ExtendInputs]) -> None:
         """Show the settings of an earlier run."""
         self.model.setCurrentIndex(max(0, self.model.findData(inputs.model)))
         self.sampler.setCurrentIndex(max(0, self.sampler.findData(inputs.sampler)))
@@ -106,10 +119,16 @@ class ModelPanel(QWidget):
         """Return the settings to keep for the next session."""
         return self.values()
 
+    def _automatic(self) -> str:
+        usual = self._usual().get("title")
+        return f"{AUTOMATIC} ({usual})" if usual else AUTOMATIC
+
     def _usual(self) -> Json:
-        """Return the model that runs where none is chosen: the default, else the first there is."""
+        """Return the model that runs where none is chosen: of samples, the default, the first there is."""
         installed = [card for card in self._models if card.get("installed")]
-        return next((card for card in self._models if card.get("default")), installed[0] if installed else {})
+        like = [card for card in installed if by_example(card)] if self._like else []
+        usual = [card for card in self._models if card.get("default")]
+        return next(iter([*like, *usual, *installed]), {})
 
     def _follow_model(self, *_index: object) -> None:
         card = self.card()
@@ -134,6 +153,18 @@ class ModelPanel(QWidget):
 def by_example(card: Json) -> bool:
     """Say whether what a card describes arranges example images, and is no network."""
     return bool(card.get("pipeline") == "examples")
+
+
+def sources_box() -> QCheckBox:
+    """Return the choice of a raster of sources."""
+    box = QCheckBox(tr("Also a raster of sources"))
+    box.setToolTip(
+        tr(
+            "A second layer that says for every pixel which image it was copied from. Of land by example "
+            "only."
+        )
+    )
+    return box
 
 
 def narrow_combo() -> QComboBox:

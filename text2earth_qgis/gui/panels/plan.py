@@ -46,6 +46,15 @@ def edit_lines(edit: EditPreview) -> tuple[str, str]:
     )
 
 
+def extension_lines(edit: EditPreview, land: str) -> tuple[str, str]:
+    """Describe the raster that an extension makes, and the part of the raster that is sent for it."""
+    whole, cut = edit.whole or edit.raster, edit.crop
+    used = tr("{width} × {height} px beside it are used ({size})").format(
+        width=words.number(cut.width), height=words.number(cut.height), size=words.size(edit.bytes)
+    )
+    return pixels(whole.width, whole.height, edit.pixel), "\n".join(filter(None, (land, used)))
+
+
 def made(size: float, seconds: Optional[float]) -> str:
     """Say in which pixels an edit is made, and how long that takes."""
     made_in = tr("Made in pixels of {size}").format(size=words.gsd(size, size))
@@ -168,12 +177,26 @@ class PlanPanel(QWidget):
 
         The model works with pixels of ``size`` metres, for some ``seconds`` if that is known.
         """
-        self.clear()
         sent = tr("Runs on {host}: prompt, mask and these pixels are sent there.")
-        for label, text in zip(self._lines, (*edit_lines(edit), made(size, seconds), destination(url, sent))):
+        self._show(edit_lines(edit), made(size, seconds), destination(url, sent), resampling(edit, size))
+
+    def show_extension(
+        self, edit: EditPreview, land: str, work: tuple[float, Optional[float]], url: str
+    ) -> None:
+        """Show what an extension by some ``land`` would send to the backend at ``url``.
+
+        ``work`` is the pixel size in metres that the model works with, and the seconds that it takes.
+        """
+        sent = tr("Runs on {host}: prompt, extent and these pixels are sent there.")
+        lines = extension_lines(edit, land)
+        self._show(lines, made(*work), destination(url, sent), resampling(edit, work[0]))
+
+    def _show(self, raster: tuple[str, str], work: str, host: str, warnings: list[str]) -> None:
+        self.clear()
+        for label, text in zip(self._lines, (*raster, work, host)):
             label.setText(text)
             label.show()
-        self._tell(resampling(edit, size), "warning")
+        self._tell(warnings, "warning")
         self.setEnabled(True)
 
     def show_refusal(self, sentence: str) -> None:

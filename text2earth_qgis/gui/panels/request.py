@@ -7,9 +7,9 @@ Turns what the user set into the inputs of ``generate`` and back. Whether they m
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import Optional
+from typing import Optional, Sequence
 
-from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRectangle
+from qgis.core import QgsCoordinateReferenceSystem, QgsMapLayer, QgsProject, QgsRectangle
 from qgis.gui import QgsExtentWidget, QgsMapCanvas
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
@@ -25,9 +25,11 @@ from text2earth_qgis.gui.accessible import name_fields, name_widget
 from text2earth_qgis.gui.canvas.draw_extent import DrawExtent
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.panels.advanced import AdvancedPanel
+from text2earth_qgis.gui.panels.drawn.layout import LayoutPanel
+from text2earth_qgis.gui.panels.drawn.like_here import LikeHerePanel
+from text2earth_qgis.gui.panels.drawn.regions import RegionsPanel
 from text2earth_qgis.gui.panels.fields import GsdField, PromptEdit, SeedField, fold
-from text2earth_qgis.gui.panels.layout import LayoutPanel
-from text2earth_qgis.gui.panels.regions import RegionsPanel
+from text2earth_qgis.gui.panels.model import NO_SOURCES, by_example
 
 EXAMPLE = tr(
     "Such as: a village with red roofs beside a river, farmland around it, a road from north to south"
@@ -179,16 +181,19 @@ class RequestPanel(QWidget):
         self.advanced = AdvancedPanel()
         self.advanced.grid_changed.connect(self._follow_model)
         self.regions, self.layout_panel = RegionsPanel(), LayoutPanel()
+        self.like_here = LikeHerePanel(QgsProject.instance())
         avoid = fold(tr("Negative prompt"), self.negative)
         lots = fold(tr("Regions"), self.regions)
         drawn = fold(tr("Layout"), self.layout_panel)
+        like = fold(tr("Like here"), self.like_here)
+        self.like_here.titled.connect(like.setTitle)
         self.regions.titled.connect(lots.setTitle)
         self.layout_panel.titled.connect(drawn.setTitle)
         more = fold(tr("More settings"), self.advanced)
         more.collapsedStateChanged.connect(lambda _closed: self.changed.emit())
-        for part in (avoid, lots, drawn, more):
+        for part in (avoid, lots, drawn, like, more):
             part.collapsedStateChanged.connect(lambda _closed: self.unfolded.emit())
-        self._folds = {"negative": avoid, "regions": lots, "layout": drawn, "more": more}
+        self._folds = {"negative": avoid, "regions": lots, "layout": drawn, "like": like, "more": more}
         title = QLabel(tr("Prompt"))
         title.setBuddy(self.prompt)
         form = QFormLayout()
@@ -202,7 +207,7 @@ class RequestPanel(QWidget):
         name_widget(self.negative, tr("Negative prompt"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(9, 9, 9, 0)
-        for widget in (title, self.prompt, avoid, lots, drawn):
+        for widget in (title, self.prompt, avoid, lots, drawn, like):
             layout.addWidget(widget)
         layout.addLayout(form)
         layout.addWidget(more)
@@ -210,16 +215,34 @@ class RequestPanel(QWidget):
         for edit in (self.prompt, self.negative):
             edit.textChanged.connect(self.changed)
             edit.submitted.connect(self.submitted)
-        for field in (self.extent, self.seed, self.regions, self.layout_panel, self.advanced):
+        self.like_here.changed.connect(self._follow_samples)
+        self.advanced.start.changed.connect(self._follow_samples)
+        for field in (self.extent, self.seed, self.regions, self.layout_panel, self.like_here, self.advanced):
             field.changed.connect(self.changed)
         self.gsd.changed.connect(self._follow_gsd)
 
     def missing(self) -> str:
         """Name what the form still lacks, as a sentence; empty if nothing."""
         extent = self.extent.missing()
-        if not self.prompt.text() and not self.layout_panel.is_given() and self.extent.box()[1].isValid():
+        shown = self.prompt.text() or self.layout_panel.is_given() or self.like_here.is_given()
+        if not shown and self.extent.box()[1].isValid():
             return tr("Write in the prompt what the picture should show.")
-        return extent or self.regions.missing() or self.layout_panel.missing() or self.advanced.refusal
+        drawn = self.regions.missing() or self.layout_panel.missing() or self._missing_samples()
+        return extent or drawn or self.advanced.refusal
+
+    def _missing_samples(self) -> str:
+        """Name what is wrong with samples and sources, as a sentence; empty if nothing."""
+        values, begins = self.advanced.values(), self.begins_like_here()
+        if begins and not self.like_here.is_given():
+            return tr("Draw what it is to begin with under Like here, or begin with something else.")
+        chosen = self.advanced.card() if values["model"] and not begins else {}
+        sentence = self.like_here.missing(None, chosen)
+        unsaid = self.advanced.sources.isChecked() and not by_example(self.advanced.card())
+        return sentence or (NO_SOURCES if unsaid else "")
+
+    def begins_like_here(self) -> bool:
+        """Whether a diffusion model is to begin with land like the samples."""
+        return bool(self.advanced.values().get("start") == "samples")
 
     def inputs(self) -> Optional[GenerateInputs]:
         """Return the request, None as long as something is missing."""
@@ -237,9 +260,18 @@ class RequestPanel(QWidget):
         )
         return replace(inputs, **self.advanced.values())
 
+    def to_plan(self) -> Optional[GenerateInputs]:
+        """Return the request as it can be planned: samples are sent only when it is run."""
+        inputs = self.inputs()
+        if inputs is None or not self.like_here.is_given():
+            return inputs
+        if self.begins_like_here():
+            return replace(inputs, start="bank")
+        return replace(inputs, model=self.advanced.card().get("id"))
+
     def drawn_choice(self) -> object:
         """Return everything that the regions and the layout to be read depend on, to be compared."""
-        revisions = self.regions.revision, self.layout_panel.revision
+        revisions = self.regions.revision, self.layout_panel.revision, self.like_here.revision
         return revisions, self.extent.value(), self.advanced.canvas.currentData()
 
     def drawn_layers(self) -> DrawnLayers:
@@ -249,8 +281,8 @@ class RequestPanel(QWidget):
         return DrawnLayers(self.regions.chosen(), self.layout_panel.chosen(), near)
 
     def reads_layers(self) -> bool:
-        """Whether regions or a layout come from a layer."""
-        return self.regions.has_layer() or self.layout_panel.has_layer()
+        """Whether regions, a layout or samples come from a layer."""
+        return self.regions.has_layer() or self.layout_panel.has_layer() or self.like_here.is_given()
 
     def kept(self) -> Drawings:
         """Return the regions and the layout of the earlier run, as far as they are chosen."""
@@ -283,6 +315,11 @@ class RequestPanel(QWidget):
         self.seed.set_value(inputs.seed)
         self.advanced.set_inputs(inputs)
 
+    def use_samples(self, samples: Sequence[Json], layers: Sequence[Optional[QgsMapLayer]]) -> None:
+        """Show the samples of an earlier run."""
+        self.like_here.restore(samples, layers)
+        self._folds["like"].setCollapsed(not samples)
+
     def memory(self) -> Json:
         """Return the settings to keep for the next session: all but extent and CRS."""
         return {
@@ -299,6 +336,7 @@ class RequestPanel(QWidget):
         """Show the settings that ``memory`` returned."""
         self.regions.recall(memory.get("region_fields") or {})
         self.layout_panel.recall(memory.get("layout_field") or {})
+        self.advanced.sources.setChecked(bool(memory.get("sources")))
         nowhere = Extent([0.0, 0.0, 0.0, 0.0])
         known = {item.name for item in fields(GenerateInputs)}
         kept = {name: value for name, value in memory.items() if name in known and value is not None}
@@ -320,6 +358,10 @@ class RequestPanel(QWidget):
     def _follow_gsd(self) -> None:
         self.extent.set_gsd(self.gsd.value())
         self.changed.emit()
+
+    def _follow_samples(self) -> None:
+        """Show which model works, which samples may decide."""
+        self.advanced.set_like(self.like_here.is_given() and not self.begins_like_here())
 
     def _follow_model(self) -> None:
         self.gsd.set_sizes(self.advanced.sizes())

@@ -36,7 +36,7 @@ from text2earth_qgis.gui.run_list.rows import (
     tooltip,
 )
 
-AGAIN = ("generate", "edit")  # processes that have a form
+AGAIN = ("generate", "edit", "extend")  # processes that have a form
 CONTINUE = tr("Continue this scene")
 EMPTY = tr("Your runs appear here. One that finishes while QGIS is closed can be fetched later.")
 

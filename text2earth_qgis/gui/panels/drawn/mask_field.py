@@ -13,7 +13,7 @@ from qgis.PyQt.QtWidgets import QWidget
 from text2earth_qgis.core.imagery.masks import MaskPolygons
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.gui.canvas.scratch_mask import is_mask
-from text2earth_qgis.gui.panels.polygons import PolygonField
+from text2earth_qgis.gui.panels.drawn.polygons import PolygonField
 
 NO_LAYER = tr("No mask yet")
 

@@ -11,8 +11,8 @@ from text2earth_qgis.core.imagery.drawn import region_features
 from text2earth_qgis.core.language import tr, trn
 from text2earth_qgis.core.wire.schemas import Polygons
 from text2earth_qgis.gui import words
-from text2earth_qgis.gui.panels.drawn import DrawnPanel
-from text2earth_qgis.gui.panels.polygons import PolygonField
+from text2earth_qgis.gui.panels.drawn.base import DrawnPanel
+from text2earth_qgis.gui.panels.drawn.polygons import PolygonField
 
 NO_LAYER = tr("No regions")
 TIP = tr("Polygons in which something else is to be seen than the prompt above says")

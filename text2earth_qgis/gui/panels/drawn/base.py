@@ -16,7 +16,7 @@ from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QLabel, QSizePolicy, QVB
 from text2earth_qgis.core.wire.schemas import Json, Layout, Polygons
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.accessible import name_fields, name_widget
-from text2earth_qgis.gui.panels.polygons import PolygonField
+from text2earth_qgis.gui.panels.drawn.polygons import PolygonField
 
 SAID = 120  # characters of what the features say
 F = TypeVar("F", Polygons, Layout)

@@ -15,8 +15,8 @@ from text2earth_qgis.core.language import tr, trn
 from text2earth_qgis.core.wire.schemas import Json, Layout, LayoutRaster
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.canvas.scratch_layout import add_layout
-from text2earth_qgis.gui.panels.drawn import DrawnPanel, make_narrow
-from text2earth_qgis.gui.panels.polygons import PolygonField
+from text2earth_qgis.gui.panels.drawn.base import DrawnPanel, make_narrow
+from text2earth_qgis.gui.panels.drawn.polygons import PolygonField
 
 NO_LAYER = tr("No layout")
 TIP = tr(

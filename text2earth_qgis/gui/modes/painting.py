@@ -1,0 +1,203 @@
+"""What the tabs that paint into a raster share: the look at raster and drawn layers, their plan, their time.
+
+The base of ``EditMode`` and ``ExtendMode``. Before Run all this happens on this computer; nothing is sent.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Optional, Sequence
+
+from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer
+from qgis.gui import QgsMapCanvas
+from qgis.PyQt.QtCore import QObject
+
+from text2earth_qgis.core.imagery import edit_request
+from text2earth_qgis.core.imagery.drawn.drawings import Drawings, DrawnLayers
+from text2earth_qgis.core.imagery.edit_request import EditPreview, EditRequest
+from text2earth_qgis.core.language import tr
+from text2earth_qgis.core.pixel_sizes import PixelSizes
+from text2earth_qgis.core.runs.history import Run
+from text2earth_qgis.core.tasks import Listener
+from text2earth_qgis.core.wire import calls
+from text2earth_qgis.core.wire.async_client import Pending
+from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Json, layout_from_json
+from text2earth_qgis.gui.canvas.scratch_mask import add_mask
+from text2earth_qgis.gui.connection import Connection
+from text2earth_qgis.gui.debounce import Debounced, Question
+from text2earth_qgis.gui.modes.like_here import SamplesOnMap
+from text2earth_qgis.gui.modes.mode import Mode
+from text2earth_qgis.gui.panels.drawn.like_here import AREA_NAME
+from text2earth_qgis.gui.panels.drawn.polygons import PolygonField
+from text2earth_qgis.gui.panels.painting import PaintingPanel
+from text2earth_qgis.gui.panels.plan import PlanPanel
+
+WINDOW = 256  # pixels, of a model that does not say
+PAUSE_MS = 350  # in which the next change may come
+SOMEWHERE, SOMEWHERE_CRS = (500_000.0, 5_000_000.0), "EPSG:32631"  # where a metre is a metre
+
+
+class PaintingMode(Mode):
+    """A tab with a ``form`` of a raster and what is painted into it."""
+
+    def __init__(
+        self,
+        form: PaintingPanel,
+        canvas: QgsMapCanvas,
+        project: QgsProject,
+        plan: PlanPanel,
+        connection: Connection,
+        parent: Optional[QObject] = None,
+    ) -> None:
+        super().__init__(form, plan, connection, parent)
+        self._painting, self._canvas, self._project = form, canvas, project
+        self.found: Optional[EditPreview] = None
+        self.drawn = Drawings()  # regions and layout that were read with it
+        self._timing: Optional[Pending] = None  # the question how long it takes
+        self.reading = Debounced(tr("looking at the raster"), PAUSE_MS, self)
+        self.reading.found.connect(self._show_found)
+        self.reading.refused.connect(lambda error: self._refuse(str(error)))
+        self.samples = SamplesOnMap(canvas, project, form.like_here, self)
+        form.like_here.layer_wanted.connect(lambda row: self.new_layer(AREA_NAME, row.area))
+        form.changed.connect(self.changed)
+        form.submitted.connect(self.submitted)
+        form.unfolded.connect(self.unfolded)
+        connection.changed.connect(self._follow_models)
+
+    @property
+    def checked(self) -> bool:
+        """Whether raster and drawn layers were read."""
+        return self.found is not None
+
+    def ask(self) -> None:
+        """Look at raster and drawn layers, on this computer."""
+        self.found, self.drawn, self.refused = None, Drawings(), False
+        self._stop_timing()
+        missing, ready = self.missing(), self.connection.state.ready
+        if missing or not ready:
+            self.reading.stop()
+            self.plan.show_hint(missing) if ready else self.plan.clear()
+        else:
+            self.plan.wait()
+            self.reading.ask(self._question)
+
+    def reason(self) -> str:
+        """Return why this cannot be run."""
+        reason = super().reason()
+        if not reason and self.reads_layers() and not self.checked:
+            return tr("Reading the layer that was drawn.")
+        return reason
+
+    def reads_layers(self) -> bool:
+        """Whether something drawn is read from a layer."""
+        return self._painting.layout_panel.has_layer()
+
+    def request(self) -> EditRequest:
+        """Return what is asked for, without what is drawn. Raises ``PluginError``."""
+        raise NotImplementedError
+
+    def drawn_layers(self) -> DrawnLayers:
+        """Return the layers of what is drawn, and near what they are read."""
+        raise NotImplementedError
+
+    def look(self) -> Callable[[Listener], EditPreview]:
+        """Prepare to look at what is asked for."""
+        request, window = self.request(), int(self._painting.model.card().get("window") or WINDOW)
+        return lambda listener: edit_request.preview_edit(request, window, listener.stop)
+
+    def show_preview(self, found: EditPreview, seconds: Optional[float]) -> None:
+        """Show what was found, and how long it takes if that is known."""
+        raise NotImplementedError
+
+    def forget_seed(self) -> None:
+        """Take a new seed in the next run."""
+        self._painting.seed.set_value(None)
+
+    def stop(self) -> None:
+        """Look at nothing any more."""
+        self.reading.stop()
+        self._stop_timing()
+
+    def show(self, shown: bool) -> None:
+        """Show the samples on the map while the form is seen."""
+        super().show(shown)
+        self.samples.show(shown)
+
+    def close(self) -> None:
+        """Undo what was done outside the dock."""
+        self.stop()
+        self.samples.close()
+        self._painting.close_layers()
+
+    def new_layer(self, title: str, field: PolygonField) -> None:
+        """Make a layer in the raster's CRS to draw polygons on, and choose it."""
+        source = self._painting.layer()
+        crs = source.crs() if source is not None else QgsCoordinateReferenceSystem()
+        layer = add_mask(self._project, crs if crs.isValid() else self._project.crs(), title=title)
+        field.choose(layer)
+        self.layer_made.emit(layer)
+
+    def use_words(self, samples: Sequence[Json]) -> None:
+        """Show the samples in the recipe of a layer, which has neither their areas nor their rasters."""
+        self._painting.use_samples([{"words": one.get("kind") or ""} for one in samples], ())
+        self._painting.use_layout(None)
+
+    def use_drawn(self, run: Run) -> None:
+        """Show the samples and the layout of an earlier run."""
+        samples = run.inputs.get("samples") or ()
+        self._painting.use_samples(samples, self._layers(run.samples))
+        self._painting.use_layout(layout_from_json(run.inputs.get("layout")))
+
+    def _layers(self, ids: Sequence[str]) -> list[Optional[QgsRasterLayer]]:
+        return [self._project.mapLayer(one) for one in ids]
+
+    def _question(self) -> Question:
+        """Prepare to read raster and drawn layers."""
+        layers, look = self.drawn_layers(), self.look()
+        return lambda listener: (look(listener), layers.read(listener.stop))
+
+    def _show_found(self, answer: tuple[EditPreview, Drawings]) -> None:
+        self.found, self.drawn = answer
+        self.show_drawn()
+        self.show_preview(self.found, None)
+        self.answered.emit()
+        self._ask_for_time(self.found)
+
+    def show_drawn(self) -> None:
+        """Show what of the drawn layers is sent."""
+        kept = Drawings(layout=self._painting.layout_panel.kept())
+        self._painting.layout_panel.show_drawn(self.drawn.over(kept))
+
+    def size(self, found: EditPreview) -> float:
+        """Return the pixel size in metres that the model would work in."""
+        if self._painting.copies_surroundings():
+            return max(found.pixel)
+        return PixelSizes.of(self._painting.model.card()).nearest(max(found.pixel))
+
+    def _ask_for_time(self, found: EditPreview) -> None:
+        """Ask how long a scene takes that is as large as what the model sees; no answer leaves it open."""
+        width, height = found.crop.width * found.pixel[0], found.crop.height * found.pixel[1]
+        x, y = SOMEWHERE
+        inputs = GenerateInputs(
+            self._painting.words(), Extent([x, y, x + width, y + height], SOMEWHERE_CRS),
+            gsd=self.size(found), **self._painting.model.values(),
+        )  # fmt: skip
+        self._timing = self.connection.client.run(
+            calls.plan("generate", inputs),
+            lambda plan: self._timed(plan.seconds),
+            lambda _error: self._timed(None),
+        )
+
+    def _timed(self, seconds: Optional[float]) -> None:
+        self._timing = None
+        if seconds is not None and self.found is not None:
+            self.show_preview(self.found, seconds)
+
+    def _stop_timing(self) -> None:
+        if self._timing is not None:
+            self._timing.cancel()
+            self._timing = None
+
+    def _follow_models(self) -> None:
+        if self.connection.state.ready:
+            self._painting.model.set_models(list(self.connection.state.models))
+            self._painting.like_here.set_models(self.connection.state.models)
