@@ -8,6 +8,7 @@ Knows where a backend on this computer keeps its token; sends nothing.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import sys
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ from qgis.core import QgsApplication, QgsProject, QgsSettings
 from qgis.PyQt.QtCore import QStandardPaths
 
 from text2earth_qgis.core.language import tr
-from text2earth_qgis.core.wire.access import UNTOLD, Access, complete_address
+from text2earth_qgis.core.wire.access import UNTOLD, Access, complete_address, host
 
 PREFIX = "text2earth/"
 ONLINE_HOSTS = PREFIX + "online_hosts"  # separated by blanks
+SERVERS = PREFIX + "servers"  # JSON
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,15 @@ class Settings:
     record_prompt: bool = True  # write the prompts into the files
     poll_seconds: float = 1.0  # between two questions where a job stands
     python: str = ""  # interpreter that has the backend, where none was installed from the panel
+
+
+@dataclass(frozen=True)
+class Server:
+    """A backend elsewhere than the user's own on this computer: its name, and how it is reached."""
+
+    name: str
+    url: str
+    authcfg: str = ""
 
 
 def load() -> Settings:
@@ -51,10 +62,29 @@ def load() -> Settings:
 
 
 def save(settings: Settings) -> None:
-    """Store all settings."""
+    """Store all settings. A server that was in use stays in the list of servers."""
+    save_servers(servers())
     stored = QgsSettings()
     for item in dataclasses.fields(settings):
         stored.setValue(PREFIX + item.name, getattr(settings, item.name))
+
+
+def servers() -> list[Server]:
+    """Return the servers that the user has named, and the one in use if it has no name yet."""
+    found = [Server(**one) for one in json.loads(QgsSettings().value(SERVERS, "") or "[]")]
+    used = load()
+    if not used.url:
+        return found
+    names = {one.url: one.name for one in found}
+    mine = Server(names.get(used.url) or host(used.url), used.url, used.authcfg)
+    if used.url not in names:
+        return [*found, mine]
+    return [mine if one.url == used.url else one for one in found]
+
+
+def save_servers(named: list[Server]) -> None:
+    """Store the list of servers; which one is in use the settings say."""
+    QgsSettings().setValue(SERVERS, json.dumps([dataclasses.asdict(one) for one in named]))
 
 
 def access(settings: Settings) -> Access:

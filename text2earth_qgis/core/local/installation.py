@@ -9,6 +9,7 @@ import enum
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Optional
 
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.local.environment import Environment
@@ -184,6 +185,18 @@ def serve(environment: Environment, python: str) -> Command:
     how = ("-m", "model_backend", "serve", "--background", "--port", "0")
     when, where = ("--idle-minutes", str(IDLE_MINUTES)), ("--data-dir", str(environment.data))
     return Command(tr("Starting the backend"), python, (*how, *when, *where), 3)
+
+
+def pull(environment: Environment, python: str, model: str) -> Command:
+    """Return the command that downloads a model, whose licence the user has accepted."""
+    arguments = ("-m", "model_backend", "models", "pull", model, "--yes", "--data-dir", str(environment.data))
+    return Command(tr("Downloading a model"), python, arguments, 600)
+
+
+def share_in(line: str) -> Optional[float]:
+    """Return how much of a download a line says is there, 0 to 1; None if it says nothing of it."""
+    found = re.match(r"([0-9.]+) % of ", line)
+    return float(found.group(1)) / 100 if found else None
 
 
 def url_in(output: str) -> str:

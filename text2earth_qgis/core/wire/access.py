@@ -24,6 +24,14 @@ def complete_address(text: str) -> str:
     return ("http://" if host in LOOPBACK else "https://") + text
 
 
+def host(url: str) -> str:
+    """Return the name of the host in an address, the address itself if it is none."""
+    try:
+        return urlsplit(url).hostname or url
+    except ValueError:
+        return url
+
+
 @dataclass(frozen=True)
 class Access:
     """How to reach one backend. Credentials are sent to this URL's origin only.
