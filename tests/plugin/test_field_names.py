@@ -28,7 +28,7 @@ def test_every_field_has_a_name():
         for kind in (schemas.GenerateInputs, schemas.EditInputs, schemas.ExtendInputs)
         for name in kind.__dataclass_fields__
     }
-    assert fields - set(field_names.TITLES) == {"variants", "record_prompt"}
+    assert fields - set(field_names.TITLES) == {"record_prompt"}
 
 
 def test_plans_and_jobs_speak_so_too():

@@ -39,5 +39,5 @@ def test_the_dock_is_readable_in_a_dark_theme_on_a_dense_screen(backend, tmp_pat
     done = run_session("looks", tmp_path, *options, TEXT2EARTH_BACKEND_URL=backend.url, SESSION_LOOK="night")
     assert done.returncode == 0, done.stderr
     states = ("empty", "planned", "running", "finished", "refused", "drawing")
-    states += ("edit-empty", "edit-planned", "edit-running", "edit-finished")
+    states += ("variants", "edit-empty", "edit-planned", "edit-running", "edit-finished")
     assert all((SCREENS / f"night-{state}.png").stat().st_size > 100_000 for state in states)

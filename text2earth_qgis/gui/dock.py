@@ -48,6 +48,7 @@ from text2earth_qgis.gui.run_list.runs import RunsPanel
 from text2earth_qgis.gui.runner import Runner
 from text2earth_qgis.gui.setup import first_layer
 from text2earth_qgis.gui.setup.front import Front
+from text2earth_qgis.gui.variants.variants import Variants
 
 TITLE = "Text2Earth"
 DIVIDED = PREFIX + "gui/splitter"
@@ -92,6 +93,7 @@ class Dock(QgsDockWidget):
         self.again = Again(self.tabs, self.generate, self.edit, self.extend, self.runner)
         self.run_button = QPushButton(icon("run"), tr("Run"))
         self.runs = RunsPanel()
+        self.variants = Variants(parts.runner, QgsProject.instance(), self)
         self.previews = Previews(parts.canvas, lambda: self.connection.client, self)
         self._lay_out()
         self._connect()
@@ -134,7 +136,15 @@ class Dock(QgsDockWidget):
         upper.setContentsMargins(0, 0, 0, 0)
         upper.addWidget(scroll, 1)
         upper.addWidget(foot)
-        self.divided = Divided(top, self.runs, self._needed, LIST_LEAST)
+        bottom = QWidget()
+        lower = QVBoxLayout(bottom)
+        lower.setContentsMargins(0, 0, 0, 0)
+        beside = QHBoxLayout()
+        beside.setContentsMargins(9, 0, 9, 0)
+        beside.addWidget(self.variants.strip)
+        lower.addLayout(beside)
+        lower.addWidget(self.runs, 1)
+        self.divided = Divided(top, bottom, self._needed, LIST_LEAST)
         body = QWidget()
         layout = QVBoxLayout(body)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -170,6 +180,8 @@ class Dock(QgsDockWidget):
         self.runs.use_again.connect(lambda key: self._with_run(key, self.again.use))
         self.runs.varied.connect(lambda key: self._with_run(key, self.again.vary))
         self.runs.continued.connect(lambda key: self._with_run(key, self.again.resume))
+        self.variants.strip.resized.connect(self.divided.divide)
+        self.variants.refused.connect(self.results.complain)
         self.again.ready.connect(self._run_when_ready)
         self.again.refused.connect(self.results.complain)
         self.front.first_wanted.connect(self._make_first_layer)
@@ -181,6 +193,7 @@ class Dock(QgsDockWidget):
         self.divided.store(DIVIDED)
         self.previews.clear()
         self.runs.delegate.thumbnails.close()
+        self.variants.close()
         for mode in self.tabs.modes:
             mode.close()
 
@@ -304,6 +317,8 @@ class Dock(QgsDockWidget):
             if self._shows_next:
                 self._shows_next = False
                 self.results.show(run)
+            elif self.variants.takes(run):
+                self.results.note(run)
             else:
                 self.results.add(run)
         else:

@@ -116,13 +116,18 @@ class Results(QObject):
                 node.parent().setExpanded(opened)
         return layer
 
-    def _announce(self, run: Run) -> None:
+    def note(self, run: Run) -> bool:
+        """Log what the backend had to say of a result; say what it lacks, and whether it is all there."""
         if run.notes:
             QgsMessageLog.logMessage(
                 f"{_title(run)}: {run.notes}", TITLE, Qgis.MessageLevel.Warning, notifyUser=False
             )
         if run.message:  # there is less than was asked for
             self.complain(run.message)
+        return not run.message
+
+    def _announce(self, run: Run) -> None:
+        if not self.note(run):
             return
         actions = {tr("Show on the map"): lambda: self.show(run)}
         if run.process in ("edit", "extend"):

@@ -44,6 +44,7 @@ def work() -> None:
     until(lambda: dock.request.advanced.price.text())
     grab("finished")
     dock.request.unfold(False)
+    variants(dock)
     good = dock.request.extent.box()[0]
     dock.request.extent.take(QgsRectangle(-1e6, 2e6, 2e6, 7e6))
     until(lambda: not dock.run_button.isEnabled())
@@ -56,6 +57,19 @@ def work() -> None:
     dock.runner.forget(key)
     grab("empty")
     edit(dock)
+
+
+def variants(dock) -> None:
+    """Make a few, and look at one."""
+    dock.request.seed.set_variants(5)
+    until(lambda: dock.planned is not None and dock.planned.variants == 5)
+    dock.run_button.click()
+    strip = dock.variants.strip
+    until(lambda: sum(one.ready for one in strip.pictures.pictures.variants) == 5)
+    strip.pictures.chosen.emit(strip.keys[1])
+    grab("variants")
+    strip.discard_all.trigger()
+    dock.request.seed.set_variants(1)
 
 
 def edit(dock) -> None:

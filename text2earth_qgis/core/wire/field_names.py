@@ -31,6 +31,7 @@ TITLES = {
     "strength": tr("Strength"),
     "fill_holes": tr("Fill holes"),
     "seed": tr("Seed"),
+    "variants": tr("Variants"),
     "steps": tr("Steps"),
     "sampler": tr("Sampler"),
     "guidance": tr("Guidance"),

@@ -179,7 +179,7 @@ class PaintingMode(Mode):
         x, y = SOMEWHERE
         inputs = GenerateInputs(
             self._painting.words(), Extent([x, y, x + width, y + height], SOMEWHERE_CRS),
-            gsd=self.size(found), **self._painting.model.values(),
+            gsd=self.size(found), variants=self._painting.seed.variants(), **self._painting.model.values(),
         )  # fmt: skip
         self._timing = self.connection.client.run(
             calls.plan("generate", inputs),

@@ -11,24 +11,30 @@ from typing import Optional
 from qgis.core import QgsMapLayerProxyModel
 from qgis.gui import QgsCollapsibleGroupBoxBasic, QgsDoubleSpinBox, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import QRegularExpression, QSize, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QKeyEvent, QRegularExpressionValidator
+from qgis.PyQt.QtGui import QKeyEvent, QRegularExpressionValidator, QValidator
 from qgis.PyQt.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QMenu,
     QPlainTextEdit,
     QSizePolicy,
+    QSpinBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from text2earth_qgis.core.language import tr
+from text2earth_qgis.core.language import tr, trn
 from text2earth_qgis.core.pixel_sizes import PixelSizes
+from text2earth_qgis.core.runs.variants import MOST, SEED_RANGE
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
 
-SEED_RANGE = 2**31  # of the dice; typed seeds may be larger
+SEEDS = tr(
+    "The seed is the number that a picture grows from: the same seed and settings give the same picture. "
+    "Left empty, every run takes a new one. Variants take this seed, the next one, and so on; what each took "
+    "stands in its name, so that it can be had again."
+)
 SEED_LIMIT = 2**53 - 1
 GSD_LIMIT = 100_000.0
 
@@ -159,8 +165,31 @@ class GsdField(QWidget):
             self.spin.blockSignals(False)
 
 
+class VariantsSpinBox(QSpinBox):
+    """How many variants of a picture are made at a time."""
+
+    def __init__(self, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self.setRange(1, MOST)
+        self.setToolTip(SEEDS)
+        self.setAccessibleName(tr("Variants"))
+
+    def textFromValue(self, value: int) -> str:
+        """Return the number with what it counts."""
+        return trn("{number} variant", "{number} variants", value).format(number=value)
+
+    def valueFromText(self, text: Optional[str]) -> int:
+        """Return the number in a text."""
+        digits = "".join(sign for sign in text or "" if sign.isdigit())
+        return min(MOST, max(1, int(digits or 1)))
+
+    def validate(self, text: Optional[str], place: int) -> tuple[QValidator.State, str, int]:
+        """Accept what has a number in it, with or without what it counts."""
+        return QValidator.State.Acceptable, text or "", place
+
+
 class SeedField(QWidget):
-    """The seed: empty for a new one in each run, else the same picture again."""
+    """The seed: empty for a new one in each run, else the same picture again; and how many variants."""
 
     changed = pyqtSignal()
 
@@ -169,12 +198,7 @@ class SeedField(QWidget):
         self._edit = QLineEdit()
         self._edit.setClearButtonEnabled(True)
         self._edit.setPlaceholderText(tr("New for each run"))
-        self._edit.setToolTip(
-            tr(
-                "The number that the picture grows from. The same seed and settings give the same picture; "
-                "left empty, every run takes a new one."
-            )
-        )
+        self._edit.setToolTip(SEEDS)
         self._edit.setValidator(QRegularExpressionValidator(QRegularExpression(r"\d{0,16}"), self))
         self._edit.setMinimumWidth(60)
         self._edit.textChanged.connect(lambda _text: self.changed.emit())
@@ -185,8 +209,11 @@ class SeedField(QWidget):
         dice.clicked.connect(lambda _checked=False: self.set_value(random.randrange(SEED_RANGE)))  # nosec B311
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        self._variants = VariantsSpinBox()
+        self._variants.valueChanged.connect(lambda _number: self.changed.emit())
         layout.addWidget(self._edit, 1)
         layout.addWidget(dice)
+        layout.addWidget(self._variants)
         self.setFocusProxy(self._edit)
 
     def value(self) -> Optional[int]:
@@ -197,6 +224,14 @@ class SeedField(QWidget):
     def set_value(self, seed: Optional[int]) -> None:
         """Set the seed, None for a new one in each run."""
         self._edit.setText("" if seed is None else str(seed))
+
+    def variants(self) -> int:
+        """Return how many variants are wanted, 1 to 8."""
+        return int(self._variants.value())
+
+    def set_variants(self, count: int) -> None:
+        """Set how many variants are wanted."""
+        self._variants.setValue(count)
 
 
 def fold(title: str, content: QWidget) -> QgsCollapsibleGroupBoxBasic:

@@ -139,6 +139,7 @@ class PaintingPanel(QWidget):
             "bands": self.bands.bands(),
             "extra_bands": self.bands.extra.currentData(),
             "seed": self.seed.value(),
+            "variants": self.seed.variants(),
             **(WITHOUT_MODEL if alone else self.model.values()),
         }
 
@@ -162,6 +163,7 @@ class PaintingPanel(QWidget):
         self.negative.setPlainText(inputs.negative_prompt)
         self._folds["negative"].setCollapsed(not inputs.negative_prompt)
         self.seed.set_value(inputs.seed)
+        self.seed.set_variants(inputs.variants)
         self.bands.extra.setCurrentIndex(max(0, self.bands.extra.findData(inputs.extra_bands)))
         self.model.set_values(inputs)
 

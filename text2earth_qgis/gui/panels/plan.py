@@ -25,6 +25,9 @@ def plan_lines(plan: Plan) -> tuple[str, str, str]:
     work = [windows(plan.windows) if plan.windows else tr("rearranges open aerial imagery")]
     if plan.level is not None:
         work.insert(0, tr("level {level}").format(level=plan.level))
+    if plan.variants > 1:
+        variants = trn("{number} variant", "{number} variants", plan.variants)
+        work.insert(0, variants.format(number=plan.variants))
     work.append(about(plan.seconds) if plan.seconds is not None else UNKNOWN)
     text = " · ".join(work)
     return (

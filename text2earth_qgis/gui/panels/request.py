@@ -257,6 +257,7 @@ class RequestPanel(QWidget):
             gsd=self.gsd.value(),
             project_crs=crs_text(project) if project.isValid() else None,
             seed=self.seed.value(),
+            variants=self.seed.variants(),
         )
         return replace(inputs, **self.advanced.values())
 
@@ -313,6 +314,7 @@ class RequestPanel(QWidget):
         self._folds["layout"].setCollapsed(inputs.layout is None)
         self.gsd.set_value(inputs.gsd)
         self.seed.set_value(inputs.seed)
+        self.seed.set_variants(inputs.variants)
         self.advanced.set_inputs(inputs)
 
     def use_samples(self, samples: Sequence[Json], layers: Sequence[Optional[QgsMapLayer]]) -> None:
@@ -327,6 +329,7 @@ class RequestPanel(QWidget):
             "negative_prompt": self.negative.text(),
             "gsd": self.gsd.value(),
             "seed": self.seed.value(),
+            "variants": self.seed.variants(),
             **self.advanced.memory(),
             "region_fields": self.regions.memory(),
             "layout_field": self.layout_panel.memory(),

@@ -141,6 +141,7 @@ class _Delegate(QStyledItemDelegate):
 class Pictures(QListView):
     """The view. ``chosen`` follows a click or a key, ``kept`` Enter, ``discarded`` Delete: keys of runs."""
 
+    resized = pyqtSignal()  # in height
     chosen = pyqtSignal(str)
     kept = pyqtSignal(str)
     discarded = pyqtSignal(str)
@@ -207,6 +208,9 @@ class Pictures(QListView):
         count, width = max(1, self.pictures.rowCount()), max(LEAST, self.viewport().width())
         in_row = min(count, width // LEAST)
         rows = ceil(count / in_row)
-        side = min(LARGEST, width // ceil(count / rows))
+        side = min(LARGEST, width // in_row)
         self.setGridSize(QSize(side, side))
-        self.setFixedHeight(rows * side + 2)
+        height = rows * side + self.height() - self.viewport().height()  # with what the theme draws around it
+        if height != self.maximumHeight():
+            self.setFixedHeight(height)
+            self.resized.emit()

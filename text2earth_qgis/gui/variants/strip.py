@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import Optional
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtGui import QResizeEvent
 from qgis.PyQt.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
     QMenu,
     QPushButton,
+    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -21,7 +23,6 @@ from qgis.PyQt.QtWidgets import (
 
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.variants import seed_of
-from text2earth_qgis.gui import words
 from text2earth_qgis.gui.variants.pictures import Pictures, Variant
 
 TIP = tr("Click shows a variant on the map, Left and Right the next one. Enter keeps it, Delete discards it.")
@@ -30,20 +31,20 @@ TIP = tr("Click shows a variant on the map, Left and Right the next one. Enter k
 class VariantStrip(QFrame):
     """The widgets; hidden where no variant waits for the user."""
 
+    resized = pyqtSignal()  # it is hidden or shown, or has other pictures
     all_kept = pyqtSignal()
     all_discarded = pyqtSignal()
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
         self.setFrameShape(QFrame.Shape.StyledPanel)
-        self.title = QLabel()
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.caption = QLabel()
-        for label in (self.title, self.caption):
-            label.setTextFormat(Qt.TextFormat.PlainText)
-            label.setMinimumWidth(20)
-            label.setWordWrap(True)
+        self.caption.setTextFormat(Qt.TextFormat.PlainText)
+        self.caption.setMinimumWidth(20)
         self.pictures = Pictures()
         self.pictures.setToolTip(TIP)
+        self.pictures.resized.connect(self.resized)
         self.keep, self.discard = QPushButton(tr("Keep")), QPushButton(tr("Discard"))
         self.keep.setToolTip(tr("Make it a usual result (Enter)"))
         self.discard.setToolTip(
@@ -60,6 +61,7 @@ class VariantStrip(QFrame):
         self.discard_all = menu.addAction(tr("Discard all"), self.all_discarded.emit)
         self.all.setMenu(menu)
         self._variants: list[Variant] = []
+        self._text = ""
         self._lay_out()
         self.hide()
 
@@ -71,19 +73,18 @@ class VariantStrip(QFrame):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 8)
         layout.setSpacing(4)
-        for widget in (self.title, self.pictures, self.caption):
+        for widget in (self.caption, self.pictures):
             layout.addWidget(widget)
         layout.addLayout(buttons)
 
     def show_variants(self, variants: list[Variant], chosen: str) -> None:
         """Show these variants of one set, one of which may be chosen; none hides the strip."""
-        self._variants = variants
+        before, self._variants = bool(self._variants), variants
         self.setVisible(bool(variants))
+        if before != bool(variants):
+            self.resized.emit()
         if not variants:
             return
-        prompt = words.first_line(str(variants[0].run.inputs.get("prompt") or ""), 40)
-        self.title.setText(tr("Variants of “{prompt}”").format(prompt=prompt) if prompt else tr("Variants"))
-        self.title.setToolTip(str(variants[0].run.inputs.get("prompt") or ""))
         self.pictures.show_variants(variants, chosen)
         self._describe(next((variant for variant in variants if variant.run.key == chosen), None))
         self.keep_all.setEnabled(any(variant.ready for variant in variants))
@@ -99,15 +100,29 @@ class VariantStrip(QFrame):
         self.discard.setEnabled(variant is not None)
         if variant is None:
             there = sum(one.ready for one in self._variants)
-            text = tr("{there} of {count} are there. Click one to see it on the map.")
-            self.caption.setText(text.format(there=there, count=len(self._variants)))
+            text = tr("{there} of {count} variants are there: click one.")
+            self._say(text.format(there=there, count=len(self._variants)))
         elif variant.state:
-            self.caption.setText(f"{variant.title}: {variant.state}")
+            text = tr("{number} of {count}: {state}")
+            self._say(text.format(number=variant.number, count=variant.of, state=variant.state))
         else:
-            text = tr("Variant {number} of {count} is on the map: seed {seed}.")
-            self.caption.setText(
-                text.format(number=variant.number, count=variant.of, seed=seed_of(variant.run))
-            )
+            text = tr("{number} of {count} on the map, seed {seed}")
+            self._say(text.format(number=variant.number, count=variant.of, seed=seed_of(variant.run)))
+
+    def _say(self, text: str) -> None:
+        """Show a text on one line; the tool tip has all of it, and the prompt."""
+        self._text = text
+        self.caption.setToolTip(f"{text}\n{self._variants[0].run.inputs.get('prompt') or ''}".strip())
+        self._fit()
+
+    def resizeEvent(self, event: Optional[QResizeEvent]) -> None:
+        """Fit the text."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        metrics, width = self.caption.fontMetrics(), self.caption.width()
+        self.caption.setText(metrics.elidedText(self._text, Qt.TextElideMode.ElideRight, width))
 
     def _decide(self, signal: pyqtSignal) -> None:
         index = self.pictures.currentIndex()
