@@ -22,7 +22,7 @@ from model_backend.value import Value
 class UnknownWord(Value):
     """A word of a prompt that means nothing to a model."""
 
-    word: str = Field(description="As the prompt has it, in small letters.")
+    word: str = Field(description="As the prompt has it.")
     nearest: list[str] = Field(description="Up to three words that the model knows, the nearest first.")
 
 
@@ -64,13 +64,16 @@ def read_prompt(prompt: str, card: ModelCard) -> PromptReading:
 
 def _as_written(prompt: str, language: str, unknown: list[str]) -> Iterator[str]:
     """Yield words as the prompt has them, of which some were translated before they were not known."""
-    text, table = prompt.casefold(), tables().get(language, {})
+    table = tables().get(language, {})
     for word in unknown:
         sources = [word, *(local for local, english in table.items() if word in english.split())]
-        for one in sources:
-            found = re.search(rf"(?<!\w){re.escape(one)}(?!\w)", text) if language != "zh" else one in text
-            if found:
-                yield one
-                break
-        else:
-            yield word
+        yield next((found for one in sources if (found := _found(one, prompt, language))), word)
+
+
+def _found(word: str, prompt: str, language: str) -> str:
+    """Return a word in small letters as the prompt has it; empty if it does not."""
+    if language == "zh":
+        return word if word in prompt else ""
+    alone = rf"(?<!\w){re.escape(word).replace('ss', '(?:ss|ß)')}(?!\w)"
+    found = re.search(alone, prompt, re.IGNORECASE)
+    return found[0] if found else ""

@@ -20,7 +20,7 @@ from model_backend.processes.reading.terms import LANGUAGES, TERMS
 Words = Mapping[str, list[str]]  # by language
 
 _SMALL = (*words.COUNTS, *words.SIZES, *words.WINDING, *sorted(words.DENSE | words.SPARSE))
-_BETWEEN = sorted(words.INSIDE | words.BESIDE | words.WITH | (words.AND - {","}) | words.NOT)
+_BETWEEN = sorted(words.INSIDE | words.BESIDE | words.WITH | (words.AND - {","}) | words.NOT | {"the", "of"})
 
 
 def vocabulary(card: ModelCard) -> dict[str, object] | None:
