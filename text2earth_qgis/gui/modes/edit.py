@@ -94,6 +94,7 @@ class EditMode(PaintingMode):
         Before imagery of an online layer is sent for the first time, it is asked whether it may.
         """
         request, imagery = self.form.request(), self.form.imagery()
+        self.remember_prompt()
         layout = self.drawn.layout or self.form.layout_panel.kept()
         if layout is not None:
             request = request.with_layout(layout)

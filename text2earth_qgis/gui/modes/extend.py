@@ -146,6 +146,7 @@ class ExtendMode(PaintingMode):
     def run(self, runner: Runner) -> None:
         """Send what is around the new land, and start the job; raises ``PluginError``."""
         request = self.request()
+        self.remember_prompt()
         drawn = self.drawn.over(Drawings(self.form.regions.kept(), self.form.layout_panel.kept()))
         if drawn.regions is not None:
             request = replace(request, options={**request.options, "regions": drawn.regions})

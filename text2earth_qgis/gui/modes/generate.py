@@ -72,6 +72,7 @@ class GenerateMode(Mode):
         self.footprint = Footprint(canvas)
         self.samples = SamplesOnMap(canvas, self._project, self.request.like_here, self)
         self.request.like_here.layer_wanted.connect(self._new_area)
+        self.request.prompt_box.follow(connection)
         self.request.changed.connect(self.changed)
         self.request.submitted.connect(self.submitted)
         self.request.unfolded.connect(self.unfolded)
@@ -140,6 +141,7 @@ class GenerateMode(Mode):
         if inputs is not None and asked is not None:
             samples, sources = self.request.like_here.samples(), self.request.advanced.sources.isChecked()
             runner.start(replace(inputs, start=asked.start), samples, sources)
+            self.request.prompt_box.remember()
 
     def use_again(self, run: Run) -> None:
         """Show the settings of an earlier run, with the seed that it took."""

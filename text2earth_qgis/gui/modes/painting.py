@@ -58,6 +58,7 @@ class PaintingMode(Mode):
         self.reading.refused.connect(lambda error: self._refuse(str(error)))
         self.samples = SamplesOnMap(canvas, project, form.like_here, self)
         form.like_here.layer_wanted.connect(lambda row: self.new_layer(AREA_NAME, row.area))
+        form.prompt_box.follow(connection)
         form.changed.connect(self.changed)
         form.submitted.connect(self.submitted)
         form.unfolded.connect(self.unfolded)
@@ -107,6 +108,11 @@ class PaintingMode(Mode):
     def show_preview(self, found: EditPreview, seconds: Optional[float]) -> None:
         """Show what was found, and how long it takes if that is known."""
         raise NotImplementedError
+
+    def remember_prompt(self) -> None:
+        """Note that the prompt is run, if it counts."""
+        if self._painting.words():
+            self._painting.prompt_box.remember()
 
     def forget_seed(self) -> None:
         """Take a new seed in the next run."""

@@ -1,4 +1,4 @@
-"""The input widgets that QGIS does not have: prompt, GSD and seed fields.
+"""The input widgets that QGIS does not have: GSD and seed fields.
 
 Each holds one value of a request; None means "left to the model or the backend". Knows no other field.
 """
@@ -10,13 +10,12 @@ from typing import Optional
 
 from qgis.core import QgsMapLayerProxyModel
 from qgis.gui import QgsCollapsibleGroupBoxBasic, QgsDoubleSpinBox, QgsMapLayerComboBox
-from qgis.PyQt.QtCore import QRegularExpression, QSize, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QKeyEvent, QRegularExpressionValidator, QValidator
+from qgis.PyQt.QtCore import QRegularExpression, pyqtSignal
+from qgis.PyQt.QtGui import QRegularExpressionValidator, QValidator
 from qgis.PyQt.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QMenu,
-    QPlainTextEdit,
     QSizePolicy,
     QSpinBox,
     QToolButton,
@@ -37,42 +36,6 @@ SEEDS = tr(
 )
 SEED_LIMIT = 2**53 - 1
 GSD_LIMIT = 100_000.0
-
-
-class PromptEdit(QPlainTextEdit):
-    """A plain text field of a few lines. Tab leaves it, Ctrl+Enter asks to run."""
-
-    submitted = pyqtSignal()
-
-    def __init__(self, placeholder: str, lines: int, parent: Optional[QWidget] = None) -> None:
-        super().__init__(parent)
-        self._lines = lines
-        self.setPlaceholderText(placeholder)
-        self.setTabChangesFocus(True)
-        self.document().setDocumentMargin(5)
-        height = self._height(lines)
-        self.setMinimumHeight(height)
-        self.setMaximumHeight(height)
-
-    def text(self) -> str:
-        """Return the typed text, without white space around it."""
-        return self.toPlainText().strip()
-
-    def sizeHint(self) -> QSize:
-        """Return a size of the given number of lines."""
-        return QSize(160, self._height(self._lines))
-
-    def keyPressEvent(self, event: Optional[QKeyEvent]) -> None:
-        """Ask to run on Ctrl+Enter."""
-        enter = event is not None and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-        if event is not None and enter and event.modifiers() & Qt.KeyboardModifier.ControlModifier:
-            self.submitted.emit()
-        else:
-            super().keyPressEvent(event)
-
-    def _height(self, lines: int) -> int:
-        margins = 2 * (self.frameWidth() + int(self.document().documentMargin()))
-        return lines * self.fontMetrics().lineSpacing() + margins + 2
 
 
 class GsdSpinBox(QgsDoubleSpinBox):

@@ -10,7 +10,7 @@ from typing import Optional, Sequence, Union
 
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QCheckBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QCheckBox, QFormLayout, QVBoxLayout, QWidget
 
 from text2earth_qgis.core.imagery import edit_request
 from text2earth_qgis.core.language import tr
@@ -19,8 +19,10 @@ from text2earth_qgis.gui.accessible import name_widget
 from text2earth_qgis.gui.panels.bands import BandsPanel
 from text2earth_qgis.gui.panels.drawn.layout import LayoutPanel
 from text2earth_qgis.gui.panels.drawn.like_here import LikeHerePanel
-from text2earth_qgis.gui.panels.fields import PromptEdit, SeedField, fold, raster_field
+from text2earth_qgis.gui.panels.fields import SeedField, fold, raster_field
 from text2earth_qgis.gui.panels.model import NO_SOURCES, ModelPanel, by_example, sources_box
+from text2earth_qgis.gui.prompt.box import PromptBox
+from text2earth_qgis.gui.prompt.edit import PromptEdit
 
 UNABLE = tr("The backend has no model that can edit. Install an inpainting model there.")
 WITHOUT_MODEL: Json = {"model": None, "sampler": None, "steps": None, "guidance": None}
@@ -48,7 +50,8 @@ class PaintingPanel(QWidget):
         self.source = raster_field(tr("No raster yet"))
         self.fill = QCheckBox()
         self.examples = "", ""  # what the prompt's field says: with a prompt, and filled without one
-        self.prompt = PromptEdit("", 3)
+        self.prompt_box = PromptBox("", 3)
+        self.prompt = self.prompt_box.edit
         self.negative = PromptEdit("", 2)
         self.seed = SeedField()
         self.bands = BandsPanel()
@@ -74,15 +77,12 @@ class PaintingPanel(QWidget):
 
     def lay_out(self, top: QFormLayout, form: QFormLayout) -> None:
         """Put the parts below each other: ``top``, what is painted, ``form``, the rest; then follow them."""
-        name_widget(self.prompt, tr("Prompt"))
         name_widget(self.negative, tr("Negative prompt"))
-        title = QLabel(tr("Prompt"))
-        title.setBuddy(self.prompt)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(9, 9, 9, 0)
         layout.addLayout(top)
         drawn = [part for name, part in self._folds.items() if name != "more"]
-        for widget in (title, self.fill, self.prompt, *drawn):
+        for widget in (self.fill, self.prompt_box, *drawn):
             layout.addWidget(widget)
         layout.addLayout(form)
         layout.addWidget(self._folds["more"])
@@ -92,14 +92,15 @@ class PaintingPanel(QWidget):
     def _connect(self) -> None:
         for part in self._folds.values():
             part.collapsedStateChanged.connect(lambda _closed: self.unfolded.emit())
-        for edit in (self.prompt, self.negative):
-            edit.textChanged.connect(self.changed)
+        self.prompt_box.changed.connect(self.changed)
+        self.negative.textChanged.connect(self.changed)
+        for edit in (self.prompt_box, self.negative):
             edit.submitted.connect(self.submitted)
         self.like_here.changed.connect(lambda: self.model.set_like(self.like_here.is_given()))
         for field in (self.seed, self.bands, self.layout_panel, self.like_here):
             field.changed.connect(self.changed)
-        for signal in (self.model.changed, self.model.grid_changed):
-            signal.connect(self.changed)
+        self.model.changed.connect(self.changed)
+        self.model.grid_changed.connect(self._follow_model)
         self.layout_panel.titled.connect(self._folds["layout"].setTitle)
         self.like_here.titled.connect(self._folds["like"].setTitle)
         self.fill.toggled.connect(self._follow_fill)
@@ -208,9 +209,13 @@ class PaintingPanel(QWidget):
         self.bands.set_layer(self.layer())
         self.changed.emit()
 
+    def _follow_model(self) -> None:
+        self.prompt_box.set_card(self.model.card())
+        self.changed.emit()
+
     def _follow_fill(self, filled: bool) -> None:
         self.prompt.setPlaceholderText(self.examples[filled])
-        self.prompt.setEnabled(not filled)
+        self.prompt_box.setEnabled(not filled)
         self.negative.setEnabled(not filled)
         self.changed.emit()
 

@@ -28,8 +28,10 @@ from text2earth_qgis.gui.panels.advanced import AdvancedPanel
 from text2earth_qgis.gui.panels.drawn.layout import LayoutPanel
 from text2earth_qgis.gui.panels.drawn.like_here import LikeHerePanel
 from text2earth_qgis.gui.panels.drawn.regions import RegionsPanel
-from text2earth_qgis.gui.panels.fields import GsdField, PromptEdit, SeedField, fold
+from text2earth_qgis.gui.panels.fields import GsdField, SeedField, fold
 from text2earth_qgis.gui.panels.model import NO_SOURCES, by_example
+from text2earth_qgis.gui.prompt.box import PromptBox
+from text2earth_qgis.gui.prompt.edit import PromptEdit
 
 EXAMPLE = tr(
     "Such as: a village with red roofs beside a river, farmland around it, a road from north to south"
@@ -173,7 +175,8 @@ class RequestPanel(QWidget):
 
     def __init__(self, canvas: QgsMapCanvas, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
-        self.prompt = PromptEdit(EXAMPLE, 4)
+        self.prompt_box = PromptBox(EXAMPLE, 4)
+        self.prompt = self.prompt_box.edit
         self.negative = PromptEdit(AVOID, 2)
         self.extent = ExtentField(canvas)
         self.gsd = GsdField()
@@ -194,8 +197,6 @@ class RequestPanel(QWidget):
         for part in (avoid, lots, drawn, like, more):
             part.collapsedStateChanged.connect(lambda _closed: self.unfolded.emit())
         self._folds = {"negative": avoid, "regions": lots, "layout": drawn, "like": like, "more": more}
-        title = QLabel(tr("Prompt"))
-        title.setBuddy(self.prompt)
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
@@ -203,17 +204,17 @@ class RequestPanel(QWidget):
         form.addRow(tr("GSD"), self.gsd)
         form.addRow(tr("Seed"), self.seed)
         name_fields(form)
-        name_widget(self.prompt, tr("Prompt"))
         name_widget(self.negative, tr("Negative prompt"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(9, 9, 9, 0)
-        for widget in (title, self.prompt, avoid, lots, drawn, like):
+        for widget in (self.prompt_box, avoid, lots, drawn, like):
             layout.addWidget(widget)
         layout.addLayout(form)
         layout.addWidget(more)
         layout.addStretch(1)
-        for edit in (self.prompt, self.negative):
-            edit.textChanged.connect(self.changed)
+        self.prompt_box.changed.connect(self.changed)
+        self.negative.textChanged.connect(self.changed)
+        for edit in (self.prompt_box, self.negative):
             edit.submitted.connect(self.submitted)
         self.like_here.changed.connect(self._follow_samples)
         self.advanced.start.changed.connect(self._follow_samples)
@@ -367,6 +368,7 @@ class RequestPanel(QWidget):
         self.advanced.set_like(self.like_here.is_given() and not self.begins_like_here())
 
     def _follow_model(self) -> None:
+        self.prompt_box.set_card(self.advanced.card())
         self.gsd.set_sizes(self.advanced.sizes())
         self.show_automatic_gsd()
         self._follow_gsd()

@@ -46,6 +46,7 @@ class PromptBox(QWidget):
         self._language = user_language()
         self._before = ""
         self.favourite = _button("star", tr("Keep this prompt among the favourites"))
+        self.favourite.setIcon(icon("star", "star_kept"))
         self.favourite.setCheckable(True)
         self.recent = _menu_button("recent", tr("Favourites and recent prompts"))
         self.starters = _menu_button("library", tr("Prompts to start from"))

@@ -20,6 +20,10 @@ STYLE = (
     "QToolButton:hover, QToolButton:focus { border-color: palette(highlight); }"
     "QToolButton:checked { background: palette(highlight); color: palette(highlighted-text); }"
 )
+PLAIN = (
+    "QToolButton { border: none; padding: 1px 7px; }"
+    "QToolButton:hover, QToolButton:focus { color: palette(highlight); }"
+)
 
 
 class Chip(QToolButton):
@@ -56,6 +60,7 @@ class ChipRows(QWidget):
         super().__init__(parent)
         self.chips: list[Chip] = []
         self.more = Chip("", self)
+        self.more.setStyleSheet(PLAIN)
         self.more.toggled.connect(lambda _all: self._arrange())
         self.more.stepped.connect(lambda step: self._step(self.more, step))
         self.setAccessibleName(tr("Words that the model understands"))

@@ -22,7 +22,7 @@ from qgis.PyQt.QtWidgets import QGroupBox, QLabel, QPushButton, QVBoxLayout, QWi
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.gui import ground
 from text2earth_qgis.gui.icons import icon
-from text2earth_qgis.gui.panels.fields import PromptEdit
+from text2earth_qgis.gui.prompt.edit import PromptEdit
 
 PROMPT = "a village beside a lake, farmland around it, a forest"
 SIDE = 768.0  # metres
