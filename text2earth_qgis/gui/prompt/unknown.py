@@ -95,4 +95,5 @@ def sentence(unknown: Unknown) -> str:
         f'<a href="{quote(word, safe="")}/{quote(instead, safe="")}">{escape(instead)}</a>'
         for word, instead in near
     ]
-    return f"{said} {tr('Nearest: {words}').format(words=', '.join(links))}" if links else said
+    closest = tr("Nearest: {words}").format(words=", ".join(links))
+    return f"{said} {closest}" if links else said
