@@ -18,6 +18,7 @@ these into ``application/problem+json``, RFC 7807). Messages are sentences that 
     |- TooManyJobs         429  carries retry_after
     |- ModelUnavailable    503  the model is not installed, or cannot be loaded; says how to get it
     |- Busy                503  another program holds the job store; carries retry_after
+    |- Draining            503  an administrator lets no new jobs in; carries retry_after
     |- StorageFull         507  not enough disk for the job
     `- JobFailed           500  what a failed job answers when its results are asked for
     Cancelled, Declined         control flow inside the worker, never an HTTP answer
@@ -181,6 +182,20 @@ class Busy(BackendError):
     def __init__(self) -> None:
         super().__init__(
             "Another program, a backup perhaps, holds the backend's job store. Try again in some seconds."
+        )
+
+
+class Draining(BackendError):
+    """An administrator lets no new jobs in."""
+
+    status = 503
+    title = "Not taking jobs"
+    retry_after = 60
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The backend takes no new jobs at the moment: its administrator is about to stop it."
+            " Those that were sent are kept. Try again later."
         )
 
 

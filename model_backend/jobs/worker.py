@@ -209,17 +209,17 @@ class Worker:
         except Cancelled:
             log.info("job %s: stopped", claim.job)
         except BackendError as error:
-            self._fail(claim, str(error))
+            self._fail(claim, str(error), error)
         except Exception as error:
             log.exception("job %s failed", claim.job)
-            self._fail(claim, _sentence(error))
+            self._fail(claim, _sentence(error), error)
         self._cache.keep(0, None)
         store.claims.let_go(claim)
         self._files.sweep(store.upkeep.folders)
 
-    def _fail(self, claim: Claim, sentence: str) -> None:
+    def _fail(self, claim: Claim, sentence: str, error: Exception) -> None:
         try:
-            self._store.claims.fail(claim, sentence)
+            self._store.claims.fail(claim, sentence, type(error).__name__)
         except Cancelled:
             log.info("job %s: failed after it was dismissed", claim.job)
 

@@ -23,6 +23,8 @@ from model_backend.settings import Settings
 
 V = TypeVar("V", bound=Value)
 
+UNMEASURED = 0.1  # seconds that a unit of work is taken for where none was measured
+
 
 @dataclass(frozen=True)
 class StoredRaster:
@@ -74,6 +76,13 @@ class Workload:
     unit_seconds: float | None = None  # expected; None: not measured yet
     disk: int = 0  # bytes to reserve, of all variants
     plan: Plan | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Return how long a worker will be at it, by what is known before: what its owner is charged."""
+        units = sum(max(1, units) for units in self.blocks)
+        each = UNMEASURED if self.unit_seconds is None else self.unit_seconds
+        return self.variants * (units * each + (self.join_seconds or 0.0))
 
 
 class Process(ABC, Generic[V]):

@@ -19,8 +19,9 @@ from typing import Any
 from model_backend.errors import Cancelled, Declined
 from model_backend.jobs.store.database import Database
 from model_backend.jobs.store.endings import end_hopeless_jobs, end_job
-from model_backend.jobs.store.line import ORDER
 from model_backend.jobs.store.rows import Claim, FinishedBlock, Result
+from model_backend.jobs.store.tally import count
+from model_backend.jobs.store.turns import begin_job, running_job, waiting_job
 from model_backend.schemas import Plan
 
 # A block that may be claimed; the step that joins a variant's blocks waits for all of them.
@@ -61,13 +62,7 @@ class Claims:
         free = {"now": now, "excluded": json.dumps(list(excluded))}
         with self._database.transaction() as db:
             end_hopeless_jobs(db, now, max_crashes)
-            job = db.execute(
-                "SELECT id, owner, status, process, inputs, plan FROM job"
-                " WHERE status IN ('accepted', 'running')"
-                f" AND EXISTS (SELECT 1 FROM block WHERE block.job = job.id AND {CLAIMABLE})"
-                f" ORDER BY {ORDER} LIMIT 1",
-                free,
-            ).fetchone()
+            job = running_job(db, CLAIMABLE, free) or waiting_job(db)
             if job is None:
                 return None
             mine = free | {"job": job["id"]}
@@ -84,18 +79,16 @@ class Claims:
                 " WHERE job = ? AND number = ? RETURNING attempt, variant, part, total",
                 (worker, time.time() + lease, job["id"], number),
             ).fetchone()
-            if job["status"] == "accepted":
-                db.execute(
-                    "INSERT OR REPLACE INTO turn VALUES (?, 1 + (SELECT coalesce(max(number), 0) FROM turn))",
-                    (job["owner"],),
-                )
-            db.execute(
-                "UPDATE job SET status = 'running', started = coalesce(started, ?), updated = ? WHERE id = ?",
-                (now, now, job["id"]),
-            )
+            begin_job(db, job, now)
         plan = Plan.model_validate_json(job["plan"]) if job["plan"] else None
         return Claim(
-            job["id"], number, **row, process=job["process"], inputs=json.loads(job["inputs"]), plan=plan
+            job["id"],
+            number,
+            **row,
+            process=job["process"],
+            inputs=json.loads(job["inputs"]),
+            plan=plan,
+            request=job["request"],
         )
 
     def begin(self, claim: Claim, profile: str) -> int:
@@ -202,20 +195,23 @@ class Claims:
                     for i, r in enumerate(results)
                 ],
             )  # fmt: skip
+            count(db, "blocks", claim.process)
+            if claim.plan is not None:
+                count(db, "evaluations", claim.process, amount=claim.total)
             open_blocks = "SELECT count(*) FROM block WHERE job = ? AND status <> 'successful'"
             if db.execute(open_blocks, (claim.job,)).fetchone()[0] == 0:
                 said = db.execute("SELECT notes FROM block WHERE job = ? ORDER BY number", (claim.job,))
                 all_notes = dict.fromkeys(note for row in said for note in json.loads(row["notes"]))
                 end_job(db, claim.job, "successful", " ".join(["Done.", *all_notes]))
 
-    def fail(self, claim: Claim, sentence: str) -> None:
-        """End the job with a sentence for its owner."""
+    def fail(self, claim: Claim, sentence: str, kind: str = "other") -> None:
+        """End the job with a sentence for its owner; its ``kind`` of failure is counted."""
         with self._database.transaction(essential=True) as db:
             _ensure_held(db, claim)
             db.execute(
                 "UPDATE block SET status = 'failed' WHERE job = ? AND number = ?", (claim.job, claim.number)
             )
-            end_job(db, claim.job, "failed", sentence)
+            end_job(db, claim.job, "failed", sentence, kind=kind)
 
     def let_go(self, claim: Claim) -> None:
         """Let go of a cancelled claim, if no later one has taken it."""

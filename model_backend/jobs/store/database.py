@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -123,6 +123,35 @@ MIGRATIONS = (
         hold REAL NOT NULL                           -- until when nothing expires, since it jumped
     );
     """,
+    """
+    -- cost: seconds that a job was thought to take when it was sent
+    ALTER TABLE job ADD COLUMN cost REAL NOT NULL DEFAULT 1;
+    -- request: id of the request that brought it
+    ALTER TABLE job ADD COLUMN request TEXT NOT NULL DEFAULT '';
+    CREATE INDEX job_by_turn ON job (status, owner, seq);
+    DROP TABLE turn;
+    CREATE TABLE owner (
+        name     TEXT PRIMARY KEY,
+        priority REAL NOT NULL DEFAULT 1,            -- shares of the time, where somebody else has one
+        running  INTEGER,                            -- most jobs at a time; null: as everybody
+        began    REAL NOT NULL DEFAULT 0,            -- when, in shared time, the job of theirs began that
+        due      REAL NOT NULL DEFAULT 0             -- began last, and when its share of the time is over
+    );
+    CREATE TABLE control (
+        one     INTEGER PRIMARY KEY CHECK (one = 1),
+        mode    TEXT NOT NULL CHECK (mode IN ('open', 'paused', 'draining')),
+        running INTEGER                              -- most running jobs of an owner; null: as many as come
+    );
+    INSERT INTO control VALUES (1, 'open', NULL);
+    -- What was counted since the database was made: jobs that have expired are in it too.
+    CREATE TABLE tally (
+        name    TEXT NOT NULL,
+        process TEXT NOT NULL,
+        label   TEXT NOT NULL,
+        value   REAL NOT NULL,
+        PRIMARY KEY (name, process, label)
+    );
+    """,
 )
 
 
@@ -146,7 +175,7 @@ class Database:
             self._patiently(lambda: self._writer.execute("PRAGMA journal_mode = WAL"))
             self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._writer.execute("PRAGMA foreign_keys = ON")
-            self._patiently(lambda: migrate(self._writer))
+            self._patiently(lambda: migrate(self._writer, path))
         except sqlite3.DatabaseError as error:
             self._writer.close()
             if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
@@ -266,16 +295,36 @@ def _code(error: sqlite3.DatabaseError) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def migrate(db: sqlite3.Connection) -> None:
-    """Bring the database to the newest schema; refuse one that is newer than this program."""
+def copy(source: sqlite3.Connection, target: Path) -> None:
+    """Copy a database, as it is committed at this moment, into a file that is whole or not there."""
+    part = target.with_name(f"{target.name}.part")
+    part.unlink(missing_ok=True)
+    with closing(sqlite3.connect(part)) as made:
+        source.backup(made)
+        made.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
+    os.replace(part, target)
+
+
+def migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Bring the database in ``path`` to the newest schema, having copied one that is older.
+
+    The copy is ``jobs.sqlite.schema-N``: what an older backend can go back to. Refuses a database that is
+    newer than this program.
+    """
     db.execute("BEGIN IMMEDIATE")
-    version: int = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(MIGRATIONS):
+    try:
+        version: int = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise sqlite3.DatabaseError(f"the job store has schema {version}, newer than this backend's")
+        if 0 < version < len(MIGRATIONS):
+            with closing(sqlite3.connect(path)) as reader:
+                copy(reader, path.with_name(f"{path.name}.schema-{version}"))
+        for script in MIGRATIONS[version:]:
+            # Not executescript: it commits first, and the migration must be one transaction.
+            for statement in script.split(";\n"):
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    except BaseException:
         db.execute("ROLLBACK")
-        raise sqlite3.DatabaseError(f"the job store has schema {version}, newer than this backend's")
-    for script in MIGRATIONS[version:]:
-        # Not executescript: it commits first, and the migration must be one transaction.
-        for statement in script.split(";\n"):
-            db.execute(statement)
-    db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        raise
     db.execute("COMMIT")

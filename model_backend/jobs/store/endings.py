@@ -8,18 +8,31 @@ import time
 from collections.abc import Collection
 
 from model_backend.jobs.store.rows import Status
+from model_backend.jobs.store.tally import count, count_seconds
 
 
-def end_job(db: sqlite3.Connection, job: str, status: Status, message: str, owner: str | None = None) -> None:
-    """End an unfinished job, inside a transaction; ``owner``: only if it is theirs."""
+def end_job(
+    db: sqlite3.Connection, job: str, status: Status, message: str, owner: str | None = None, kind: str = ""
+) -> None:
+    """End an unfinished job, inside a transaction; ``owner``: only if it is theirs.
+
+    ``kind`` is what kind of failure it is, to be counted.
+    """
     now = time.time()
     ended = db.execute(
         "UPDATE job SET status = ?, message = ?, finished = ?, updated = ?"
-        " WHERE id = ? AND owner = coalesce(?, owner) AND status IN ('accepted', 'running')",
+        " WHERE id = ? AND owner = coalesce(?, owner) AND status IN ('accepted', 'running')"
+        " RETURNING process, started",
         (status, message, now, now, job, owner),
-    )
-    if ended.rowcount:
-        db.execute("UPDATE block SET status = ? WHERE job = ? AND status = 'accepted'", (status, job))
+    ).fetchone()
+    if ended is None:
+        return
+    db.execute("UPDATE block SET status = ? WHERE job = ? AND status = 'accepted'", (status, job))
+    count(db, "jobs", ended["process"], status)
+    if kind:
+        count(db, "failures", ended["process"], kind)
+    if status == "successful":
+        count_seconds(db, ended["process"], now - ended["started"])
 
 
 def end_hopeless_jobs(
@@ -41,4 +54,5 @@ def end_hopeless_jobs(
             " it may need more memory than there is."
             " Try a smaller extent, or ask the administrator for the log."
         )
-        end_job(db, row["job"], "failed", " ".join([sentence, *dict.fromkeys(json.loads(row["notes"]))]))
+        told = " ".join([sentence, *dict.fromkeys(json.loads(row["notes"]))])
+        end_job(db, row["job"], "failed", told, kind="WorkerDied")

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from model_backend.jobs.store.administration import Administration
 from model_backend.jobs.store.claims import Claims
 from model_backend.jobs.store.database import Database
 from model_backend.jobs.store.profiles import Profiles
@@ -30,12 +31,20 @@ class JobStore:
     claims: Claims  # workers
     upkeep: Upkeep  # the supervisor
     profiles: Profiles  # what models are like on this machine
+    administration: Administration
 
     @classmethod
     def open(cls, data_dir: Path, *, durable: bool = False, patience: float | None = None) -> JobStore:
         """Open or create the store of a data folder; see ``Database``."""
         database = Database(data_dir / FILE, durable=durable, patience=patience)
-        return cls(database, Queue(database), Claims(database), Upkeep(database), Profiles(database))
+        return cls(
+            database,
+            Queue(database),
+            Claims(database),
+            Upkeep(database),
+            Profiles(database),
+            Administration(database),
+        )
 
     def close(self) -> None:
         """Close the database."""

@@ -14,16 +14,19 @@ from model_backend.jobs.store.rows import Job
 
 SECONDS = 1.0  # that a count is good for
 
-# Jobs that run are ended first; then comes the owner who has waited longest since a job of theirs began.
-TURN = "coalesce((SELECT number FROM turn WHERE turn.owner = job.owner), 0)"
-ORDER = f"status = 'accepted', iif(status = 'accepted', {TURN}, 0), seq"
+# Owners share the time: a job that begins is charged to its owner, and whose charge is the lowest comes next
+# (start-time fair queueing). Shared time is where the job that began last did begin; whoever comes back is
+# owed nothing for the time before. So a single job waits for one of each other owner at most.
+SHARED_TIME = "(SELECT coalesce(max(began), 0) FROM owner)"
+BEGINS = f"max({SHARED_TIME}, coalesce(owner.due, 0))"  # of an owner's first waiting job, in shared time
+PRIORITY = "coalesce(owner.priority, 1)"
 
-# All owners take their turns before anybody's next one. Blocks that wait are taken to be as fast as those of
-# their job that were measured.
+# Jobs that run are ended first. Blocks that wait are taken to be as fast as those of their job that were
+# measured.
 _LINE = f"""
-    WITH unfinished AS (SELECT seq, id, owner, status, row_number() OVER (
-            PARTITION BY status, iif(status = 'accepted', owner, '') ORDER BY seq) AS round
-        FROM job WHERE status IN ('accepted', 'running')),
+    WITH unfinished AS (SELECT seq, id, job.status, iif(status = 'accepted', {BEGINS}
+            + (sum(cost) OVER (PARTITION BY status, job.owner ORDER BY seq) - cost) / {PRIORITY}, 0) AS begins
+        FROM job LEFT JOIN owner ON owner.name = job.owner WHERE status IN ('accepted', 'running')),
     measured AS (SELECT job, avg(rate) AS rate FROM block
         WHERE done > 0 AND part IS NOT NULL AND job IN (SELECT id FROM unfinished) GROUP BY job),
     open AS (SELECT job, total - done AS steps, part, iif(status = 'accepted' AND part IS NOT NULL,
@@ -33,7 +36,7 @@ _LINE = f"""
     SELECT job.seq, job.status = 'accepted' AS waits, total(steps * rate) AS seconds,
         count(steps) - count(rate) AS unknown, count(part) AS parts
     FROM unfinished AS job LEFT JOIN open ON open.job = job.id GROUP BY job.seq
-    ORDER BY waits, iif(waits, round, 0), iif(waits, {TURN}, 0), job.seq
+    ORDER BY waits, begins, job.seq
 """
 
 

@@ -12,7 +12,7 @@ import time
 import uuid
 from dataclasses import asdict
 
-from model_backend.errors import Conflict, NoSuchJob, StorageFull, TooManyJobs
+from model_backend.errors import Conflict, Draining, NoSuchJob, StorageFull, TooManyJobs
 from model_backend.jobs.store.database import Database
 from model_backend.jobs.store.endings import end_job
 from model_backend.jobs.store.line import Line
@@ -55,21 +55,23 @@ class Queue:
     def submit(self, s: Submission, *, max_jobs: int, free: int, max_bytes: int | None = None) -> Job:
         """Queue a job, given the ``free`` bytes of the disk and the most bytes that its owner may keep.
 
-        Raises TooManyJobs, StorageFull (what unfinished jobs may still write counts) or Conflict.
+        Raises TooManyJobs, StorageFull (what unfinished jobs may still write counts), Conflict or Draining.
         """
         now, job, work = time.time(), str(uuid.uuid4()), s.work
         with self._database.transaction() as db:
             known = self.replay(s.owner, s.key, s.digest)
             if known is not None:  # a resend overtook us
                 return known
+            if db.execute("SELECT mode FROM control").fetchone()[0] == "draining":
+                raise Draining
             _check_room(db, s, max_jobs, free, max_bytes)
             db.execute(
-                "INSERT INTO job (id, owner, process, inputs, plan, wish, bytes, digest, key, created,"
-                " updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO job (id, owner, process, inputs, plan, wish, bytes, digest, key, request, cost,"
+                " created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job, s.owner, s.process, json.dumps(s.inputs),
                     work.plan.model_dump_json() if work.plan else None, json.dumps(asdict(s.requested)),
-                    work.disk, s.digest, s.key, now, now,
+                    work.disk, s.digest, s.key, s.request, work.seconds, now, now,
                 ),
             )  # fmt: skip
             steps: list[tuple[int | None, int, float | None]] = [

@@ -37,6 +37,7 @@ class Submission:
     requested: RequestedOutputs
     work: Workload
     key: str | None = None
+    request: str = ""  # id of the request that brings it
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class Claim:
     process: str
     inputs: dict[str, Any]
     plan: Plan | None
+    request: str = ""  # id of the request that brought the job, for the log
 
 
 @dataclass(frozen=True)

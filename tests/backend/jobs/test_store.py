@@ -222,11 +222,11 @@ def test_position_and_eta_count_what_is_ahead(store: JobStore) -> None:
 
 
 def test_owners_take_turns(store: JobStore) -> None:
-    """However many jobs the others send: those that run are ended first, then it is everybody's turn."""
+    """However many jobs the others send: those that run are ended first, then owners share the time."""
     many = [put(store, "ada", blocks=(1, 1)) for _ in range(3)]
     bob = put(store, "bob")
     cyd = [put(store, "cyd"), put(store, "cyd")]
-    order = [many[0], bob, cyd[0], many[1], cyd[1], many[2]]
+    order = [many[0], bob, cyd[0], many[1], many[2], cyd[1]]  # of 4 s, 20 s, 20 s
     assert [store.queue.position(job)[0] for job in order] == [1, 2, 3, 4, 5, 6]
     for place, job in enumerate(order):
         assert [store.queue.position(waiting)[0] for waiting in order[place:]] == list(range(1, 7 - place))
@@ -235,8 +235,8 @@ def test_owners_take_turns(store: JobStore) -> None:
             assert claim is not None
             assert claim.job == job.id
             store.claims.finish(claim, [])
-    late = put(store, "ada"), put(store, "dan")
-    assert [store.queue.position(job)[0] for job in late] == [2, 1], "who has had no turn yet comes first"
+    late = put(store, "cyd"), put(store, "dan")
+    assert [store.queue.position(job)[0] for job in late] == [2, 1], "whose time was used last comes last"
 
 
 def test_a_place_in_a_long_line_is_quick(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -455,6 +455,12 @@ def test_a_store_of_the_first_kind_is_brought_up(tmp_path: Path) -> None:
             )
     db.close()
     store = JobStore.open(path.parent)
+    with closing(sqlite3.connect(tmp_path / "jobs.sqlite.schema-1")) as copy:
+        assert copy.execute("PRAGMA user_version").fetchone()[0] == 1
+        assert copy.execute("SELECT process, status FROM job").fetchall() == [
+            ("generate", "running"),
+            ("edit", "accepted"),
+        ]
     old = store.queue.job("ada", "1")
     assert (old.status, "Send it again." in old.message) == ("failed", True)
     claim = store.claims.take("w", LEASE, 3)
