@@ -86,6 +86,8 @@ def clear(dock) -> None:
     dock.request.extent.clear()
     dock.request.recall({})
     dock.edit.form.recall({})
+    dock.extend.form.recall({})
+    dock.request.use_samples((), ())
     for row in list(dock.runs.model.rows):
         dock.runner.forget(row.run.key)
 

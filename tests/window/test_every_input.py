@@ -105,7 +105,7 @@ def inputs(widget, kind):
 @pytest.mark.parametrize(
     "locale", [QLocale.Language.English, QLocale.Language.German], ids=["point", "comma"]
 )
-@pytest.mark.parametrize("tab", ["generate", "edit"])
+@pytest.mark.parametrize("tab", ["generate", "edit", "extend"])
 def test_fields(interruptions, dock, scene, iface, tab, locale):
     before = QLocale()
     QLocale.setDefault(QLocale(locale))
@@ -134,8 +134,8 @@ def test_fields(interruptions, dock, scene, iface, tab, locale):
         settle()
     finally:
         QLocale.setDefault(before)
-        dock.generate.recall({})
-        dock.edit.recall({})
+        for mode in dock.tabs.modes:
+            mode.recall({})
 
 
 def fill_in(dock, scene, tab):
@@ -145,6 +145,10 @@ def fill_in(dock, scene, tab):
     if tab == "generate":
         dock.request.prompt.setPlainText(LAKE)
         dock.request.extent.take(box(scene, 0.2))
+    elif tab == "extend":
+        mode.form.source.setLayer(scene)
+        until(lambda: mode.grid is not None)
+        mode.form.reach.spins["right"].setValue(20)
     else:
         mask = polygons([square(scene, 100, 100, 40)], scene.crs())
         mode.form.source.setLayer(scene)

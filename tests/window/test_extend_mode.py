@@ -206,3 +206,53 @@ def test_from_run_to_the_larger_raster_and_again(dock, form, scene, iface, backe
     until(dock.run_button.isEnabled)
     assert (form.reach.value.top, form.reach.value.right) == (40, right)
     assert dock.extend.outline.isVisible()
+    dock.runs.choose(key)
+    dock.runs.buttons["varied"].click()
+    until(lambda: dock.runs.model.rows[0].run.key != key)
+    other = dock.runs.model.rows[0].run.key
+    until(lambda: state(dock, other) == "fetched")
+    assert pixels(dock.runs.row(other).run.target).shape == made.shape
+    assert dock.runs.row(other).run.recipe["seed"] != done.recipe["seed"]
+
+
+def placed(scene, path, name, transform, crs=None):
+    """Add a copy of the raster that lies otherwise."""
+    made = gdal.GetDriverByName("GTiff").CreateCopy(str(path), gdal.Open(scene.source()))
+    made.SetGeoTransform(transform)
+    if crs is not None:
+        made.SetProjection(crs.toWkt())
+    made = None
+    layer = QgsRasterLayer(str(path), name)
+    QgsProject.instance().addMapLayer(layer)
+    return layer
+
+
+def test_a_turned_raster_takes_rectangles_and_one_in_degrees_everything(dock, form, scene, tmp_path):
+    canvas = dock.extend._canvas
+    west, north = scene.extent().xMinimum(), scene.extent().yMaximum()
+    turned = placed(scene, tmp_path / "turned.tif", "turned", (west, 4.9, 0.8, north, 0.8, -4.9))
+    form.source.setLayer(turned)
+    until(lambda: dock.extend.grid is not None)
+    assert not form.reach.spins["right"].isEnabled()
+    form.reach.button.click()
+    assert not dock.extend.outline.has_handles
+    width, height = scene.width(), scene.height()
+    drag(dock, (width - 40, height - 40), (width + 30, height + 30))
+    until(lambda: dock.extend.found is not None)
+    reach = form.reach.value
+    assert reach.right > 0
+    assert reach.bottom > 0
+    assert dock.extend.extension().crs == canvas.mapSettings().destinationCrs()
+    grab("extend-turned")
+    degrees = QgsCoordinateReferenceSystem("EPSG:4326")
+    flat = placed(scene, tmp_path / "flat.tif", "flat", (-99.0, 4e-5, 0.0, 47.0, 0.0, -3e-5), degrees)
+    form.source.setLayer(flat)
+    until(lambda: dock.extend.grid is not None)
+    canvas.setExtent(canvas.mapSettings().layerExtentToOutputExtent(flat, flat.extent()).scaled(2))
+    settle()
+    assert dock.extend.outline.has_handles
+    drag(dock, (width, height / 2), (width + 50, height / 2))
+    screen = canvas.mapUnitsPerPixel() / (scene.rasterUnitsPerPixelX() * 4e-5 * 76_000 / 5)
+    assert form.reach.value.right == pytest.approx(50, abs=1.5 * screen)
+    until(lambda: dock.extend.found is not None)
+    assert f"{width + form.reach.value.right:,} × {height:,} px" in dock.plan.text()

@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
-from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
+from qgis.core import (
+    QgsFeature,
+    QgsGeometry,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsVectorLayer,
+    QgsVectorLayerUtils,
+)
 
 from tests.support.qgis.dock import state
 from tests.support.qgis.window import MainThreadMeter, box, grab, settle, until
@@ -166,3 +174,22 @@ def test_the_same_again_without_the_layer(dock, form, scene):
     assert not form._folds["regions"].isCollapsed()
     form.regions.features.choose(None)
     assert planned(dock) == []
+
+
+def test_regions_are_drawn_on_a_new_layer(dock, form, scene, iface):
+    form._folds["regions"].setCollapsed(False)
+    panel = form.regions
+    panel.features.new_button.click()
+    layer = panel.features.layer()
+    assert layer.isEditable()
+    assert iface.activeLayer() is layer
+    assert panel.fields["prompt"].currentField() == "prompt"
+    assert layer.editorWidgetSetup(0).type() == "ValueMap"
+    feature = QgsVectorLayerUtils.createFeature(layer, QgsGeometry.fromRect(box(scene, 0.1)))
+    assert (feature["words"], feature["prompt"]) == ("lake", "lake")
+    feature.setAttribute("prompt", "a lake with reed beds")
+    assert layer.addFeature(feature)
+    assert planned(dock) == ["a lake with reed beds"]
+    assert layer.renderer().classAttribute() == "words"
+    grab("regions-new")
+    panel.features.choose(None)

@@ -61,18 +61,22 @@ class OutlineTool(BorrowingTool):
         """Show handles and what to do (QgsMapTool)."""
         super().activate()
         self._label = PointerLabel(self._canvas)
-        self._outline.show_handles(not self._is_turned)
+        self.show_handles()
         self._label.tell(self._hint, self._canvas.mouseLastXY())
 
     def deactivate(self) -> None:
         """Remove what was shown (QgsMapTool; also called when another tool takes the canvas)."""
         self._stop()
-        self._outline.show_handles(False)
         if self._label is not None:
             self._label.remove()
             self._label = None
+        self.show_handles()
         super().deactivate()
         self.left.emit()
+
+    def show_handles(self) -> None:
+        """Show handles on the raster that is outlined, where that can be dragged and this tool is in hand."""
+        self._outline.show_handles(self._label is not None and not self._is_turned)
 
     def canvasPressEvent(self, event: QgsMapMouseEvent) -> None:
         """Begin with the left button; with the right one leave the drag, else the tool."""

@@ -1,10 +1,12 @@
-"""A scratch layer to draw a layout on: in memory, editable, with a list of words for its features.
+"""Scratch layers to draw a layout or regions on: in memory, editable, with a list of words to choose.
 
-It is made and handed to the user, who draws with QGIS's own tools; the plugin never writes to it. Knows no
+One is made and handed to the user, who draws with QGIS's own tools; the plugin never writes to it. Knows no
 widget.
 """
 
 from __future__ import annotations
+
+from typing import Mapping
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
@@ -15,6 +17,7 @@ from qgis.core import (
 )
 
 from text2earth_qgis.core.language import tr
+from text2earth_qgis.gui.canvas.scratch_look import show_words
 
 # Words that the backend knows, as they are stored, and as they are shown.
 AREAS = {
@@ -47,10 +50,36 @@ def add_layout(project: QgsProject, crs: QgsCoordinateReferenceSystem, kind: str
     fields = "field=class:string&field=width:double&field=priority:integer"
     layer = QgsVectorLayer(f"{geometry}?{fields}", _free_name(project, name), "memory")
     layer.setCrs(crs)
+    _offer(layer, words)
+    layer.setFieldAlias(1, tr("width (m)"))
+    show_words(layer, "class", words, "class")
+    return _to_draw_on(layer, project)
+
+
+def add_regions(project: QgsProject, crs: QgsCoordinateReferenceSystem) -> QgsVectorLayer:
+    """Put a new layer of regions on top of the project and start to edit it.
+
+    Its field ``words`` has the list; ``prompt`` begins with the chosen word, and may say more.
+    """
+    fields = "field=words:string&field=prompt:string&field=negative_prompt:string&field=priority:integer"
+    layer = QgsVectorLayer(f"Polygon?{fields}", _free_name(project, tr("Regions")), "memory")
+    layer.setCrs(crs)
+    _offer(layer, AREAS)
+    layer.setFieldAlias(0, tr("choose"))
+    layer.setDefaultValueDefinition(1, QgsDefaultValue('"words"'))
+    show_words(layer, "words", AREAS, "prompt")
+    return _to_draw_on(layer, project)
+
+
+def _offer(layer: QgsVectorLayer, words: Mapping[str, str]) -> None:
+    """Give the first field of a layer a list of words to choose from."""
     choices = {"map": [{shown: word} for word, shown in words.items()]}
     layer.setEditorWidgetSetup(0, QgsEditorWidgetSetup("ValueMap", choices))
     layer.setDefaultValueDefinition(0, QgsDefaultValue(f"'{next(iter(words))}'"))
-    layer.setFieldAlias(1, tr("width (m)"))
+
+
+def _to_draw_on(layer: QgsVectorLayer, project: QgsProject) -> QgsVectorLayer:
+    """Put a layer on top of the project and start to edit it."""
     project.addMapLayer(layer, False)
     project.layerTreeRoot().insertLayer(0, layer).setExpanded(False)
     layer.startEditing()

@@ -33,7 +33,7 @@ from text2earth_qgis.gui.debounce import Debounced, Question
 from text2earth_qgis.gui.modes.mode import check_layers
 from text2earth_qgis.gui.modes.painting import PaintingMode
 from text2earth_qgis.gui.panels.extend import ExtendPanel
-from text2earth_qgis.gui.panels.plan import PlanPanel
+from text2earth_qgis.gui.panels.plan import PlanPanel, about
 from text2earth_qgis.gui.runner import Runner
 
 
@@ -75,6 +75,7 @@ class ExtendMode(PaintingMode):
         self._after: list[Optional[Land]] = []
         self._earlier: Optional[Run] = None  # whose land is to be shown, once the raster was looked at
         self._covered = True
+        self._rate: Optional[float] = None  # seconds for a new pixel, by the last plan
         self.outline = Outline(canvas, project)
         self.tool = OutlineTool(canvas, project, self.outline, self.describe)
         self.looking = Debounced(tr("looking at a raster"), 0, self)
@@ -82,6 +83,7 @@ class ExtendMode(PaintingMode):
         self.looking.refused.connect(self._refuse_raster)
         self.form.source.layerChanged.connect(lambda _layer: self._follow_raster())
         self.form.changed.connect(self._cover)
+        self.form.regions.made.connect(self.layer_made)
         reach = self.form.reach
         reach.wanted.connect(self._take_tool)
         reach.changed.connect(self._reach)
@@ -119,11 +121,25 @@ class ExtendMode(PaintingMode):
 
     def missing(self) -> str:
         """Name what the form still lacks."""
-        if self._refusal:
-            return self._refusal
-        if self.form.layer() is not None and self.grid is None:
-            return tr("Looking at the raster.")
-        return self.form.missing(self.extension())
+        return self._refusal or ("" if self._is_looked_at else self.form.missing(self.extension()))
+
+    def reason(self) -> str:
+        """Return why this cannot be run."""
+        return super().reason() or (tr("Looking at the raster.") if self._is_looked_at else "")
+
+    def ask(self) -> None:
+        """Look at what is asked for, once the raster was looked at."""
+        if self._is_looked_at:
+            self.found, self.refused = None, False
+            self.stop()
+            self.plan.wait()
+        else:
+            super().ask()
+
+    @property
+    def _is_looked_at(self) -> bool:
+        """Whether a worker still finds out what the raster's pixels are."""
+        return self.form.layer() is not None and self.grid is None and not self._refusal
 
     def request(self) -> EditRequest:
         """Return what is asked for, without what is drawn. Raises ``PluginError``."""
@@ -196,12 +212,14 @@ class ExtendMode(PaintingMode):
         """Say of a box of pixels how much larger it is than the raster, and how large."""
         if self.grid is None:
             return ""
-        lines = [_beyond(reach_of(box, self.grid), self._metres), self._result(box)]
+        lines = [_beyond(reach_of(box, self.grid), self._metres), self._result(box), self._time(box)]
         return "\n".join(line for line in lines if line)
 
     def show_preview(self, found: EditPreview, seconds: Optional[float]) -> None:
         """Show what would be made, and how long it takes if that is known."""
         if self.grid is not None and found.whole is not None:
+            if seconds is not None:
+                self._rate = seconds / max(1, self._new_pixels(found.whole))
             land = _beyond(reach_of(found.whole, self.grid), self._metres)
             work = self.size(found), seconds
             self.plan.show_extension(found, land, work, self.connection.state.url)
@@ -247,6 +265,7 @@ class ExtendMode(PaintingMode):
             earlier, self._earlier = self._earlier, None
             self.land = self._land_of(earlier, self.grid)
         self._show_land()
+        self.tool.show_handles()
 
     def _land_of(self, run: Run, grid: Grid) -> Optional[Land]:
         """Return the land of an earlier run, None where that cannot be placed any more."""
@@ -319,6 +338,14 @@ class ExtendMode(PaintingMode):
             self.outline.show_box(self.grid, self.land.box if self.land is not None else self.grid.box)
         else:
             self.outline.clear()
+
+    def _new_pixels(self, box: Box) -> int:
+        """Return how many pixels of a box the raster does not have."""
+        return box.width * box.height - (self.grid.width * self.grid.height if self.grid is not None else 0)
+
+    def _time(self, box: Box) -> str:
+        """Say how long new land takes, by what the last plan said; empty where there was none."""
+        return about(self._rate * self._new_pixels(box)) if self._rate and self.form.words() else ""
 
     def _result(self, box: Box) -> str:
         """Say how large a result would be."""

@@ -73,6 +73,8 @@ class GenerateMode(Mode):
         self.samples = SamplesOnMap(canvas, self._project, self.request.like_here, self)
         self.request.like_here.layer_wanted.connect(self._new_area)
         self.request.prompt_box.follow(connection)
+        for panel in (self.request.regions, self.request.layout_panel):
+            panel.made.connect(self.layer_made)
         self.request.changed.connect(self.changed)
         self.request.submitted.connect(self.submitted)
         self.request.unfolded.connect(self.unfolded)

@@ -57,6 +57,7 @@ class PaintingMode(Mode):
         self.reading.found.connect(self._show_found)
         self.reading.refused.connect(lambda error: self._refuse(str(error)))
         self.samples = SamplesOnMap(canvas, project, form.like_here, self)
+        form.layout_panel.made.connect(self.layer_made)
         form.like_here.layer_wanted.connect(lambda row: self.new_layer(AREA_NAME, row.area))
         form.prompt_box.follow(connection)
         form.changed.connect(self.changed)
@@ -102,7 +103,8 @@ class PaintingMode(Mode):
 
     def look(self) -> Callable[[Listener], EditPreview]:
         """Prepare to look at what is asked for."""
-        request, window = self.request(), int(self._painting.model.card().get("window") or WINDOW)
+        card = {} if self._painting.copies_surroundings() else self._painting.model.card()
+        request, window = self.request(), int(card.get("window") or WINDOW)
         return lambda listener: edit_request.preview_edit(request, window, listener.stop)
 
     def show_preview(self, found: EditPreview, seconds: Optional[float]) -> None:
@@ -173,19 +175,22 @@ class PaintingMode(Mode):
         kept = Drawings(layout=self._painting.layout_panel.kept())
         self._painting.layout_panel.show_drawn(self.drawn.over(kept))
 
-    def size(self, found: EditPreview) -> float:
-        """Return the pixel size in metres that the model would work in."""
+    def size(self, found: EditPreview) -> Optional[float]:
+        """Return the pixel size in metres that the model would work in, None where none works."""
         if self._painting.copies_surroundings():
-            return max(found.pixel)
+            return None
         return PixelSizes.of(self._painting.model.card()).nearest(max(found.pixel))
 
     def _ask_for_time(self, found: EditPreview) -> None:
         """Ask how long a scene takes that is as large as what the model sees; no answer leaves it open."""
+        size = self.size(found)
+        if size is None:
+            return
         width, height = found.crop.width * found.pixel[0], found.crop.height * found.pixel[1]
         x, y = SOMEWHERE
         inputs = GenerateInputs(
             self._painting.words(), Extent([x, y, x + width, y + height], SOMEWHERE_CRS),
-            gsd=self.size(found), variants=self._painting.seed.variants(), **self._painting.model.values(),
+            gsd=size, variants=self._painting.seed.variants(), **self._painting.model.values(),
         )  # fmt: skip
         self._timing = self.connection.client.run(
             calls.plan("generate", inputs),

@@ -58,16 +58,18 @@ def extension_lines(edit: EditPreview, land: str) -> tuple[str, str]:
     return pixels(whole.width, whole.height, edit.pixel), "\n".join(filter(None, (land, used)))
 
 
-def made(size: float, seconds: Optional[float]) -> str:
-    """Say in which pixels an edit is made, and how long that takes."""
+def made(size: Optional[float], seconds: Optional[float]) -> str:
+    """Say in which pixels an edit is made, None: copied from the raster's own, and how long that takes."""
+    if size is None:
+        return tr("Copied from real pixels nearby, in every band")
     made_in = tr("Made in pixels of {size}").format(size=words.gsd(size, size))
     return f"{made_in} · {about(seconds)}" if seconds is not None else made_in
 
 
-def resampling(edit: EditPreview, size: float) -> list[str]:
+def resampling(edit: EditPreview, size: Optional[float]) -> list[str]:
     """Warn of an edit in other pixels than the raster's."""
     own = max(edit.pixel)
-    if abs(size / own - 1) < 0.01:
+    if size is None or abs(size / own - 1) < 0.01:
         return []
     coarser = tr(
         "The raster has pixels of {own}, the model makes {made}: what is painted will be resampled and look "
@@ -175,16 +177,17 @@ class PlanPanel(QWidget):
         self._tell(plan.warnings, "warning")
         self.setEnabled(True)
 
-    def show_edit(self, edit: EditPreview, size: float, seconds: Optional[float], url: str) -> None:
+    def show_edit(self, edit: EditPreview, size: Optional[float], seconds: Optional[float], url: str) -> None:
         """Show the part of a raster that an edit would send to the backend at ``url``.
 
-        The model works with pixels of ``size`` metres, for some ``seconds`` if that is known.
+        The model works with pixels of ``size`` metres, for some ``seconds`` if that is known; without a
+        size, there is no model.
         """
         sent = tr("Runs on {host}: prompt, mask and these pixels are sent there.")
         self._show(edit_lines(edit), made(size, seconds), destination(url, sent), resampling(edit, size))
 
     def show_extension(
-        self, edit: EditPreview, land: str, work: tuple[float, Optional[float]], url: str
+        self, edit: EditPreview, land: str, work: tuple[Optional[float], Optional[float]], url: str
     ) -> None:
         """Show what an extension by some ``land`` would send to the backend at ``url``.
 

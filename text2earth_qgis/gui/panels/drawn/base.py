@@ -27,6 +27,7 @@ class DrawnPanel(QWidget, Generic[F]):
 
     changed = pyqtSignal()
     titled = pyqtSignal(str)
+    made = pyqtSignal(object)  # a layer to draw on
     title: str
     earlier: str  # the choice of what an earlier run was sent
     unread: str  # the sentence where the layer cannot be read

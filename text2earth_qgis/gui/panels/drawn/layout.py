@@ -122,7 +122,9 @@ class LayoutPanel(DrawnPanel[Layout]):
     def draw(self, kind: str) -> None:
         """Make a layer to draw on, and choose it."""
         project = QgsProject.instance()
-        self.features.choose(add_layout(project, project.crs(), kind))
+        layer = add_layout(project, project.crs(), kind)
+        self.features.choose(layer)
+        self.made.emit(layer)
         self.table.setCurrentIndex(0)
 
     def _follow(self) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Optional, Sequence
 
-from qgis.core import QgsFieldProxyModel, QgsVectorLayerFeatureSource
+from qgis.core import QgsFieldProxyModel, QgsProject, QgsVectorLayerFeatureSource
 from qgis.PyQt.QtWidgets import QWidget
 
 from text2earth_qgis.core.imagery.drawn import region_features
 from text2earth_qgis.core.language import tr, trn
 from text2earth_qgis.core.wire.schemas import Polygons
 from text2earth_qgis.gui import words
+from text2earth_qgis.gui.canvas.scratch_layout import add_regions
 from text2earth_qgis.gui.panels.drawn.base import DrawnPanel
 from text2earth_qgis.gui.panels.drawn.polygons import PolygonField
 
@@ -38,6 +39,11 @@ class RegionsPanel(DrawnPanel[Polygons]):
         for name, combo in self.fields.items():
             combo.setFilters(number if name == "priority" else text)
             combo.setAllowEmptyFieldName(name != "prompt")
+        self.features.offer_new(
+            tr("New regions layer"),
+            tr("Make a layer in memory to draw regions on, with a list of words to choose from"),
+        )
+        self.features.wanted.connect(self.draw)
         titles = {"prompt": tr("Prompt"), "negative": tr("Negative"), "priority": tr("Priority")}
         self.lay_out([(titles[name], combo) for name, combo in self.fields.items()])
 
@@ -50,6 +56,13 @@ class RegionsPanel(DrawnPanel[Polygons]):
         return region_features.RegionLayer(
             layer.name(), source, layer.crs(), layer.fields(), **self.chosen_names(), ids=self.features.ids()
         )
+
+    def draw(self) -> None:
+        """Make a layer to draw on, and choose it."""
+        project = QgsProject.instance()
+        layer = add_regions(project, project.crs())
+        self.features.choose(layer)
+        self.made.emit(layer)
 
     def missing(self) -> str:
         """Name what the form still lacks, as a sentence; empty if nothing."""
