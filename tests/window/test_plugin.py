@@ -21,6 +21,7 @@ from tests.support.qgis.sessions import run_session
 from tests.support.qgis.window import PATIENCE, grab, settle, until
 
 NAME = "text2earth_qgis"
+SCROLL_BAR = 14  # pixels
 
 
 def alive(kind: type) -> int:
@@ -171,4 +172,6 @@ def test_qgis_process_needs_no_window_and_speaks_the_user_s_language(tmp_path):
 def test_the_panel_speaks_the_user_s_language(tmp_path):
     done = run_session("german", tmp_path, "--set", "locale/userLocale=de")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads((tmp_path / "job").read_text()) == ["Ausführen"]
+    seen = json.loads((tmp_path / "job").read_text())
+    assert seen["run"] == "Ausführen"
+    assert max(seen["widths"]) <= 300 - SCROLL_BAR, "words too long for a narrow panel"

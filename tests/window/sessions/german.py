@@ -1,4 +1,4 @@
-"""Opens the panel in a German QGIS and writes what its buttons say to SESSION_OUT."""
+"""Opens the panel in a German QGIS; writes what a button says, and how wide the forms are at least."""
 
 import json
 import os
@@ -14,7 +14,9 @@ def work() -> None:
     plugins["text2earth_qgis"].window.show_dock()
     dock = plugins["text2earth_qgis"].window.dock
     assert iface.mainWindow().grab().save(os.environ["SESSION_SCREEN"])
-    Path(os.environ["SESSION_OUT"]).write_text(json.dumps([dock.run_button.text()]))
+    forms = (dock.request, dock.edit.form, dock.extend.form)
+    seen = {"run": dock.run_button.text(), "widths": [form.minimumSizeHint().width() for form in forms]}
+    Path(os.environ["SESSION_OUT"]).write_text(json.dumps(seen))
 
 
 run_session(work)
