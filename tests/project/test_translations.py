@@ -2,11 +2,13 @@
 
 import ast
 import gettext
+import re
 import string
 
 import pytest
 
 import translations
+from model_backend.models.languages import in_english, tables
 from translations import CATALOGUES, KEYWORDS, NAME, forms, read, texts
 
 pytestmark = pytest.mark.fast
@@ -69,6 +71,15 @@ def test_gettext_reads_what_is_compiled(language, tmp_path):
             assert {compiled.ngettext(one, many, number) for number in (0, 1, 2, 5, 10**6)} == set(said), one
         else:
             assert compiled.gettext(one) == said[0]
+
+
+@each_language
+def test_prompts_to_start_from_are_of_words_that_the_backend_looks_up(language):
+    known = set(" ".join(tables()[language].values()).split())
+    for message in read(language):
+        if message.locations[:1] == [("gui/prompt/library.py", None)] and message.id[0].islower():
+            words = re.findall(r"\w+", in_english(message.string)) if message.string else []
+            assert set(words) <= known, message.string
 
 
 def test_every_text_of_the_code_is_found():
