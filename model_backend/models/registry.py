@@ -67,7 +67,8 @@ def _text2earth(inpaint: bool) -> ModelCard:
     return ModelCard(
         id="text2earth-inpainting" if inpaint else "text2earth",
         title="Text2Earth inpainting (1.3 B)" if inpaint else "Text2Earth (1.3 B)",
-        about=(_REPAINTS if inpaint else _DRAWS) + " Needs a GPU: a processor takes minutes for 256 pixels.",
+        about=(_REPAINTS if inpaint else _DRAWS)
+        + " Needs a GPU: a processor takes a minute or more for 256 pixels.",
         pipeline="inpaint" if inpaint else "text2image",
         levels=tuple(range(10, 19)),
         gsd=(0.354, 181.0),  # half a level beyond 0.5 m (level 18) and 128 m (level 10)

@@ -309,11 +309,13 @@ def test_the_master_password_is_not_asked_for(interruptions, turn_to, tmp_path):
 )
 def test_an_address_gets_its_scheme(interruptions, window, typed, whole):
     from text2earth_qgis.core import settings
-    from text2earth_qgis.gui.options_page import OptionsPage
+    from text2earth_qgis.gui.options.servers import ServersField
 
-    page = OptionsPage()
+    page = ServersField()
+    page.show_servers([], "")
+    page.add_button.click()
     page.url.setText(typed)
     page.url.editingFinished.emit()
-    assert page.url.text() == whole
+    assert page.url.text() == page.used().url == whole
     assert settings.access(settings.Settings(url=typed)).url == whole
     page.deleteLater()

@@ -127,23 +127,27 @@ def test_the_menu_and_the_toolbar_open_the_dock(iface, window, scene):
 
 
 def test_the_options_page_tests_and_stores(iface, window, backend, tmp_path):
-    page_module = importlib.import_module("text2earth_qgis.gui.options_page")
+    page_module = importlib.import_module("text2earth_qgis.gui.options.page")
     QgsSettings().setValue("text2earth/url", "http://127.0.0.1:9")
     seen = {}
 
     def fill() -> None:
         dialog = next(w for w in QApplication.topLevelWidgets() if isinstance(w, QDialog) and w.isVisible())
         page = dialog.findChild(QWidget, page_module.PAGE)
-        seen["shown"] = page.isVisible() and page.url.text()
+        seen["shown"] = page.isVisible() and page.servers.url.text()
         page.test_connection()
         until(page.test.isEnabled)
         seen["trouble"] = page.outcome.text()
         grab("options-trouble", dialog)
-        page.url.setText(backend.url)
+        assert not page.models.table.topLevelItemCount()
+        page.servers.add_button.click()
+        page.servers.name.setText("Tiny")
+        page.servers.url.setText(backend.url)
         page.folder.setFilePath(str(tmp_path))
         page.test_connection()
         until(page.test.isEnabled)
         seen["good"] = page.outcome.text()
+        seen["models"] = page.models.table.topLevelItemCount()
         grab("options", dialog)
         dialog.accept()
 
@@ -153,7 +157,12 @@ def test_the_options_page_tests_and_stores(iface, window, backend, tmp_path):
     assert "No backend answers at http://127.0.0.1:9" in seen["trouble"]
     assert "Connected to this computer" in seen["good"]
     assert "Tiny random model" in seen["good"]
+    assert "Also: " in seen["good"]
+    assert "Memory of that computer: " in seen["good"]
+    assert seen["models"] > 3
     assert QgsSettings().value("text2earth/url") == backend.url
+    named = json.loads(QgsSettings().value("text2earth/servers"))[-2:]
+    assert [one["name"] for one in named] == ["127.0.0.1", "Tiny"]
     assert QgsSettings().value("text2earth/folder") == str(tmp_path)
     until(lambda: window.dock.connection.state.ready)
 

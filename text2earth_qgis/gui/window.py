@@ -19,7 +19,7 @@ from text2earth_qgis.gui.commands import NAME, Commands
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.dock import Dock, Parts
 from text2earth_qgis.gui.layer_menu import LayerMenu
-from text2earth_qgis.gui.options_page import PAGE, OptionsFactory
+from text2earth_qgis.gui.options.page import PAGE, OptionsFactory
 from text2earth_qgis.gui.results import Results
 from text2earth_qgis.gui.runner import Runner
 from text2earth_qgis.gui.setup.front import Front
@@ -31,12 +31,12 @@ class PluginWindow:
     def __init__(self, iface: QgisInterface) -> None:
         self._iface = iface
         window = iface.mainWindow()
-        self._factory = OptionsFactory()
-        self._factory.signals.applied.connect(self.settings_changed)
-        iface.registerOptionsWidgetFactory(self._factory)
         canvas, project = iface.mapCanvas(), QgsProject.instance()
         self._scout = quiet_network.Scout()
         self._connection = Connection(lambda: settings.access(settings.load()))
+        self._factory = OptionsFactory(self._connection)
+        self._factory.signals.applied.connect(self.settings_changed)
+        iface.registerOptionsWidgetFactory(self._factory)
         self._connection.changed.connect(self._take_up)
         self.runner = Runner(History(settings.profile_folder() / "history.sqlite"), project)
         self.runner.failed.connect(self._log_failure)
@@ -91,6 +91,7 @@ class PluginWindow:
         self._scout.deleteLater()
         quiet_network.close()
         self._iface.unregisterOptionsWidgetFactory(self._factory)
+        self._factory.close()
         self._factory.deleteLater()
 
     def show_dock(self) -> None:

@@ -21,7 +21,7 @@ from text2earth_qgis.core.wire.access import Access, complete_address
 from text2earth_qgis.gui.accessible import name_fields
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.notice import Notice
-from text2earth_qgis.gui.options_page import report
+from text2earth_qgis.gui.options.report import report
 
 HELP = tr("A backend that somebody runs for you, with a GPU perhaps. Ask them for its address and a token.")
 METHOD = "Basic"  # what QGIS 3.22 can send a token with

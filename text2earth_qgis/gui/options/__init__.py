@@ -1,0 +1,1 @@
+"""The page in Settings > Options: servers, models, where results go."""
