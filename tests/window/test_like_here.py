@@ -188,3 +188,45 @@ def test_a_scene_like_a_place_and_the_same_again(dock, scene, iface, backend):
     until(dock.run_button.isEnabled)
     like.restore((), ())
     form.recall({})
+
+
+def test_a_diffusion_model_begins_with_land_like_here(dock, scene, iface, backend):
+    form, advanced = dock.request, dock.request.advanced
+    assert advanced.start.isHidden()  # land by example begins with nothing
+    advanced.model.setCurrentIndex(advanced.model.findData("text2earth-mini"))
+    assert not advanced.start.isHidden()
+    form.extent.take(box(scene, 0.2))
+    form.gsd.set_value(8.0)
+    form.prompt.setPlainText("grassland")
+    advanced.steps.setValue(2)
+    advanced.start.start.setCurrentIndex(advanced.start.start.findData("samples"))
+    settle()
+    assert "Draw what it is to begin with under Like here" in dock.plan.text()
+    advanced.sources.setChecked(True)
+    draw(iface, form.like_here, scene, 20, 20, 80)
+    settle()
+    assert "Only land by example has sources" in dock.plan.text()
+    advanced.sources.setChecked(False)
+    advanced.start.strength.setValue(0.5)
+    form.unfold(True)
+    until(lambda: dock.planned is not None)
+    assert "begins with land by example" in dock.plan.text()
+    grab("generate-like-here")
+    key = press_run(dock)
+    until(lambda: state(dock, key) == "fetched")
+    done = dock.runs.row(key).run
+    assert len(done.recipe["start"]["samples"]) == 1
+    assert done.recipe["start"]["strength"] == 0.5
+    form.recall({})
+    form.use_samples((), ())
+    dock.runs.choose(key)
+    dock.runs.buttons["use_again"].click()
+    assert form.begins_like_here()
+    assert advanced.start.strength.value() == 0.5
+    until(dock.run_button.isEnabled)
+    layer = QgsProject.instance().mapLayersByName(f"grassland, seed {done.recipe['seed']}")[0]
+    dock.generate.use_recipe(dict(done.recipe), layer)
+    settle()
+    assert "no longer has the sample" in dock.plan.text()
+    form.use_samples((), ())
+    form.recall({})
