@@ -1,7 +1,8 @@
 """A job as the outside sees it: OGC's statusInfo and ours on top, and the filters of the job list.
 
-Adds ``queuePosition`` (0: running, 1: next), ``eta`` (seconds until the end, null if unknown), ``seed``, and
-links to results and to the preview with the ``crs`` and ``bbox`` it covers.
+Adds ``queuePosition`` (0: running, 1: next), ``eta`` (seconds until the end, null if unknown), ``seed``, the
+``steps`` of a diffusion model (evaluations, done and total) and its ``windows``, and links to results and to
+the preview with the ``crs`` and ``bbox`` it covers.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ def status_info(backend: Backend, base: str, job: Job) -> dict[str, Any]:
         )
     if job.plan is not None:
         info["seed"] = job.plan.recipe.seed
+        if job.plan.windows:
+            info["steps"] = {"done": job.done, "total": job.total}
+            info["windows"] = job.plan.windows * job.plan.variants
         if job.status in ("running", "successful") and backend.files.preview(job.id).exists():
             links.append(_preview(url, job))
     return info | {"links": links}

@@ -95,6 +95,10 @@ class SceneMaker(Protocol):
     def keep(self, box: Box) -> None:
         """Forget what no pixel of a box depends on; what is asked for later is made again."""
 
+    def sketch(self, box: Box) -> UInt8Array | None:
+        """Return the colours of what will lie where in a box, (height, width, 3), small: known before any
+        work; None where nothing is."""
+
     def overview(self, box: Box, listener: ProgressListener) -> UInt8Array | None:
         """Return a first, coarse look at the whole scene, (height, width, 3); None where there is none.
 

@@ -26,7 +26,7 @@ from functools import partial
 
 import torch
 
-from model_backend.arrays import Float32Array, RgbImage
+from model_backend.arrays import Float32Array, RgbImage, UInt8Array
 from model_backend.engine.diffusion.decode import decode
 from model_backend.engine.diffusion.denoiser import Denoiser, PhaseObserver
 from model_backend.engine.diffusion.latent_field import LatentField, Plane
@@ -114,6 +114,13 @@ class Scene:
 
     def origins(self) -> None:
         """Return None: pixels are painted."""
+
+    def sketch(self, box: Box) -> UInt8Array | None:
+        """Return the colours of the land by example that a box begins with; None if that is noise.
+
+        What windows will show nobody knows before they are denoised.
+        """
+        return None if self._start is None else self._start.sketch(box)
 
     def overview(self, box: Box, listener: ProgressListener) -> None:
         """Return None: nothing of a scene is known before its windows are denoised."""

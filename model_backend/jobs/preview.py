@@ -21,7 +21,8 @@ from model_backend.engine.blocks import Blocks
 
 SIDE = 1024  # pixels, at most
 _NAME = "thumb.png"
-_FIRST_LOOK = 200  # opacity of what is only a first look
+FIRST_LOOK = 200  # opacity of what is only a first look
+SKETCHED = 130  # of colours of what will lie where
 
 
 class Preview:
@@ -35,12 +36,13 @@ class Preview:
         self._picture = np.zeros((*size, 4), np.uint8)
         self._seen: dict[str, int] = {}  # time of the thumbnail last painted, by attempt
 
-    def begin(self, rgb: UInt8Array) -> None:
-        """Show ``rgb`` (height, width, 3), a first look at all of the scene, where nothing is made yet."""
+    def begin(self, rgb: UInt8Array, opacity: int) -> None:
+        """Show ``rgb`` (height, width, 3), what is known of all of the scene, where nothing is made yet."""
         height, width = self._picture.shape[:2]
         image = Image.fromarray(rgb).resize((width, height), Image.Resampling.BICUBIC)
         self._picture[..., :3] = np.asarray(image)
-        self._picture[..., 3] = _FIRST_LOOK
+        self._picture[..., 3] = opacity
+        self._seen.clear()
 
     def keep(self, attempt: Path, rgb: NDArray[np.uint8], share: float = 1.0) -> None:
         """Make ``rgb`` (height, width, 3), all of a block, its thumbnail; ``share`` of the work is done."""

@@ -215,6 +215,10 @@ class ExampleScene:
         """Return where each of them was copied from."""
         return None if self._found is None else self._atlas.located(self._found)
 
+    def sketch(self, box: Box) -> UInt8Array:
+        """Return the mean colours of what will lie where in a box, (height, width, 3), small."""
+        return self._scene.sketch(box)
+
     def overview(self, box: Box, listener: ProgressListener) -> UInt8Array | None:
         """Return a first look at all of it, (height, width, 3), a quarter of its size; None: it is large."""
         return self._scene.overview(_weighed(self._passes_of(box, listener)))

@@ -73,6 +73,10 @@ class ComposedStart:
             latents[:, *there] += self._tiles[tile].latents[:, *own] * weight
         return latents
 
+    def sketch(self, box: Box) -> UInt8Array | None:
+        """Return the colours of what lies where in a box of the picture, before any of it is made."""
+        return self._composition.sketch(box)
+
     def credits(self, rows: range, cols: range) -> tuple[Credit, ...]:
         """Return where the picture under some latents was copied from."""
         near = [self._tiles[tile] for tile in self._touching(rows, cols) if tile in self._tiles]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -107,6 +108,18 @@ class Atlas:
     def labels(self) -> int:
         """How many labels there are."""
         return len(self.choice.first)
+
+    @cached_property
+    def colours(self) -> UInt8Array:
+        """The mean colour of every label, (256, 3); that of all land for labels that no chip shows."""
+        coarsest = self.levels[-1]
+        usable = coarsest.valid > 0
+        pixels = coarsest.pixels[usable][:, :3].astype(np.float64)
+        labels = (coarsest.valid[usable] & ~np.uint8(MIXED)) - 1
+        counts = np.bincount(labels, minlength=256)[:, None]
+        sums = np.stack([np.bincount(labels, band, 256) for band in pixels.T], axis=-1)
+        means = np.where(counts > 0, sums / np.maximum(counts, 1), sums.sum(0) / max(1, counts.sum()))
+        return means.round().astype(np.uint8)
 
 
 def _choice(maps: Sequence[UInt8Array]) -> Choice:

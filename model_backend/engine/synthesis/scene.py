@@ -41,6 +41,7 @@ def unheard(level: int, pixels: int) -> None:
 
 
 _NO_WEIGHTS = np.zeros((0, 0, 4), np.uint8)
+_SKETCH = 256  # pixels of a sketch, along its longer side, at most
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,15 @@ class Synthesis:
         """Return the RGB, (3, height, width), of sources on the finest level."""
         found = self._atlas.levels[0].pixels[sources[..., 0], sources[..., 1], :3]
         return np.ascontiguousarray(found.transpose(2, 0, 1))
+
+    def sketch(self, box: Box) -> UInt8Array:
+        """Return the mean colours of what will lie where in a box, (height, width, 3), small; takes no
+        search."""
+        level = self._parameters.levels - 1
+        while max(box.width, box.height) >> level > _SKETCH:
+            level += 1
+        found: UInt8Array = self._atlas.colours[self._labels.labels(halved(box, level), level)]
+        return found
 
     def overview(self, report: Report = unheard) -> UInt8Array | None:
         """Return a first look at the whole grid, (height, width, 3), a quarter of its size or so.

@@ -29,7 +29,7 @@ from model_backend.jobs.context import (
 )
 from model_backend.jobs.files import is_as_written
 from model_backend.jobs.handlers import sources
-from model_backend.jobs.preview import Preview
+from model_backend.jobs.preview import FIRST_LOOK, SKETCHED, Preview
 from model_backend.jobs.store.rows import Claim, FinishedBlock, Result
 from model_backend.processes import sample_inputs
 from model_backend.processes.features import raster_layout
@@ -96,9 +96,12 @@ def _make(
     )
     preview = Preview(context.folder.parent, blocks, claim.number - claim.part)
     observer = _BlockObserver(reporter, preview, context.folder)
+    if (sketch := scene.sketch(recipe.grid)) is not None:
+        preview.begin(sketch, SKETCHED)
+        reporter.picture(preview.picture())
     if (first_look := scene.overview(box, observer)) is not None:
-        preview.begin(first_look)
-        reporter.preview(preview.picture())
+        preview.begin(first_look, FIRST_LOOK)
+        reporter.picture(preview.picture())
     pixels = scene.pixels(box, observer)
     file = context.folder / "block.tif"
     digest = scene_writer.write_block(file, pixels, box, recipe.frame)

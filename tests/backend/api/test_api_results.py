@@ -202,6 +202,9 @@ def test_previews_come_while_the_job_runs(client: httpx.Client) -> None:
         assert picture.mode == "RGBA"
         assert picture.getextrema()[3][0] == 0, "transparent where nothing is made yet"
         assert picture.size[0] / picture.size[1] == pytest.approx((right - left) / (top - bottom), rel=0.1)
+    info = client.get(f"/jobs/{job}").json()
+    assert 0 <= info["steps"]["done"] < info["steps"]["total"]
+    assert info["windows"] > 1
     client.delete(f"/jobs/{job}")
     assert client.get(f"/jobs/{job}/preview").status_code == 404
 

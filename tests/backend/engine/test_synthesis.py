@@ -165,6 +165,21 @@ def test_a_first_look_at_all_of_it_comes_from_the_coarse_levels(atlas):
     assert np.corrcoef(look.reshape(-1), means.reshape(-1))[0, 1] > 0.7
 
 
+def test_what_will_lie_where_is_known_in_mean_colours_before_any_work():
+    atlas = Atlas.of(exemplars(0, 0, 1, 1), 4, SCENE_GAMMA)
+    labels = np.zeros((144, 176), np.uint8)
+    labels[:, 88:] = 1
+    scene = Synthesis(atlas, 5, CANVAS, CANVAS, Mapped(CANVAS, labels))
+    sketch = scene.sketch(CANVAS)
+    assert sketch.shape == (18, 22, 3)
+    assert not scene._pieces
+    whole = scene.pixels(scene.sources(CANVAS)).transpose(1, 2, 0)
+    means = whole.reshape(18, 8, 22, 8, 3).mean((1, 3))
+    for side in np.s_[:, :10], np.s_[:, 12:]:
+        assert np.abs(sketch[side].mean((0, 1)) - means[side].mean((0, 1))).max() < 12
+    assert Synthesis(atlas, 5, CANVAS, None).sketch(Box(col=0, row=0, width=9000, height=90)).shape[1] < 257
+
+
 THREADS = """
 import hashlib, sys
 import numba

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from PIL import Image
 
 from model_backend.engine.by_example.scene import ExampleScene
 from model_backend.models.banks.bank import Bank
@@ -148,9 +149,15 @@ def test_regions_show_what_they_ask_for(client):
     assert share_like(made[:, 160:], "forest") > 0.95
 
 
-def test_a_dismissed_job_stops_soon(client, server):
+def test_a_job_is_seen_as_a_whole_at_once_and_stops_soon_when_dismissed(client, server):
     job = submit(client, "generate", LAKE | {"extent": extent(0, 0, 2000, 2000), "variants": 4})
-    until(lambda: client.get(f"/jobs/{job}").json()["status"] == "running")
+    until(lambda: client.get(f"/jobs/{job}/preview").status_code == 200)
+    with Image.open(io.BytesIO(client.get(f"/jobs/{job}/preview").content)) as picture:
+        least, most = picture.getextrema()[3]
+        assert 0 < least <= most < 255, "all of it is seen through, though no block is made"
+        seen = np.asarray(picture)[..., :3]
+    assert share_like(seen, "water") + share_like(seen, "forest") > 0.9
+    assert "steps" not in client.get(f"/jobs/{job}").json()
     client.delete(f"/jobs/{job}").raise_for_status()
     inputs = LAKE | {"extent": extent(0, 0, 64, 64)}
     assert images(client, inputs)[0].shape == (64, 64, 3)
