@@ -20,6 +20,7 @@ from qgis.core import (
     QgsProcessingParameterExtent,
 )
 
+from tests.support.qgis.runs import whole
 from tests.support.qgis.toolbox import HOURS, PATIENCE, algorithm_of, in_worker, run_batch
 from tests.support.web_server import Reply
 from text2earth_qgis.core import layers, settings
@@ -77,7 +78,7 @@ def test_run_from_a_script(backend, tmp_path):
     recipe = json.loads(results["RECIPE"])
     assert (recipe["prompt"], recipe["seed"], recipe["steps"]) == ("a lake", 7, 2)
     assert recipe == layers.recipe_in_file(target)
-    (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
+    (noted,) = whole(History(tmp_path / "profile" / "history.sqlite"))
     assert (noted.state, noted.target, noted.recipe) == ("fetched", target, recipe)
 
 
@@ -177,7 +178,7 @@ def test_seeds_of_any_size_are_taken_as_they_are(backend, tmp_path):
 def test_an_output_that_cannot_be_written_starts_nothing(backend, tmp_path):
     with pytest.raises(QgsProcessingException, match="cannot be written"):
         run({**QUICK, "OUTPUT": "/proc/nothing/a.tif"})
-    assert not History(tmp_path / "profile" / "history.sqlite").runs()
+    assert not whole(History(tmp_path / "profile" / "history.sqlite"))
 
 
 def test_what_is_raised_holds_no_other_error(backend, tmp_path):
@@ -291,7 +292,7 @@ def test_cancel_in_a_worker_deletes_the_job(backend, tmp_path, qtbot):
     assert not good
     assert "Cancelled" in log
     assert backend.jobs("running", "accepted") == []
-    (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
+    (noted,) = whole(History(tmp_path / "profile" / "history.sqlite"))
     assert noted.state == "dismissed"
 
 

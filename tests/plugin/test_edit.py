@@ -32,6 +32,7 @@ from qgis.core import (
 
 from launcher import ROOT
 from tests.support.qgis import raster_files
+from tests.support.qgis.runs import whole
 from tests.support.qgis.toolbox import PATIENCE, algorithm_of, in_worker, run_batch
 from text2earth_qgis.core import layers
 from text2earth_qgis.core.runs.history import History
@@ -109,7 +110,7 @@ def test_the_rest_stays_to_the_byte(backend, tmp_path, kind):
     assert (recipe["process"], recipe["negative_prompt"], recipe["seed"]) == ("edit", "clouds", 7)
     assert raster_files.fingerprint(path) == before
     assert files(tmp_path) == {"a.tif", "b.tif"}
-    (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
+    (noted,) = whole(History(tmp_path / "profile" / "history.sqlite"))
     assert (noted.state, noted.process, noted.target) == ("fetched", "edit", str(tmp_path / "b.tif"))
 
 
@@ -196,7 +197,7 @@ def test_names_and_bands_as_scripts_give_them(backend, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = edit("a.tif", mask, "b.tif", RGB_BANDS="3,1;2", RESULT="patch")
     assert json.loads(result["RECIPE"])["edit"]["bands"] == [3, 1, 2]
-    (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
+    (noted,) = whole(History(tmp_path / "profile" / "history.sqlite"))
     assert noted.target == str(tmp_path / "b.tif")
     assert noted.assembly["source"]["source"] == path
 
@@ -584,7 +585,7 @@ def test_cancel_in_a_worker_deletes_job_and_uploads(backend, tmp_path, qtbot):
     assert not good
     assert "Cancelled" in log
     assert backend.jobs("running", "accepted") == []
-    (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
+    (noted,) = whole(History(tmp_path / "profile" / "history.sqlite"))
     assert (noted.state, noted.process) == ("dismissed", "edit")
     assert files(tmp_path) == {"a.tif"}
 
@@ -606,7 +607,7 @@ def test_cancel_while_the_result_is_written(backend, tmp_path):
     assert "Cancelled" in feedback.textLog()
     assert files(tmp_path) == {"a.tif"}
     assert len(backend.jobs("successful")) == before
-    (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
+    (noted,) = whole(History(tmp_path / "profile" / "history.sqlite"))
     assert noted.state == "dismissed"
 
 
@@ -635,7 +636,7 @@ def test_in_batch(backend, tmp_path, project, qgis_iface, qtbot):
     run_batch(dialog)
     assert files(tmp_path) == {"a.tif", "b.tif", "d.tif"}
     loaded = [one.name() for one in project.mapLayers().values() if isinstance(one, QgsRasterLayer)]
-    assert loaded == ["a lake, seed 7"] * 2
+    assert loaded == ["aerial edited: a lake, seed 7"] * 2
 
 
 def test_the_layer_lies_on_its_source_in_its_style(backend, tmp_path, project):
@@ -660,7 +661,7 @@ def test_the_layer_lies_on_its_source_in_its_style(backend, tmp_path, project):
     assert good, feedback.textLog()
     assert handleAlgorithmResults(algorithm, context, feedback)
     names = [node.name() for node in group.children()]
-    assert names == ["a lake, seed 7", "aerial"]
+    assert names == ["aerial edited: a lake, seed 7", "aerial"]
     (layer,) = [one for one in project.mapLayers().values() if one.source() == results["OUTPUT"]]
     assert layer.renderer().redBand() == 4
     assert layers.recipe_of(layer) == json.loads(results["RECIPE"])

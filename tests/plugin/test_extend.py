@@ -24,6 +24,7 @@ from qgis.core import (
 
 from launcher import ROOT
 from tests.support.qgis import raster_files
+from tests.support.qgis.runs import whole
 from tests.support.qgis.toolbox import PATIENCE
 from text2earth_qgis.core.runs.history import History
 
@@ -109,7 +110,7 @@ def test_what_there_is_stays(backend, tmp_path, kind):
     assert (recipe["process"], recipe["negative_prompt"], recipe["seed"]) == ("extend", "clouds", 7)
     assert gdal.Open(result["OUTPUT"]).GetMetadata()["AI_GENERATED"] == "YES"
     assert raster_files.fingerprint(path) == before
-    (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
+    (noted,) = whole(History(tmp_path / "profile" / "history.sqlite"))
     assert (noted.state, noted.process, noted.target) == ("fetched", "extend", str(tmp_path / "b.tif"))
 
 

@@ -3,9 +3,11 @@
 import dataclasses
 import sqlite3
 import threading
+import time
 
 import pytest
 
+from tests.support.qgis.runs import whole, years_of_runs
 from text2earth_qgis.core.errors import HistoryError
 from text2earth_qgis.core.runs import variants
 from text2earth_qgis.core.runs.history import VERSION, History, Run
@@ -32,7 +34,7 @@ def run(**changes):
 
 
 def test_reading_makes_no_file(history):
-    assert history.runs() == []
+    assert whole(history) == []
     assert history.get("x") is None
     assert not history.path.parent.exists()
 
@@ -42,7 +44,7 @@ def test_runs_survive(history):
     second = history.put(run())
     history.put(dataclasses.replace(first, state="running", job="abc", recipe={"seed": 7}))
     again = History(history.path)
-    assert [one.key for one in again.runs()] == [second.key, first.key]
+    assert [one.key for one in whole(again)] == [second.key, first.key]
     found = again.get(first.key)
     assert (found.state, found.job, found.recipe, found.project) == (
         "running",
@@ -74,7 +76,7 @@ def test_what_is_left_to_do(history):
 def test_forgetting(history):
     one = history.put(run())
     history.remove(one.key)
-    assert history.runs() == []
+    assert whole(history) == []
 
 
 def test_many_threads(history):
@@ -87,7 +89,7 @@ def test_many_threads(history):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(history.runs()) == 40
+    assert len(whole(history)) == 40
 
 
 def test_schema_version(history):
@@ -97,7 +99,7 @@ def test_schema_version(history):
         database.execute(f"PRAGMA user_version = {VERSION + 1}")
     database.close()
     with pytest.raises(HistoryError, match="newer version"):
-        history.runs()
+        whole(history)
 
 
 def test_a_list_of_an_earlier_version_is_kept(history):
@@ -105,12 +107,14 @@ def test_a_list_of_an_earlier_version_is_kept(history):
     with sqlite3.connect(history.path) as database:
         for column in ("assembly", "notes", "sources", "variant_of", "choice", "samples"):
             database.execute(f"ALTER TABLE run DROP COLUMN {column}")
+        database.execute("DROP TABLE brief")
         database.execute("PRAGMA user_version = 1")
     database.close()
     (found,) = History(history.path).unfinished()
     assert (found.key, found.job, found.assembly, found.notes) == (first.key, "abc", {}, "")
     assert found.sources == found.outputs == {}
     assert found.samples == []
+    assert [one.prompt for one in History(history.path).latest("lake")] == [first.prompt]
     history.put(dataclasses.replace(found, assembly={"result": "whole"}))
     assert history.get(first.key).assembly == {"result": "whole"}
 
@@ -119,7 +123,7 @@ def test_a_broken_file_is_told(history):
     history.path.parent.mkdir()
     history.path.write_bytes(b"no database" * 1000)
     with pytest.raises(HistoryError, match="cannot be used"):
-        history.runs()
+        whole(history)
 
 
 def test_variants_are_found_as_long_as_one_is_undecided(history):
@@ -146,3 +150,41 @@ def test_seeds_of_variants_follow_the_one_asked_for():
     first, second = variants.seeds(None, 2)
     assert second == first + 1
     assert 0 <= first < 2**31
+
+
+def test_a_list_reads_lines_not_masks(history):
+    """Page by page, newest first; words are looked for in prompt, raster, seed and file name."""
+    years_of_runs(history, 250)
+    mask = {"geojson": {"type": "Polygon", "coordinates": [[[0.123456, 1.5]] * 100_000]}}
+    large = history.put(
+        run(inputs={**INPUTS.to_json(), "mask": mask}, recipe={"seed": 7, "frame": {"crs": "x"}})
+    )
+    first = history.latest()
+    assert [len(first), first[0].key] == [100, large.key]
+    assert all(one.brief for one in first)
+    assert "mask" not in first[0].inputs
+    assert (first[0].prompt, first[0].recipe["seed"]) == (INPUTS.prompt, 7)
+    second, third = history.latest(before=first[-1]), history.latest(before=history.latest(limit=200)[-1])
+    assert [len(second), len(third)] == [100, 51]
+    assert len({one.key for one in (*first, *second, *third)}) == 251
+    assert [one.prompt for one in history.latest("LAKE  forest 244")] == ["a lake in a forest 244"]
+    assert history.latest("ÉTÉ 湖")[0].key == large.key
+    assert len(history.latest("naip", limit=-1)) == 50
+    assert all("NAIP" in one.raster for one in history.latest("naip"))
+    assert history.latest("nowhere") == []
+    assert history.of_file("/x/17.tif").inputs["seed"] == 17
+    assert history.of_file("/x/none.tif") is None
+    with pytest.raises(ValueError, match="brief"):
+        history.put(first[0])
+
+
+def test_what_is_left_to_do_is_found_among_thousands(history):
+    years_of_runs(history, 5000)
+    left = history.put(run(state="running", job="abc"))
+    began = time.process_time()
+    assert [one.key for one in history.unfinished()] == [left.key]
+    assert len(history.latest()) == 100
+    assert [one.prompt for one in history.latest("village 4997")] == ["farmland with a village 4997"]
+    took = time.process_time() - began
+    print(f"5,000 runs: open, first page and a search in {took * 1000:.0f} ms of CPU")
+    assert took < 0.1

@@ -173,3 +173,54 @@ def test_prompts_can_be_left_out():
     assert "residential" not in json.dumps(shown)
     assert "clouds" not in json.dumps(shown)
     assert layers.name(shown) == "Text2Earth, seed 7"
+
+
+EDIT = {"prompt": "a lake", "seed": 7, "process": "edit", "edit": {"feather": 2.0}}
+
+
+def test_a_name_says_what_was_edited(result):
+    assert layers.name(EDIT) == "Edited: a lake, seed 7"
+    assert layers.name({**EDIT, "prompt": ""}, "aerial") == (
+        "aerial edited: filled from its surroundings, seed 7"
+    )
+    assert layers.name({**EDIT, "process": "extend"}, "aerial") == "aerial extended: a lake, seed 7"
+    project = QgsProject()
+    aerial = QgsRasterLayer(result, "aerial", "gdal")
+    project.addMapLayer(aerial)
+    once = layers.add_result(result, project, EDIT, aerial)
+    twice = layers.add_result(result, project, {**EDIT, "seed": 8}, once)
+    assert [once.name(), twice.name()] == ["aerial edited: a lake, seed 7", "aerial edited: a lake, seed 8"]
+    gone = layers.add_result(result, project, EDIT, None, raster="gone")
+    assert gone.name() == "gone edited: a lake, seed 7"
+
+
+def test_results_are_shown_smoothly_edits_as_their_raster(result):
+    project = QgsProject()
+    made = layers.add_result(result, project, RECIPE).resampleFilter()
+    assert made.zoomedInResampler().type() == made.zoomedOutResampler().type() == "bilinear"
+    assert made.maxOversampling() == 2.0
+    aerial = QgsRasterLayer(result, "aerial", "gdal")
+    project.addMapLayer(aerial)
+    assert layers.add_result(result, project, EDIT, aerial).resampleFilter().zoomedInResampler() is None
+
+
+def test_a_result_is_drawn_on_top_whatever_the_order_of_the_project(result):
+    project = QgsProject()
+    root = project.layerTreeRoot()
+    first = layers.add_result(result, project, RECIPE)
+    basemap = QgsRasterLayer(result, "basemap", "gdal")
+    project.addMapLayer(basemap, False)
+    root.insertLayer(0, basemap)
+    root.findGroup("Text2Earth").setExpanded(False)
+    second = layers.add_result(result, project, {"seed": 2})
+    assert root.layerOrder() == [second, basemap, first], "above what would hide it"
+    assert root.findLayer(second.id()).parent().isExpanded()
+    third = layers.add_result(result, project, {"seed": 3})
+    assert root.layerOrder() == [third, second, basemap, first]
+    assert len(root.children()) == 3, "in the group that is seen"
+    root.setHasCustomLayerOrder(True)
+    root.setCustomLayerOrder([basemap, third, second, first])
+    edit = layers.add_result(result, project, EDIT, basemap)
+    assert root.layerOrder() == [edit, basemap, third, second, first]
+    fourth = layers.add_result(result, project, {"seed": 4})
+    assert root.layerOrder() == [fourth, edit, basemap, third, second, first]

@@ -19,6 +19,7 @@ from qgis.PyQt.QtCore import QBuffer, QByteArray, QIODevice
 from qgis.PyQt.QtGui import QImage
 
 from tests.support.qgis import raster_files
+from tests.support.qgis.runs import whole
 from tests.support.qgis.toolbox import PATIENCE, in_worker
 from tests.support.web_server import Reply
 from text2earth_qgis.core import settings
@@ -139,7 +140,7 @@ def test_a_result_that_is_collected_later_is_the_same(backend, web, tmp_path, pr
     """QGIS was closed: what was fetched of the layer is gone, and its server may be."""
     web.answer = tile
     edit(xyz(web, project).id(), square(40), tmp_path / "b.tif")
-    (run,) = History(tmp_path / "profile" / "history.sqlite").runs()
+    (run,) = whole(History(tmp_path / "profile" / "history.sqlite"))
     first = (tmp_path / "b.tif").read_bytes()
     (tmp_path / "b.tif").unlink()
     web.answer = lambda _request: Reply(503)

@@ -18,6 +18,7 @@ from qgis.core import (
 
 from launcher import ROOT
 from tests.support.qgis import raster_files
+from tests.support.qgis.runs import whole
 from tests.support.qgis.toolbox import algorithm_of
 from text2earth_qgis.core.runs.history import History
 
@@ -194,7 +195,7 @@ def test_a_cancelled_run_leaves_nothing(example_backend, own, tmp_path):
     _results, good = algorithm_of("generate").run(parameters, QgsProcessingContext(), Impatient())
     assert not good
     assert not (tmp_path / "b.tif").exists()
-    (noted,) = History(tmp_path / "profile" / "history.sqlite").runs()
+    (noted,) = whole(History(tmp_path / "profile" / "history.sqlite"))
     assert noted.state == "dismissed"
 
 

@@ -13,6 +13,7 @@ from qgis.core import (
 )
 
 from tests.support.qgis import raster_files
+from tests.support.qgis.runs import whole
 from tests.support.qgis.toolbox import algorithm_of
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.runs.fetching import fetch
@@ -186,7 +187,7 @@ def test_a_run_that_outlived_qgis_brings_both(example_backend, tmp_path):
     target.unlink()
     sources.unlink()
     chosen = settings.load()
-    (kept,) = History(settings.profile_folder() / "history.sqlite").runs(1)
+    (kept,) = whole(History(settings.profile_folder() / "history.sqlite"))
     listener = Listener(lambda share: None, lambda text: None, lambda: False)
     fetch(open_client(settings.access(chosen)), kept, listener)
     assert (target.read_bytes(), sources.read_bytes()) == before

@@ -197,14 +197,15 @@ def test_from_run_to_the_whole_result(dock, form, scene, iface, tmp_path, backen
     assert Path(done.target).parent == tmp_path
     assert Path(scene.source()).read_bytes() == before
     assert not mask.isEditable()
-    names = [mask.name(), f"a lake, seed {done.recipe['seed']}", scene.name()]
+    names = [mask.name(), f"{scene.name()} edited: a lake, seed {done.recipe['seed']}", scene.name()]
     assert [node.name() for node in group.children()] == names
     layer = group.children()[1].layer()
     assert layer.renderer().redBand() == 4
     assert outside(done.target, 200, 150, 64) == outside(scene.source(), 200, 150, 64)
     assert pixels(done.target) != pixels(scene.source())
     assert list(tmp_path.glob("*_patch*")) == []
-    assert f"Raster: {scene.name()}" in dock.runs.model.data(dock.runs.model.index(0), TIP)
+    line = dock.runs.model.index(dock.runs.model.find(key))
+    assert f"Raster: {scene.name()}" in dock.runs.model.data(line, TIP)
     assert "is finished" in bar(iface)[0]
     until(lambda: not backend.uploads)
     grab("edit-finished")
@@ -336,9 +337,9 @@ def test_what_the_toolbox_waits_for_is_left_to_it(dock, scene, window, tmp_path)
     )
     task.executed.connect(lambda good, results: ends.append(good))
     QgsApplication.taskManager().addTask(task)
-    until(lambda: [run for run in dock.runner.runs() if run.job])
+    until(lambda: [run for run in dock.runner.latest() if run.job])
     window.settings_changed()
     assert dock.runner.under_way() == []
     task.cancel()
     until(lambda: ends)
-    assert [run.state for run in dock.runner.runs()] == ["dismissed"]
+    assert [run.state for run in dock.runner.latest()] == ["dismissed"]

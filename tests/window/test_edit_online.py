@@ -135,7 +135,8 @@ def test_from_the_question_to_the_layer_above(dock, form, tiles, scene, web, ifa
     assert settings.sends_imagery_of(host)
     assert folders() == []
     done = dock.runs.row(key).run
-    assert [node.name() for node in group.children()] == [f"a lake, seed {done.recipe['seed']}", "tiles"]
+    title = f"tiles edited: a lake, seed {done.recipe['seed']}"
+    assert [node.name() for node in group.children()] == [title, "tiles"]
     layer = group.children()[0].layer()
     assert any(CREDIT in text for text in layer.metadata().rights())
     made = gdal.Open(done.target)

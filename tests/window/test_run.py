@@ -238,6 +238,7 @@ def test_show_and_remove(dock, scene, iface, backend):
     assert dock.results.layer(run) is not None
     assert canvas.extent().contains(dock.results.layer(run).extent())
     dock.runs.buttons["removed"].click()
+    dock.runs.question.actions()["Remove"].click()
     assert dock.runs.row(key) is None
     assert Path(run.target).is_file()
     until(lambda: status(backend, run).status_code == 404)

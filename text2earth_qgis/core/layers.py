@@ -13,6 +13,9 @@ from typing import Optional
 from osgeo import gdal
 from qgis.core import (
     Qgis,
+    QgsBilinearRasterResampler,
+    QgsCoordinateTransform,
+    QgsCsException,
     QgsLayerMetadata,
     QgsLayerTreeGroup,
     QgsLayerTreeLayer,
@@ -29,6 +32,8 @@ from text2earth_qgis.core.wire.schemas import Json
 
 GROUP = "Text2Earth"
 RECIPE = "text2earth/recipe"  # custom property
+ORIGINAL = "text2earth/original"  # custom property of an edit: the name of the raster that was edited first
+OVERSAMPLING = 2.0  # from far, pixels are read at least so finely
 CREDIT = tr("Synthetic image, made by a generative model; shows nothing that was observed")
 EDITED = tr("Edited image: a part of it was made by a generative model and shows nothing that was observed")
 _WORDS = 40  # characters of the prompt in a name
@@ -40,11 +45,13 @@ def add_result(
     recipe: Optional[Json] = None,
     source: Optional[QgsMapLayer] = None,
     notes: str = "",
+    raster: str = "",
 ) -> QgsRasterLayer:
     """Add a result file to the project's group; without ``recipe`` the file's is taken.
 
     The result of an edit goes above its ``source`` and the results that lie on it, in the same style if both
-    are read the same way: what is fetched of an online layer is in its style already.
+    are read the same way: what is fetched of an online layer is in its style already. ``raster`` is the name
+    of a source that the project does not have any more.
     """
     layer = QgsRasterLayer(str(path), Path(path).stem, "gdal")
     if not layer.isValid():
@@ -56,14 +63,24 @@ def add_result(
         style = QgsMapLayerStyle()
         style.readFromLayer(source)
         style.writeToLayer(layer)
-    describe(layer, recipe, notes)
+    else:
+        smooth(layer)
+    describe(layer, recipe, notes, original_of(source) or raster)
     project.addMapLayer(layer, False)
     if below is None:
-        node = group_of(project).insertLayer(0, layer)
+        node = _group_that_is_seen(layer, project).insertLayer(0, layer)
     else:
         node = below.parent().insertLayer(_place_above(below), layer)
-    node.setItemVisibilityCheckedParentRecursive(True)
+    _reveal(node, project, below is not None)
     return layer
+
+
+def smooth(layer: QgsRasterLayer) -> None:
+    """Show a layer between its pixels: bilinear from near, means of four from far."""
+    resampling = layer.resampleFilter()
+    resampling.setZoomedInResampler(QgsBilinearRasterResampler())
+    resampling.setZoomedOutResampler(QgsBilinearRasterResampler())
+    resampling.setMaxOversampling(OVERSAMPLING)
 
 
 def source_of(run_assembly: Json, project: QgsProject) -> Optional[QgsRasterLayer]:
@@ -89,10 +106,10 @@ def move_to_group(layer: QgsRasterLayer, project: QgsProject) -> None:
         return
     if node.parent() is None or node.parent().name() != GROUP:
         moved = node.clone()
-        group_of(project).insertChildNode(0, moved)
+        _group_that_is_seen(layer, project).insertChildNode(0, moved)
         node.parent().removeChildNode(node)
         node = moved
-    node.setItemVisibilityCheckedParentRecursive(True)
+    _reveal(node, project)
 
 
 def put_above(layer: QgsMapLayer, other: str, project: QgsProject) -> None:
@@ -109,7 +126,50 @@ def put_above(layer: QgsMapLayer, other: str, project: QgsProject) -> None:
     moved = node.clone()
     below.parent().insertChildNode(_place_above(below, node), moved)
     node.parent().removeChildNode(node)
-    moved.setItemVisibilityCheckedParentRecursive(True)
+    _reveal(moved, project, True)
+
+
+def _reveal(node: QgsLayerTreeLayer, project: QgsProject, of_a_raster: bool = False) -> None:
+    """Tick a result and the groups it is in, open these, and draw it on top, or where its raster is drawn.
+
+    The tree says so, but in a project with an order of its own, which draws a new layer below all others.
+    """
+    node.setItemVisibilityCheckedParentRecursive(True)
+    group = node.parent()
+    while group is not None:
+        group.setExpanded(True)
+        group = group.parent()
+    root = project.layerTreeRoot()
+    if root.hasCustomLayerOrder():
+        order = [one for one in root.customLayerOrder() if one != node.layer()]
+        siblings = node.parent().children()
+        under = siblings[siblings.index(node) + 1 :] if of_a_raster else []
+        drawn = [order.index(one.layer()) for one in under if isinstance(one, QgsLayerTreeLayer)]
+        place = drawn[0] if drawn else 0
+        root.setCustomLayerOrder([*order[:place], node.layer(), *order[place:]])
+
+
+def _group_that_is_seen(layer: QgsRasterLayer, project: QgsProject) -> QgsLayerTreeGroup:
+    """Return the group of our layers; a new one on top if a raster of others would hide the layer in it."""
+    root, group = project.layerTreeRoot(), group_of(project)
+    for node in root.findLayers():
+        if group.findLayer(node.layerId()) is not None:
+            break
+        other = node.layer()
+        if not isinstance(other, QgsRasterLayer) or other == layer or _is_result(node):
+            continue
+        if node.isVisible() and _meet(layer, other, project):
+            return root.insertGroup(0, GROUP)
+    return group
+
+
+def _meet(one: QgsMapLayer, other: QgsMapLayer, project: QgsProject) -> bool:
+    """Whether the extents of two layers share a place."""
+    turn = QgsCoordinateTransform(one.crs(), other.crs(), project.transformContext())
+    try:
+        return bool(turn.transformBoundingBox(one.extent()).intersects(other.extent()))
+    except QgsCsException:
+        return False
 
 
 def _place_above(below: QgsLayerTreeLayer, besides: Optional[QgsLayerTreeNode] = None) -> int:
@@ -125,9 +185,19 @@ def _is_result(node: QgsLayerTreeNode) -> bool:
     return layer is not None and bool(layer.customProperty(RECIPE))
 
 
-def describe(layer: QgsRasterLayer, recipe: Json, notes: str = "") -> None:
-    """Give the layer its name, metadata, credit and recipe; ``notes`` are what the backend had to say."""
-    layer.setName(name(recipe))
+def original_of(source: Optional[QgsMapLayer]) -> str:
+    """Return what an edit of a layer is an edit of: of an edit that is what was edited first."""
+    return "" if source is None else str(source.customProperty(ORIGINAL) or source.name())
+
+
+def describe(layer: QgsRasterLayer, recipe: Json, notes: str = "", original: str = "") -> None:
+    """Give the layer its name, metadata, credit and recipe; ``notes`` are what the backend had to say.
+
+    ``original`` is the name of the raster that it is an edit of.
+    """
+    layer.setName(name(recipe, original))
+    if original:
+        layer.setCustomProperty(ORIGINAL, original)
     layer.setCustomProperty(RECIPE, json.dumps(recipe, ensure_ascii=False, sort_keys=True))
     abstract = summary(recipe, _tag(layer.source(), "GROUND_SAMPLE_DISTANCE_M"), notes)
     metadata = QgsLayerMetadata(layer.metadata())
@@ -147,15 +217,23 @@ def credit(recipe: Json) -> str:
     return EDITED if recipe.get("edit") else CREDIT
 
 
-def name(recipe: Json) -> str:
-    """Return a readable layer name: prompt and seed."""
+def name(recipe: Json, original: str = "") -> str:
+    """Return a readable layer name: prompt and seed; of an edit also that, and of which raster, if known."""
     prompt = " ".join(str(recipe.get("prompt") or "").split())
     if len(prompt) > _WORDS:
         prompt = prompt[:_WORDS].rsplit(" ", 1)[0].rstrip(" ,.;:") + "…"
-    parts = [prompt or GROUP]
+    edited = bool(recipe.get("edit"))
+    parts = [prompt or (tr("filled from its surroundings") if edited else GROUP)]
     if "seed" in recipe:
         parts.append(tr("seed {seed}").format(seed=recipe["seed"]))
-    return ", ".join(parts)
+    made = ", ".join(parts)
+    if not edited:
+        return made
+    extended = recipe.get("process") == "extend"
+    if original:
+        text = tr("{raster} extended: {what}") if extended else tr("{raster} edited: {what}")
+        return text.format(raster=original, what=made)
+    return (tr("Extended: {what}") if extended else tr("Edited: {what}")).format(what=made)
 
 
 def summary(recipe: Json, gsd: str = "", notes: str = "") -> str:

@@ -99,7 +99,7 @@ class Dock(QgsDockWidget):
         self._connect()
         self.tabs.recall()
         self.divided.recall(DIVIDED)
-        self.runs.reset([Row(run) for run in self.runner.runs()])
+        self.runs.read(self.runner.latest)
         self._show_connection()
         self._turn()
 
@@ -176,6 +176,7 @@ class Dock(QgsDockWidget):
         self.runs.cancelled.connect(self.runner.cancel)
         self.runs.fetch.connect(self.runner.fetch)
         self.runs.removed.connect(self.runner.forget)
+        self.runs.discarded.connect(lambda key: self._with_run(key, self._discard))
         self.runs.show_on_map.connect(lambda key: self._with_run(key, self.results.show))
         self.runs.use_again.connect(lambda key: self._with_run(key, self.again.use))
         self.runs.varied.connect(lambda key: self._with_run(key, self.again.vary))
@@ -332,10 +333,14 @@ class Dock(QgsDockWidget):
     def _complain(self, run: Run, sentence: str) -> None:
         self.results.report(run.message or sentence)
 
-    def _with_run(self, key: str, action: object) -> None:
-        row = self.runs.row(key)
-        if row is not None:
-            action(row.run)  # type: ignore[operator]
+    def _discard(self, run: Run) -> None:
+        if self.results.discard(run):
+            self.runner.forget(run.key)
+
+    def _with_run(self, key: str, action: Callable[[Run], object]) -> None:
+        run = self.runner.run(key)
+        if run is not None:
+            action(run)
 
     def _seen(self, visible: bool) -> None:
         self.connection.watch(visible)

@@ -19,13 +19,15 @@ from qgis.core import (
     QgsProject,
 )
 from qgis.gui import QgsMapCanvas, QgsMessageBar
-from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QObject, QTimer, QUrl, pyqtSignal
+from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QPushButton
 
 from text2earth_qgis.core import layers, source_layer
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.history import Run
+from text2earth_qgis.core.runs.trash import to_trash
 from text2earth_qgis.gui import words
 
 TITLE = "Text2Earth"
@@ -75,6 +77,17 @@ class Results(QObject):
                 return layer
         return None
 
+    def discard(self, run: Run) -> bool:
+        """Take the result off the map and move its file to the trash; return whether that could be done."""
+        while (layer := self.layer(run)) is not None:  # it has the file open
+            self._project.removeMapLayer(layer.id())
+        try:
+            to_trash(run)
+        except PluginError as error:
+            self.complain(str(error))
+            return False
+        return True
+
     def zoom(self, layer: QgsMapLayer) -> None:
         """Show the whole layer."""
         settings = self._canvas.mapSettings()
@@ -103,7 +116,7 @@ class Results(QObject):
     def _add(self, run: Run) -> Optional[QgsMapLayer]:
         try:
             source = layers.source_of(run.assembly, self._project)
-            layer = layers.add_result(run.target, self._project, run.recipe, source, run.notes)
+            layer = layers.add_result(run.target, self._project, run.recipe, source, run.notes, run.raster)
             if run.sources:
                 source_layer.add(run.sources["target"], self._project, layer)
         except PluginError as error:
@@ -165,3 +178,8 @@ class Results(QObject):
 def _title(run: Run) -> str:
     title = words.first_line(str(run.inputs.get("prompt") or ""), 28)
     return tr("“{title}”").format(title=title) if title else tr("A result")
+
+
+def open_folder(path: str) -> None:
+    """Show where a file lies, in the computer's own window of files."""
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(Path(path).parent)))

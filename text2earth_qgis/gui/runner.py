@@ -36,8 +36,6 @@ from text2earth_qgis.core.wire.async_client import AsyncClient
 from text2earth_qgis.core.wire.schemas import GenerateInputs
 from text2earth_qgis.core.wire.uploads import uploads_of
 
-SHOWN = 200  # runs in the list
-
 
 class Runner(QObject):
     """Starts, follows, cancels, fetches and forgets runs, in the main thread."""
@@ -60,13 +58,17 @@ class Runner(QObject):
         self._deletions: list[AsyncClient] = []
         project.cleared.connect(self._other_project)
 
-    def runs(self) -> list[Run]:
-        """Return the latest runs, newest first."""
-        return self._history.runs(SHOWN)
+    def latest(self, words: str = "", before: Optional[Run] = None) -> list[Run]:
+        """Return a page of runs, brief, newest first: those with all words, older than ``before``."""
+        return self._history.latest(words, before)
+
+    def run(self, key: str) -> Optional[Run]:
+        """Return a run with all that it has."""
+        return self._history.get(key)
 
     def run_of(self, target: str) -> Optional[Run]:
         """Return the latest run whose result is this file."""
-        return next((run for run in self.runs() if Path(run.target) == Path(target)), None)
+        return self._history.of_file(target)
 
     def under_way(self) -> list[str]:
         """Return the keys of the runs that are being followed."""

@@ -6,7 +6,7 @@ knows no widget and no request.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from urllib.parse import urlsplit
 
 from qgis.PyQt.QtCore import QDate, QLocale
@@ -91,20 +91,26 @@ def ordinal(place: int) -> str:
     return (th if 10 <= place % 100 <= 20 else endings.get(place % 10, th)).format(number=place)
 
 
-def moment(when: datetime) -> str:
-    """Return a local time as short as today allows: ``14:05``, ``yesterday 14:05``, ``3 May 14:05``."""
-    local = when.astimezone()
-    today = datetime.now().astimezone()
-    clock = local.strftime("%H:%M")
-    if local.date() == today.date():
-        return clock
-    if local.date() == today.date() - timedelta(days=1):
-        return tr("yesterday {time}").format(time=clock)
-    date = QDate(local.year, local.month, local.day)
-    if local.year == today.year:  # these formats are QDate's
-        day = _locale().toString(date, tr("d MMM"))
-        return f"{day} {clock}"
-    return _locale().toString(date, tr("d MMM yyyy"))
+def time_left(seconds: float) -> str:
+    """Return how long something still takes: ``about 3 min left``; the last seconds are not counted."""
+    if seconds < 10:
+        return tr("a few seconds left")
+    return tr("about {time} left").format(time=duration(seconds))
+
+
+def clock(when: datetime) -> str:
+    """Return the local time of day: ``14:05``."""
+    return when.astimezone().strftime("%H:%M")
+
+
+def day(one: date) -> str:
+    """Return a day as people call it: today, yesterday, or its date."""
+    today = datetime.now().astimezone().date()
+    if one == today:
+        return tr("Today")
+    if one == today - timedelta(days=1):
+        return tr("Yesterday")
+    return str(_locale().toString(QDate(one.year, one.month, one.day), QLocale.FormatType.LongFormat))
 
 
 def first_line(prompt: str, limit: int = 80) -> str:

@@ -240,6 +240,6 @@ class Algorithm(QgsProcessingAlgorithm):
     ) -> None:
         """Say what the loaded result is called, and in which group."""
         if details.name in ("", self.about.output):  # else the name is a model's, or the user's own
-            details.name = layers.name(recipe)
+            details.name = layers.name(recipe, placement.original)
         if hasattr(details, "groupName"):  # QGIS 3.32
             details.groupName = placement.group

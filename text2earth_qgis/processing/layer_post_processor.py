@@ -26,6 +26,7 @@ class LayerPlacement:
     style: Optional[QgsMapLayerStyle] = None
     above: str = ""  # id of the layer
     group: str = layers.GROUP  # name of the group of both
+    original: str = ""  # name of what was edited
 
 
 def beside(layer: QgsRasterLayer, project: Optional[QgsProject], same_bands: bool = True) -> LayerPlacement:
@@ -34,7 +35,7 @@ def beside(layer: QgsRasterLayer, project: Optional[QgsProject], same_bands: boo
     style.readFromLayer(layer)
     node = project.layerTreeRoot().findLayer(layer.id()) if project else None
     group = layers.GROUP if node is None else node.parent().name()
-    return LayerPlacement(style if same_bands else None, layer.id(), group)
+    return LayerPlacement(style if same_bands else None, layer.id(), group, layers.original_of(layer))
 
 
 class LayerPostProcessor(QgsProcessingLayerPostProcessorInterface):
@@ -55,7 +56,9 @@ class LayerPostProcessor(QgsProcessingLayerPostProcessorInterface):
         name = layer.name()  # the one given in a model or dialog, or ours
         if self._placement.style is not None:
             self._placement.style.writeToLayer(layer)
-        layers.describe(layer, self._recipe, self._notes)
+        else:
+            layers.smooth(layer)
+        layers.describe(layer, self._recipe, self._notes, self._placement.original)
         layer.setName(name)
         if context.project():
             layers.put_above(layer, self._placement.above, context.project())

@@ -20,6 +20,7 @@ from qgis.PyQt.QtWidgets import QApplication
 from qgis.utils import iface
 from session import run_session, until
 
+from tests.support.qgis.runs import whole
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.runs.history import History
 
@@ -36,8 +37,8 @@ def work() -> None:
     kept.extend([algorithm, context, feedback, task])
     QgsApplication.taskManager().addTask(task)
     history = History(settings.profile_folder() / "history.sqlite")
-    until(lambda: [run.state for run in history.runs()] == ["accepted"])
-    Path(os.environ["SESSION_OUT"]).write_text(history.runs()[0].job)
+    until(lambda: [run.state for run in whole(history)] == ["accepted"])
+    Path(os.environ["SESSION_OUT"]).write_text(whole(history)[0].job)
     QgsProject.instance().setDirty(False)
     refusals = []
 

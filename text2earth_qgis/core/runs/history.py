@@ -4,6 +4,9 @@ One SQLite file in the QGIS profile, so that closing QGIS loses nothing: a run i
 is sent, under the Idempotency-Key that makes sending it again harmless. Every method opens its own connection
 and may be called from any thread. Knows no QGIS and no network.
 
+Lists read the table ``brief`` alone: a line for every run with what is shown and searched, however large its
+mask is.
+
 States: submitting -> accepted -> running -> successful -> fetched; failed; dismissing -> dismissed.
 Before all of these, an edit is preparing.
 """
@@ -25,7 +28,8 @@ from text2earth_qgis.core.errors import HistoryError
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Json
 
-VERSION = 7
+VERSION = 8
+PAGE = 100  # runs that a list reads at once
 # What something is still to be done for.
 OPEN = ("preparing", "submitting", "accepted", "running", "successful", "dismissing")
 _JSON = ("inputs", "recipe", "assembly", "sources", "samples")
@@ -40,7 +44,13 @@ _MIGRATIONS = (
     "ALTER TABLE run ADD COLUMN variant_of TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE run ADD COLUMN choice TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE run ADD COLUMN samples TEXT NOT NULL DEFAULT '[]'",
+    """CREATE TABLE brief (
+       number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, created TEXT NOT NULL, state TEXT NOT NULL,
+       target TEXT NOT NULL, variant_of TEXT NOT NULL, choice TEXT NOT NULL, words TEXT NOT NULL,
+       run TEXT NOT NULL)""",
 )
+# What a list shows of a recipe.
+_SHOWN = ("seed", "model", "level", "steps", "sampler", "guidance", "grid", "resampled", "frame")
 
 
 #: Threads of this process queue here: SQLite lets them wait in no order, and one may never get its turn.
@@ -59,7 +69,8 @@ class Run:
     the raster of sources goes (``source_raster.SourceRaster``), if one is wanted, ``samples`` of which layers
     of the project samples were taken, by their ids. ``message`` says what went wrong, or where the job
     stands; ``notes`` what the backend had to say of a job that went well. Variants of one request have one
-    ``variant_of``; ``choice`` is what the user decided (``variants.KEPT``).
+    ``variant_of``; ``choice`` is what the user decided (``variants.KEPT``). A ``brief`` run is what lists
+    show: of inputs, recipe and assembly it has only that.
     """
 
     server: str
@@ -80,11 +91,29 @@ class Run:
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     created: str = field(default_factory=_now)
     updated: str = field(default_factory=_now)
+    brief: bool = field(default=False, compare=False)
 
     @property
     def outputs(self) -> Json:
         """The outputs to ask for by name; none are the usual ones."""
         return {name: {} for name in ("image", "item", "recipe", "sources")} if self.sources else {}
+
+    @property
+    def prompt(self) -> str:
+        """The prompt, empty if there is none."""
+        return str(self.inputs.get("prompt") or "")
+
+    @property
+    def raster(self) -> str:
+        """The name of the raster that it edits, empty if it edits none."""
+        return str(self.assembly.get("source", {}).get("name") or "")
+
+    @property
+    def words(self) -> str:
+        """What it can be found by, without capitals."""
+        return (
+            f"{self.prompt} {self.raster} {self.recipe.get('seed', '')} {Path(self.target).name}".casefold()
+        )
 
     @property
     def open(self) -> bool:
@@ -100,43 +129,64 @@ class History:
 
     def put(self, run: Run) -> Run:
         """Write a run, new or known, and return it with the time of writing."""
+        if run.brief:
+            raise ValueError("a brief run would overwrite the whole one")
         run = dataclasses.replace(run, updated=_now())
-        values = dataclasses.asdict(run)
-        values.update({name: json.dumps(values[name], ensure_ascii=False) for name in _JSON})
-        names = ", ".join(values)
-        marks = ", ".join(f":{name}" for name in values)
         with self._open() as database:
-            database.execute(f"INSERT OR REPLACE INTO run ({names}) VALUES ({marks})", values)  # nosec B608
+            _write(database, run)
         return run
 
     def get(self, key: str) -> Optional[Run]:
         """Return the run with this key."""
-        found = self._select("WHERE key = ?", (key,))
+        return next(iter(self._select("WHERE key = ?", (key,))), None)
+
+    def of_file(self, target: str) -> Optional[Run]:
+        """Return the latest run whose result is this file."""
+        found = self._select(
+            "JOIN brief USING (key) WHERE brief.target IN (?, ?) ORDER BY number DESC LIMIT 1",
+            (target, str(Path(target))),
+        )
         return found[0] if found else None
 
-    def runs(self, limit: int = 500) -> list[Run]:
-        """Return the latest runs, newest first."""
-        return self._select("ORDER BY created DESC, rowid DESC LIMIT ?", (limit,))
+    def latest(self, words: str = "", before: Optional[Run] = None, limit: int = PAGE) -> list[Run]:
+        """Return the latest runs, brief, newest first: those with all ``words``, older than ``before``."""
+        if not self.path.exists():
+            return []
+        wanted = words.casefold().split()
+        conditions = ["instr(words, ?) > 0"] * len(wanted)
+        values: list[object] = [*wanted]
+        if before is not None:
+            conditions.append("number < (SELECT number FROM brief WHERE key = ?)")
+            values.append(before.key)
+        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+        with self._open() as database:
+            rows = database.execute(
+                f"SELECT run FROM brief {where}ORDER BY number DESC LIMIT ?",  # nosec B608
+                (*values, limit),
+            ).fetchall()
+        return [Run(**json.loads(row["run"]), brief=True) for row in rows]
 
     def unfinished(self) -> list[Run]:
         """Return the runs that are to be watched, fetched or dismissed, oldest first."""
-        return [run for run in reversed(self.runs(limit=-1)) if run.open]
+        marks = ", ".join("?" * len(OPEN))
+        return self._select(f"JOIN brief USING (key) WHERE brief.state IN ({marks}) ORDER BY number", OPEN)
 
     def undecided(self) -> list[Run]:
         """Return all variants of the sets in which the user has not decided on every one, oldest first."""
-        wanted = "(SELECT variant_of FROM run WHERE variant_of <> '' AND choice = '')"
-        return self._select(f"WHERE variant_of IN {wanted} ORDER BY created, rowid", ())
+        wanted = "(SELECT variant_of FROM brief WHERE variant_of <> '' AND choice = '')"
+        return self._select(f"JOIN brief USING (key) WHERE brief.variant_of IN {wanted} ORDER BY number", ())
 
     def remove(self, key: str) -> None:
         """Forget a run; its file stays."""
         with self._open() as database:
             database.execute("DELETE FROM run WHERE key = ?", (key,))
+            database.execute("DELETE FROM brief WHERE key = ?", (key,))
 
     def _select(self, rest: str, values: tuple[object, ...]) -> list[Run]:
         if not self.path.exists():
             return []
         with self._open() as database:
-            rows = database.execute(f"SELECT * FROM run {rest}", values).fetchall()  # nosec B608
+            rows = database.execute(f"SELECT run.* FROM run {rest}", values).fetchall()  # nosec B608
         return [_run(row) for row in rows]
 
     @contextmanager
@@ -173,6 +223,9 @@ class History:
             version = database.execute("PRAGMA user_version").fetchone()[0]
             for statement in _MIGRATIONS[version:]:
                 database.execute(statement)
+            if version < VERSION:
+                for row in database.execute("SELECT * FROM run ORDER BY created, rowid"):
+                    _note(database, _run(row))
             database.execute(f"PRAGMA user_version = {VERSION}")
 
 
@@ -180,3 +233,38 @@ def _run(row: sqlite3.Row) -> Run:
     values = dict(row)
     values.update({name: json.loads(values[name]) for name in _JSON})
     return Run(**values)
+
+
+def _write(database: sqlite3.Connection, run: Run) -> None:
+    """Write all of a run."""
+    values = {name: value for name, value in dataclasses.asdict(run).items() if name != "brief"}
+    values.update({name: json.dumps(values[name], ensure_ascii=False) for name in _JSON})
+    names = ", ".join(values)
+    marks = ", ".join(f":{name}" for name in values)
+    database.execute(f"INSERT OR REPLACE INTO run ({names}) VALUES ({marks})", values)  # nosec B608
+    _note(database, run)
+
+
+def _note(database: sqlite3.Connection, run: Run) -> None:
+    """Write the line of a run that lists read."""
+    shown = {
+        **dataclasses.asdict(run),
+        "inputs": {"prompt": run.prompt},
+        "recipe": {name: run.recipe[name] for name in _SHOWN if name in run.recipe},
+        "assembly": {"source": {"name": run.raster}} if run.raster else {},
+        "sources": {},
+        "samples": [],
+    }
+    del shown["brief"]
+    line = {
+        **{name: shown[name] for name in ("key", "created", "state", "target", "variant_of", "choice")},
+        "words": run.words,
+        "run": json.dumps(shown, ensure_ascii=False),
+    }
+    names = ", ".join(line)
+    marks = ", ".join(f":{name}" for name in line)
+    news = ", ".join(f"{name} = excluded.{name}" for name in line if name != "key")
+    database.execute(
+        f"INSERT INTO brief ({names}) VALUES ({marks}) ON CONFLICT (key) DO UPDATE SET {news}",  # nosec B608
+        line,
+    )

@@ -9,6 +9,7 @@ of the network. Knows no widgets.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Any, Callable, Mapping, Optional, TypeVar
 
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
@@ -26,6 +27,7 @@ from text2earth_qgis.core.runs.job_status import (
     status_text,
 )
 from text2earth_qgis.core.runs.source_raster import SourceRaster
+from text2earth_qgis.core.runs.time_left import TimeLeft, steadied
 from text2earth_qgis.core.tasks import BackgroundTask, Listener
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.access import Access
@@ -43,12 +45,16 @@ UNSENT = tr("QGIS was closed before everything was sent. Run it again.")
 
 @dataclass(frozen=True)
 class RunStatus:
-    """What there is to show of a run; ``status`` is the backend's latest answer in this session."""
+    """What there is to show of a run; ``status`` is the backend's latest answer in this session.
+
+    ``left`` are the seconds that it still takes, steadied for people.
+    """
 
     run: Run
     text: str
     percent: Optional[float] = None
     status: Optional[StatusInfo] = None
+    left: Optional[float] = None
 
 
 class JobWatcher(QObject):
@@ -89,6 +95,7 @@ class JobWatcher(QObject):
         self._task: Optional[BackgroundTask] = None
         self._tries = 0
         self._over = False
+        self._left: Optional[TimeLeft] = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._step)
@@ -302,7 +309,11 @@ class JobWatcher(QObject):
             self._tell(str(error))
 
     def _tell(self, text: str, percent: Optional[float] = None, status: Optional[StatusInfo] = None) -> None:
-        self.changed.emit(RunStatus(self.run, text, percent, status))
+        left = None
+        if status is not None:
+            self._left = steadied(self._left, monotonic(), status.eta)
+            left = self._left.seconds if self._left is not None else None
+        self.changed.emit(RunStatus(self.run, text, percent, status, left))
 
     def _end(self, signal: pyqtSignal, *sentence: str) -> None:
         self.stop()

@@ -361,12 +361,15 @@ class StatusInfo:
     queue_position: Optional[int] = None
     eta: Optional[float] = None
     seed: Optional[int] = None
+    steps: Optional[tuple[int, int]] = None  # of a diffusion model, done and in all
+    windows: Optional[int] = None
     links: tuple[Link, ...] = ()
     retry_after: Optional[float] = field(default=None, compare=False)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], retry_after: Optional[float] = None) -> StatusInfo:
         """Read a statusInfo of any OGC API - Processes 1.0 server; ``retry_after`` is from the header."""
+        steps = data.get("steps")
         return cls(
             job=str(data["jobID"]),
             status=str(data["status"]),
@@ -376,6 +379,8 @@ class StatusInfo:
             queue_position=data.get("queuePosition"),
             eta=data.get("eta"),
             seed=data.get("seed"),
+            steps=(int(steps["done"]), int(steps["total"])) if steps else None,
+            windows=data.get("windows"),
             links=tuple(Link.from_json(link) for link in data.get("links") or ()),
             retry_after=retry_after,
         )

@@ -6,122 +6,68 @@ Runs under way are real widgets with a Cancel button, the others are painted.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
 
-from qgis.PyQt.QtCore import QModelIndex, QPoint, QRectF, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QPainter, QPalette, QResizeEvent, QTextOption
+from qgis.gui import QgsFilterLineEdit
+from qgis.PyQt.QtCore import QModelIndex, QPoint, QRectF, Qt, QTimer, pyqtSignal
+from qgis.PyQt.QtGui import QKeyEvent, QKeySequence, QPainter, QPalette, QResizeEvent, QTextOption
 from qgis.PyQt.QtWidgets import (
     QApplication,
-    QGridLayout,
     QHBoxLayout,
-    QLabel,
     QListView,
     QMenu,
-    QProgressBar,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from text2earth_qgis.core.language import tr
+from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
-from text2earth_qgis.gui.run_list.rows import (
-    PAD,
-    SYMBOLS,
-    Row,
-    RunDelegate,
-    RunsModel,
-    progress_text,
-    tooltip,
-)
+from text2earth_qgis.gui.notice import Notice
+from text2earth_qgis.gui.results import open_folder
+from text2earth_qgis.gui.run_list.card import JobCard
+from text2earth_qgis.gui.run_list.delegate import RunDelegate
+from text2earth_qgis.gui.run_list.model import Read, RunsModel
+from text2earth_qgis.gui.run_list.rows import Row
 
+TITLE = 28  # characters of a prompt in a question
+PAUSE_MS = 150  # in which the next letter may come
 AGAIN = ("generate", "edit", "extend")  # processes that have a form
 CONTINUE = tr("Continue this scene")
+NONE = tr("No run has these words.")
 EMPTY = tr("Your runs appear here. One that finishes while QGIS is closed can be fetched later.")
-
-
-class JobCard(QWidget):
-    """A run under way: prompt, what is happening, progress, Cancel."""
-
-    cancelled = pyqtSignal()
-
-    def __init__(self, row: Row, parent: Optional[QWidget] = None) -> None:
-        super().__init__(parent)
-        self._row = row
-        self._symbol = QLabel()
-        self._title = QLabel()
-        self._phase = QLabel()
-        for label in (self._title, self._phase):
-            label.setMinimumWidth(20)
-            label.setTextFormat(Qt.TextFormat.PlainText)
-        self._bar = QProgressBar()
-        self._phase.setWordWrap(True)  # what went wrong may be long
-        self._bar.setTextVisible(False)
-        self._bar.setRange(0, 1000)
-        self._bar.setValue(0)
-        self._bar.setFixedHeight(8)
-        self.cancel = QToolButton()
-        self.cancel.setText(tr("Cancel"))
-        self.cancel.clicked.connect(lambda _checked=False: self.cancelled.emit())
-        layout = QGridLayout(self)
-        layout.setContentsMargins(PAD, PAD, PAD, PAD)
-        layout.setVerticalSpacing(3)
-        layout.setColumnStretch(1, 1)
-        layout.addWidget(self._symbol, 0, 0)
-        layout.addWidget(self._title, 0, 1)
-        layout.addWidget(self.cancel, 0, 2)
-        layout.addWidget(self._bar, 1, 1, 1, 2)
-        layout.addWidget(self._phase, 2, 1, 1, 2)
-        self.show_row(row)
-
-    def show_row(self, row: Row) -> None:
-        """Show where the run stands."""
-        self._row = row
-        size = self.fontMetrics().height()
-        self._symbol.setPixmap(icon(SYMBOLS[row.run.state]).pixmap(size, size))
-        self.cancel.setEnabled(row.run.state != "dismissing")
-        if row.progress is not None and row.progress.percent is not None:  # else as far as it was
-            self._bar.setValue(round(10 * row.progress.percent))
-        self._fit()
-
-    def phase(self) -> str:
-        """Return the phrase that says how far the run is."""
-        return progress_text(self._row.progress) if self._row.progress else ""
-
-    def progress(self) -> float:
-        """Return the share of the bar that is filled."""
-        return self._bar.value() / 1000
-
-    def resizeEvent(self, event: Optional[QResizeEvent]) -> None:
-        """Fit the texts."""
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        title, elide = self._title, Qt.TextElideMode.ElideRight
-        title.setText(title.fontMetrics().elidedText(self._row.title, elide, title.width()))
-        self._phase.setText(self.phase())
-        self.setToolTip(tooltip(self._row.run))
 
 
 class _View(QListView):
     """The list; asks for new heights when its width changes, and tells what it is for while empty."""
 
+    deleted = pyqtSignal()  # the key was pressed
+
     def resizeEvent(self, event: Optional[QResizeEvent]) -> None:
         super().resizeEvent(event)
         self.scheduleDelayedItemsLayout()
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.matches(QKeySequence.StandardKey.Delete):
+            self.deleted.emit()
+        else:
+            super().keyPressEvent(event)
+
     def paintEvent(self, event: object) -> None:
         super().paintEvent(event)
-        if self.model().rowCount() == 0:
+        model = self.model()
+        if model.rowCount() == 0:
             painter = QPainter(self.viewport())
             colour = self.palette().color(QPalette.ColorRole.Text)
             colour.setAlphaF(0.6)
             painter.setPen(colour)
             option = QTextOption(Qt.AlignmentFlag.AlignHCenter)
             option.setWrapMode(QTextOption.WrapMode.WordWrap)
-            painter.drawText(QRectF(self.viewport().rect().adjusted(12, 12, -12, -12)), EMPTY, option)
+            room = QRectF(self.viewport().rect().adjusted(12, 12, -12, -12))
+            painter.drawText(room, NONE if model.words else EMPTY, option)
 
 
 def can_continue(row: Row) -> bool:
@@ -130,7 +76,7 @@ def can_continue(row: Row) -> bool:
 
 
 class RunsPanel(QWidget):
-    """Title, buttons for the chosen run, list."""
+    """Search, buttons for the chosen run, list."""
 
     cancelled = pyqtSignal(str)
     fetch = pyqtSignal(str)
@@ -138,7 +84,8 @@ class RunsPanel(QWidget):
     use_again = pyqtSignal(str)
     varied = pyqtSignal(str)
     continued = pyqtSignal(str)
-    removed = pyqtSignal(str)
+    removed = pyqtSignal(str)  # from the list
+    discarded = pyqtSignal(str)  # with its file
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
@@ -149,23 +96,45 @@ class RunsPanel(QWidget):
         self.delegate = RunDelegate(self.view)
         self.view.setItemDelegate(self.delegate)
         self.view.setUniformItemSizes(False)
+        self.view.setMinimumHeight(40)
         self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.view.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.view.customContextMenuRequested.connect(self._menu)
         self.view.doubleClicked.connect(self._activate)
-        self.view.selectionModel().currentChanged.connect(lambda *_: self._enable())
+        self.view.deleted.connect(self._ask_to_remove)
+        self.view.selectionModel().currentChanged.connect(self._turn)
+        self.question = Notice()
+        self.search = QgsFilterLineEdit()
+        self.search.setShowSearchIcon(True)
+        self.search.setPlaceholderText(tr("Search runs"))
+        self.search.setAccessibleName(tr("Search runs"))
+        self.search.setToolTip(tr("Words of the prompt, the raster's name, the seed or the file's name"))
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(PAUSE_MS)
+        self._pause.timeout.connect(self._look)
+        self.search.textChanged.connect(lambda _text: self._pause.start())
         self.buttons: dict[str, QToolButton] = {}
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(9, 4, 9, 9)
+        layout.setSpacing(2)
+        layout.addLayout(self._header())
+        layout.addWidget(self.question)
+        layout.addWidget(self.view, 1)
+        self._enable()
+
+    def _header(self) -> QHBoxLayout:
+        """Return search and buttons, side by side."""
         header = QHBoxLayout()
         header.setContentsMargins(0, 0, 0, 0)
-        header.addWidget(QLabel(tr("Runs")))
-        header.addStretch(1)
+        header.addWidget(self.search, 1)
         for name, symbol, text in (
             ("fetch", "fetch", tr("Fetch the result")),
             ("show_on_map", "zoom", tr("Show on the map")),
             ("use_again", "reuse", tr("Use these settings and this seed again, for the same picture")),
             ("varied", "dice", tr("Make it again with another seed")),
-            ("removed", "remove", tr("Remove from this list")),
+            ("removed", "remove", tr("Remove from this list…")),
         ):
             button = QToolButton()
             button.setIcon(icon(symbol))
@@ -175,68 +144,87 @@ class RunsPanel(QWidget):
             button.clicked.connect(lambda _checked=False, what=name: self._tell(what))
             header.addWidget(button)
             self.buttons[name] = button
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(9, 4, 9, 9)
-        layout.setSpacing(2)
-        layout.addLayout(header)
-        layout.addWidget(self.view, 1)
-        self._enable()
+        return header
 
-    def reset(self, rows: list[Row]) -> None:
-        """Show these runs, newest first."""
-        self.model.reset(rows)
-        for row in rows:
-            if row.progress is not None:
-                self._set_card(row)
-        self._enable()
+    def read(self, read: Read) -> None:
+        """List the runs that ``read`` returns."""
+        self.model.read(read)
+        self._set_cards()
 
     def put(self, row: Row) -> None:
-        """Show a new or changed run."""
+        """Show a new or changed run; a new one is chosen, and brought into view."""
+        key, chosen = row.run.key, self.chosen()
+        new = row.progress is not None and self.model.find(key) < 0
+        if new and self.model.words:
+            self.search.clear()
+            self._look()
         self.model.put(row)
         self._set_card(row)
+        moved = chosen is not None and chosen.run.key == key and self.view.currentIndex() != self._index(key)
+        if new or moved:
+            self.choose(key)
         self._enable()
 
     def remove(self, key: str) -> None:
         """Drop a run from the list."""
         self.model.remove(key)
-        self._enable()
+        self._turn()
 
     def row(self, key: str) -> Optional[Row]:
         """Return the row of a run."""
-        place = self.model.find(key)
-        return self.model.rows[place] if place >= 0 else None
+        return self.model.row_at(self._index(key))
 
     def card(self, key: str) -> Optional[JobCard]:
         """Return the widget of a run under way."""
-        return self.view.indexWidget(self.model.index(self.model.find(key)))
+        return self.view.indexWidget(self._index(key))
 
     def chosen(self) -> Optional[Row]:
         """Return the selected run."""
-        index = self.view.currentIndex()
-        return self.model.rows[index.row()] if index.isValid() else None
+        return self.model.row_at(self.view.currentIndex())
 
     def choose(self, key: str) -> None:
-        """Select a run."""
-        self.view.setCurrentIndex(self.model.index(self.model.find(key)))
+        """Select a run, and scroll to it."""
+        index = self._index(key)
+        self.view.setCurrentIndex(index)
+        self.view.scrollTo(index)
+
+    def _index(self, key: str) -> QModelIndex:
+        return self.model.index(self.model.find(key))
+
+    def _turn(self, *_index: QModelIndex) -> None:
+        """Another run is chosen: what was asked of the one before is not answered any more."""
+        self.question.hide()
+        self._enable()
+
+    def _look(self) -> None:
+        """List what has the words that are looked for."""
+        self._pause.stop()
+        chosen = self.chosen()
+        self.model.search(self.search.text())
+        self._set_cards()
+        if chosen is not None and self.model.find(chosen.run.key) >= 0:
+            self.choose(chosen.run.key)
+
+    def _set_cards(self) -> None:
+        for row in self.model.under_way:
+            self._set_card(row)
+        self._enable()
 
     def _set_card(self, row: Row) -> None:
         """Give a run under way its widget, take it away afterwards."""
-        index = self.model.index(self.model.find(row.run.key))
+        index = self._index(row.run.key)
         card = self.view.indexWidget(index)
-        if row.progress is not None:
-            if card is None:
-                card = JobCard(row)
-                card.cancelled.connect(lambda key=row.run.key: self.cancelled.emit(key))
-                self.view.setIndexWidget(index, card)
-                self.view.scheduleDelayedItemsLayout()
-            else:
-                card.show_row(row)
-                if card.heightForWidth(card.width()) != card.height():
-                    self.view.scheduleDelayedItemsLayout()
-        elif card is not None:
-            card.hide()  # it is deleted only in the next turn of the event loop
-            self.view.setIndexWidget(index, None)
+        if row.progress is None or not index.isValid():
+            return
+        if card is None:
+            card = JobCard(row)
+            card.cancelled.connect(partial(self.cancelled.emit, row.run.key))
+            self.view.setIndexWidget(index, card)
             self.view.scheduleDelayedItemsLayout()
+        else:
+            card.show_row(row)
+            if card.heightForWidth(card.width()) != card.height():
+                self.view.scheduleDelayedItemsLayout()
 
     def _allowed(self, row: Optional[Row]) -> dict[str, bool]:
         if row is None:
@@ -258,32 +246,55 @@ class RunsPanel(QWidget):
 
     def _tell(self, what: str) -> None:
         row = self.chosen()
-        if row is not None:
+        if row is None:
+            return
+        if what == "removed":
+            self._ask_to_remove()
+        else:
             getattr(self, what).emit(row.run.key)
 
+    def _ask_to_remove(self) -> None:
+        """Ask what of the chosen run is to go."""
+        row = self.chosen()
+        if row is None or not self._allowed(row)["removed"]:
+            return
+        key, there = row.run.key, row.run.state == "fetched" and Path(row.run.target).is_file()
+        text = tr("Remove “{title}” from the list?")
+        actions: dict[str, Callable[[], None]] = {tr("Remove"): partial(self._answer, self.removed, key)}
+        if there:
+            text = tr("Remove “{title}” from the list? Its file can go to the trash.")
+            actions[tr("With its file")] = partial(self._answer, self.discarded, key)
+        elif row.run.job and row.run.open:
+            text = tr("Remove “{title}” from the list? Its result, which was not fetched, is deleted too.")
+        actions[tr("Cancel")] = self.question.hide
+        title = words.first_line(row.title, TITLE)
+        self.question.tell(text.format(title=title), "warning", actions)
+
+    def _answer(self, signal: pyqtSignal, key: str) -> None:
+        self.question.hide()
+        signal.emit(key)
+
     def _activate(self, index: QModelIndex) -> None:
-        allowed = self._allowed(self.model.rows[index.row()])
+        allowed = self._allowed(self.model.row_at(index))
         for what in ("fetch", "show_on_map"):
             if allowed[what]:
                 self._tell(what)
 
     def _menu(self, place: QPoint) -> None:
-        row = self.chosen()
-        if row is None or not self.view.indexAt(place).isValid():
+        row = self.model.row_at(self.view.indexAt(place))
+        if row is None:
             return
         menu, allowed = QMenu(self), self._allowed(row)
         for what, button in self.buttons.items():
             if allowed[what]:
-                menu.addAction(button.icon(), button.toolTip(), lambda what=what: self._tell(what))
+                menu.addAction(button.icon(), button.toolTip(), partial(self._tell, what))
         if can_continue(row):
             menu.addAction(CONTINUE, lambda: self.continued.emit(row.run.key))
+        if allowed["show_on_map"]:
+            menu.addAction(tr("Open folder"), partial(open_folder, row.run.target))
         if row.seed is not None:
-            menu.addAction(
-                tr("Copy the seed {seed}").format(seed=row.seed),
-                lambda: QApplication.clipboard().setText(str(row.seed)),
-            )
-        menu.addAction(
-            tr("Copy the prompt"), lambda: QApplication.clipboard().setText(str(row.run.inputs.get("prompt")))
-        )
+            copy = tr("Copy the seed {seed}").format(seed=row.seed)
+            menu.addAction(copy, lambda: QApplication.clipboard().setText(str(row.seed)))
+        menu.addAction(tr("Copy the prompt"), lambda: QApplication.clipboard().setText(row.run.prompt))
         menu.exec(self.view.viewport().mapToGlobal(place))
         menu.deleteLater()
