@@ -636,7 +636,7 @@ def test_in_batch(backend, tmp_path, project, qgis_iface, qtbot):
     run_batch(dialog)
     assert files(tmp_path) == {"a.tif", "b.tif", "d.tif"}
     loaded = [one.name() for one in project.mapLayers().values() if isinstance(one, QgsRasterLayer)]
-    assert loaded == ["aerial edited: a lake, seed 7"] * 2
+    assert loaded == ["a edited: a lake, seed 7"] * 2
 
 
 def test_the_layer_lies_on_its_source_in_its_style(backend, tmp_path, project):
