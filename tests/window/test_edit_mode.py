@@ -211,6 +211,32 @@ def test_from_run_to_the_whole_result(dock, form, scene, iface, tmp_path, backen
     grab("edit-finished")
 
 
+def test_a_raster_is_a_mask(dock, form, scene, tmp_path):
+    path, source = tmp_path / "mask.tif", gdal.Open(scene.source())
+    made = gdal.GetDriverByName("GTiff").Create(str(path), source.RasterXSize, source.RasterYSize)
+    made.SetGeoTransform(source.GetGeoTransform())
+    made.SetProjection(source.GetProjection())
+    made.WriteRaster(200, 150, 40, 40, b"\1" * 1600)
+    made = None
+    layer = QgsRasterLayer(str(path), "changed")
+    QgsProject.instance().addMapLayer(layer)
+    form.mask.choose(scene)
+    assert "The mask is the raster itself" in dock.plan.text()
+    form.mask.choose(layer)
+    assert form.mask.only.isHidden()
+    form.prompt.setPlainText(LAKE)
+    until(lambda: dock.edit.found is not None)
+    key = press_run(dock)
+    until(lambda: state(dock, key) == "fetched")
+    done = dock.runs.row(key).run
+    assert outside(done.target, 200, 150, 40) == outside(scene.source(), 200, 150, 40)
+    assert pixels(done.target) != pixels(scene.source())
+    form.mask.choose(None)
+    dock.runs.choose(key)
+    dock.runs.buttons["use_again"].click()
+    assert form.mask.raster() is layer
+
+
 def test_progress_preview_and_cancel(dock, form, scene, backend, iface):
     form.model.steps.setValue(200)
     fill_edit(dock, form, scene, side=370, corner=(10, 5))

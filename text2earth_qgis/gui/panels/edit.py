@@ -113,15 +113,15 @@ class EditPanel(PaintingPanel):
             online.check(layer) if online.is_online(layer) else rasters.file_of(layer)
         except RasterRefused as error:
             return str(error)
-        return self.mask.missing() or self.missing_rest(layer)
+        return self.mask.missing(layer) or self.missing_rest(layer)
 
     def request(self) -> edit_request.EditRequest:
         """Return the request, without a name for the result. Raises ``PluginError``.
 
         The file of an online layer is still to be made, of ``imagery``; the edited part of it is the result.
         """
-        layer, mask, shapes = self.layer(), self.mask.layer(), self.mask.shapes()
-        if layer is None or mask is None or shapes is None:
+        layer, drawn, mask = self.layer(), self.mask.chosen(), self.mask.mask()
+        if layer is None or drawn is None or mask is None:
             raise PluginError(self.missing())
         fetched = online.is_online(layer)
         return edit_request.EditRequest(
@@ -129,14 +129,14 @@ class EditPanel(PaintingPanel):
             if fetched
             else rasters.file_of(layer),
             displayed=rasters.DisplayedBands((1, 2, 3)) if fetched else rasters.displayed_bands(layer),
-            mask=shapes,
+            mask=mask,
             context=self._project.transformContext(),
             target=Path(),
             options=self.settings(),
             stretch=self.bands.stretch(),
             result="patch" if fetched else self.result.currentData(),
             project=self._project.fileName(),
-            layers=(layer.id(), mask.id()),
+            layers=(layer.id(), drawn.id()),
             samples=self.like_here.samples(layer),
             sources=Path() if self.sources.isChecked() else None,
         )
@@ -148,7 +148,7 @@ class EditPanel(PaintingPanel):
 
     def drawn_layers(self) -> DrawnLayers:
         """Return the layer of a layout that is to be read, and near what."""
-        mask = self.mask.layer()
+        mask = self.mask.chosen()
         if mask is None:
             raise PluginError(self.missing())
         near = SearchArea(mask.extent(), mask.crs(), self._project.transformContext())
@@ -161,7 +161,7 @@ class EditPanel(PaintingPanel):
     def area(self) -> Optional[EditArea]:
         """Return the area to tint on the map, None as long as raster or mask are missing."""
         layer, shapes = self.layer(), self.mask.shapes()
-        if layer is None or shapes is None or not layer.crs().isValid() or self.mask.missing():
+        if layer is None or shapes is None or not layer.crs().isValid() or self.mask.missing(layer):
             return None
         pixel = QgsRectangle.fromCenterAndSize(
             layer.extent().center(), layer.rasterUnitsPerPixelX(), layer.rasterUnitsPerPixelY()
