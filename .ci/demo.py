@@ -1,6 +1,7 @@
 """The main job, from start to end, as a user meets it: ``make demo``.
 
-Starts a backend of its own and calls it through the real qgis_process: scenes by example at three pixel sizes
+Starts a backend of its own, or takes the one that TEXT2EARTH_BACKEND_URL and TEXT2EARTH_TOKEN name, and
+calls it through the real qgis_process: scenes by example at three pixel sizes
 and from a layout, a pond put into a real aerial scene and one taken out, more land beside it; then the same
 scenes by the small diffusion model. Opens a real QGIS window with the dock and a result over the real scene,
 and leaves GeoTIFFs, sheets and a screenshot in demo/.
@@ -60,7 +61,10 @@ def real_scene() -> Path:
 
 @contextmanager
 def backend() -> Iterator[dict[str, str]]:
-    """Run a backend; yield the environment through which the plugin finds it."""
+    """Run a backend, unless there is one; yield the environment through which the plugin finds it."""
+    if "TEXT2EARTH_BACKEND_URL" in os.environ:
+        yield {}
+        return
     with tempfile.TemporaryDirectory(prefix="text2earth-demo-") as folder:
         one = BackendProcess(Path(folder) / "backend")
         try:

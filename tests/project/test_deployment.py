@@ -1,0 +1,118 @@
+"""The files of resources/deploy fit the backend: its settings, its command line, its versions, each other."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from launcher import BackendProcess
+from model_backend.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "resources" / "deploy"
+FILES = {path.name: path.read_text("utf-8") for path in sorted(DEPLOY.iterdir()) if path.is_file()}
+COMPOSE = yaml.safe_load(FILES["compose.yaml"])
+CONTAINERFILE = FILES["Containerfile"]
+OF_THE_PROXY = {"SITE", "BACKEND"}
+
+
+def directive(name, text):
+    """Return the values of a directive of a unit, in order."""
+    return re.findall(rf"^{name}=(.*)$", text, re.M)
+
+
+def instruction(name):
+    """Return the rest of the last instruction of that name in the container file."""
+    return re.findall(rf"^{name} (.*)$", CONTAINERFILE, re.M)[-1]
+
+
+UNIT = shlex.split(directive("ExecStart", FILES["text2earth.service"])[0])
+COMMANDS = {
+    "unit": UNIT[1:],
+    "container": yaml.safe_load(instruction("CMD")),
+    "compose": COMPOSE["services"]["backend"]["command"],
+}
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("name", FILES)
+def test_settings_that_files_name_exist(name):
+    named = set(re.findall(r"TEXT2EARTH_([A-Z_]+)", FILES[name])) - OF_THE_PROXY - {"NAME"}
+    assert named <= {field.upper() for field in Settings.model_fields}
+    assert name in (ROOT / "docs" / "server.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_lines_start_a_backend(name, tmp_path):
+    """The real program, on a free port of loopback and in folders of the test's."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text("0123456789abcdef anna\n")
+    tokens.chmod(0o600)
+    serve, *flags = COMMANDS[name]
+    assert serve == "serve"
+    here = {"0.0.0.0": "127.0.0.1", "/etc/text2earth/tokens": tokens, "/run/secrets/tokens": tokens}
+    while "--data-dir" in flags:
+        place = flags.index("--data-dir")
+        del flags[place : place + 2]
+    one = BackendProcess(tmp_path / "data", *(str(here.get(word, word)) for word in flags))
+    try:
+        one.start()
+    finally:
+        one.stop()
+
+
+@pytest.mark.fast
+def test_the_container_and_compose_agree():
+    backend = COMPOSE["services"]["backend"]
+    kept = yaml.safe_load(instruction("VOLUME"))
+    assert [volume.split(":")[1] for volume in backend["volumes"]] == kept
+    values = dict(word.split("=", 1) for word in instruction("ENV").split())
+    assert [values["TEXT2EARTH_DATA_DIR"], values["NUMBA_CACHE_DIR"]] == kept
+    assert (ROOT / "resources" / "deploy" / backend["build"]["context"]).resolve() == ROOT
+    assert (ROOT / backend["build"]["dockerfile"]).is_file()
+    port = str(Settings.model_fields["port"].default)
+    assert instruction("EXPOSE") == port
+    assert COMPOSE["services"]["proxy"]["environment"]["TEXT2EARTH_BACKEND"] == f"backend:{port}"
+    assert "ports" not in backend  # only the proxy reaches it
+    for copied in re.findall(r"^COPY (?!--from)(.*) \S+$", CONTAINERFILE, re.M):
+        assert all((ROOT / name).exists() for name in copied.split())
+
+
+@pytest.mark.fast
+def test_versions_are_those_of_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    torch = next(one for one in project["optional-dependencies"]["model"] if one.startswith("torch"))
+    assert torch in (ROOT / ".ci" / "constraints.txt").read_text("utf-8").splitlines()
+    toolkit, index = re.search(r"cuda:(\d+\.\d+)\S*\s.*?whl/cu(\d+)", CONTAINERFILE, re.S).groups()
+    assert toolkit.replace(".", "") == index
+
+
+@pytest.mark.fast
+def test_the_unit_keeps_to_its_folders():
+    unit = FILES["text2earth.service"]
+    assert "/var/lib/" + directive("StateDirectory", unit)[0] == UNIT[UNIT.index("--data-dir") + 1]
+    assert f"NUMBA_CACHE_DIR=/var/cache/{directive('CacheDirectory', unit)[0]}" in unit
+
+
+@pytest.mark.fast
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd here")
+@pytest.mark.parametrize(("drop_in", "exposure"), [(None, 1.5), ("nvidia.conf", 2.0)])
+def test_systemd_thinks_well_of_the_unit(drop_in, exposure, tmp_path):
+    """Of ten, ten being the worst; an ordinary unit has 9.6."""
+    unit = tmp_path / "text2earth.service"
+    unit.write_text(FILES[unit.name].replace(UNIT[0], "/bin/true"))
+    if drop_in:
+        (tmp_path / "text2earth.service.d").mkdir()
+        (tmp_path / "text2earth.service.d" / drop_in).write_text(FILES[drop_in])
+    checked = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True)
+    assert unit.name not in checked.stderr, checked.stderr
+    limit = f"--threshold={round(10 * exposure)}"
+    judged = subprocess.run(
+        ["systemd-analyze", "security", "--offline=yes", limit, str(unit)], capture_output=True, text=True
+    )
+    assert judged.returncode == 0, judged.stdout + judged.stderr
