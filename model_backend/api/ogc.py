@@ -126,7 +126,8 @@ def models(backend: TheBackend) -> dict[str, Any]:
             entry.card.model_dump(mode="json", include=fields)
             | {"window": _seen_at_once(entry.card), "vocabulary": vocabulary(entry.card)}
             | {"default": entry.card.id == default, "installed": entry.folder is not None}
-            | {"bytes": entry.bytes, "pullable": entry.folder is None and entry.card.repo is not None}
+            | {"bytes": entry.bytes, "memory": entry.memory}
+            | {"pullable": entry.folder is None and entry.card.repo is not None}
             for entry in registry.all()
         ]
     }

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_backend.errors import ModelUnavailable
@@ -128,7 +127,7 @@ class ModelCache:
 
         self._scene = None  # it may hold a model that is to go
         self._loaded.pop(entry.card.id, None)
-        size = _weights(folder)
+        size = loader.bytes_needed(folder, entry.card, self._device)
         self._make_room(size)
         model = loader.load(folder, entry.card, self._device, self._settings.threads)
         self._loaded[entry.card.id] = (model, size)
@@ -143,7 +142,3 @@ class ModelCache:
         budget = self._settings.model_memory_gb * 1e9
         while self._loaded and sum(held for _, held in self._loaded.values()) + size > budget:
             self._loaded.popitem(last=False)
-
-
-def _weights(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*.safetensors"))

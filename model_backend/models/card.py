@@ -29,6 +29,7 @@ NO_LEVEL = 0  # what the model is given where the level is unknown, and in the u
 Rgb = tuple[float, float, float]
 DeviceKind = Literal["cpu", "cuda", "mps"]
 DType = Literal["float32", "float16", "bfloat16"]
+DecodeFormat = Literal["float32", "tf32", "float16", "bfloat16"]
 
 #: The frame of scenes that are only measured or learned from: pixels of 1 m.
 NOWHERE = Frame(crs="EPSG:32632", pixel_size=["1", "1"], anchor=[500_000, 5_200_000])
@@ -45,6 +46,8 @@ SD_LATENT_RGB: tuple[Rgb, ...] = (
 
 #: Text2Earth's UNet is published and run by its authors in half precision.
 TEXT2EARTH_DTYPE: dict[DeviceKind, DType] = {"cuda": "float16"}
+#: Its autoencoder, Stable Diffusion's, is decoded with what a GPU is fast at, if pictures stay the same.
+TEXT2EARTH_DECODE: dict[DeviceKind, DecodeFormat] = {"cuda": "tf32"}
 
 
 class CardValue(BaseModel):
@@ -120,6 +123,10 @@ class ModelCard(CardValue):
     dtype: dict[DeviceKind, DType] = Field(
         {}, description="Number format of the UNet by kind of device; else what the device does well."
     )
+    decode: dict[DeviceKind, DecodeFormat] = Field(
+        {},
+        description="Number format of decoding by kind of device, if pictures stay the same; else float32.",
+    )
     licence: str = "unknown"
     licence_url: str | None = None
     non_commercial: bool = True
@@ -158,6 +165,15 @@ class ModelCard(CardValue):
     def revision_or_hash(self) -> str:
         """What goes into ``Recipe.revision``: the pinned commit, else a hash over the files' checksums."""
         return self.revision or self.weights_hash
+
+    def unfamiliar(self, revision: str | None) -> str:
+        """Return a sentence if a commit on the hub is none that this version knows, else empty."""
+        if not revision or not self.known_revisions or revision.startswith(self.known_revisions):
+            return ""
+        return (
+            f"Note: this version knows {self.repo} at commit {' or '.join(self.known_revisions)}; this is "
+            f"{revision[:7]}. Its files may be others; what the card pins is checked all the same."
+        )
 
     @property
     def weights_hash(self) -> str:
@@ -250,6 +266,7 @@ def card_from_folder(folder: Path) -> ModelCard:
             guidance=(3.5 if inpaint else 4.0) if has_level else 7.5,
             engine=EngineParameters(window=window, stride=window * 3 // 4),
             dtype=TEXT2EARTH_DTYPE if has_level else {},
+            decode=TEXT2EARTH_DECODE if has_level else {},
         )
 
 

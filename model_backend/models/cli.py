@@ -77,6 +77,8 @@ def _verify(args: argparse.Namespace) -> int:
             problems = pull.verify(entry.require())
             wrong += len(problems)
             print(f"{entry.card.id}: {' '.join(problems) or 'All files are as they were locked.'}")
+            if note := entry.card.unfamiliar(entry.card.revision):
+                print(note)
     except BackendError as error:
         return _fail(error)
     return 1 if wrong else 0

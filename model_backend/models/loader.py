@@ -4,7 +4,7 @@ Stock diffusers and transformers classes, whatever pipeline class the folder's i
 pickles, safetensors only. Three shapes are understood: Text2Earth (a Stable Diffusion 2 UNet with a level
 input), its inpainting sibling (nine input channels), and plain Stable Diffusion 2 without a level. Text
 encoder and autoencoder stay in float32, the UNet takes the number format that its card names for the device,
-or that suits the device.
+or that suits the device; decoding may be faster where pictures stay the same (``decoder``).
 
 Knows networks and devices; does not know samplers, windows or pixels of a frame.
 """
@@ -28,11 +28,12 @@ from transformers.utils.logging import disable_progress_bar
 from model_backend.errors import ModelUnavailable
 from model_backend.models import profile as profiles
 from model_backend.models.card import NO_LEVEL, ModelCard
+from model_backend.models.decoder import Decoder, wanted_format
 from model_backend.models.finite import finite
 from model_backend.models.profile import Profile, SlotTest, try_slots
 from model_backend.models.prompt_tokens import plain_prompt
 from model_backend.models.schedule import read_schedule
-from model_backend.models.weights import WEIGHTED_PARTS, check_weights
+from model_backend.models.weights import WEIGHTED_PARTS, check_weights, loaded_bytes
 
 T = TypeVar("T")
 
@@ -80,6 +81,12 @@ def load(
         ) from error
 
 
+def bytes_needed(folder: Path, card: ModelCard, device: str) -> int:
+    """Return the bytes that a model's weights will take on a device, whatever its files have."""
+    dtype = profiles.choose_dtype(profiles.choose_device(device), card.dtype)
+    return loaded_bytes(folder, dtype.itemsize)
+
+
 class Model:
     """One loaded model on one device, used from one thread. Tensors it returns are on its device."""
 
@@ -101,6 +108,7 @@ class Model:
         self._tried: dict[int, SlotTest] = {}
         self._threads = torch.get_num_threads()
         self._layout = torch.contiguous_format
+        self._decoder = Decoder(self._vae, wanted_format(card, device), self._noise(1))
         self.profile = self._choose(card.engine.batch * (_GPU_BATCH if device.type == "cuda" else 1))
 
     @torch.inference_mode()
@@ -155,7 +163,7 @@ class Model:
         """Return pixels in [-1, 1], (b, 3, h * factor, w * factor) float32, of clean latents (b, c, h, w)."""
         self._take_threads()
         latents = latents.to(self.device, torch.float32) / float(self._vae.config.scaling_factor)
-        pixels: Tensor = self._again(lambda: self._vae.decode(latents, return_dict=False)[0])
+        pixels: Tensor = self._again(lambda: self._decoder(latents))
         return finite(pixels, "decoder", pixels.dtype).clamp(-1, 1)
 
     @torch.inference_mode()
@@ -186,6 +194,7 @@ class Model:
             device=profiles.name_of(self.device),
             isa=profiles.isa_of(self.device),
             dtype=str(self.dtype).removeprefix("torch."),
+            decode=self._decoder.format,
             layout="channels_last" if self._layout == torch.channels_last else "contiguous",
             batch=batch,
             threads=self._threads if self.device.type == "cpu" else 0,
@@ -252,12 +261,17 @@ class Model:
         self._tried.clear()
 
     def _try_slots(self, samples: int) -> SlotTest:
-        size, channels = self.card.engine.window, self.card.latent_channels
-        x = torch.randn(samples, channels, size, size, generator=torch.Generator().manual_seed(0))
+        x = self._noise(samples)
         embeds = self.embed([""]).expand(samples, -1, -1)
         levels = torch.full((samples,), float(max(self.card.levels or (NO_LEVEL,))))
         middle = self.schedule.timesteps / 2
         return self._again(lambda: try_slots(lambda x: self.denoise(x, middle, embeds, levels).cpu(), x))
+
+    def _noise(self, samples: int) -> Tensor:
+        """Return so many windows of noise, always the same, to try things with."""
+        size, channels = self.card.engine.window, self.card.latent_channels
+        x = torch.randn(samples, channels, size, size, generator=torch.Generator().manual_seed(0))
+        return x.to(self.device)
 
     def _again(self, call: Callable[[], T]) -> T:
         """Return a call's result; where memory runs short, call again once the reserve is free."""

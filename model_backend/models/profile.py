@@ -34,6 +34,7 @@ class Profile:
     device: str
     isa: str
     dtype: str
+    decode: str
     layout: str
     batch: int
     threads: int

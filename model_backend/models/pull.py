@@ -83,13 +83,7 @@ class Offer:
     @property
     def unfamiliar(self) -> str:
         """A sentence if the commit is none that this version knows, else empty."""
-        known = self.card.known_revisions
-        if not known or self.card.revision or self.revision.startswith(known):
-            return ""
-        return (
-            f"Note: this version knows {self.card.repo} at commit {' or '.join(known)}; it is at "
-            f"{self.revision[:7]} now. Its files may be others; what the card pins is checked all the same."
-        )
+        return "" if self.card.revision else self.card.unfamiliar(self.revision)
 
 
 def offer(card: ModelCard) -> Offer:

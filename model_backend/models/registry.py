@@ -21,7 +21,9 @@ from model_backend.errors import ModelUnavailable
 from model_backend.models.card import (
     CARD_FILE,
     SURROUNDINGS,
+    TEXT2EARTH_DECODE,
     TEXT2EARTH_DTYPE,
+    DType,
     FileSum,
     ModelCard,
     is_model_folder,
@@ -30,6 +32,7 @@ from model_backend.models.card import (
 from model_backend.models.gpu import gpu_expected
 from model_backend.models.prompt_tokens import PromptTokens
 from model_backend.models.schedule import Schedule, read_schedule
+from model_backend.models.weights import loaded_bytes
 from model_backend.settings import AUTOMATIC, Settings
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -48,9 +51,8 @@ Text2Earth (Chenyang Liu et al., arXiv 2501.00895): what its parts say about the
   Code         the authors' README allows academic use only; its LICENSE file says Apache-2.0.
   Training     Git-10M is CC-BY-NC-ND-4.0; its imagery is Google Earth tiles.
 The prudent reading is research, non-commercial use only. This is not legal advice.
-No commit of this repository is pinned here: the first download takes the newest commit, records its hash and
-the
-SHA-256 of every file in the model folder, and `models verify` holds the files to that record from then on."""
+No commit of this repository is pinned here: the first download takes the newest one and records its hash and
+the SHA-256 of every file in the model folder. `models verify` holds the files to that from then on."""
 
 _DRAWS = "Draws scenes of any kind in any words, at 0.5 to 128 m; cannot edit or extend a raster."
 _REPAINTS = "Edits and extends rasters, and draws scenes, in any words, at 0.5 to 128 m."
@@ -60,7 +62,6 @@ def _text2earth(inpaint: bool) -> ModelCard:
     repo = "lcybuaa/Text2Earth" + ("-inpainting" if inpaint else "")
     notice = _TEXT2EARTH_NOTICE.format(
         repo=repo,
-        known_revisions=() if inpaint else ("3754e38", "96226bb"),
         card_says="names no licence that we could confirm" if inpaint else "says Apache-2.0",
         base="Stable Diffusion 2 inpainting" if inpaint else "Stable Diffusion 2 base",
     )
@@ -74,6 +75,7 @@ def _text2earth(inpaint: bool) -> ModelCard:
         gsd=(0.354, 181.0),  # half a level beyond 0.5 m (level 18) and 128 m (level 10)
         guidance=3.5 if inpaint else 4.0,
         dtype=TEXT2EARTH_DTYPE,
+        decode=TEXT2EARTH_DECODE,
         licence="CreativeML Open RAIL++-M (base model); research use",
         licence_url="https://huggingface.co/" + repo,
         non_commercial=True,
@@ -130,6 +132,13 @@ class Entry:
         if self.folder is None:
             return self.card.bytes
         return sum(size for _, size, _ in _stamps(self.folder))
+
+    @cached_property
+    def memory(self) -> dict[DType, int] | None:
+        """Bytes that installed weights take once loaded, by the UNet's format; None of what has none."""
+        if self.folder is None or self.card.copies:
+            return None
+        return {"float32": loaded_bytes(self.folder, 4), "float16": loaded_bytes(self.folder, 2)}
 
     @cached_property
     def tokens(self) -> PromptTokens:

@@ -7,6 +7,7 @@ stopped, web pages and pointers of Git LFS are told by that. Only names and head
 from __future__ import annotations
 
 import json
+from math import prod
 from pathlib import Path
 
 from model_backend.errors import ModelUnavailable
@@ -42,6 +43,14 @@ def check_weights(folder: Path, part: str) -> None:
             raise ModelUnavailable(f"The file {part}/{path.name} of {folder.name} {fault}")
 
 
+def loaded_bytes(folder: Path, unet: int) -> int:
+    """Return the bytes that the weights of a model folder take once loaded.
+
+    ``unet`` are those of a number of its UNet; the others are loaded in float32, whatever their files have.
+    """
+    return sum(_numbers(folder, part) * (unet if part == "unet" else 4) for part in WEIGHTED_PARTS)
+
+
 def is_page(begin: bytes) -> bool:
     """Say whether a file that begins so is a web page."""
     return begin.lstrip().lower().startswith((b"<!doctype", b"<html"))
@@ -50,6 +59,22 @@ def is_page(begin: bytes) -> bool:
 def variant_of(name: str) -> str:
     """Return the variant that a weight file is, such as fp16, empty if it is the plain one."""
     return name.rsplit("/", 1)[-1].split(".")[1] if name.count(".") > 1 else ""
+
+
+def _numbers(folder: Path, part: str) -> int:
+    """Return of how many numbers the weights of a part are, by the headers of its files.
+
+    Damaged files count nothing: `check_weights` tells of them.
+    """
+    name = _NAME.get(part, "diffusion_pytorch_model")
+    count = 0
+    for path in (folder / part).glob(f"{name}*.safetensors"):
+        if variant_of(path.name) or _fault(path):
+            continue
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        count += sum(prod(entry["shape"]) for tensor, entry in header.items() if tensor != "__metadata__")
+    return count
 
 
 def _fault(path: Path) -> str:

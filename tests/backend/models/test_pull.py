@@ -240,7 +240,7 @@ def test_a_repository_without_a_needed_file_is_refused_before_anything_is_fetche
 
 def test_another_commit_than_this_version_knows_is_mentioned(models, hub: ModelHub):
     _, _, err = models("pull", "text2earth", "--yes")
-    assert "knows lcybuaa/Text2Earth at commit 3754e38 or 96226bb; it is at 0123456 now" in err
+    assert "knows lcybuaa/Text2Earth at commit 3754e38 or 96226bb; this is 0123456" in err
     _, _, err = models("pull", MODEL, "--yes")
     assert "at commit" not in err
 
@@ -278,6 +278,6 @@ def test_a_pinned_revision_is_asked_for(hub: ModelHub, tmp_path: Path):
     done = run(card)  # no notice, nothing to accept
     assert done.returncode == 0, done.stderr
     assert any(path == f"/api/models/somebody/model/revision/{COMMIT}" for _, path, _ in hub.requests)
-    assert read_card(Path(done.stdout.strip())).engine == card.engine
+    assert read_card(Path(done.stdout.splitlines()[-1])).engine == card.engine
     gone = run(card.model_copy(update={"id": "other", "revision": "f" * 40}))
     assert "The hub does not answer for somebody/model" in gone.stderr
