@@ -143,28 +143,52 @@ def test_model_bounds_the_gsd(dock, scene):
 
 
 def test_an_automatic_gsd_does_not_take_long(dock, scene, monkeypatch):
-    from text2earth_qgis.gui import planner
-    from text2earth_qgis.gui.planner import takes
+    from text2earth_qgis.gui.planning import choices
+    from text2earth_qgis.gui.planning.choices import takes
 
     ask(dock, scene, gsd=1.0, share=0.9)
     budget = takes(dock.planned) / 8  # of a fast machine as of a slow one: fine pixels take longer
-    monkeypatch.setattr(planner, "BUDGET", budget)
+    monkeypatch.setattr(choices, "BUDGET", budget)
     dock.request.extent.clear()
+    assert dock.request.choices.isHidden()
     ask(dock, scene, gsd=None, share=0.9)
-    chosen, offers = dock.planned, dict(dock.generate._offers)
+    chosen, row = dock.planned, dock.request.choices
     assert takes(chosen) <= budget
-    finer = [plan for gsd, plan in offers.items() if gsd < chosen.ground[0] * 0.9]
-    assert finer
-    assert all(takes(plan) > budget for plan in finer)
+    coarse, now, fine = row.buttons
+    assert [button.isChecked() for button in row.buttons] == [False, True, False]
+    assert f"{round(chosen.ground[0])} m" in now.text()
     assert f"Automatic ({round(chosen.ground[0])} m)" in dock.request.gsd.spin.text()
     assert dock.run_button.isEnabled()
-    coarser = max(offers)
-    assert f'<a href="{coarser!r}">' in dock.plan.text()
     grab("automatic-gsd")
-    dock.plan.gsd_chosen.emit(coarser)
-    assert dock.request.gsd.value() == coarser
+    fine.click()
+    assert fine.isChecked()
+    assert dock.request.gsd.value() < chosen.ground[0]
     until(lambda: dock.planned is not None)
-    assert "Other GSD" not in dock.plan.text()
+    assert takes(dock.planned) > budget
+    assert fine.isChecked()
+    assert row.isVisible()
+    coarse.click()
+    until(lambda: dock.planned is not None)
+    assert takes(dock.planned) < takes(chosen)
+    dock.request.gsd.set_value(None)
+    until(lambda: now.isChecked() and dock.planned is not None)
+
+
+def test_what_sizes_take_is_asked_once_for_an_extent(dock, scene, monkeypatch):
+    choose_by_example(dock)
+    asked, plan = [], calls.plan
+    monkeypatch.setattr(calls, "plan", lambda name, inputs: asked.append(inputs.gsd) or plan(name, inputs))
+    ask(dock, scene, gsd=None, share=0.3)
+    assert len({*asked}) > 3
+    del asked[:]
+    QTest.keyClicks(dock.request.prompt, ", hedges")
+    until(lambda: dock.planned is not None)
+    assert len(asked) == 1
+
+
+def choose_by_example(dock):
+    models = dock.request.advanced.model
+    models.setCurrentIndex(models.findData("open-land"))
 
 
 def test_what_is_sent_is_what_was_planned(dock, scene):
@@ -271,7 +295,7 @@ def test_drawing_an_extent(dock, scene, canvas):
     assert canvas.mapTool() is not pan
     label = drag(canvas.viewport(), QPoint(200, 150), QPoint(420, 330))
     assert " m · about " in label
-    assert label.endswith(" px")
+    assert " px of 2 m" in label
     grab("drawing")
     QTest.mouseRelease(canvas.viewport(), LEFT, PLAIN, QPoint(420, 330))
     assert canvas.mapTool() is pan

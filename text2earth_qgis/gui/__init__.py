@@ -1,1 +1,1 @@
-"""What the user sees: ``dock`` is the frame; ``connection``, ``planner`` and ``runner`` ask and follow."""
+"""What the user sees: ``dock`` is the frame; ``connection``, ``planning`` and ``runner`` ask and follow."""

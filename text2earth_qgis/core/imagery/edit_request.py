@@ -15,14 +15,14 @@ from qgis.core import QgsCoordinateTransformContext
 
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery import crops, datasets, masks
-from text2earth_qgis.core.imagery.datasets import RasterFile, Stop
-from text2earth_qgis.core.imagery.extension import Extension, extension_area
-from text2earth_qgis.core.imagery.rasters import DisplayedBands
+from text2earth_qgis.core.imagery.datasets import Grid, RasterFile, Stop
+from text2earth_qgis.core.imagery.extension import Extension, ExtensionArea, extension_area
+from text2earth_qgis.core.imagery.rasters import DisplayedBands, crs_text
 from text2earth_qgis.core.imagery.samples import SampleRequest
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.threads import pool_thread_released
 from text2earth_qgis.core.wire.client import Client
-from text2earth_qgis.core.wire.schemas import Box, Json, Layout
+from text2earth_qgis.core.wire.schemas import Box, Json, Layout, Polygons, UnsentRaster
 
 PAINTERS = ("inpaint", "examples")  # pipelines of models that can paint what a prompt asks for
 WINDOW = 256  # pixels, of a backend that does not say its models' windows
@@ -79,11 +79,20 @@ class EditRequest:
 
 
 @dataclass(frozen=True)
+class Unsent:
+    """What an edit can be planned by before it is sent: the grid around it, and inputs that say where."""
+
+    raster: UnsentRaster
+    area: Json
+
+
+@dataclass(frozen=True)
 class EditPreview:
     """What can be said of an edit before anything is sent: the ``crop`` of the raster that would be.
 
     ``pixel`` is ground metres of a column and of a row. ``origin`` says where pixels come from that are still
     to be fetched; empty if they are in a file. ``whole`` are the pixels of the result of an extension.
+    ``unsent`` is what it can be planned by, None if only its pixels tell.
     """
 
     crop: Box
@@ -92,6 +101,7 @@ class EditPreview:
     bytes: int
     origin: str = ""
     whole: Optional[Box] = None
+    unsent: Optional[Unsent] = None
 
 
 def preview_edit(request: EditRequest, window: int, stop: Stop) -> EditPreview:
@@ -103,11 +113,12 @@ def preview_edit(request: EditRequest, window: int, stop: Stop) -> EditPreview:
     crops.check_editable(source, request.source)
     grid = datasets.grid_of(source, request.source)
     placement = masks.MaskPlacement(grid, request.context, float(request.options.get("grow") or 0.0))
+    area = None
     if isinstance(request.mask, Extension):
         area = extension_area(request.mask, source, grid, request.context, stop)
-        box, whole = area.box, area.whole
+        box = area.box
     else:
-        box, whole = masks.box_around(request.mask, placement, stop), None
+        box = masks.box_around(request.mask, placement, stop)
     crop = crops.first_crop(box, window, placement.reach, grid.box)
     if crop is None:
         raise masks.outside_raster()
@@ -115,7 +126,37 @@ def preview_edit(request: EditRequest, window: int, stop: Stop) -> EditPreview:
         sample.check(stop)
     pixel = source.RasterCount * gdal.GetDataTypeSize(source.GetRasterBand(1).DataType) // 8
     size = masks.ground_pixel(grid, request.context)
-    return EditPreview(crop, grid.box, size, crop.width * crop.height * pixel, whole=whole)
+    bands = source.RasterCount
+    return EditPreview(
+        crop,
+        grid.box,
+        size,
+        crop.width * crop.height * pixel,
+        whole=area.whole if area else None,
+        unsent=unsent_extension(grid, crop, bands, area) if area else unsent_edit(grid, crop, bands, box),
+    )
+
+
+def unsent_edit(grid: Grid, crop: Box, bands: int, mask: Box) -> Unsent:
+    """Return an edit of the pixels of a grid in a box around the mask, of which ``crop`` is sent."""
+    corners = grid.outline(mask, 1)
+    ring = [list(corner) for corner in (*corners, corners[0])]
+    polygon = Polygons({"type": "Polygon", "coordinates": [ring]}, crs_text(grid.crs))
+    return Unsent(_raster(grid, crop, bands), {"mask": polygon.to_json()})
+
+
+def unsent_extension(grid: Grid, crop: Box, bands: int, area: ExtensionArea) -> Optional[Unsent]:
+    """Return an extension, of which ``crop`` is sent; None for one whose work depends on holes."""
+    if area.fill_holes:
+        return None
+    return Unsent(_raster(grid, crop, bands), {"extent": area.extent.to_json()})
+
+
+def _raster(grid: Grid, crop: Box, bands: int) -> UnsentRaster:
+    x, a, b, y, d, e = grid.transform
+    corner = x + a * crop.col + b * crop.row, y + d * crop.col + e * crop.row
+    transform = (a, b, corner[0], d, e, corner[1])
+    return UnsentRaster(crs_text(grid.crs), transform, crop.width, crop.height, bands)
 
 
 def fetch_edit_models(client: Client, model: Optional[str]) -> list[Json]:

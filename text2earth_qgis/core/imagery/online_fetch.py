@@ -29,7 +29,7 @@ from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery import datasets, edit_preparation, edit_request, masks
 from text2earth_qgis.core.imagery.datasets import Grid
 from text2earth_qgis.core.imagery.edit_preparation import SentRequest
-from text2earth_qgis.core.imagery.edit_request import EditPreview, EditRequest
+from text2earth_qgis.core.imagery.edit_request import EditPreview, EditRequest, unsent_edit
 from text2earth_qgis.core.imagery.extension import Extension
 from text2earth_qgis.core.imagery.online import TILE, OnlineLayer, file_for, finest_gsd
 from text2earth_qgis.core.language import tr, trn
@@ -40,6 +40,7 @@ from text2earth_qgis.core.wire.schemas import Box, Json
 from text2earth_qgis.core.wire.transport import open_client
 
 MOST = 1024  # tiles of one edit
+BANDS = 3  # of what is rendered
 AT_ONCE = 4  # tiles of a side that are asked for together
 
 
@@ -65,7 +66,9 @@ def preview_edit(
     for sample in request.samples:
         sample.check(listener.stop)
     box, metres = fetch_plan.grid.box, _ground(fetch_plan.grid, fetch_plan.grid.box, request)
-    return EditPreview(box, box, metres, 3 * box.width * box.height, origin(online, fetch_plan))
+    told = unsent_edit(fetch_plan.grid, box, BANDS, _mask_box(request, fetch_plan.grid, listener))
+    size = BANDS * box.width * box.height
+    return EditPreview(box, box, metres, size, origin(online, fetch_plan), unsent=told)
 
 
 def prepare(

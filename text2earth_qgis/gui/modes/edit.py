@@ -219,6 +219,6 @@ class EditMode(PaintingMode):
         if not is_mask(self.form.mask.layer()):
             self.brush.leave()
 
-    def show_preview(self, found: EditPreview, seconds: Optional[float]) -> None:
-        """Show the part that is used, and how long it takes if that is known."""
-        self.plan.show_edit(found, self.size(found), seconds, self.connection.state.url)
+    def show_preview(self, found: EditPreview) -> None:
+        """Show the part that is used, and what it comes to as far as that is known."""
+        self.plan.show_edit(found, self.work(found), self.connection.state.url)

@@ -18,8 +18,8 @@ from text2earth_qgis.core.imagery.rasters import extent_of
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.tasks import Listener
-from text2earth_qgis.core.wire.schemas import GenerateInputs, Json, Plan
-from text2earth_qgis.gui import ground
+from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Json, Plan
+from text2earth_qgis.gui import ground, words
 from text2earth_qgis.gui.canvas.footprint import Footprint
 from text2earth_qgis.gui.canvas.scratch_mask import add_mask
 from text2earth_qgis.gui.connection import Connection
@@ -28,12 +28,14 @@ from text2earth_qgis.gui.modes.like_here import SamplesOnMap
 from text2earth_qgis.gui.modes.mode import Mode, check_layers
 from text2earth_qgis.gui.panels.drawn.like_here import AREA_NAME
 from text2earth_qgis.gui.panels.drawn.sample_row import SampleRow
-from text2earth_qgis.gui.panels.plan import PlanPanel, price
+from text2earth_qgis.gui.panels.plan import PlanPanel, about, price
 from text2earth_qgis.gui.panels.request import RequestPanel
-from text2earth_qgis.gui.planner import Planner
+from text2earth_qgis.gui.planning.choices import Choice
+from text2earth_qgis.gui.planning.planner import Planner
 from text2earth_qgis.gui.runner import Runner
 
 PAUSE_MS = 200  # in which the user may go on
+ANY_PROMPT = "land"  # for a plan that is only to tell how long scenes take
 SENT = {  # whether there are regions, and a layout
     (False, False): tr("Runs on {host}: prompt and extent are sent there."),
     (True, False): tr("Runs on {host}: prompts, extent and regions are sent there."),
@@ -62,7 +64,6 @@ class GenerateMode(Mode):
         self._project = QgsProject.instance()
         self.planned: Optional[Plan] = None
         self._inputs_planned: Optional[GenerateInputs] = None
-        self._offers: list[tuple[float, Plan]] = []  # other pixel sizes, where the GSD is automatic
         self.drawn: Optional[Drawings] = None  # as read from the chosen layers
         self._read_for: object = None  # what they were read for
         self.reading = Debounced(tr("reading regions and layout"), PAUSE_MS, self)
@@ -80,8 +81,9 @@ class GenerateMode(Mode):
         self.request.unfolded.connect(self.unfolded)
         advanced = self.request.advanced
         self.planner.planned.connect(self._planned)
-        self.planner.offered.connect(self._take_offers)
-        plan.gsd_chosen.connect(self.request.gsd.set_value)
+        self.planner.offered.connect(self._offer)
+        self.request.extent.estimate = self._estimate
+        self.request.extent.begun.connect(self._gauge)
         self.planner.priced.connect(lambda one, all_: advanced.show_price(price(one, all_)))
         self.planner.unpriced.connect(
             lambda error: advanced.show_price(tr("The other canvas: {reason}").format(reason=error))
@@ -109,11 +111,12 @@ class GenerateMode(Mode):
 
     def ask(self) -> None:
         """Ask the backend for its plan."""
-        self.planned, self._inputs_planned, self._offers, self.refused = None, None, [], False
+        self.planned, self._inputs_planned, self.refused = None, None, False
         self.request.show_automatic_gsd()
         missing, ready = self.missing(), self.connection.state.ready
         self._outline()
         self.request.advanced.show_price("")
+        self._show_choices()
         self.stop()
         if missing or not ready:
             self.plan.show_hint(missing) if ready else self.plan.clear()
@@ -133,7 +136,7 @@ class GenerateMode(Mode):
         reason = super().reason()
         if not reason and self.request.reads_layers() and self.drawn is None:
             return tr("Reading the layers that were drawn.")
-        if not reason and self._sizes() and self.planned is None:
+        if not reason and self._is_open() and self.planned is None:
             return tr("Looking for a pixel size that does not take long.")
         return reason
 
@@ -244,18 +247,60 @@ class GenerateMode(Mode):
             self.planner.plan(self.connection.client, inputs, self.request.wants_price(), self._sizes())
 
     def _sizes(self) -> list[float]:
-        """Return the pixel sizes to choose from, none where the user or another layer says."""
+        """Return the pixel sizes to choose from, none where another layer says."""
         inputs = self.request.inputs()
-        given = inputs is None or inputs.gsd or inputs.align or inputs.joins
+        given = inputs is None or inputs.align or inputs.joins
         return [] if given else self.request.advanced.sizes().offered
 
-    def _take_offers(self, offers: list[tuple[float, Plan]]) -> None:
-        self._offers = offers
+    def _is_open(self) -> bool:
+        """Whether the pixel size is chosen by the time that it takes."""
+        return self.request.gsd.value() is None and bool(self._sizes())
+
+    def _show_choices(self) -> None:
+        """Show what was offered as long as it holds."""
+        inputs, row = self._inputs(), self.request.choices
+        if inputs is None or not self._sizes():
+            row.hide()
+        else:
+            row.setEnabled(self.planner.knows(self.connection.client, inputs))
+        row.mark(self.request.gsd.value())
+
+    def _offer(self, found: list[Choice]) -> None:
+        self.request.choices.offer(found)
+        self.request.choices.mark(self.request.gsd.value())
+
+    def _estimate(self, width: float, height: float) -> str:
+        """Say how many pixels so many metres come to, and how long they take, as far as it is known."""
+        inputs = self._unplaced()
+        pace = self.planner.pace(inputs)
+        size = inputs.gsd or pace.finest(self.request.advanced.sizes().offered, width * height)
+        if size is None:
+            return ""
+        columns, rows = (max(1, round(side / size)) for side in (width, height))
+        text = tr("about {width} × {height} px of {size}").format(
+            width=words.number(columns), height=words.number(rows), size=words.gsd(size, size)
+        )
+        seconds = pace.seconds(columns * rows)
+        return text if seconds is None else f"{text} · {about(seconds)}"
+
+    def _gauge(self) -> None:
+        """Find out how long scenes take, before the first one is drawn."""
+        if self.connection.state.ready:
+            sizes = self.request.advanced.sizes().offered
+            self.planner.gauge(self.connection.client, self._unplaced(), sizes)
+
+    def _unplaced(self) -> GenerateInputs:
+        """Return the settings of a request, wherever it will be."""
+        settings = {**self.request.advanced.values(), "joins": None, "align": None, "crs": None}
+        prompt = self.request.prompt.text() or ANY_PROMPT
+        inputs = GenerateInputs(prompt, Extent([0.0] * 4), self.request.gsd.value())
+        return replace(inputs, variants=self.request.seed.variants(), **settings)
 
     def _planned(self, plan: Plan, inputs: GenerateInputs) -> None:
         self.planned, self._inputs_planned = plan, inputs
-        if self._sizes():
+        if self._is_open():
             self.request.show_automatic_gsd(inputs.gsd)
+        self.request.choices.mark(inputs.gsd)
         regions, laid_out = (
             plan.recipe.get("regions"),
             plan.recipe.get("layout") or plan.recipe.get("land_cover"),
@@ -263,7 +308,7 @@ class GenerateMode(Mode):
         sent = SENT[bool(regions), bool(laid_out)]
         if self.request.like_here.is_given():
             sent = " ".join((sent, tr("The pixels of the samples are sent there, too.")))
-        self.plan.show_plan(plan, self.connection.state.url, sent, self._offers)
+        self.plan.show_plan(plan, self.connection.state.url, sent)
         self._outline()
         self.answered.emit()
 

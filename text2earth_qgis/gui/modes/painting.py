@@ -1,6 +1,7 @@
 """What the tabs that paint into a raster share: the look at raster and drawn layers, their plan, their time.
 
-The base of ``EditMode`` and ``ExtendMode``. Before Run all this happens on this computer; nothing is sent.
+The base of ``EditMode`` and ``ExtendMode``. Before Run rasters are looked at on this computer, and none of
+their pixels are sent.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject
 
+from text2earth_qgis.core.errors import BackendError, PluginError
 from text2earth_qgis.core.imagery import edit_request
 from text2earth_qgis.core.imagery.drawn.drawings import Drawings, DrawnLayers
 from text2earth_qgis.core.imagery.edit_request import EditPreview, EditRequest
@@ -20,7 +22,7 @@ from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.async_client import Pending
-from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Json, layout_from_json
+from text2earth_qgis.core.wire.schemas import Json, Plan, layout_from_json
 from text2earth_qgis.gui.canvas.scratch_mask import add_mask
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.debounce import Debounced, Question
@@ -29,11 +31,11 @@ from text2earth_qgis.gui.modes.mode import Mode
 from text2earth_qgis.gui.panels.drawn.like_here import AREA_NAME
 from text2earth_qgis.gui.panels.drawn.polygons import PolygonField
 from text2earth_qgis.gui.panels.painting import PaintingPanel
-from text2earth_qgis.gui.panels.plan import PlanPanel
+from text2earth_qgis.gui.panels.plan import PlanPanel, Work
 
 WINDOW = 256  # pixels, of a model that does not say
 PAUSE_MS = 350  # in which the next change may come
-SOMEWHERE, SOMEWHERE_CRS = (500_000.0, 5_000_000.0), "EPSG:32631"  # where a metre is a metre
+REFUSALS = (400, 413)  # an input is wrong, or above a limit
 
 
 class PaintingMode(Mode):
@@ -52,7 +54,8 @@ class PaintingMode(Mode):
         self._painting, self._canvas, self._project = form, canvas, project
         self.found: Optional[EditPreview] = None
         self.drawn = Drawings()  # regions and layout that were read with it
-        self._timing: Optional[Pending] = None  # the question how long it takes
+        self.planned: Optional[Plan] = None
+        self._timing: Optional[Pending] = None  # the question what it comes to
         self.reading = Debounced(tr("looking at the raster"), PAUSE_MS, self)
         self.reading.found.connect(self._show_found)
         self.reading.refused.connect(lambda error: self._refuse(str(error)))
@@ -72,7 +75,7 @@ class PaintingMode(Mode):
 
     def ask(self) -> None:
         """Look at raster and drawn layers, on this computer."""
-        self.found, self.drawn, self.refused = None, Drawings(), False
+        self.found, self.planned, self.drawn, self.refused = None, None, Drawings(), False
         self._stop_timing()
         missing, ready = self.missing(), self.connection.state.ready
         if missing or not ready:
@@ -107,8 +110,8 @@ class PaintingMode(Mode):
         request, window = self.request(), int(card.get("window") or WINDOW)
         return lambda listener: edit_request.preview_edit(request, window, listener.stop)
 
-    def show_preview(self, found: EditPreview, seconds: Optional[float]) -> None:
-        """Show what was found, and how long it takes if that is known."""
+    def show_preview(self, found: EditPreview) -> None:
+        """Show what was found, and what it comes to as far as that is known."""
         raise NotImplementedError
 
     def remember_prompt(self) -> None:
@@ -166,42 +169,50 @@ class PaintingMode(Mode):
     def _show_found(self, answer: tuple[EditPreview, Drawings]) -> None:
         self.found, self.drawn = answer
         self.show_drawn()
-        self.show_preview(self.found, None)
+        self.show_preview(self.found)
         self.answered.emit()
-        self._ask_for_time(self.found)
+        self._ask_for_plan(self.found)
 
     def show_drawn(self) -> None:
         """Show what of the drawn layers is sent."""
         kept = Drawings(layout=self._painting.layout_panel.kept())
         self._painting.layout_panel.show_drawn(self.drawn.over(kept))
 
-    def size(self, found: EditPreview) -> Optional[float]:
-        """Return the pixel size in metres that the model would work in, None where none works."""
+    def work(self, found: EditPreview) -> Work:
+        """Return what is known of the work: by the plan, else by the model."""
+        if self.planned is not None:
+            return Work.of(self.planned)
         if self._painting.copies_surroundings():
-            return None
-        return PixelSizes.of(self._painting.model.card()).nearest(max(found.pixel))
+            return Work(None)
+        return Work(PixelSizes.of(self._painting.model.card()).nearest(max(found.pixel)))
 
-    def _ask_for_time(self, found: EditPreview) -> None:
-        """Ask how long a scene takes that is as large as what the model sees; no answer leaves it open."""
-        size = self.size(found)
-        if size is None:
+    def _ask_for_plan(self, found: EditPreview) -> None:
+        """Ask what it comes to, by where it lies; nothing of the raster is sent."""
+        if found.unsent is None:
             return
-        width, height = found.crop.width * found.pixel[0], found.crop.height * found.pixel[1]
-        x, y = SOMEWHERE
-        inputs = GenerateInputs(
-            self._painting.words(), Extent([x, y, x + width, y + height], SOMEWHERE_CRS),
-            gsd=size, variants=self._painting.seed.variants(), **self._painting.model.values(),
-        )  # fmt: skip
+        drawn = self.drawn.over(Drawings(layout=self._painting.layout_panel.kept()))
+        there = {"layout": drawn.layout, "regions": drawn.regions}
+        settings = {**self._painting.settings(), **{key: one and one.to_json() for key, one in there.items()}}
+        if self._painting.like_here.is_given() and not settings["model"]:
+            settings["model"] = self._painting.model.card().get("id")
+        inputs = {name: value for name, value in settings.items() if value is not None}
         self._timing = self.connection.client.run(
-            calls.plan("generate", inputs),
-            lambda plan: self._timed(plan.seconds),
-            lambda _error: self._timed(None),
+            calls.plan(self.key, {**inputs, **found.unsent.area}, raster=found.unsent.raster),
+            self._planned,
+            self._unplanned,
         )
 
-    def _timed(self, seconds: Optional[float]) -> None:
+    def _planned(self, plan: Plan) -> None:
+        self._timing, self.planned = None, plan
+        if self.found is not None:
+            self.show_preview(self.found)
+
+    def _unplanned(self, error: PluginError) -> None:
+        """Refuse what the backend would refuse; where it only cannot tell, time stays open."""
         self._timing = None
-        if seconds is not None and self.found is not None:
-            self.show_preview(self.found, seconds)
+        refused = isinstance(error, BackendError) and error.status in REFUSALS
+        if refused and not str(getattr(error, "field", None) or "").startswith("raster"):
+            self._refuse(str(error))
 
     def _stop_timing(self) -> None:
         if self._timing is not None:

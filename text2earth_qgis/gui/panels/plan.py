@@ -5,10 +5,11 @@ Shows the backend's answers and works nothing out itself.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Optional, Sequence
 from urllib.parse import urlsplit
 
-from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from text2earth_qgis.core.imagery.edit_request import EditPreview
@@ -17,6 +18,7 @@ from text2earth_qgis.core.wire.schemas import Plan
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
 
+SURROUNDINGS = "surroundings"  # the model of recipes that copy from the raster itself
 UNKNOWN = tr("time not known yet")
 
 
@@ -58,12 +60,34 @@ def extension_lines(edit: EditPreview, land: str) -> tuple[str, str]:
     return pixels(whole.width, whole.height, edit.pixel), "\n".join(filter(None, (land, used)))
 
 
-def made(size: Optional[float], seconds: Optional[float]) -> str:
-    """Say in which pixels an edit is made, None: copied from the raster's own, and how long that takes."""
-    if size is None:
-        return tr("Copied from real pixels nearby, in every band")
-    made_in = tr("Made in pixels of {size}").format(size=words.gsd(size, size))
-    return f"{made_in} · {about(seconds)}" if seconds is not None else made_in
+@dataclass(frozen=True)
+class Work:
+    """What painting into a raster comes to: pixels of ``size`` metres, seconds if known, sentences.
+
+    Without a size pixels are copied from the raster's own.
+    """
+
+    size: Optional[float]
+    seconds: Optional[float] = None
+    warnings: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, plan: Plan) -> Work:
+        """Read the backend's plan."""
+        if plan.recipe["model"] == SURROUNDINGS:
+            return cls(None, plan.seconds, plan.warnings)
+        if plan.recipe.get("resampled") is None:
+            return cls(max(plan.ground), plan.seconds, plan.warnings)
+        return cls(float(plan.recipe["frame"]["pixel_size"][0]), plan.seconds)
+
+
+def made(work: Work) -> str:
+    """Say in which pixels an edit is made, or what they are copied from, and how long that takes."""
+    if work.size is None:
+        made_in = tr("Copied from real pixels nearby, in every band")
+    else:
+        made_in = tr("Made in pixels of {size}").format(size=words.gsd(work.size, work.size))
+    return f"{made_in} · {about(work.seconds)}" if work.seconds is not None else made_in
 
 
 def resampling(edit: EditPreview, size: Optional[float]) -> list[str]:
@@ -100,16 +124,6 @@ def price(extent: Plan, ground: Plan) -> str:
     )
 
 
-def offers_line(offers: Sequence[tuple[float, Plan]]) -> str:
-    """Return links to other pixel sizes with what they take, as rich text."""
-    texts = []
-    for gsd, plan in offers:
-        time = words.duration(plan.seconds) if plan.seconds is not None else _work(plan)
-        text = f'<a href="{gsd!r}">{words.significant(gsd)} m</a> ({time})'
-        texts.append(f'<span style="white-space: nowrap">{text}</span>')
-    return tr("Other GSD: {sizes}").format(sizes=", ".join(texts)) if texts else ""
-
-
 def about(seconds: float) -> str:
     """Return a rough duration as a phrase."""
     return tr("about {time}").format(time=words.duration(seconds))
@@ -127,14 +141,8 @@ def pixels(width: int, height: int, ground: tuple[float, float]) -> str:
     )
 
 
-def _work(plan: Plan) -> str:
-    return windows(plan.windows) if plan.windows else UNKNOWN
-
-
 class PlanPanel(QWidget):
     """Shows one plan, a refusal, or nothing."""
-
-    gsd_chosen = pyqtSignal(float)
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
@@ -151,24 +159,11 @@ class PlanPanel(QWidget):
         for label in self._lines:
             layout.addWidget(label)
             label.hide()
-        self._offers = _label()
-        self._offers.setTextFormat(Qt.TextFormat.RichText)  # of numbers alone
-        self._offers.setTextInteractionFlags(
-            Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
-        )
-        self._offers.linkActivated.connect(lambda link: self.gsd_chosen.emit(float(link)))
-        self._offers.hide()
-        layout.insertWidget(3, self._offers)
         layout.addLayout(self._warnings)
 
-    def show_plan(self, plan: Plan, url: str, sent: str, offers: Sequence[tuple[float, Plan]] = ()) -> None:
-        """Show what the backend at ``url`` answered.
-
-        ``sent`` says what a {host} elsewhere is sent, ``offers`` are plans of other pixel sizes.
-        """
+    def show_plan(self, plan: Plan, url: str, sent: str) -> None:
+        """Show what the backend at ``url`` answered; ``sent`` says what a {host} elsewhere is sent."""
         self.clear()
-        self._offers.setText(offers_line(offers))
-        self._offers.setVisible(bool(offers))
         for label, text in zip(self._lines, (*plan_lines(plan), destination(url, sent))):
             label.setText(text)
             label.show()
@@ -177,32 +172,22 @@ class PlanPanel(QWidget):
         self._tell(plan.warnings, "warning")
         self.setEnabled(True)
 
-    def show_edit(self, edit: EditPreview, size: Optional[float], seconds: Optional[float], url: str) -> None:
-        """Show the part of a raster that an edit would send to the backend at ``url``.
-
-        The model works with pixels of ``size`` metres, for some ``seconds`` if that is known; without a
-        size, there is no model.
-        """
+    def show_edit(self, edit: EditPreview, work: Work, url: str) -> None:
+        """Show the part of a raster that an edit would send to the backend at ``url``, and its work."""
         sent = tr("Runs on {host}: prompt, mask and these pixels are sent there.")
-        self._show(edit_lines(edit), made(size, seconds), destination(url, sent), resampling(edit, size))
+        self._show(edit, (*edit_lines(edit), made(work), destination(url, sent)), work)
 
-    def show_extension(
-        self, edit: EditPreview, land: str, work: tuple[Optional[float], Optional[float]], url: str
-    ) -> None:
-        """Show what an extension by some ``land`` would send to the backend at ``url``.
-
-        ``work`` is the pixel size in metres that the model works with, and the seconds that it takes.
-        """
+    def show_extension(self, edit: EditPreview, land: str, work: Work, url: str) -> None:
+        """Show what an extension by some ``land`` would send to the backend at ``url``, and its work."""
         sent = tr("Runs on {host}: prompt, extent and these pixels are sent there.")
-        lines = extension_lines(edit, land)
-        self._show(lines, made(*work), destination(url, sent), resampling(edit, work[0]))
+        self._show(edit, (*extension_lines(edit, land), made(work), destination(url, sent)), work)
 
-    def _show(self, raster: tuple[str, str], work: str, host: str, warnings: list[str]) -> None:
+    def _show(self, edit: EditPreview, lines: Sequence[str], work: Work) -> None:
         self.clear()
-        for label, text in zip(self._lines, (*raster, work, host)):
+        for label, text in zip(self._lines, lines):
             label.setText(text)
             label.show()
-        self._tell(warnings, "warning")
+        self._tell([*resampling(edit, work.size), *work.warnings], "warning")
         self.setEnabled(True)
 
     def show_refusal(self, sentence: str) -> None:
@@ -223,7 +208,7 @@ class PlanPanel(QWidget):
 
     def clear(self) -> None:
         """Show nothing."""
-        for label in (*self._lines, self._offers):
+        for label in self._lines:
             label.hide()
         while self._warnings.count():
             old = self._warnings.takeAt(0).widget()

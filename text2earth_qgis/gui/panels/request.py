@@ -9,25 +9,24 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Optional, Sequence
 
-from qgis.core import QgsCoordinateReferenceSystem, QgsMapLayer, QgsProject, QgsRectangle
-from qgis.gui import QgsExtentWidget, QgsMapCanvas
+from qgis.core import QgsMapLayer, QgsProject
+from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
-from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.imagery.drawn.drawings import Drawings, DrawnLayers
 from text2earth_qgis.core.imagery.drawn.features import SearchArea
-from text2earth_qgis.core.imagery.rasters import crs_text, extent_of
+from text2earth_qgis.core.imagery.rasters import crs_text
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Json
-from text2earth_qgis.gui import ground, words
+from text2earth_qgis.gui import words
 from text2earth_qgis.gui.accessible import name_fields, name_widget
-from text2earth_qgis.gui.canvas.draw_extent import DrawExtent
-from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.panels.advanced import AdvancedPanel
+from text2earth_qgis.gui.panels.choices import ChoiceRow
 from text2earth_qgis.gui.panels.drawn.layout import LayoutPanel
 from text2earth_qgis.gui.panels.drawn.like_here import LikeHerePanel
 from text2earth_qgis.gui.panels.drawn.regions import RegionsPanel
+from text2earth_qgis.gui.panels.extent import ExtentField
 from text2earth_qgis.gui.panels.fields import GsdField, SeedField, fold
 from text2earth_qgis.gui.panels.model import NO_SOURCES, by_example
 from text2earth_qgis.gui.prompt.box import PromptBox
@@ -37,133 +36,6 @@ EXAMPLE = tr(
     "Such as: a village with red roofs beside a river, farmland around it, a road from north to south"
 )
 AVOID = tr("What the picture should not show, such as: clouds, blur")
-
-
-class ExtentField(QWidget):
-    """The extent: typed, taken from the canvas or a layer, or drawn."""
-
-    changed = pyqtSignal()
-
-    def __init__(self, canvas: QgsMapCanvas, parent: Optional[QWidget] = None) -> None:
-        super().__init__(parent)
-        self._canvas = canvas
-        self._gsd: Optional[float] = None
-        self._widget = QgsExtentWidget(None, QgsExtentWidget.WidgetStyle.CondensedStyle)
-        self._widget.setNullValueAllowed(True, tr("None yet"))
-        self._widget.setMapCanvas(canvas, False)
-        self._widget.setMinimumWidth(90)
-        self._text = self._widget.findChild(QLineEdit, "mCondensedLineEdit")
-        if self._text is not None:
-            self._text.setAccessibleName(tr("Extent"))
-        self._follow_crs()
-        self._widget.extentChanged.connect(self._show_size)
-        self._tool = DrawExtent(canvas, self.describe)
-        self._tool.drawn.connect(self.take)
-        self.draw_button = QToolButton()
-        self.draw_button.setIcon(icon("draw_extent"))
-        self.draw_button.setToolTip(tr("Draw the extent on the map"))
-        self.draw_button.setAccessibleName(tr("Draw the extent"))
-        self.draw_button.setCheckable(True)
-        self.draw_button.clicked.connect(self._toggle_tool)
-        canvas.mapToolSet.connect(self._show_tool)
-        canvas.destinationCrsChanged.connect(self._follow_crs)
-        self._size = QLabel()
-        row = QHBoxLayout()
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self._widget, 1)
-        row.addWidget(self.draw_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addLayout(row)
-        layout.addWidget(self._size)
-        self._show_size()
-
-    def leave_tool(self) -> None:
-        """Give the canvas back, if an extent is being drawn."""
-        self._tool.leave()
-
-    def close_tool(self) -> None:
-        """Leave the canvas for good."""
-        self.leave_tool()
-        self._canvas.mapToolSet.disconnect(self._show_tool)
-        self._canvas.destinationCrsChanged.disconnect(self._follow_crs)
-        self._tool.deleteLater()
-
-    def value(self) -> Optional[Extent]:
-        """Return the extent in the CRS it is shown in, None if there is none that could be."""
-        return None if self.missing() else extent_of(*self.box())
-
-    def missing(self) -> str:
-        """Name what is wrong with the extent, as a sentence; empty if nothing."""
-        box, crs = self.box()
-        if not crs.isValid():
-            return tr("This project has no CRS. Choose one, so that the map has a place on Earth.")
-        if box.isEmpty():
-            return tr("Choose an extent, or draw one on the map.")
-        if ground.size(box, crs, QgsProject.instance().transformContext()) is None:
-            return tr("This extent is not on Earth. Draw another one on the map.")
-        return ""
-
-    def box(self) -> tuple[QgsRectangle, QgsCoordinateReferenceSystem]:
-        """Return the extent as QGIS has it; empty if there is none."""
-        box = self._widget.outputExtent() if self._widget.isValid() else QgsRectangle()
-        return box, self._widget.outputCrs()
-
-    def set_value(self, extent: Extent) -> None:
-        """Show an extent given in any CRS."""
-        self._widget.setOutputExtentFromUser(QgsRectangle(*extent.bbox), crs_of(extent.crs))
-
-    def clear(self) -> None:
-        """Have no extent."""
-        self._widget.clear()
-
-    def set_gsd(self, gsd: Optional[float]) -> None:
-        """Show sizes in pixels of ``gsd`` ground metres too."""
-        self._gsd = gsd
-
-    def describe(self, box: QgsRectangle) -> str:
-        """Put the size of a box, in the CRS of the canvas, into words."""
-        return self._describe(box, self._canvas.mapSettings().destinationCrs())
-
-    def _describe(self, box: QgsRectangle, crs: QgsCoordinateReferenceSystem) -> str:
-        size = ground.size(box, crs, QgsProject.instance().transformContext())
-        if size is None:
-            return "" if box.isEmpty() else tr("Not on Earth")
-        text = words.area(*size)
-        if self._gsd:
-            width, height = (words.number(max(1, round(side / self._gsd))) for side in size)
-            text += " · " + tr("about {width} × {height} px").format(width=width, height=height)
-        return text
-
-    def take(self, box: QgsRectangle) -> None:
-        """Show a box given in the CRS of the canvas."""
-        self._widget.setOutputExtentFromUser(box, self._canvas.mapSettings().destinationCrs())
-
-    def _toggle_tool(self, checked: bool) -> None:
-        if checked:
-            self._tool.begin()
-        else:
-            self.leave_tool()
-
-    def _show_tool(self, *_tools: object) -> None:
-        self.draw_button.setChecked(self._canvas.mapTool() is self._tool)
-
-    def _follow_crs(self) -> None:
-        """Show the extent in the CRS of the map."""
-        crs, there = self._canvas.mapSettings().destinationCrs(), self._widget.isValid()
-        self._widget.setOutputCrs(crs)
-        if not there:  # else "none" turns into a box of zeros
-            self._widget.clear()
-
-    def _show_size(self, *_extent: object) -> None:
-        box, crs = self.box()
-        size = ground.size(box, crs, QgsProject.instance().transformContext())
-        self._size.setText(words.area(*size) if size else "")
-        self._size.setVisible(size is not None)
-        if self._text is not None and not self._text.hasFocus():
-            self._text.setCursorPosition(0)  # the beginning says more than the end
-        self.changed.emit()
 
 
 class RequestPanel(QWidget):
@@ -180,6 +52,7 @@ class RequestPanel(QWidget):
         self.negative = PromptEdit(AVOID, 2)
         self.extent = ExtentField(canvas)
         self.gsd = GsdField()
+        self.choices = ChoiceRow()
         self.seed = SeedField()
         self.advanced = AdvancedPanel()
         self.advanced.grid_changed.connect(self._follow_model)
@@ -202,6 +75,7 @@ class RequestPanel(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow(tr("Extent"), self.extent)
         form.addRow(tr("GSD"), self.gsd)
+        form.addRow(self.choices)
         form.addRow(tr("Seed"), self.seed)
         name_fields(form)
         name_widget(self.negative, tr("Negative prompt"))
@@ -220,7 +94,8 @@ class RequestPanel(QWidget):
         self.advanced.start.changed.connect(self._follow_samples)
         for field in (self.extent, self.seed, self.regions, self.layout_panel, self.like_here, self.advanced):
             field.changed.connect(self.changed)
-        self.gsd.changed.connect(self._follow_gsd)
+        self.gsd.changed.connect(self.changed)
+        self.choices.chosen.connect(self.gsd.set_value)
 
     def missing(self) -> str:
         """Name what the form still lacks, as a sentence; empty if nothing."""
@@ -359,10 +234,6 @@ class RequestPanel(QWidget):
         meaning = self.advanced.automatic_gsd()
         self.gsd.set_automatic(f"{meaning} ({words.significant(chosen)} m)" if chosen else meaning)
 
-    def _follow_gsd(self) -> None:
-        self.extent.set_gsd(self.gsd.value())
-        self.changed.emit()
-
     def _follow_samples(self) -> None:
         """Show which model works, which samples may decide."""
         self.advanced.set_like(self.like_here.is_given() and not self.begins_like_here())
@@ -371,4 +242,4 @@ class RequestPanel(QWidget):
         self.prompt_box.set_card(self.advanced.card())
         self.gsd.set_sizes(self.advanced.sizes())
         self.show_automatic_gsd()
-        self._follow_gsd()
+        self.changed.emit()
