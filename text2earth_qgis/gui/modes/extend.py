@@ -218,10 +218,11 @@ class ExtendMode(PaintingMode):
     def show_preview(self, found: EditPreview) -> None:
         """Show what would be made, and what it comes to as far as that is known."""
         if self.grid is not None and found.whole is not None:
-            if seconds is not None:
-                self._rate = seconds / max(1, self._new_pixels(found.whole))
+            work = self.work(found)
+            if work.seconds is not None:
+                self._rate = work.seconds / max(1, self._new_pixels(found.whole))
             land = _beyond(reach_of(found.whole, self.grid), self._metres)
-            self.plan.show_extension(found, land, self.work(found), self.connection.state.url)
+            self.plan.show_extension(found, land, work, self.connection.state.url)
 
     def show_drawn(self) -> None:
         """Show what of regions and layout is sent."""
