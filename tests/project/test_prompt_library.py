@@ -7,8 +7,8 @@ import gettext
 from pathlib import Path
 
 import pytest
-import translations
 
+import translations
 from model_backend.engine.composition.mentions import mentions
 from model_backend.engine.composition.prompt import read
 from model_backend.models.languages import in_english
