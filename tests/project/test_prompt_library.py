@@ -1,4 +1,4 @@
-"""The prompts to start from are understood by land by example, in every language that they are translated to."""
+"""The prompts to start from are understood by land by example, in every language that has them."""
 
 from __future__ import annotations
 
