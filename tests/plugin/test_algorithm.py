@@ -50,20 +50,21 @@ def run(parameters, context=None, feedback=None):
 def test_parameters_and_outputs(algorithm):
     names = [one.name() for one in algorithm.parameterDefinitions()]
     assert names == [
-        *("PROMPT", "EXTENT", "GSD", "SEED", "NEGATIVE_PROMPT", "CRS", "ALIGN_TO", "CANVAS", "CONTINUE"),
+        *("PROMPT", "EXTENT", "GSD", "SEED", "VARIANTS", "NEGATIVE_PROMPT", "CRS", "ALIGN_TO", "CANVAS"),
+        "CONTINUE",
         *("START", "START_STRENGTH", "REGIONS", "REGION_PROMPT_FIELD", "REGION_NEGATIVE_PROMPT_FIELD"),
         *("REGION_PRIORITY_FIELD", "LAYOUT", "LAYOUT_FIELD", "LAYOUT_RASTER", "LAYOUT_TABLE", "SAMPLE"),
         *("SAMPLE_AREA", "SAMPLE_WORDS", "STEPS", "SAMPLER", "GUIDANCE", "MODEL", "OUTPUT", "SOURCES"),
     ]
     advanced = QgsProcessingParameterDefinition.Flag.FlagAdvanced
     plain = [one.name() for one in algorithm.parameterDefinitions() if not one.flags() & advanced]
-    assert plain == ["PROMPT", "EXTENT", "GSD", "SEED", "OUTPUT", "SOURCES"]
+    assert plain == ["PROMPT", "EXTENT", "GSD", "SEED", "VARIANTS", "OUTPUT", "SOURCES"]
     assert all(one.help() for one in algorithm.parameterDefinitions())
     optional = QgsProcessingParameterDefinition.Flag.FlagOptional
     needed = [one.name() for one in algorithm.parameterDefinitions() if not one.flags() & optional]
     assert needed == ["PROMPT", "EXTENT", "CANVAS", "LAYOUT_TABLE", "OUTPUT"]
     outputs = [one.name() for one in algorithm.outputDefinitions()]
-    assert outputs == ["OUTPUT", "SOURCES", "SEED", "RECIPE", "GSD"]
+    assert outputs == ["OUTPUT", "SOURCES", "SEED", "RECIPE", "FILES", "GSD"]
     assert "synthetic" in algorithm.shortHelpString()
     assert "iface" not in algorithm.asPythonCommand({}, QgsProcessingContext())
 
@@ -239,6 +240,25 @@ def test_the_layer_says_what_it_is(backend, tmp_path, project):
     assert credit.startswith("Synthetic image")
     assert attribution.startswith("Random numbers")
     assert layers.recipe_of(layer) == json.loads(results["RECIPE"])
+
+
+def test_variants_lie_beside_the_result_and_are_layers_too(backend, tmp_path, project):
+    target, stranger = tmp_path / "a.tif", tmp_path / "b_2.tif"
+    run({**QUICK, "OUTPUT": str(tmp_path / "a_2.tif")})  # a result of ours may be written over
+    feedback = QgsProcessingFeedback()
+    _layer, results = in_toolbox({**QUICK, "VARIANTS": 3, "OUTPUT": str(target)}, project, feedback=feedback)
+    files = [str(target), *(str(tmp_path / f"a_{number}.tif") for number in (2, 3))]
+    assert results["FILES"] == files
+    assert [layers.recipe_in_file(file)["seed"] for file in files] == [7, 8, 9]
+    shown = {layer.name(): layer.source() for layer in project.mapLayers().values()}
+    assert shown == {f"a lake, seed {7 + place}": file for place, file in enumerate(files)}
+    log = feedback.textLog()
+    assert log.index("3 variants of it take about") < log.index("seed 8")
+    stranger.write_text("mine")
+    with pytest.raises(QgsProcessingException):
+        run({**QUICK, "VARIANTS": 2, "OUTPUT": str(tmp_path / "b.tif")}, feedback=feedback)
+    assert "b_2.tif is there already, and is no result of Text2Earth." in feedback.textLog()
+    assert stranger.read_text() == "mine"
 
 
 def test_what_the_backend_left_out_is_told(backend, tmp_path, project):

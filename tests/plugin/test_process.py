@@ -37,7 +37,7 @@ def run(backend, **parameters):
 def test_a_georeferenced_file_comes_out(shared_backend, tmp_path):
     target = tmp_path / "new folder" / "lake.tif"
     extent = "500000,500256,5800000,5800128 [EPSG:32633]"
-    done = run(shared_backend, EXTENT=extent, GSD=1, SEED=7, STEPS=2, OUTPUT=target)
+    done = run(shared_backend, EXTENT=extent, GSD=1, SEED=7, VARIANTS=2, STEPS=2, OUTPUT=target)
     assert done.returncode == 0, done.stderr
     dataset = gdal.Open(str(target))
     assert (dataset.RasterXSize, dataset.RasterYSize, dataset.RasterCount) == (256, 128, 3)
@@ -48,7 +48,8 @@ def test_a_georeferenced_file_comes_out(shared_backend, tmp_path):
     assert '"seed": 7' in done.stdout
     assert "256 x 128 px in WGS 84 / UTM zone 33N" in done.stdout
     assert "100 - done" in done.stdout
-    assert [path.name for path in target.parent.iterdir()] == ["lake.tif"]
+    assert sorted(path.name for path in target.parent.iterdir()) == ["lake.tif", "lake_2.tif"]
+    assert re.search(r"^FILES:.*lake\.tif.*lake_2\.tif", done.stdout, re.M)
 
 
 def test_other_crs_and_defaults(shared_backend, tmp_path):

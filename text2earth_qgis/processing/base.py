@@ -8,7 +8,9 @@ toolbox, models, batch and qgis_process. Every refusal, failure and cancel raise
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Callable, Mapping, Optional, TypeVar
 
 from qgis.core import (
@@ -16,6 +18,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingMultiStepFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterDefinition,
@@ -32,12 +35,12 @@ from text2earth_qgis.core.paths import guide_page, resource
 from text2earth_qgis.core.runs.blocking import FinishedRun, RunContext
 from text2earth_qgis.core.runs.history import History
 from text2earth_qgis.core.settings import Settings
-from text2earth_qgis.core.wire.schemas import Json
 from text2earth_qgis.processing import parameters as shared
-from text2earth_qgis.processing import sources
+from text2earth_qgis.processing import sources, variants
 from text2earth_qgis.processing.layer_post_processor import LayerPlacement, LayerPostProcessor
 from text2earth_qgis.processing.parameter_reader import ParameterReader
 from text2earth_qgis.processing.parameters import Definitions
+from text2earth_qgis.processing.variants import Variant
 
 T = TypeVar("T")
 
@@ -67,11 +70,11 @@ class AlgorithmInfo:
 class PreparedRun:
     """What an algorithm does once its parameters are read.
 
-    ``work`` makes the result in a worker, so it connects nothing; it may raise ``PluginError``. The loaded
-    result is shown at ``placement``.
+    ``work`` makes a variant of the result in a worker, so it connects nothing; it may raise ``PluginError``.
+    The loaded result is shown at ``placement``.
     """
 
-    work: Callable[[RunContext, QgsProcessingFeedback], FinishedRun]
+    work: Callable[[RunContext, Variant, QgsProcessingFeedback], FinishedRun]
     placement: LayerPlacement = LayerPlacement()
 
 
@@ -82,6 +85,7 @@ class _Accepted:
     run: PreparedRun
     output: str
     sources: str  # the file of the raster of sources, '' if it is not wanted
+    count: int  # of variants
     chosen: Settings
     history: History
 
@@ -174,13 +178,15 @@ class Algorithm(QgsProcessingAlgorithm):
             parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
         targets = QgsProcessingParameterRasterDestination("OUTPUT", self.about.output), sources.definition()
         script_hint = tr("Scripts give the word.")
-        helps = {**shared.HELP, sources.NAME: sources.HELP, **self.about.parameters}
-        for parameter in (*self._plain(), *advanced, *targets):
+        helps = {**shared.HELP, sources.NAME: sources.HELP, variants.NAME: variants.HELP}
+        helps.update(self.about.parameters)
+        for parameter in (*self._plain(), variants.definition(), *advanced, *targets):
             words = isinstance(parameter, QgsProcessingParameterEnum)  # qgis_process speaks of numbers
             parameter.setHelp(helps[parameter.name()] + (f" {script_hint}" if words else ""))
             self.addParameter(parameter)
         self.addOutput(QgsProcessingOutputNumber("SEED", tr("Seed")))
         self.addOutput(QgsProcessingOutputString("RECIPE", tr("Recipe (JSON)")))
+        self.addOutput(variants.files())
 
     def checkParameterValues(
         self, parameters: dict[str, Any], context: QgsProcessingContext
@@ -203,7 +209,8 @@ class Algorithm(QgsProcessingAlgorithm):
             reader = ParameterReader(self, (parameters, context), access, chosen.record_prompt)
             reader.check_target()
             wanted = str(reader.sources or "")
-            return _Accepted(self._prepare(reader), reader.output, wanted, chosen, history)
+            run = self._prepare(reader)
+            return _Accepted(run, reader.output, wanted, reader.variants, chosen, history)
 
         self._accepted = with_qgis_errors(accept)
         return True
@@ -211,23 +218,22 @@ class Algorithm(QgsProcessingAlgorithm):
     def processAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        """Do the work and wait for its file; a cancel raises too, else qgis_process would end with 0."""
+        """Do the work and wait for its files; a cancel raises too, else qgis_process would end with 0."""
         accepted = self._accepted
         if accepted is None:
             raise QgsProcessingException("The algorithm was run without being prepared.")
-        chosen = accepted.chosen
-
-        def work() -> FinishedRun:
-            run_context = RunContext(awake(chosen, feedback), accepted.history, chosen.poll_seconds)
-            return accepted.run.work(run_context, feedback)
-
-        done = with_qgis_errors(work)
+        done = with_qgis_errors(lambda: self._make(accepted, feedback))
+        files = [variants.file(Path(accepted.output), number) for number in range(accepted.count)]
         if context.willLoadLayerOnCompletion(accepted.output):
-            shown = done.recipe if chosen.record_prompt else layers.without_prompts(done.recipe)
-            details = context.layerToLoadOnCompletionDetails(accepted.output)
-            details.setPostProcessor(LayerPostProcessor(shown, accepted.run.placement, done.run.notes))
-            self._name(details, shown, accepted.run.placement)
-        made = {"OUTPUT": accepted.output, **self._results(done)}
+            usual = context.layerToLoadOnCompletionDetails(accepted.output)
+            name, project, output = usual.name, usual.project, usual.outputName
+            for number, (file, one) in enumerate(zip(files, done)):
+                if number:
+                    details = QgsProcessingContext.LayerDetails(name, project, output)
+                    context.addLayerToLoadOnCompletion(str(file), details)
+                path = str(file) if number else accepted.output
+                self._describe(context.layerToLoadOnCompletionDetails(path), one, accepted, number)
+        made = {"OUTPUT": accepted.output, "FILES": list(map(str, files)), **self._results(done[0])}
         if not accepted.sources:
             return made
         if context.willLoadLayerOnCompletion(accepted.sources):
@@ -235,11 +241,34 @@ class Algorithm(QgsProcessingAlgorithm):
             details.setPostProcessor(sources.SourcesPostProcessor())
         return {**made, sources.NAME: accepted.sources}
 
-    def _name(
-        self, details: QgsProcessingContext.LayerDetails, recipe: Json, placement: LayerPlacement
+    def _make(self, accepted: _Accepted, feedback: QgsProcessingFeedback) -> list[FinishedRun]:
+        """Make one variant after the other."""
+        chosen, done = accepted.chosen, list[FinishedRun]()
+        target = Path(os.path.abspath(accepted.output))
+        origins = Path(os.path.abspath(accepted.sources)) if accepted.sources else None
+        context = RunContext(awake(chosen, feedback), accepted.history, chosen.poll_seconds, accepted.count)
+        steps = QgsProcessingMultiStepFeedback(accepted.count, feedback)
+        for number in range(accepted.count):
+            steps.setCurrentStep(number)
+            variant = Variant(
+                variants.file(target, number),
+                variants.file(origins, number) if origins else None,
+                done[0].plan.seed + number if done else None,
+            )
+            done.append(accepted.run.work(context, variant, steps))
+            context = replace(context, variants=1)  # what all of them take was told
+        return done
+
+    def _describe(
+        self, details: QgsProcessingContext.LayerDetails, done: FinishedRun, accepted: _Accepted, number: int
     ) -> None:
-        """Say what the loaded result is called, and in which group."""
+        """Say how a loaded result is shown, what it is called, and in which group."""
+        recipe, placement = done.recipe, accepted.run.placement
+        shown = recipe if accepted.chosen.record_prompt else layers.without_prompts(recipe)
+        details.setPostProcessor(LayerPostProcessor(shown, placement, done.run.notes))
         if details.name in ("", self.about.output):  # else the name is a model's, or the user's own
-            details.name = layers.name(recipe, placement.original)
+            details.name = layers.name(shown, placement.original)
+        elif number:
+            details.name = f"{details.name} {number + 1}"
         if hasattr(details, "groupName"):  # QGIS 3.32
             details.groupName = placement.group

@@ -36,6 +36,7 @@ from text2earth_qgis.processing import base, layouts, samples
 from text2earth_qgis.processing import parameters as shared
 from text2earth_qgis.processing.layer_post_processor import beside
 from text2earth_qgis.processing.parameter_reader import ParameterReader
+from text2earth_qgis.processing.variants import Variant
 
 ABOUT = base.AlgorithmInfo(
     name="edit",
@@ -173,8 +174,10 @@ class Edit(base.Algorithm):
         layout, over = layouts.read(reader), reader.layer("MASK")
         near = SearchArea(over.extent(), over.crs(), reader.context.transformContext())
 
-        def work(run_context: RunContext, feedback: QgsProcessingFeedback) -> FinishedRun:
-            asked = request if layout is None else request.with_layout(layouts.send(layout, near, feedback))
+        def work(run_context: RunContext, variant: Variant, feedback: QgsProcessingFeedback) -> FinishedRun:
+            asked = variant.of(request)
+            if layout is not None:
+                asked = asked.with_layout(layouts.send(layout, near, feedback))
             if imagery is None:
                 return run_edit(run_context, asked, feedback)
             return _edit_online(run_context, asked, imagery, gsd, feedback)

@@ -25,6 +25,7 @@ from text2earth_qgis.processing import base, layouts, samples
 from text2earth_qgis.processing import parameters as shared
 from text2earth_qgis.processing.layer_post_processor import beside
 from text2earth_qgis.processing.parameter_reader import ParameterReader, send_regions
+from text2earth_qgis.processing.variants import Variant
 
 ABOUT = base.AlgorithmInfo(
     name="extend",
@@ -127,11 +128,11 @@ class Extend(base.Algorithm):
         region_layer, layout = reader.regions(), layouts.read(reader)
         near = SearchArea(*extent, context.transformContext())
 
-        def work(run_context: RunContext, feedback: QgsProcessingFeedback) -> FinishedRun:
-            asked = request
+        def work(run_context: RunContext, variant: Variant, feedback: QgsProcessingFeedback) -> FinishedRun:
+            asked = variant.of(request)
             if region_layer is not None:
                 found = send_regions(region_layer, near, feedback)
-                asked = replace(request, options={**request.options, "regions": found})
+                asked = replace(asked, options={**asked.options, "regions": found})
             if layout is not None:
                 asked = asked.with_layout(layouts.send(layout, near, feedback))
             return run_edit(run_context, asked, feedback)

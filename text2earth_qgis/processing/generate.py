@@ -27,6 +27,7 @@ from text2earth_qgis.core.wire.schemas import Box, GenerateInputs, Json
 from text2earth_qgis.processing import base, layouts, samples
 from text2earth_qgis.processing import parameters as shared
 from text2earth_qgis.processing.parameter_reader import ParameterReader, send_regions
+from text2earth_qgis.processing.variants import Variant
 
 ABOUT = base.AlgorithmInfo(
     name="generate",
@@ -143,15 +144,16 @@ class Generate(base.Algorithm):
             **{"prompt": "", **_continued(reader, drawn, bool(like)), **given},
         )
         near = SearchArea(box, crs, reader.context.transformContext(), inputs.canvas == "extent")
-        target, project_file = reader.target, reader.project
-        sources = SourceRaster(reader.sources).to_json() if reader.sources else {}
+        project_file = reader.project
 
-        def work(run_context: RunContext, feedback: QgsProcessingFeedback) -> FinishedRun:
-            asked = inputs
+        def work(run_context: RunContext, variant: Variant, feedback: QgsProcessingFeedback) -> FinishedRun:
+            asked = inputs if variant.seed is None else replace(inputs, seed=variant.seed)
             if region_layer is not None:
                 asked = replace(asked, regions=send_regions(region_layer, near, feedback))
             if layout is not None:
                 asked = replace(asked, layout=layouts.send(layout, near, feedback))
+            sources = SourceRaster(variant.sources).to_json() if variant.sources else {}
+            target = str(variant.target)
             run = Run(run_context.access.server, asked.to_json(), target, project_file, sources=sources)
             if like:
                 return run_with_samples(run_context, run, like, feedback)

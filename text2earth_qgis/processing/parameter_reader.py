@@ -34,10 +34,11 @@ from text2earth_qgis.core.imagery.patch import SIDECARS
 from text2earth_qgis.core.language import tr, trn
 from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.schemas import Json, Polygons
+from text2earth_qgis.processing import variants
 
 #: Named as the backend's inputs.
 NUMBERS = ("GSD", "FEATHER", "GROW", "STRENGTH", "START_STRENGTH", "SEED", "STEPS", "GUIDANCE")
-WHOLE = ("SEED", "STEPS")
+WHOLE = ("SEED", "STEPS", variants.NAME)
 LAYERS = ("raster", "vector", "source", "layer")  # types of parameters
 
 
@@ -64,6 +65,7 @@ class ParameterReader:
         self.target = os.path.abspath(self.output)
         wanted: str = algorithm.parameterAsOutputLayer(*self._named("SOURCES")) if self.has("SOURCES") else ""
         self.sources = Path(os.path.abspath(wanted)) if wanted else None
+        self.variants = int(self._number(variants.NAME)) if self.has(variants.NAME) else 1
         project = self.context.project()
         self.project: str = project.fileName() if project else ""
 
@@ -85,7 +87,9 @@ class ParameterReader:
 
     def check_target(self) -> None:
         """Refuse a result that would be written over a file of a layer that is read, or over the other."""
-        targets = [Path(self.target + ending) for ending in ("", *SIDECARS)]  # the latter are removed
+        variants.check(Path(self.target), self.variants)
+        files = [variants.file(Path(self.target), number) for number in range(self.variants)]
+        targets = [Path(f"{file}{ending}") for file in files for ending in ("", *SIDECARS)]
         if self.sources is not None:
             if self.sources.suffix.lower() not in (".tif", ".tiff"):
                 raise PluginError(
@@ -99,7 +103,7 @@ class ParameterReader:
                         target=self.target
                     )
                 )
-            targets.append(self.sources)
+            targets += [variants.file(self.sources, number) for number in range(self.variants)]
         for title, layer in open_layers(self._algorithm, self.parameters, self.context):
             for name in files_of(layer):
                 for target in targets:

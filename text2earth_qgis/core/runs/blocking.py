@@ -39,11 +39,15 @@ _waited_for: set[str] = set()  # keys of runs
 
 @dataclass(frozen=True)
 class RunContext:
-    """What every run needs: the backend, where to note runs, seconds between two questions."""
+    """What every run needs: the backend, where to note runs, seconds between two questions.
+
+    ``variants`` is how many runs like it are made; what they take together is told before the first.
+    """
 
     access: Access
     history: Optional[History] = None
     poll_seconds: float = 1.0
+    variants: int = 1
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def run_job(context: RunContext, run: Run, feedback: QgsProcessingFeedback) -> F
     with _waiting(run), pool_thread_released(), stoppable(feedback) as stop:
         client = open_client(context.access, stop)
         plan = client.plan(run.process, run.inputs, run.outputs)
-        _tell(plan, feedback)
+        _tell(plan, feedback, context.variants)
         inputs = {**run.inputs, "seed": plan.seed}
         run = replace(run, inputs=inputs, recipe=plan.recipe, notes=all_notes(*plan.warnings))
         run = record(context, run, feedback)
@@ -173,7 +177,8 @@ def record(context: RunContext, run: Run, feedback: QgsProcessingFeedback) -> Ru
         return run
 
 
-def _tell(plan: Plan, feedback: QgsProcessingFeedback) -> None:
+def _tell(plan: Plan, feedback: QgsProcessingFeedback, variants: int) -> None:
+    """Say what is made and what it takes, before the work begins."""
     x, y = plan.ground
     size = [
         tr("{width} x {height} px in {crs}, {x:.4g} x {y:.4g} m each on the ground").format(
@@ -189,6 +194,9 @@ def _tell(plan: Plan, feedback: QgsProcessingFeedback) -> None:
         work.append(tr("about {seconds} s").format(seconds=max(1, round(plan.seconds))))
     seed = tr("seed {seed}").format(seed=plan.seed)
     feedback.pushInfo("; ".join([", ".join(size), ", ".join(work), seed]))
+    if variants > 1 and plan.seconds is not None:
+        text = tr("{count} variants of it take about {seconds} s together.")
+        feedback.pushInfo(text.format(count=variants, seconds=max(1, round(variants * plan.seconds))))
     if plan.understood:
         feedback.pushInfo(tr("Shows {what}.").format(what="; ".join(plan.understood)))
     for warning in plan.warnings:
