@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sqlite3
 import sys
@@ -13,6 +14,7 @@ from model_backend import __version__
 from model_backend.benchmark import cli as benchmark
 from model_backend.errors import BackendError
 from model_backend.evaluation import cli as evaluation
+from model_backend.jobs.remote import command
 from model_backend.models import cli as models
 from model_backend.settings import Settings
 from model_backend.training import cli as training
@@ -25,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands)
     _add_stop(commands)
+    command.add_parser(commands)
     models.add_parser(commands)
     benchmark.add_parser(commands)
     training.add_parser(commands)
@@ -47,6 +50,16 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="DEVICE,...",
         help="auto, cpu, cuda, cuda:N or mps; a worker for each, all of which work on one scene (auto)",
     )
+    parser.add_argument(
+        "--ray", metavar="ADDRESS", help="give a Ray cluster workers; auto: that of this computer"
+    )
+    parser.add_argument("--ray-workers", type=int, metavar="N", help="so many (as many as there is room for)")
+    parser.add_argument(
+        "--ray-resources",
+        type=_json_object,
+        metavar="JSON",
+        help='what each takes, as Ray spells it ({"num_gpus": 1})',
+    )
     token = parser.add_mutually_exclusive_group()
     token.add_argument("--token-file", type=Path, help="file with one token per line (DATA_DIR/token)")
     token.add_argument("--no-token", action="store_true", default=None, help="ask nobody (loopback only)")
@@ -57,6 +70,13 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="return once it answers, and leave it running; one that is there is as good",
     )
     parser.set_defaults(run=_serve)
+
+
+def _json_object(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'write JSON, as in {{"num_gpus": 1}}: {error}') from None
 
 
 def _add_stop(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

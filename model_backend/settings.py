@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from platformdirs import user_data_path
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 AUTOMATIC = "auto"
+NO_DEVICE = "none"  # of a worker that makes no pixels: it joins blocks and answers values
+RAY_WORDS = {"num_cpus", "num_gpus", "memory", "resources", "accelerator_type", "label_selector"}
 
 
 class Settings(BaseSettings):
@@ -43,7 +45,19 @@ class Settings(BaseSettings):
         "was pulled and a GPU is there, else land by example.",
     )
     device: str = Field(
-        "auto", description="`auto`, `cpu`, `cuda`, `cuda:N` or `mps`; several with commas, a worker each."
+        AUTOMATIC,
+        description="`auto`, `cpu`, `cuda`, `cuda:N` or `mps`; several with commas, a worker each. `none`, or"
+        " `auto` with Ray: what computes pixels is left to workers elsewhere.",
+    )
+    ray: str | None = Field(
+        None, description="Address of a Ray cluster that gets workers; `auto`: the one of this computer."
+    )
+    ray_workers: int = Field(
+        0, ge=0, description="Workers on the Ray cluster; 0: as many as its nodes have room for."
+    )
+    ray_resources: dict[str, Any] = Field(
+        default_factory=lambda: {"num_gpus": 1},
+        description="What each of them takes, as Ray spells it, in JSON.",
     )
     threads: int = Field(0, ge=0, description="CPU threads, shared out among workers; 0 means all cores.")
     model_memory_gb: float = Field(16.0, gt=0, description="Memory budget of models kept loaded by a worker.")
@@ -99,6 +113,23 @@ class Settings(BaseSettings):
     idle_minutes: float = Field(
         0.0, ge=0, description="Minutes without jobs and requests after which the backend ends; 0: never."
     )
+
+    @property
+    def devices(self) -> list[str]:
+        """The devices of this computer that have a worker."""
+        if self.ray and self.device == AUTOMATIC:
+            return [NO_DEVICE]
+        return [device.strip() for device in self.device.split(",")]
+
+    @field_validator("ray_resources")
+    @classmethod
+    def _resources(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Take what Ray knows that says where an actor may run."""
+        if not given or (unknown := set(given) - RAY_WORDS):
+            raise ValueError(
+                f"takes {', '.join(sorted(RAY_WORDS))}, not {sorted(unknown) if given else given}"
+            )
+        return given
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from model_backend.api import uploads
+from model_backend.api import uploads, workers
 from model_backend.api.backend import Backend
 from model_backend.api.ogc import router
 from model_backend.api.wire import Guard, answer_errors
@@ -27,6 +27,7 @@ def create_app(backend: Backend) -> FastAPI:
     app.state.backend = backend
     app.include_router(router)
     app.include_router(uploads.router)
+    app.include_router(workers.router)
     answer_errors(app)
     app.add_middleware(Guard, gate=backend.gate, settings=backend.settings)
     return app

@@ -84,7 +84,7 @@ class Gate:
         """Return the owner that the Authorization header proves, or raise Unauthorized."""
         if self.tokens is None:
             return LOCAL
-        given = hashlib.sha256(_credential(headers.get("authorization", ""))).digest()
+        given = hashlib.sha256(credential(headers.get("authorization", ""))).digest()
         owners = [token.owner for token in self.tokens if hmac.compare_digest(token.digest, given)]
         if not owners:
             raise Unauthorized(
@@ -111,7 +111,7 @@ def read_tokens(settings: Settings) -> tuple[Token, ...]:
     """
     path = token_path(settings)
     if settings.token_file is None and not path.exists():
-        _make_token(path)
+        make_token(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -134,7 +134,16 @@ def _token(text: str, names: Iterable[str]) -> Token:
     return Token(digest, next(iter(names), f"token-{digest.hex()[:12]}").strip())
 
 
-def _make_token(path: Path) -> None:
+def worker_token(settings: Settings) -> str:
+    """Return the token of workers on other computers, made at first start; it opens nothing else."""
+    path = settings.data_dir / "worker-token"
+    if not path.exists():
+        make_token(path)
+    return path.read_text(encoding="utf-8").strip()
+
+
+def make_token(path: Path) -> None:
+    """Write a random token into a file that its owner alone can read."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -145,7 +154,7 @@ def _make_token(path: Path) -> None:
     os.replace(part, path)
 
 
-def _credential(header: str) -> bytes:
+def credential(header: str) -> bytes:
     """Return the token out of an Authorization header, empty if there is none."""
     scheme, _, rest = header.strip().partition(" ")
     if scheme.lower() == "bearer":

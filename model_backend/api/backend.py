@@ -6,6 +6,7 @@ Built once at start and handed to the endpoints as a value; starting it starts t
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import secrets
 from dataclasses import dataclass
@@ -14,12 +15,13 @@ from typing import BinaryIO
 
 from itsdangerous import Signer
 
-from model_backend.api.auth import BadSetUp, Gate
+from model_backend.api.auth import BadSetUp, Gate, worker_token
 from model_backend.api.device_check import missing
 from model_backend.api.serving.address import address_path
 from model_backend.api.serving.folder_lock import lock_folder
 from model_backend.api.threads import Threads
 from model_backend.jobs.files import Files
+from model_backend.jobs.remote.port import WorkerPort
 from model_backend.jobs.store.job_store import JobStore
 from model_backend.jobs.supervisor import Supervisor
 from model_backend.jobs.uploads import Uploads
@@ -42,6 +44,8 @@ class Backend:
     uploads: Uploads
     files: Files
     supervisor: Supervisor
+    worker_token: str
+    port: WorkerPort
     signer: Signer
     threads: Threads
     lock: BinaryIO
@@ -59,18 +63,28 @@ class Backend:
         gate = Gate.of(settings)
         registry = Registry(settings)
         registry.default()
-        if sentence := missing([device.strip() for device in settings.device.split(",")]):
+        if sentence := missing(settings.devices):
             raise BadSetUp(sentence)
+        if settings.ray and importlib.util.find_spec("ray") is None:
+            raise BadSetUp(
+                "Workers on a Ray cluster need the extra `cluster`: pip install '.[model,cluster]'."
+            )
         signer = Signer(_secret(settings.data_dir / "secret"), salt="result", digest_method=hashlib.sha256)
         files = Files(settings.data_dir)
         store, uploads = JobStore.open(settings.data_dir, durable=True, patience=PATIENCE), Uploads(settings)
         store.database.check()
-        supervisor = Supervisor(settings, store, files, uploads)
-        return cls(settings, gate, registry, store, uploads, files, supervisor, signer, Threads(), lock)
+        token = worker_token(settings)
+        supervisor = Supervisor(settings, store, files, uploads, token)
+        rows = JobStore.open(settings.data_dir, patience=PATIENCE)
+        port = WorkerPort(settings, rows, files, uploads, registry, supervisor.guests)
+        return cls(
+            settings, gate, registry, store, uploads, files, supervisor, token, port, signer, Threads(), lock
+        )
 
     def close(self) -> None:
         """End the workers and close the store; unfinished jobs stay queued."""
         self.supervisor.stop()
+        self.port.close()
         self.store.close()
         self.lock.close()
 

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from model_backend.settings import AUTOMATIC, NO_DEVICE
+
 
 def missing(devices: Sequence[str]) -> str | None:
     """Return a sentence about the first of these devices that is not there; None: they all are."""
-    named = [device for device in devices if device not in ("auto", "cpu")]
+    named = [device for device in devices if device not in (AUTOMATIC, "cpu", NO_DEVICE)]
     if not named:
         return None
     command = [sys.executable, "-m", "model_backend.models.devices", *named]

@@ -35,6 +35,8 @@ PACE = 1000  # bytes a second that a long body comes at, at least
 
 OPEN = re.compile(r"/healthz")  # answered without a token
 UPLOAD = re.compile(r"/uploads(/|$)")  # files, not JSON
+WORKERS = re.compile(r"/workers/(calls|files|previews|rasters|models)/.+")  # with a token of their own
+BLOCKS = re.compile(r"/workers/(files|previews)/")  # what workers made
 SIGNED = re.compile(r"/jobs/[^/]+/results/[^/]+")  # a signature in the query stands for a token
 
 
@@ -198,12 +200,14 @@ class Guard:
     def _owner(self, scope: Scope, headers: Headers) -> str | None:
         reads = scope["method"] in ("GET", "HEAD") and "authorization" not in headers
         signed = SIGNED.fullmatch(scope["path"]) and b"signature=" in scope["query_string"]
-        if reads and (signed or OPEN.fullmatch(scope["path"])):
+        if reads and (signed or OPEN.fullmatch(scope["path"])) or WORKERS.fullmatch(scope["path"]):
             return None
         return self._gate.owner(headers)
 
     def _most(self, scope: Scope) -> int:
         """Return the bytes that a body may have: files are larger than JSON."""
+        if BLOCKS.match(scope["path"]):
+            return self._settings.max_raster
         return self._settings.max_upload if UPLOAD.match(scope["path"]) else self._settings.max_body
 
     def _check_length(self, headers: Headers, most: int) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from model_backend.errors import ModelUnavailable
-from model_backend.jobs.store.job_store import JobStore
+from model_backend.jobs.desk import Journal
 from model_backend.models.banks.bank import Bank, bank_in
 from model_backend.models.card import ModelCard
 from model_backend.models.registry import Entry, Registry
@@ -28,8 +28,8 @@ if TYPE_CHECKING:  # torch and numba are imported with the first job, not with t
 class ModelCache:
     """Models of one device by id, within ``Settings.model_memory_gb``."""
 
-    def __init__(self, settings: Settings, device: str, store: JobStore, registry: Registry) -> None:
-        self._settings, self._device, self._store, self._registry = settings, device, store, registry
+    def __init__(self, settings: Settings, device: str, journal: Journal, registry: Registry) -> None:
+        self._settings, self._device, self._journal, self._registry = settings, device, journal, registry
         self._loaded: OrderedDict[str, tuple[Model, int]] = OrderedDict()
         self._scene: tuple[Recipe, SceneMaker] | None = None
         #: The block that the scene goes on with; earlier ones' latents are partly forgotten.
@@ -90,7 +90,7 @@ class ModelCache:
         elif self._scene is not None and self._scene[0].model == model:
             profile = self._scene[1].profile
         if profile is not None:
-            self._store.profiles.record(model, self._device, profile.to_dict(), rate)
+            self._journal.profiles.record(model, self._device, profile.to_dict(), rate)
 
     def _begun(self, recipe: Recipe, given: Callable[[], Given]) -> SceneMaker:
         """Begin a scene with the model or the example images of its recipe."""
@@ -132,7 +132,7 @@ class ModelCache:
         model = loader.load(folder, entry.card, self._device, self._settings.threads)
         self._loaded[entry.card.id] = (model, size)
         profile = model.profile
-        self._store.profiles.record(
+        self._journal.profiles.record(
             entry.card.id, self._device, profile.to_dict(), profile.seconds_per_evaluation
         )
         return model

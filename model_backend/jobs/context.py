@@ -18,9 +18,8 @@ from model_backend.arrays import UInt8Array
 from model_backend.engine.makers import Credit
 from model_backend.engine.progress import ProgressListener
 from model_backend.jobs.cache import ModelCache
-from model_backend.jobs.store.job_store import JobStore
+from model_backend.jobs.desk import Desk
 from model_backend.jobs.store.rows import Claim, Result
-from model_backend.jobs.uploads import Uploads
 from model_backend.models.card import ModelCard
 from model_backend.models.registry import Registry
 from model_backend.processes.base import PlanContext
@@ -57,16 +56,15 @@ class JobContext:
 
     settings: Settings
     registry: Registry
-    uploads: Uploads
-    store: JobStore
+    desk: Desk
     cache: ModelCache
     reporter: Reporter
     folder: Path
 
     def plan_context(self, claim: Claim) -> PlanContext:
         """Return what the process of a claimed job may look at to plan it again."""
-        raster = partial(self.uploads.raster, self.store.queue.owner(claim.job))
-        return PlanContext(self.registry, self.settings, self.store.profiles.of, raster)
+        raster = partial(self.desk.raster, claim.job)
+        return PlanContext(self.registry, self.settings, self.desk.profiles.of, raster)
 
 
 def prepare(recipe: Recipe, context: JobContext) -> None:

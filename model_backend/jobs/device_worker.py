@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from model_backend.jobs import pulse
 
+WORKER = "model_backend.jobs.worker"  # what the process runs
 HEALTHY = 60.0  # seconds; a worker that lived this long was not broken from the start
 STARTING = 120.0  # seconds that a worker may take to its first beat
 LONGEST_PAUSE = 30.0  # seconds between starts of a worker that keeps dying
@@ -35,8 +36,8 @@ State = Literal["starting", "idle", "working", "stuck", "ended"]
 class DeviceWorker:
     """The worker of one device; its threads set ``look`` when there is something to see."""
 
-    def __init__(self, device: str, look: threading.Event) -> None:
-        self.device, self._look = device, look
+    def __init__(self, device: str, look: threading.Event, module: str = WORKER, host: str = "") -> None:
+        self.device, self._look, self._module, self._host = device, look, module, host
         self.name = ""
         self.fault: str | None = None  # why it was killed, for the owner of what it was at
         self._process: subprocess.Popen[bytes] | None = None
@@ -62,9 +63,9 @@ class DeviceWorker:
 
     def start(self, order: dict[str, Any]) -> None:
         """Start the process and tell it its ``order``."""
-        self.name = f"{self.device}-{uuid.uuid4().hex[:8]}"
+        self.name = "-".join(filter(None, (self._host, self.device, uuid.uuid4().hex[:8])))
         process = subprocess.Popen(
-            [sys.executable, "-m", "model_backend.jobs.worker"],
+            [sys.executable, "-m", self._module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

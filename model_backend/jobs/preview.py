@@ -89,3 +89,15 @@ class Preview:
 
     def _along(self, pixels: int) -> int:
         return max(1, round(pixels * self._scale))
+
+
+def laid_over(known: Path | None, made: Path) -> None:
+    """Change the preview ``made`` so that it shows what ``known`` does where that knows more of a scene."""
+    if known is None:
+        return
+    with Image.open(known) as below, Image.open(made) as above:
+        if below.mode != "RGBA" or above.mode != "RGBA" or below.size != above.size:
+            return
+        old, new = np.asarray(below), np.asarray(above)
+    picture = np.where(new[..., 3:] >= old[..., 3:], new, old)
+    Image.fromarray(picture).save(made, "PNG", compress_level=4)

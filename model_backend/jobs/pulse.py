@@ -45,3 +45,12 @@ class Pulse:
             except OSError:
                 return  # nobody listens: the supervisor is gone
             waiting.wait(SECONDS)
+
+
+def own_output() -> int:
+    """Return standard output for the pulse alone: what libraries print there goes nowhere."""
+    pipe = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    return pipe

@@ -17,32 +17,40 @@ from typing import Any
 
 from model_backend import processes
 from model_backend.errors import BackendError
+from model_backend.jobs.crew import Crew
 from model_backend.jobs.device_worker import DeviceWorker
 from model_backend.jobs.files import Files
+from model_backend.jobs.remote.guests import Guests
 from model_backend.jobs.store.job_store import JobStore
 from model_backend.jobs.uploads import Uploads
-from model_backend.settings import Settings
+from model_backend.settings import NO_DEVICE, Settings
 
 log = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds between looks at workers; their death is noticed at once
 SWEEP = 60.0  # seconds between removals of what has expired
-PATIENCE = 5.0  # seconds a worker gets to leave at shutdown
+RAY = "model_backend.jobs.remote.ray_fleet"  # the process that keeps workers on a Ray cluster
 
 
 class Supervisor:
     """Starts workers, replaces those that died or stand still, removes what has expired."""
 
-    def __init__(self, settings: Settings, store: JobStore, files: Files, uploads: Uploads) -> None:
+    def __init__(
+        self, settings: Settings, store: JobStore, files: Files, uploads: Uploads, worker_token: str = ""
+    ) -> None:
         self._settings = settings
         self._store = store
         self._files = files
         self._uploads = uploads
         self._look = threading.Event()
-        self._workers = [DeviceWorker(device.strip(), self._look) for device in settings.device.split(",")]
+        workers = [DeviceWorker(device, self._look) for device in settings.devices]
+        fleet = [DeviceWorker("ray", self._look, RAY)] if settings.ray else []
+        self._crew = Crew(workers, settings, self, self._order)
+        self._fleet = Crew(fleet, settings, self, self._fleet_order)
+        self._worker_token = worker_token
+        self.guests = Guests()  # workers on other computers
         self._stopping = False
         self._sweep_at = 0.0
-        self._looked = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
     def start(self) -> None:
@@ -51,16 +59,17 @@ class Supervisor:
 
     def wake(self) -> None:
         """Tell the workers that there is something to do, or something to stop."""
-        for worker in self._workers:
+        for worker in self._crew.workers:
             worker.wake()
 
     def alive(self) -> int:
-        """Return the number of workers that run."""
-        return sum(worker.alive for worker in self._workers)
+        """Return the number of workers that run and make pixels, here and elsewhere."""
+        here = sum(worker.alive and worker.device != NO_DEVICE for worker in self._crew.workers)
+        return here + len(self.guests.names())
 
     def health(self) -> list[dict[str, Any]]:
-        """Return how the worker of each device is, as JSON."""
-        return [worker.health() for worker in self._workers]
+        """Return how each worker is, as JSON: those of this computer's devices, then those elsewhere."""
+        return [worker.health() for worker in self._crew.workers] + self.guests.health()
 
     def free_bytes(self) -> int:
         """Return the free bytes of the disk that results go to."""
@@ -71,10 +80,9 @@ class Supervisor:
         self._stopping = True
         self._look.set()
         self._thread.join()
-        for worker in self._workers:
-            worker.leave()
-        for worker in self._workers:
-            worker.end(PATIENCE)
+        for crew in (self._fleet, self._crew):
+            crew.end()
+        for worker in self._crew.workers:
             with suppress(BackendError):  # a full or locked disk; the next start takes over
                 self._store.claims.release(worker.name)
 
@@ -92,12 +100,10 @@ class Supervisor:
             self._look.clear()
 
     def _look_after(self) -> None:
-        away, self._looked = time.monotonic() - self._looked, time.monotonic()
-        for worker in self._workers:
-            if away > self._settings.silence_seconds / 2:  # this process itself stood still
-                worker.forgive()
-            self._check(worker)
-        living = [worker.name for worker in self._workers if worker.alive]
+        if self._crew.look_after():
+            self._sweep_at = 0.0  # it may have left files behind
+        self._fleet.look_after()
+        living = [*self._crew.living(), *self.guests.names()]
         self._store.upkeep.end_hopeless_jobs(self._settings.max_attempts, living)
         if time.monotonic() >= self._sweep_at:
             self._sweep_at = time.monotonic() + SWEEP
@@ -114,35 +120,26 @@ class Supervisor:
         self._files.sweep(upkeep.folders)
         self._files.forget_blocks(self._store)
 
-    def _check(self, worker: DeviceWorker) -> None:
-        if worker.exit_code is not None:
-            log.warning("worker %s ended with code %d", worker.name, worker.exit_code)
-            self._store.claims.release(worker.name, crashed=True, fault=worker.fault)
-            self._sweep_at = 0.0  # it may have left files behind
-            worker.clear()
-        if worker.is_due:
-            worker.start(self._order())
-        elif worker.alive:
-            self._check_work(worker)
+    def release(self, worker: str, *, crashed: bool, fault: str | None) -> None:
+        """Free what a worker held that ended."""
+        self._store.claims.release(worker, crashed=crashed, fault=fault)
 
-    def _check_work(self, worker: DeviceWorker) -> None:
-        """Kill a worker that stands still; its end is seen at the next look."""
-        settings = self._settings
-        if fault := worker.standstill(settings.silence_seconds, settings.stall_seconds):
-            log.warning("worker %s: %s", worker.name, fault)
-            worker.kill(fault)
-        elif self._store.upkeep.is_ignoring_cancel(worker.name, settings.cancel_seconds):
-            log.warning("worker %s ignores a cancel: killed", worker.name)
-            worker.kill()
+    def ignores_cancel(self, worker: str) -> bool:
+        """Say whether a worker works on at a job that was dismissed long ago."""
+        return self._store.upkeep.is_ignoring_cancel(worker, self._settings.cancel_seconds)
 
     def _order(self) -> dict[str, Any]:
         """Return what a worker is told at its start."""
         settings = self._settings.model_copy(update={"threads": self._threads()})
         return {"processes": processes.registered(), "settings": settings.model_dump(mode="json")}
 
+    def _fleet_order(self) -> dict[str, Any]:
+        """Return what the process is told that keeps workers on a Ray cluster."""
+        return {"settings": self._settings.model_dump(mode="json"), "token": self._worker_token}
+
     def _threads(self) -> int:
         """Return the CPU threads of each worker; 0 leaves it to torch, which takes what there is."""
-        workers = len(self._workers)
+        workers = len(self._crew.workers)
         if workers == 1:
             return self._settings.threads
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -16,7 +16,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,17 +27,14 @@ from model_backend.errors import BackendError, Cancelled, Declined, ModelUnavail
 from model_backend.jobs import handlers, space
 from model_backend.jobs.cache import ModelCache
 from model_backend.jobs.context import JobContext
-from model_backend.jobs.files import Files
-from model_backend.jobs.pulse import Pulse
-from model_backend.jobs.store.job_store import JobStore
-from model_backend.jobs.store.rows import Claim
-from model_backend.jobs.uploads import Uploads
+from model_backend.jobs.desk import Desk, Journal, LocalDesk
+from model_backend.jobs.pulse import Pulse, own_output
+from model_backend.jobs.store.rows import Claim, Work
 from model_backend.models.registry import Registry
-from model_backend.settings import Settings
+from model_backend.settings import NO_DEVICE, Settings
 
 log = logging.getLogger(__name__)
 
-POLL = 5.0  # seconds between looks for work that nobody announced: the safety net
 PREVIEW_SECONDS = 1.0
 MEASURE_SECONDS = 1.0  # of steps, before what they took is trusted more than the estimate
 PREVIEW_PIXELS = 768  # as PNG, which has opacity, about a megabyte
@@ -46,8 +43,8 @@ PREVIEW_PIXELS = 768  # as PNG, which has opacity, about a megabyte
 class BlockReporter:
     """What a handler reports to: the store hears of every step and answers whether to go on."""
 
-    def __init__(self, store: JobStore, claim: Claim, lease: float, preview: Path, pulse: Pulse) -> None:
-        self._store, self._claim, self._lease, self._preview = store, claim, lease, preview
+    def __init__(self, journal: Journal, claim: Claim, lease: float, preview: Path, pulse: Pulse) -> None:
+        self._journal, self._claim, self._lease, self._preview = journal, claim, lease, preview
         self._pulse = pulse
         self._first: tuple[float, int] | None = None
         self._next_preview = 0.0
@@ -67,7 +64,7 @@ class BlockReporter:
     def say(self, message: str) -> None:
         """Tell the owner what is being done."""
         self._pulse.progress()
-        self._store.claims.set_message(self._claim, message)
+        self._journal.claims.set_message(self._claim, message)
 
     def step(self, done: int, total: int) -> None:
         """Record that ``done`` of ``total`` steps are done; Cancelled when the job is not to go on."""
@@ -80,7 +77,7 @@ class BlockReporter:
             self._rate = took / steps
         self._total = total
         trusted = self._rate if took >= MEASURE_SECONDS or done == total else None
-        self._store.claims.progress(self._claim, done, total, trusted, self._lease)
+        self._journal.claims.progress(self._claim, done, total, trusted, self._lease)
 
     def preview(self, pixels: NDArray[np.uint8]) -> None:
         """Keep ``pixels`` (height, width, 3 or 4) as the job's preview, at most once a second."""
@@ -104,7 +101,7 @@ class BlockReporter:
 class LeaseKeeper:
     """Extends a claim's lease from a thread, so that one long step does not lose it."""
 
-    store: JobStore
+    journal: Journal
     claim: Claim
     lease: float
 
@@ -120,33 +117,39 @@ class LeaseKeeper:
 
     def _extend(self) -> None:
         while not self._stop.wait(self.lease / 3):
-            if not self.store.claims.extend_lease(self.claim, self.lease):
+            if not self.journal.claims.extend_lease(self.claim, self.lease):
                 return  # the next step finds out by itself
 
 
 class Worker:
     """The loop of one worker."""
 
-    def __init__(self, name: str, device: str, settings: Settings, pulse: Pulse) -> None:
+    def __init__(
+        self, name: str, device: str, settings: Settings, pulse: Pulse, desk: Desk | None = None
+    ) -> None:
         self.name = name
         self._pulse = pulse
         self._settings = settings
-        self._store = JobStore.open(settings.data_dir)
-        self._files = Files(settings.data_dir)
+        self._desk = LocalDesk.open(settings) if desk is None else desk
+        self._work: Work = "rest" if device == NO_DEVICE else "any"
         self._registry = Registry(settings)
-        self._uploads = Uploads(settings)
-        self._cache = ModelCache(settings, device, self._store, self._registry)
+        self._cache = ModelCache(settings, device, self._desk, self._registry)
         self._wake = threading.Event()
         self._last: Claim | None = None
         self._excluded: set[str] = set()  # variants that another worker makes on another profile
 
     def run(self) -> None:
         """Work for ever."""
-        settings = self._settings
-        warm = False
+        settings, claims = self._settings, self._desk.claims
+        warm = self._work == "rest"
         while True:
-            claim = self._store.claims.take(
-                self.name, settings.lease_seconds, settings.max_attempts, self._last, self._excluded
+            claim = claims.take(
+                self.name,
+                settings.lease_seconds,
+                settings.max_attempts,
+                self._last,
+                self._excluded,
+                self._work,
             )
             if claim is not None:
                 self._pulse.progress()
@@ -158,7 +161,7 @@ class Worker:
                 self._warm_up()
             else:
                 self._pulse.rest()
-                self._wake.wait(POLL)
+                self._wake.wait(self._desk.poll)
                 self._wake.clear()
 
     def listen(self, orders: BinaryIO) -> None:
@@ -169,7 +172,7 @@ class Worker:
 
     def leave(self) -> None:
         """End this process at once; the block in hand goes back to the queue."""
-        self._store.claims.release(self.name)
+        self._desk.claims.release(self.name)
         os._exit(0)
 
     def _warm_up(self) -> None:
@@ -183,28 +186,22 @@ class Worker:
 
     def work_on(self, claim: Claim) -> None:
         """Have a block made, and enter how it came out."""
-        settings, store = self._settings, self._store
-        preview = self._files.preview(claim.job)
-        reporter = BlockReporter(store, claim, settings.lease_seconds, preview, self._pulse)
+        settings, desk = self._settings, self._desk
+        reporter = BlockReporter(
+            desk, claim, settings.lease_seconds, desk.files.preview(claim.job), self._pulse
+        )
         try:
-            with LeaseKeeper(store, claim, settings.lease_seconds):
-                context = JobContext(
-                    settings,
-                    self._registry,
-                    self._uploads,
-                    store,
-                    self._cache,
-                    reporter,
-                    self._files.attempt(claim),
-                )
+            with LeaseKeeper(desk, claim, settings.lease_seconds):
+                folder = desk.files.attempt(claim)
+                desk.fetch_models(claim, self._registry)
+                context = JobContext(settings, self._registry, desk, self._cache, reporter, folder)
                 results = handlers.run(processes.get(claim.process), claim, context)
-                store.claims.finish(claim, results, reporter.notes)
-            if claim.part is None:
-                self._files.forget_blocks(store)
+                desk.claims.finish(claim, results, reporter.notes)
+            desk.tidy(claim)
             return
         except Declined:
             self._excluded.add(f"{claim.job}/{claim.variant}")
-            store.claims.put_back(claim)
+            desk.claims.put_back(claim)
             return
         except Cancelled:
             log.info("job %s: stopped", claim.job)
@@ -214,12 +211,12 @@ class Worker:
             log.exception("job %s failed", claim.job)
             self._fail(claim, _sentence(error), error)
         self._cache.keep(0, None)
-        store.claims.let_go(claim)
-        self._files.sweep(store.upkeep.folders)
+        desk.claims.let_go(claim)
+        desk.sweep(claim)
 
     def _fail(self, claim: Claim, sentence: str, error: Exception) -> None:
         try:
-            self._store.claims.fail(claim, sentence, type(error).__name__)
+            self._desk.claims.fail(claim, sentence, type(error).__name__)
         except Cancelled:
             log.info("job %s: failed after it was dismissed", claim.job)
 
@@ -240,24 +237,26 @@ def main() -> None:
     """Run as the supervisor's child."""
     logs.begin("worker: ")
     pulse = Pulse()
-    pulse.start(_own_output())
+    pulse.start(own_output())
     order = json.loads(sys.stdin.buffer.readline())
     for module in order["processes"]:
         processes.register(module)
-    worker = Worker(order["worker"], order["device"], Settings(**order["settings"]), pulse)
+    worker = _worker(order, pulse)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which then lets us go
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=worker.leave).start())
     threading.Thread(target=worker.listen, args=(sys.stdin.buffer,), daemon=True).start()
     worker.run()
 
 
-def _own_output() -> int:
-    """Return standard output for the pulse alone: what libraries print there goes nowhere."""
-    pipe = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
-    return pipe
+def _worker(order: dict[str, Any], pulse: Pulse) -> Worker:
+    name, device, settings = order["worker"], order["device"], Settings(**order["settings"])
+    if "server" not in order:
+        return Worker(name, device, settings, pulse)
+    # Imported here: computers of workers run Linux, that of a backend may run anything.
+    from model_backend.jobs.remote.desk import RemoteDesk
+
+    desk = RemoteDesk.of(order["server"], settings, name)
+    return Worker(name, device, settings, pulse, desk)
 
 
 if __name__ == "__main__":

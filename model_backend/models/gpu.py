@@ -6,11 +6,13 @@ import platform
 import sys
 from pathlib import Path
 
+from model_backend.settings import NO_DEVICE
+
 
 def gpu_expected(device: str) -> bool:
     """Say whether work on a device, as the setting names it, will probably run on a GPU."""
     if device != "auto":
-        return not device.startswith("cpu")
+        return not device.startswith(("cpu", NO_DEVICE))
     apple = sys.platform == "darwin" and platform.machine() == "arm64"
     return apple or any(Path(driver).exists() for driver in _DRIVERS)
 

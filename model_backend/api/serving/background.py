@@ -6,6 +6,7 @@ already is as good. What it logs is kept beside its data.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -51,13 +52,17 @@ def _start(data_dir: Path, settings: dict[str, object]) -> subprocess.Popen[byte
     with (data_dir / LOG).open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "model_backend", "serve"],
-            env=os.environ | {f"TEXT2EARTH_{name.upper()}": str(value) for name, value in settings.items()},
+            env=os.environ | {f"TEXT2EARTH_{name.upper()}": _text(value) for name, value in settings.items()},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
             creationflags=sum(getattr(subprocess, name, 0) for name in windows),
         )
+
+
+def _text(value: object) -> str:
+    return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
 def _said(data_dir: Path) -> str:

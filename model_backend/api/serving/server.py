@@ -83,7 +83,8 @@ def serve(settings: Settings) -> None:
 
 
 def _run(settings: Settings, listener: socket.socket) -> None:
-    backend = Backend.open(settings)
+    host, port = listener.getsockname()[:2]
+    backend = Backend.open(settings.model_copy(update={"port": port}))  # which workers elsewhere are told
     _log.info("No token is asked for." if settings.no_token else f"The token is in {token_path(settings)}")
     config = uvicorn.Config(
         create_app(backend),
@@ -100,7 +101,6 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     # uvicorn shuts down on these signals and then raises them again, for this.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
-    host, port = listener.getsockname()[:2]
     _Server(config, backend, host, port).run(sockets=[listener])
 
 

@@ -140,7 +140,7 @@ def _learn(plan: Plan, profile: dict[str, Any], context: JobContext) -> None:
     """Remember how long a unit of work took."""
     if context.reporter.seconds is not None:
         rate = context.reporter.seconds * plan.variants / plan.evaluations
-        context.store.profiles.record(plan.recipe.model, profile["device"], profile, rate)
+        context.desk.profiles.record(plan.recipe.model, profile["device"], profile, rate)
 
 
 def edit_of(model: Model, recipe: Recipe, prepared: Prepared) -> EditMaker:

@@ -27,6 +27,7 @@ from model_backend.jobs.context import (
     prepare,
     provenance_of,
 )
+from model_backend.jobs.desk import LocalDesk
 from model_backend.jobs.files import is_as_written
 from model_backend.jobs.handlers import sources
 from model_backend.jobs.preview import FIRST_LOOK, SKETCHED, Preview
@@ -83,7 +84,7 @@ def _make(
     for sentence in scene.notes:
         reporter.note(sentence)
     goes_on = claim.part == context.cache.next_block
-    again = context.store.claims.begin(claim, scene.profile.digest)
+    again = context.desk.claims.begin(claim, scene.profile.digest)
     if again:
         reporter.note(
             "The device or its software changed on the way, so the image was begun anew"
@@ -111,7 +112,7 @@ def _make(
     preview.keep(context.folder, pixels.transpose(1, 2, 0))
     reporter.picture(preview.picture())
     where = file.relative_to(context.folder.parent).as_posix()
-    context.store.claims.record_block(claim, where, digest, scene.profile.approximate)
+    context.desk.claims.record_block(claim, where, digest, scene.profile.approximate)
     only_planned = goes_on and recipe.start is None  # else there was more to do than these evaluations
     if only_planned and reporter.seconds is not None:
         context.cache.measured(recipe.model, reporter.seconds / claim.total)
@@ -121,12 +122,13 @@ def _make(
 def _join(claim: Claim, recipe: Recipe, blocks: Blocks, context: JobContext) -> list[Result]:
     """Join the blocks of a variant to its file, and describe it."""
     assert claim.plan is not None
-    folder = context.folder.parent
-    parts = context.store.claims.finished_blocks(claim)
+    folder, desk = context.folder.parent, context.desk
+    assert isinstance(desk, LocalDesk)  # it is given to workers that have the files
+    parts = desk.claims.finished_blocks(claim)
     context.reporter.say("Writing the file.")
     lost = [part.number for part in parts if not _is_whole(part, folder, claim.plan)]
     if lost:
-        context.store.claims.make_again(claim, lost)
+        desk.claims.make_again(claim, lost)
         raise Cancelled
     context.reporter.picture(Preview(folder, blocks, parts[0].number).picture())
     approximate = any(part.approximate for part in parts)

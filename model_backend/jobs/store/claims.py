@@ -19,7 +19,7 @@ from typing import Any
 from model_backend.errors import Cancelled, Declined
 from model_backend.jobs.store.database import Database
 from model_backend.jobs.store.endings import end_hopeless_jobs, end_job
-from model_backend.jobs.store.rows import Claim, FinishedBlock, Result
+from model_backend.jobs.store.rows import Claim, FinishedBlock, Hold, Result, Work
 from model_backend.jobs.store.tally import count
 from model_backend.jobs.store.turns import begin_job, running_job, waiting_job
 from model_backend.schemas import Plan
@@ -31,6 +31,8 @@ CLAIMABLE = """
         SELECT 1 FROM block AS part WHERE part.job = block.job AND part.variant = block.variant
         AND part.part IS NOT NULL AND part.status <> 'successful'))
     AND block.job || '/' || block.variant NOT IN (SELECT value FROM json_each(:excluded))
+    AND (:work <> 'pixels' OR block.part IS NOT NULL)
+    AND (:work <> 'rest' OR block.part IS NULL OR (SELECT plan FROM job WHERE id = block.job) IS NULL)
 """
 # A claim still holds: used by every write of a worker.
 HOLDS = """
@@ -50,19 +52,20 @@ class Claims:
         worker: str,
         lease: float,
         max_crashes: int,
-        last: Claim | None = None,
+        last: Hold | None = None,
         excluded: Collection[str] = (),
+        work: Work = "any",
     ) -> Claim | None:
         """Take a block that is free or whose lease has run out, of the job whose turn it is; None: none.
 
         ``last`` is the worker's claim before: the block after it is the cheapest to go on with. ``excluded``
-        variants (``JOB/VARIANT``) are left to others.
+        variants (``JOB/VARIANT``) are left to others, and so is all that is not ``work``.
         """
         now = time.time()  # before the wait for a lock, in which nobody can extend a lease
-        free = {"now": now, "excluded": json.dumps(list(excluded))}
+        free = {"now": now, "excluded": json.dumps(list(excluded)), "work": work}
         with self._database.transaction() as db:
             end_hopeless_jobs(db, now, max_crashes)
-            job = running_job(db, CLAIMABLE, free) or waiting_job(db)
+            job = running_job(db, CLAIMABLE, free) or waiting_job(db, work)
             if job is None:
                 return None
             mine = free | {"job": job["id"]}
@@ -91,7 +94,11 @@ class Claims:
             request=job["request"],
         )
 
-    def begin(self, claim: Claim, profile: str) -> int:
+    def holds(self, claim: Hold) -> bool:
+        """Say whether a claim still holds."""
+        return bool(self._database.rows(f"SELECT 1 FROM block WHERE {HOLDS}", _fence(claim)))
+
+    def begin(self, claim: Hold, profile: str) -> int:
         """Enter what a block is to be computed on; return how many finished ones another profile made.
 
         Those are free again: a scene is made on one profile. Raises Declined if another worker is at the
@@ -112,7 +119,7 @@ class Claims:
             db.execute(f"{again}{others} IN ('running', 'successful')", values)
         return int(lost)
 
-    def record_block(self, claim: Claim, file: str, sha256: str, approximate: bool) -> None:
+    def record_block(self, claim: Hold, file: str, sha256: str, approximate: bool) -> None:
         """Enter where the pixels of a block lie and how they came out; Cancelled when the claim is lost."""
         with self._database.transaction() as db:
             _ensure_held(db, claim)
@@ -121,7 +128,7 @@ class Claims:
                 (file, sha256, approximate, claim.job, claim.number),
             )
 
-    def finished_blocks(self, claim: Claim) -> list[FinishedBlock]:
+    def finished_blocks(self, claim: Hold) -> list[FinishedBlock]:
         """Return the finished blocks of a claim's variant, in order."""
         rows = self._database.rows(
             "SELECT number, file, sha256, profile, approximate FROM block WHERE job = ? AND variant = ?"
@@ -130,7 +137,7 @@ class Claims:
         )
         return [FinishedBlock(**{**row, "approximate": bool(row["approximate"])}) for row in rows]
 
-    def make_again(self, claim: Claim, numbers: Sequence[int]) -> None:
+    def make_again(self, claim: Hold, numbers: Sequence[int]) -> None:
         """Have finished blocks of a job made again, which counts as a death, and put the claim back."""
         with self._database.transaction() as db:
             _ensure_held(db, claim)
@@ -141,12 +148,12 @@ class Claims:
             )
             _put_back(db, claim)
 
-    def put_back(self, claim: Claim) -> None:
+    def put_back(self, claim: Hold) -> None:
         """Give a block back that somebody else is to do."""
         with self._database.transaction(essential=True) as db:
             _put_back(db, claim)
 
-    def set_message(self, claim: Claim, message: str) -> None:
+    def set_message(self, claim: Hold, message: str) -> None:
         """Tell the owner what is being done; Cancelled when the claim no longer holds."""
         with self._database.transaction() as db:
             _ensure_held(db, claim)
@@ -154,7 +161,7 @@ class Claims:
                 "UPDATE job SET message = ?, updated = ? WHERE id = ?", (message, time.time(), claim.job)
             )
 
-    def progress(self, claim: Claim, done: int, total: int, rate: float | None, lease: float) -> None:
+    def progress(self, claim: Hold, done: int, total: int, rate: float | None, lease: float) -> None:
         """Record that ``done`` of ``total`` steps, of the block's own, are over, and extend the lease.
 
         ``rate`` is in seconds per such a step. Raises Cancelled when the claim no longer holds.
@@ -170,13 +177,13 @@ class Claims:
             )
             db.execute("UPDATE job SET updated = ? WHERE id = ?", (now, claim.job))
 
-    def extend_lease(self, claim: Claim, lease: float) -> bool:
+    def extend_lease(self, claim: Hold, lease: float) -> bool:
         """Extend the lease during a long step; false when the claim no longer holds."""
         with self._database.transaction() as db:
             sql = f"UPDATE block SET lease = :lease WHERE {HOLDS}"
             return db.execute(sql, _fence(claim) | {"lease": time.time() + lease}).rowcount == 1
 
-    def finish(self, claim: Claim, results: Sequence[Result], notes: Sequence[str] = ()) -> None:
+    def finish(self, claim: Hold, results: Sequence[Result], notes: Sequence[str] = ()) -> None:
         """Record a block's results and sentences for the owner; the last block makes the job successful."""
         with self._database.transaction() as db:
             _ensure_held(db, claim)
@@ -204,7 +211,7 @@ class Claims:
                 all_notes = dict.fromkeys(note for row in said for note in json.loads(row["notes"]))
                 end_job(db, claim.job, "successful", " ".join(["Done.", *all_notes]))
 
-    def fail(self, claim: Claim, sentence: str, kind: str = "other") -> None:
+    def fail(self, claim: Hold, sentence: str, kind: str = "other") -> None:
         """End the job with a sentence for its owner; its ``kind`` of failure is counted."""
         with self._database.transaction(essential=True) as db:
             _ensure_held(db, claim)
@@ -213,7 +220,7 @@ class Claims:
             )
             end_job(db, claim.job, "failed", sentence, kind=kind)
 
-    def let_go(self, claim: Claim) -> None:
+    def let_go(self, claim: Hold) -> None:
         """Let go of a cancelled claim, if no later one has taken it."""
         with self._database.transaction(essential=True) as db:
             db.execute(
@@ -267,17 +274,17 @@ def choose_block(free: Sequence[int], busy: Collection[int], last: int | None) -
     return longest[len(longest) // 2 if longest[0] - 1 in busy else 0]
 
 
-def _fence(claim: Claim) -> dict[str, Any]:
+def _fence(claim: Hold) -> dict[str, Any]:
     return {"job": claim.job, "number": claim.number, "attempt": claim.attempt}
 
 
-def _ensure_held(db: sqlite3.Connection, claim: Claim) -> None:
+def _ensure_held(db: sqlite3.Connection, claim: Hold) -> None:
     """Raise Cancelled unless the claim still holds."""
     if db.execute(f"SELECT 1 FROM block WHERE {HOLDS}", _fence(claim)).fetchone() is None:
         raise Cancelled
 
 
-def _put_back(db: sqlite3.Connection, claim: Claim) -> None:
+def _put_back(db: sqlite3.Connection, claim: Hold) -> None:
     db.execute(
         "UPDATE block SET status = 'accepted', profile = NULL"
         " WHERE job = :job AND number = :number AND attempt = :attempt AND status = 'running'"

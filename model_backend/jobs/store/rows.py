@@ -16,6 +16,8 @@ from model_backend.schemas import Plan
 
 Status = Literal["accepted", "running", "successful", "failed", "dismissed"]
 UNFINISHED: tuple[Status, ...] = ("accepted", "running")
+#: What a worker may take: anything, only what computes pixels, or only what needs neither device nor model.
+Work = Literal["any", "pixels", "rest"]
 
 
 @dataclass(frozen=True)
@@ -68,17 +70,23 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A block in the hands of one worker; ``attempt`` fences out every earlier claim of it.
-
-    ``number`` is its place in the job, ``part`` in its variant; no part: it is to join those of the variant.
-    ``total`` is what was planned for it.
-    """
+class Hold:
+    """Which block of a job is in the hands of a worker; ``attempt`` fences out every earlier claim of it."""
 
     job: str
     number: int
     attempt: int
     variant: int
+
+
+@dataclass(frozen=True)
+class Claim(Hold):
+    """A block in the hands of one worker, and all that it needs to know to make it.
+
+    ``number`` is its place in the job, ``part`` in its variant; no part: it is to join those of the variant.
+    ``total`` is what was planned for it.
+    """
+
     part: int | None
     total: int
     process: str

@@ -10,6 +10,7 @@ import sqlite3
 from typing import Any
 
 from model_backend.jobs.store.line import BEGINS, PRIORITY
+from model_backend.jobs.store.rows import Work
 
 _JOB = f"""
     SELECT id, job.owner, status, process, inputs, plan, request, cost,
@@ -18,7 +19,8 @@ _JOB = f"""
 """
 # The first waiting job of each owner who may have one more running.
 _WAITING = f"""
-    {_JOB} WHERE seq IN (SELECT min(seq) FROM job WHERE status = 'accepted' GROUP BY owner)
+    {_JOB} WHERE seq IN (
+        SELECT min(seq) FROM job WHERE status = 'accepted' AND (:work <> 'rest' OR plan IS NULL) GROUP BY owner)
     AND (SELECT count(*) FROM job AS other WHERE other.owner = job.owner AND other.status = 'running')
         < coalesce(owner.running, (SELECT running FROM control), 1e9)
     AND (SELECT mode FROM control) = 'open'
@@ -36,9 +38,9 @@ def running_job(db: sqlite3.Connection, claimable: str, values: dict[str, Any]) 
     return row
 
 
-def waiting_job(db: sqlite3.Connection) -> sqlite3.Row | None:
-    """Return the waiting job whose turn it is; None: nobody's, or no job may begin."""
-    row: sqlite3.Row | None = db.execute(_WAITING).fetchone()
+def waiting_job(db: sqlite3.Connection, work: Work) -> sqlite3.Row | None:
+    """Return the waiting job with such work whose turn it is; None: nobody's, or no job may begin."""
+    row: sqlite3.Row | None = db.execute(_WAITING, {"work": work}).fetchone()
     return row
 
 

@@ -55,7 +55,7 @@ class SingleWorker:
         folder.mkdir(exist_ok=True)
         settings = Settings(data_dir=folder, model=str(model), device="cpu", threads=1)
         self._worker = Worker("w", "cpu", settings, Pulse())
-        self.store, self._last = self._worker._store, None
+        self.store, self._last = self._worker._desk.store, None
         if "source" in wish:
             wish["source"] = {"upload": Uploads(settings).adopt(OWNER, wish["source"])}
         job = submission(settings, process, wish or SCENE | {"extent": EXTENT})
@@ -72,7 +72,7 @@ class SingleWorker:
 
     def sweep(self) -> None:
         """Remove the files of jobs that are over, as the worker does after each."""
-        self._worker._files.sweep(self.store.upkeep.folders)
+        self._worker._desk.files.sweep(self.store.upkeep.folders)
 
 
 def fill(folder: Path, leaving: int) -> Path:

@@ -75,12 +75,12 @@ inputs = {
     "sampler": "euler", "guidance": 1,
 }
 queued = submission(settings, "generate", inputs)
-job = worker._store.queue.submit(queued, max_jobs=1, free=10**12)
+job = worker._desk.store.queue.submit(queued, max_jobs=1, free=10**12)
 last, claims = None, 0
-while last := worker._store.claims.take("w", 60, 3, last):
+while last := worker._desk.store.claims.take("w", 60, 3, last):
     worker.work_on(last)
     claims += 1
-done = worker._store.queue.job("ada", job.id)
+done = worker._desk.store.queue.job("ada", job.id)
 print(json.dumps({
     "status": done.status, "message": done.message, "claims": claims, "reserved": queued.work.disk,
     "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from model_backend.jobs.desk import POLL
 from model_backend.jobs.files import Files
 from model_backend.jobs.store.job_store import JobStore
 from model_backend.jobs.store.rows import RequestedOutputs, Submission
 from model_backend.jobs.supervisor import Supervisor
 from model_backend.jobs.uploads import Uploads
-from model_backend.jobs.worker import POLL
 from model_backend.processes.base import Workload
 from model_backend.settings import Settings
 from tests.support.backend.service import NO_MODEL, PATIENCE, Backend, finished, submit, until

@@ -81,14 +81,14 @@ def _serve() -> None:
 
 def _limit(worker: Worker, claims: int) -> None:
     """Have a worker wait for its death after so many claims."""
-    claim, left = worker._store.claims.take, iter(range(claims))
+    claim, left = worker._desk.claims.take, iter(range(claims))
 
     def limited(*arguments: Any) -> Claim | None:
         if next(left, None) is None:
             signal.pause()
         return claim(*arguments)
 
-    worker._store.claims.take = limited  # type: ignore[method-assign]
+    worker._desk.claims.take = limited  # type: ignore[method-assign]
 
 
 def _kill(pid: int) -> None:

@@ -1,0 +1,128 @@
+"""Keeps workers on a Ray cluster: a process beside the API, which Ray's own ends do not touch.
+
+Started by the supervisor like a worker, with one JSON line on standard input, and replaced like one when it
+ends: Ray ends its drivers with the cluster's head. Ray says where workers run; what they do, the backend and
+its rows decide, and nothing is kept here. An actor that waits for room is an autoscaler's order for a node.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+import ray
+
+from model_backend import logs
+from model_backend.jobs.pulse import Pulse, own_output
+from model_backend.jobs.remote.ray_crew import RayCrew
+from model_backend.settings import AUTOMATIC, Settings
+
+log = logging.getLogger(__name__)
+
+TICK = 1.0  # seconds between looks at actors
+LOOK = 5.0  # seconds between looks at nodes
+HEALTHY = 60.0  # seconds; an actor that lived this long was not broken from the start
+LONGEST_PAUSE = 30.0  # seconds before an actor is hired in the place of one that keeps dying
+
+
+class Fleet:
+    """The actors of one backend."""
+
+    def __init__(self, settings: Settings, token: str) -> None:
+        """Connect to the cluster; raises ConnectionError."""
+        address = settings.ray if settings.ray else AUTOMATIC
+        ray.init(address=address, namespace="text2earth", log_to_driver=False, logging_level=logging.WARNING)
+        self._settings, self._token = settings, token
+        self._url = reachable_url(settings, ray.util.get_node_ip_address())
+        self._actor = ray.remote(RayCrew).options(max_restarts=0, **settings.ray_resources)
+        self._at_work: dict[Any, tuple[Any, float]] = {}  # the end of each actor's work: actor, when it began
+        self._pause, self._hire_at, self._look_at, self._wanted = 0.0, 0.0, 0.0, 0
+
+    def tend(self) -> None:
+        """Hire who is missing, and see who ended; takes a second."""
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + LOOK
+            self._wanted = self._settings.ray_workers or max(
+                1, room(ray.nodes(), self._settings.ray_resources)
+            )
+        while len(self._at_work) < self._wanted and now >= self._hire_at:
+            actor = self._actor.remote(self._url, self._token, self._settings.ray_resources)
+            self._at_work[actor.run.remote()] = actor, now
+        if not self._at_work:
+            time.sleep(TICK)
+            return
+        for end in ray.wait(list(self._at_work), timeout=TICK)[0]:
+            self._ended(end)
+
+    def _ended(self, end: Any) -> None:
+        _, began = self._at_work.pop(end)
+        healthy = time.monotonic() - began > HEALTHY
+        self._pause = 0.0 if healthy else min(LONGEST_PAUSE, max(1.0, 2 * self._pause))
+        self._hire_at = time.monotonic() + self._pause
+        try:
+            ray.get(end)
+        except (ray.exceptions.RayError, RuntimeError) as error:
+            log.warning("a worker on Ray ended: %s", str(error).strip().splitlines()[-1])
+
+
+def room(nodes: list[dict[str, Any]], resources: Mapping[str, Any]) -> int:
+    """Return how many workers the living nodes of a cluster hold, if nobody else uses them."""
+    names = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
+    needs = {names[name]: amount for name, amount in resources.items() if name in names}
+    needs = {name: amount for name, amount in (needs | resources.get("resources", {})).items() if amount}
+    if not needs:
+        return 1
+    return sum(
+        min(int(node["Resources"].get(name, 0) / amount) for name, amount in needs.items())
+        for node in nodes
+        if node["Alive"]
+    )
+
+
+def reachable_url(settings: Settings, address: str) -> str:
+    """Return where the nodes reach the backend, which is on the computer of this ``address``."""
+    if settings.public_url:
+        return settings.public_url
+    try:
+        everywhere = ipaddress.ip_address(settings.host).is_unspecified
+    except ValueError:
+        everywhere = False
+    host = address if everywhere else settings.host
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def _leave_with(parent: BinaryIO) -> None:
+    """End this process, and with it the actors, when the supervisor is gone."""
+    for _ in parent:
+        pass
+    os._exit(0)
+
+
+def main() -> None:
+    """Run as the supervisor's child."""
+    logs.begin("ray: ")
+    pulse = Pulse()
+    pulse.start(own_output())
+    order = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_leave_with, args=(sys.stdin.buffer,), daemon=True).start()
+    settings = Settings(**order["settings"])
+    try:
+        fleet = Fleet(settings, order["token"])
+    except (ConnectionError, RuntimeError, TimeoutError) as error:
+        log.warning("There is no Ray cluster at %s (%s): tried again soon.", settings.ray, error)
+        sys.exit(1)
+    while True:
+        fleet.tend()
+        pulse.progress()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Workers on a Ray cluster of several nodes: whoever dies, scenes have the same bytes, no block is made twice.
+
+The cluster lives in a network of its own; ``tests.support.backend.ray_campaign`` kills as many as one likes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launcher import ROOT
+from model_backend.jobs.remote.ray_crew import devices_of
+from model_backend.settings import Settings
+from tests.support.backend import alone
+
+VICTIMS = ["worker", "actor", "node", "head"]
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What came of a campaign."""
+    if not alone.is_possible():
+        pytest.skip("this user may have no network of their own")
+    folder = tmp_path_factory.mktemp("ray")
+    command = [sys.executable, "-m", "tests.support.backend.ray_campaign", str(folder)]
+    done = subprocess.run(
+        [*alone.COMMAND, *command, "--victims", ",".join(VICTIMS)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / '.ci'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    log = folder / "ray.log"
+    assert done.returncode == 0, done.stderr + (log.read_text() if log.exists() else "")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.slow
+def test_a_cluster_that_begins_without_a_node_makes_a_scene_once_it_has_two(seen: dict[str, Any]) -> None:
+    look = seen["from nothing"]
+    assert look["same"]
+    assert look["once"]
+    makers = look["makers"]
+    changes = sum(a != b for a, b in zip(makers, makers[1:], strict=False))
+    assert changes <= 3, f"runs are handed out, not single blocks: {makers}"
+
+
+@pytest.mark.slow
+def test_deaths_of_workers_actors_nodes_and_the_head_cost_no_block(seen: dict[str, Any]) -> None:
+    killed = seen["killed"]
+    assert killed["victims"] == VICTIMS
+    assert all(job["same"] and job["once"] for job in killed["jobs"]), killed
+
+
+def test_ray_needs_its_extra_and_says_so(tmp_path: Path) -> None:
+    without = (
+        "import sys; sys.modules['ray'] = None; from model_backend.__main__ import main; sys.exit(main())"
+    )
+    flags = ["serve", "--port", "0", "--ray", "auto", "--data-dir", str(tmp_path)]
+    command = [sys.executable, "-c", without, *flags]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 1
+    assert "need the extra `cluster`" in done.stderr
+
+
+def test_what_an_actor_takes_is_said_as_ray_spells_it(tmp_path: Path) -> None:
+    assert devices_of({"num_gpus": 2, "num_cpus": 8}) == ["cuda:0", "cuda:1"]
+    assert devices_of({"num_gpus": 0.5}) == ["cuda"]
+    assert devices_of({"num_cpus": 4}) == ["cpu"]
+    with pytest.raises(ValueError, match="num_gpus"):
+        Settings(data_dir=tmp_path, ray="auto", ray_resources={"gpus": 1})
+    assert Settings(data_dir=tmp_path, ray="auto").devices == ["none"], "workers elsewhere make everything"
+    assert Settings(data_dir=tmp_path, ray="auto", device="cpu,cpu").devices == ["cpu", "cpu"]

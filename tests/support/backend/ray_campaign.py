@@ -1,0 +1,221 @@
+"""Scenes by workers on a Ray cluster, some of which are killed: what came of it, as JSON on the last line.
+
+    python -m tests.support.backend.ray_campaign FOLDER [--nodes N] [--victims worker,node,...] [--mixed]
+
+In a network of its own (``alone``). One cluster serves for all: it begins without a node, then has some, of
+which actors, workers, nodes and the head are killed at random moments; last, a local worker helps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import random
+import socket
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import rasterio
+
+from model_backend.jobs.store.rows import UNFINISHED
+from tests.support.backend.headless_backend import BLOCKS, SCENE, SMALL
+from tests.support.backend.ray_cluster import RayCluster, cache
+from tests.support.backend.service import Backend, finished, submit, until
+from tests.support.backend.tiny_models import build_tiny, tiny_card
+
+REMOTE = f"{socket.gethostname()}-"  # how names of workers on the cluster begin
+RESOURCES = json.dumps({"num_cpus": 1})
+
+
+class Journal:
+    """The rows of a backend, and all that they went through: how often each block was finished."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._rows = sqlite3.connect(data_dir / "jobs.sqlite", timeout=60, isolation_level=None)
+        self._rows.executescript(
+            """
+            CREATE TABLE IF NOT EXISTS finished (job TEXT, number INTEGER, worker TEXT);
+            CREATE TRIGGER IF NOT EXISTS note AFTER UPDATE OF status ON block
+            WHEN new.status = 'successful' AND old.status <> 'successful'
+            BEGIN INSERT INTO finished VALUES (new.job, new.number, new.worker); END;
+            """
+        )
+
+    def busy(self) -> bool:
+        """Say whether a worker on the cluster holds a block."""
+        sql = "SELECT 1 FROM block WHERE status = 'running' AND worker LIKE ? || '%'"
+        return bool(self._rows.execute(sql, (REMOTE,)).fetchone())
+
+    def finished(self, job: str) -> list[int]:
+        """Return which blocks were finished, in order, as often as they were."""
+        sql = "SELECT number FROM finished WHERE job = ? ORDER BY number"
+        return [number for (number,) in self._rows.execute(sql, (job,))]
+
+    def makers(self, job: str) -> list[str]:
+        """Return who made each block."""
+        sql = "SELECT worker FROM block WHERE job = ? AND part IS NOT NULL ORDER BY number"
+        return [worker for (worker,) in self._rows.execute(sql, (job,))]
+
+    def crashes(self, job: str) -> int:
+        """Return how many claims ended without a word."""
+        return int(self._rows.execute("SELECT sum(crashes) FROM block WHERE job = ?", (job,)).fetchone()[0])
+
+
+class Campaign:
+    """One cluster, one backend, and a digest of the pixels of each scene."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.model = build_tiny(folder / "models" / "small", vae="tiny", card=tiny_card(engine=SMALL))
+        self.seen: dict[str, Any] = {}
+        self._begin()
+        os.environ |= cache(folder / "cache")
+        self.cluster = RayCluster()
+
+    def _backend(self, name: str, *flags: str) -> Backend:
+        settings = {"threads": 1, "lease_seconds": 2, "max_attempts": 1000}
+        variables = {key: text for key, text in os.environ.items() if key.startswith(("RAY_", "XDG_"))}
+        flags = ("--model", str(self.model), *flags)
+        return Backend(self._folder / name, *flags, variables=variables, **settings).start()
+
+    def _begin(self) -> None:
+        """Have a backend of this computer make the scene undisturbed."""
+        server = self._backend("local", "--devices", "cpu")
+        with server.client() as client:
+            job = submit(client, "generate", SCENE)
+            self.seen["undisturbed"] = self._digest(client, job)
+            self.seen["pace"] = self._pace(client, job)
+        server.stop()
+
+    def start(self, *flags: str) -> None:
+        """Start the backend with workers on the cluster, or go on with it."""
+        ray = ("--ray", self.cluster.address, "--ray-resources", RESOURCES)
+        self.server = self._backend("ray", *ray, *flags)
+        self.journal = Journal(self.server.data_dir)
+        self.client = self.server.client()
+
+    def stop(self) -> None:
+        """End the backend."""
+        self.client.close()
+        self.server.stop()
+
+    def _digest(self, client: httpx.Client, job: str) -> str:
+        status = finished(client, job, 600)
+        assert status["status"] == "successful", status
+        with rasterio.open(io.BytesIO(client.get(f"/jobs/{job}/results/image.tif").content)) as file:
+            return hashlib.sha256(file.read().tobytes()).hexdigest()
+
+    def _pace(self, client: httpx.Client, job: str) -> float:
+        """Return the seconds that a block took."""
+        with sqlite3.connect(self._folder / "local" / "jobs.sqlite") as rows:
+            (took,) = rows.execute("SELECT finished - started FROM job WHERE id = ?", (job,)).fetchone()
+        return float(took) / (BLOCKS + 1)
+
+    def look(self, job: str) -> dict[str, Any]:
+        """Wait for a scene and say how it came out."""
+        digest = self._digest(self.client, job)
+        return {
+            "same": digest == self.seen["undisturbed"],
+            "once": self.journal.finished(job) == list(range(BLOCKS + 1)),
+            "makers": self.journal.makers(job),
+            "crashes": self.journal.crashes(job),
+        }
+
+    def from_nothing(self, nodes: int) -> None:
+        """A cluster that begins with no node for workers, and gets some when somebody waits."""
+        self.start()
+        job = submit(self.client, "generate", SCENE)
+        time.sleep(2)
+        assert self.client.get(f"/jobs/{job}").json()["status"] == "accepted"
+        for _ in range(nodes):
+            self.cluster.add_node()
+        self.seen["from nothing"] = self.look(job)
+
+    def kill(self, victims: list[str], seed: int) -> None:
+        """Kill one after the other while workers on the cluster hold blocks."""
+        chance, jobs = random.Random(seed), list[str]()
+        for victim in victims:
+            self._hold(jobs)
+            time.sleep(chance.uniform(0, self.seen["pace"]))
+            getattr(self, f"_kill_{victim}")(chance)
+            print("killed", victim, flush=True)
+        self.seen["killed"] = {"victims": victims, "jobs": [self.look(job) for job in jobs]}
+
+    def _hold(self, jobs: list[str]) -> None:
+        """Wait until a worker of the cluster holds a block, of another scene if this one ends before."""
+
+        def held() -> bool:
+            if not jobs or self.client.get(f"/jobs/{jobs[-1]}").json()["status"] not in UNFINISHED:
+                jobs.append(submit(self.client, "generate", SCENE))
+            return self.journal.busy()
+
+        until(held, 300)
+
+    def _kill_worker(self, chance: random.Random) -> None:
+        if workers := self.cluster.workers():
+            chance.choice(workers).kill()
+
+    def _kill_actor(self, chance: random.Random) -> None:
+        if actors := self.cluster.actors():
+            chance.choice(actors).kill()
+
+    def _kill_node(self, chance: random.Random) -> None:
+        self.cluster.kill_node()
+        self.cluster.add_node()
+
+    def _kill_head(self, chance: random.Random) -> None:
+        nodes = len(self.cluster.nodes)
+        self.cluster.kill_head()
+        assert self.client.get("/healthz").status_code == 200, "the backend goes on"
+        self.cluster.start_head()
+        for _ in range(nodes):
+            self.cluster.add_node()
+
+    def mixed(self) -> None:
+        """A worker of this computer and workers on the cluster at one scene."""
+        self.stop()
+        self.start("--devices", "cpu")
+        for _ in range(6):  # one may have made all of it before the others are there
+            look = self.look(submit(self.client, "generate", SCENE))
+            assert look["same"], look
+            assert look["once"], look
+            if len({maker.startswith(REMOTE) for maker in look["makers"]}) == 2:
+                break
+        self.seen["mixed"] = look
+
+    def close(self) -> None:
+        """End all."""
+        self.stop()
+        self.cluster.close()
+
+
+def main() -> None:
+    """Run the campaign."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--nodes", type=int, default=2)
+    parser.add_argument(
+        "--victims", default="worker,actor,node,head", help="whom to kill, one after the other"
+    )
+    parser.add_argument("--seed", type=int, default=3)
+    parser.add_argument("--mixed", action="store_true", help="have a local worker help, too")
+    given = parser.parse_args()
+    campaign = Campaign(given.folder)
+    try:
+        campaign.from_nothing(given.nodes)
+        campaign.kill(given.victims.split(",") if given.victims else [], given.seed)
+        if given.mixed:
+            campaign.mixed()
+    finally:
+        campaign.close()
+    print(json.dumps(campaign.seen))
+
+
+if __name__ == "__main__":
+    main()
