@@ -32,6 +32,7 @@ SHA256 = "text2earth-sha256"  # header: checksum of the body
 TIMEOUT = 60.0  # seconds until an answer begins, or goes on
 LONGEST_PAUSE = 5.0  # seconds between two tries
 _PIECE = 1 << 20  # bytes
+_BUSY = (408, 429, 502, 503, 504)  # statuses of a backend, or what is in front of it, that can soon
 _RAISED = {"Cancelled": Cancelled, "Declined": Declined}
 
 
@@ -109,7 +110,7 @@ class Connection:
             try:
                 return ask()
             except _Away as error:
-                self._close()
+                self.close()
                 if patience is not None and time.monotonic() - began > patience:
                     raise ConnectionError(f"{self.url} does not answer: {error}") from error
                 if pause:
@@ -141,7 +142,7 @@ class Connection:
             raise _Away(str(error) or type(error).__name__) from error
         if response.status < 300:
             return said
-        if response.status >= 500 or response.status in (408, 429):
+        if response.status in _BUSY:
             raise _Away(f"status {response.status}")
         try:
             sentence = str(json.loads(said)["detail"])
@@ -156,7 +157,8 @@ class Connection:
             kept = self._kept.connection = kind(self._host, self._port, timeout=TIMEOUT)
         return kept
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close this thread's connection; the next question opens another."""
         if getattr(self._kept, "connection", None) is not None:
             self._kept.connection.close()
             self._kept.connection = None

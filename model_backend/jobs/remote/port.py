@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from model_backend import processes
-from model_backend.errors import Cancelled, Declined, InvalidInput, NoSuchJob
+from model_backend.errors import Cancelled, Declined, InvalidInput, ModelUnavailable, NoSuchJob
 from model_backend.jobs.files import Files
 from model_backend.jobs.preview import laid_over
 from model_backend.jobs.remote.guests import Guests
@@ -115,9 +115,9 @@ class WorkerPort:
         return self._uploads.raster(owner, "upload", Upload(upload=upload))
 
     def model_file(self, model: str, name: str) -> Path:
-        """Return a file of a model; ModelUnavailable or InvalidInput if there is none."""
-        folder = self._registry.get(model).require()
-        if name not in _files_of(folder):
+        """Return a file of a model; InvalidInput if there is none."""
+        folder = self._folder(model)
+        if folder is None or name not in _files_of(folder):
             raise InvalidInput("name", "The model has no such file.", value=name)
         return folder / name
 
@@ -179,10 +179,18 @@ class WorkerPort:
             return {"refused": str(error)}
 
     def _model(self, model: str) -> Message:
-        entry = self._registry.get(model)
-        files = _files_of(entry.folder) if entry.folder is not None else []
-        sums = {name: self._sum(entry.require() / name) for name in files}
-        return {"revision": entry.card.revision_or_hash, "files": sums}
+        folder = self._folder(model)
+        if folder is None:
+            return {"revision": None, "files": {}}
+        sums = {name: self._sum(folder / name) for name in _files_of(folder)}
+        return {"revision": self._registry.get(model).card.revision_or_hash, "files": sums}
+
+    def _folder(self, model: str) -> Path | None:
+        """Return the folder of a model; None: there is no such model, or no files of it."""
+        try:
+            return self._registry.get(model).folder
+        except ModelUnavailable:
+            return None
 
     def _sum(self, path: Path) -> str:
         stat = path.stat()

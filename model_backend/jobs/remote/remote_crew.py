@@ -57,6 +57,7 @@ class RemoteCrew:
         self._crew.end()
         for worker in self._crew.workers:
             remove(self._folder / "workers" / worker.name)
+        self._connection.close()
 
     def stop(self) -> None:
         """Have ``run`` end; what is being made goes back to the queue."""

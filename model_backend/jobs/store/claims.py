@@ -202,9 +202,13 @@ class Claims:
                     for i, r in enumerate(results)
                 ],
             )  # fmt: skip
-            count(db, "blocks", claim.process)
-            if claim.plan is not None:
-                count(db, "evaluations", claim.process, amount=claim.total)
+            about = "SELECT process, plan IS NOT NULL, total FROM job JOIN block ON block.job = id"
+            process, scene, units = db.execute(
+                f"{about} WHERE id = ? AND number = ?", (claim.job, claim.number)
+            ).fetchone()
+            count(db, "blocks", process)
+            if scene:
+                count(db, "evaluations", process, amount=units)
             open_blocks = "SELECT count(*) FROM block WHERE job = ? AND status <> 'successful'"
             if db.execute(open_blocks, (claim.job,)).fetchone()[0] == 0:
                 said = db.execute("SELECT notes FROM block WHERE job = ? ORDER BY number", (claim.job,))

@@ -19,8 +19,8 @@ _JOB = f"""
 """
 # The first waiting job of each owner who may have one more running.
 _WAITING = f"""
-    {_JOB} WHERE seq IN (
-        SELECT min(seq) FROM job WHERE status = 'accepted' AND (:work <> 'rest' OR plan IS NULL) GROUP BY owner)
+    {_JOB} WHERE seq IN (SELECT min(seq) FROM job
+        WHERE status = 'accepted' AND (:work <> 'rest' OR plan IS NULL) GROUP BY owner)
     AND (SELECT count(*) FROM job AS other WHERE other.owner = job.owner AND other.status = 'running')
         < coalesce(owner.running, (SELECT running FROM control), 1e9)
     AND (SELECT mode FROM control) = 'open'

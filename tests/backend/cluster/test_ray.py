@@ -1,4 +1,4 @@
-"""Workers on a Ray cluster of several nodes: whoever dies, scenes have the same bytes, no block is made twice.
+"""Workers on a Ray cluster of several nodes: whoever dies, the bytes are the same, no block is made twice.
 
 The cluster lives in a network of its own; ``tests.support.backend.ray_campaign`` kills as many as one likes.
 """
