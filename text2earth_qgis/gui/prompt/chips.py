@@ -21,7 +21,7 @@ STYLE = (
     "QToolButton:checked { background: palette(highlight); color: palette(highlighted-text); }"
 )
 PLAIN = (
-    "QToolButton { border: none; padding: 1px 7px; }"
+    "QToolButton { border: none; background: transparent; padding: 1px 7px; }"
     "QToolButton:hover, QToolButton:focus { color: palette(highlight); }"
 )
 
