@@ -9,8 +9,9 @@ from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QPlainTextEdit
 
-from tests.support.qgis.dock import PROMPT, ask, drag, texts_fit
+from tests.support.qgis.dock import PROMPT, ask, drag, state, texts_fit
 from tests.support.qgis.window import box, grab, settle, until
+from text2earth_qgis.core.layers import RECIPE
 from text2earth_qgis.core.wire import calls
 
 pytestmark = pytest.mark.fast
@@ -257,6 +258,23 @@ def test_a_raster_layer_has_a_menu_of_ours(dock, window, scene, iface):
         assert dock.request.seed.value() == run.recipe["seed"]
         assert dock.request.gsd.value() == pytest.approx(8.0, rel=0.01)
         assert dock.request.extent.value() is not None
+    QgsProject.instance().removeMapLayer(layer.id())
+    alone = QgsRasterLayer(run.target, "found years later")
+    QgsProject.instance().addMapLayer(alone)
+    until(lambda: alone.customProperty(RECIPE))
+    iface.layerTreeView().setCurrentLayer(alone)
+    menu = iface.layerTreeView().menuProvider().createContextMenu()
+    ours = next(one.menu() for one in menu.actions() if one.text().replace("&", "") == "Text2Earth")
+    assert [one.text() for one in ours.actions()] == [
+        *("Compare with what is below", "Edit this further", "Make again", "Use its settings", "Open folder"),
+    ]
+    dock.request.recall({})
+    window._layers.remake.trigger()
+    until(lambda: dock.runs.model.rows)
+    again = dock.runs.model.rows[0].run.key
+    until(lambda: state(dock, again) == "fetched")
+    made = dock.runs.row(again).run
+    assert made.recipe["seed"] == run.recipe["seed"]
 
 
 def test_aligning_to_a_layer(dock, scene):

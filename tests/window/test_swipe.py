@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from osgeo import gdal
 from qgis.core import QgsProject, QgsRasterLayer
-from qgis.PyQt.QtCore import QEvent, QPoint, QPointF, Qt
+from qgis.PyQt.QtCore import QEvent, QItemSelectionModel, QPoint, QPointF, Qt
 from qgis.PyQt.QtGui import QImage, QMouseEvent
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication
@@ -64,7 +64,7 @@ def test_a_layer_is_compared_with_what_is_below(iface, window, red):
     with MainThreadMeter() as meter:
         iface.setActiveLayer(red)
         window._layers.compare.trigger()
-        until(lambda: swipe.curtain is not None and not swipe.curtain._image.isNull())
+        until(lambda: swipe.curtain is not None and swipe.curtain.sides)
         drag_to(canvas, middle + 50)
     assert meter.longest < meter.allowed
     seen = reds(canvas)
@@ -86,3 +86,35 @@ def test_it_ends_with_the_layer(iface, window, red):
     QgsProject.instance().removeMapLayer(red.id())
     assert window._swipe.curtain is None
     assert iface.mapCanvas().mapTool() is not window._swipe
+
+
+def test_any_two_layers_are_compared_each_on_its_side(iface, window, red, scene):
+    """Chosen together in the tree; the upper one is on the right, and does not cover the other one."""
+    canvas, swipe, tree = iface.mapCanvas(), window._swipe, iface.layerTreeView()
+    root = QgsProject.instance().layerTreeRoot()
+    middle = canvas.viewport().width() // 2
+    tree.setCurrentLayer(scene)
+    select = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
+    model = tree.layerTreeModel()
+    places = [model.node2index(root.findLayer(layer.id())) for layer in (red, scene)]
+    if tree.model() is not model:  # QGIS 3.22 and later sort and filter it
+        places = [tree.model().mapFromSource(place) for place in places]
+    for place in places:
+        tree.selectionModel().select(place, select)
+    assert {layer.id() for layer in tree.selectedLayers()} == {red.id(), scene.id()}
+    assert window._layers.compare.text() == "Compare the two layers"
+    menu = tree.menuProvider().createContextMenu()
+    texts = [action.text().replace("&", "") for action in menu.actions()]
+    assert "Text2Earth" in texts, texts
+    window._layers.compare.trigger()
+    until(lambda: swipe.curtain is not None and swipe.curtain.sides == 2)
+    drag_to(canvas, middle)
+    seen = reds(canvas)
+    assert not seen[middle - 60 : middle - 5].any()
+    assert seen[middle + 6 : middle + 60].all()
+    grab("swipe-two", iface.mainWindow())
+    QTest.keyClick(canvas, Qt.Key.Key_Escape)
+    swipe.compare(scene, red)  # in any order
+    until(lambda: swipe.curtain is not None and swipe.curtain.sides == 2)
+    assert reds(canvas)[middle + 6 : middle + 60].all()
+    QTest.keyClick(canvas, Qt.Key.Key_Escape)

@@ -54,8 +54,9 @@ class PluginWindow:
             mode.layer_made.connect(iface.setActiveLayer)
         self._layers = LayerMenu(iface, project)
         self._layers.edit_wanted.connect(self._edit_layer)
-        self._layers.comparison_wanted.connect(self._swipe.compare)
+        self._layers.comparison_wanted.connect(lambda layers: self._swipe.compare(*layers))
         self._layers.settings_wanted.connect(self._use_settings_of)
+        self._layers.remake_wanted.connect(self._remake)
         iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.hide()  # QGIS restores its windows after this, and opens the dock if it was open
         self._commands = Commands(iface)
@@ -138,6 +139,10 @@ class PluginWindow:
     def _use_settings_of(self, layer: QgsRasterLayer) -> None:
         self.show_dock()
         self.dock.again.use_layer(layer)
+
+    def _remake(self, layer: QgsRasterLayer) -> None:
+        self.show_dock()
+        self.dock.again.remake(layer)
 
     def _take_up(self) -> None:
         """Go on with runs whose backend, or its token, was away."""

@@ -42,15 +42,22 @@ class Again(QObject):
             self._tabs.mode.forget_seed()
             self.ready.emit()
 
-    def use_layer(self, layer: QgsRasterLayer) -> None:
-        """Show the settings that a layer was made with: those of its run, else of its recipe."""
+    def use_layer(self, layer: QgsRasterLayer) -> bool:
+        """Show the settings that a layer was made with: those of its run, else of its recipe.
+
+        Returns whether all of them could be.
+        """
         run = self._runner.run_of(layer.source().split("|")[0])
         if run is not None:
-            self.use(run)
-            return
+            return self.use(run)
         recipe = recipe_of(layer) or {}
         mode = self._mode(str(recipe.get("process")))
-        self._try(lambda: mode.use_recipe(recipe, layer))
+        return self._try(lambda: mode.use_recipe(recipe, layer))
+
+    def remake(self, layer: QgsRasterLayer) -> None:
+        """Make again what a layer shows, with its seed: as it is, if backend and model are the same."""
+        if self.use_layer(layer):
+            self.ready.emit()
 
     def edit(self, layer: QgsRasterLayer) -> None:
         """Begin to edit a raster layer."""

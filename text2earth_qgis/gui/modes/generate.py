@@ -71,6 +71,8 @@ class GenerateMode(Mode):
         self.reading.refused.connect(self._refused)
         self.planner = Planner(self)
         self.footprint = Footprint(canvas)
+        self._sent: Optional[GenerateInputs] = None  # as the form had it
+        self._made: Optional[GenerateInputs] = None  # whose result is to be seen
         self.samples = SamplesOnMap(canvas, self._project, self.request.like_here, self)
         self.request.like_here.layer_wanted.connect(self._new_area)
         self.request.prompt_box.follow(connection)
@@ -107,6 +109,11 @@ class GenerateMode(Mode):
         if not shown:
             self.request.extent.leave_tool()
         self.samples.show(shown)
+        self._outline()
+
+    def uncover(self) -> None:
+        """Take the outline off the map, until something changes: there is a result to be seen."""
+        self._made = self._sent
         self._outline()
 
     def ask(self) -> None:
@@ -147,6 +154,7 @@ class GenerateMode(Mode):
             samples, sources = self.request.like_here.samples(), self.request.advanced.sources.isChecked()
             runner.start(replace(inputs, start=asked.start), samples, sources)
             self.request.prompt_box.remember()
+            self._sent = asked
 
     def use_again(self, run: Run) -> None:
         """Show the settings of an earlier run, with the seed that it took."""
@@ -329,7 +337,8 @@ class GenerateMode(Mode):
     def _outline(self) -> None:
         """Show on the canvas where the result will be, while the form is seen."""
         box, crs = self.request.extent.box()
-        if not self.shown or box.isEmpty():
+        made = self._made is not None and self._made == self.request.inputs()
+        if not self.shown or made or box.isEmpty():
             self.footprint.hide()
         elif self.planned is not None:
             self.footprint.show(QgsRectangle(*self.planned.bbox), crs_of(self.planned.crs), True)

@@ -27,6 +27,11 @@ LAID_OUT = tr(
 )
 
 
+UNKNOWN = tr(
+    "The file says how this was made, but not from which raster and where on it. Choose both, then press Run."
+)
+
+
 class Mode(QObject):
     """One tab of the dock. ``changed`` asks to be asked again, ``answered`` follows a plan or a refusal."""
 
