@@ -21,6 +21,7 @@ from text2earth_qgis.gui.run_list.model import Heading
 from text2earth_qgis.gui.run_list.rows import PAD, SYMBOLS, Row, detail
 from text2earth_qgis.gui.run_list.thumbnails import Thumbnails
 
+MARK = 3  # pixels at the left of a chosen card
 MOST_LINES = 3  # of a sentence about a failure
 
 
@@ -54,10 +55,13 @@ class RunDelegate(QStyledItemDelegate):
         if isinstance(row, Heading):
             _paint_heading(painter, option, row.title)
             return
+        if row.progress is not None:  # its card says the rest, in colours for the list's own ground
+            if option.state & QStyle.StateFlag.State_Selected:
+                mark = QRect(option.rect.topLeft(), QSize(MARK, option.rect.height()))
+                painter.fillRect(mark, option.palette.color(QPalette.ColorRole.Highlight))
+            return
         style = option.widget.style() if option.widget else QApplication.style()
         style.drawPrimitive(QStyle.PrimitiveElement.PE_PanelItemViewItem, option, painter, option.widget)
-        if row.progress is not None:
-            return
         selected = bool(option.state & QStyle.StateFlag.State_Selected)
         role = QPalette.ColorRole.HighlightedText if selected else QPalette.ColorRole.Text
         colour = option.palette.color(role)
