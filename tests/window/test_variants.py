@@ -70,6 +70,8 @@ def test_one_is_on_the_map_and_what_is_kept_is_a_usual_result(dock, strip, scene
     assert meter.longest < meter.allowed, meter.where
     assert [row.run.inputs["seed"] for row in dock.runs.model.rows] == [44, 43, 42, 41]
     assert len(shown(scene)) == 1  # the first that came
+    names = [node.name() for node in QgsProject.instance().layerTreeRoot().children()]
+    assert names == ["Text2Earth", scene.name()]
     view = iface.mapCanvas().extent()
     for place in (2, 0):
         click(strip, place)

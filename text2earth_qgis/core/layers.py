@@ -151,7 +151,12 @@ def _reveal(node: QgsLayerTreeLayer, project: QgsProject, of_a_raster: bool = Fa
 
 def _group_that_is_seen(layer: QgsRasterLayer, project: QgsProject) -> QgsLayerTreeGroup:
     """Return the group of our layers; a new one on top if a raster of others would hide the layer in it."""
-    root, group = project.layerTreeRoot(), group_of(project)
+    root = project.layerTreeRoot()
+    group = root.findGroup(GROUP)
+    if group is None or not group.findLayers():
+        if group is not None:  # an empty one may lie anywhere
+            group.parent().removeChildNode(group)
+        return group_of(project)
     for node in root.findLayers():
         if group.findLayer(node.layerId()) is not None:
             break
