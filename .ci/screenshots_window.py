@@ -61,11 +61,12 @@ def look_at(box: QgsRectangle, share: float) -> None:
     iface.mapCanvas().refresh()
 
 
-def finished(dock, before: int) -> None:
+def finished(dock) -> None:
     """Press Run and wait for the result."""
     wait(dock.run_button.isEnabled)
     dock.run_button.click()
-    wait(lambda: len(dock.runs.model.rows) > before and dock.runs.model.rows[0].run.state == "fetched")
+    wait(lambda: dock.runner.under_way())
+    wait(lambda: not dock.runner.under_way())
     rest()
 
 
@@ -77,18 +78,24 @@ def setting_up(window) -> None:
 
 
 def generating(dock, scene: QgsRasterLayer) -> None:
-    """A request with its plan, and its result."""
+    """A request with its plan, and three variants of it."""
     dock.turn_to(dock.generate)
     middle = QgsRectangle(scene.extent())
     middle.scale(0.3)
     look_at(middle, 1.6)
     dock.request.prompt.setPlainText("a village by a lake")
-    dock.request.gsd.set_value(1.0)
     dock.request.extent.take(middle)
     wait(lambda: dock.planned is not None)
+    rest(4.0)  # the choices by time
     grab("generate")
-    finished(dock, 0)
-    grab("result")
+    dock.request.gsd.set_value(2.0)
+    dock.request.seed.set_value(3)
+    dock.request.seed.set_variants(3)
+    finished(dock)
+    look_at(middle, 1.2)
+    grab("variants")
+    dock.variants.strip.keep.click()
+    dock.variants.strip.all_discarded.emit()
 
 
 def editing(window, scene: QgsRasterLayer) -> None:
@@ -96,6 +103,8 @@ def editing(window, scene: QgsRasterLayer) -> None:
     from text2earth_qgis.gui.canvas.brush import stroke
 
     dock, canvas = window.dock, iface.mapCanvas()
+    look_at(scene.extent(), 0.6)
+    rest()
     dock.again.edit(scene)
     form = dock.edit.form
     form.brush.button.click()
@@ -105,10 +114,26 @@ def editing(window, scene: QgsRasterLayer) -> None:
     form.prompt.setPlainText("a lake")
     wait(lambda: dock.edit.found is not None and not dock.edit.preview.picture().isNull())
     grab("edit")
-    finished(dock, 1)
+    finished(dock)
     window._swipe.compare(iface.activeLayer())
     grab("compare")
     window._swipe.leave()
+
+
+def extending(dock, scene: QgsRasterLayer) -> None:
+    """Land that is to be added, and what came of it."""
+    dock.turn_to(dock.extend)
+    look_at(scene.extent(), 1.6)
+    dock.extend.form.source.setLayer(scene)
+    wait(lambda: dock.extend.grid is not None)
+    dock.extend.form.reach.button.click()
+    dock.extend.form.reach.spins["right"].setValue(160)
+    dock.extend.form.reach.spins["bottom"].setValue(80)
+    wait(lambda: dock.extend.found is not None)
+    grab("extend")
+    dock.extend.tool.leave()
+    finished(dock)
+    grab("extended")
 
 
 def work() -> None:
@@ -122,6 +147,7 @@ def work() -> None:
         setting_up(window)
         generating(window.dock, scene)
         editing(window, scene)
+        extending(window.dock, scene)
         code = 0
     except Exception:  # noqa: BLE001 - whatever it is, QGIS has to end
         traceback.print_exc()

@@ -141,19 +141,22 @@ def atlas_of(
     named: Collection[str] = (),
     gamma: int = SCENE_GAMMA,
 ) -> CreditedAtlas:
-    """Return the atlas of a scene: images that are ``given``, then those of a bank.
+    """Return the atlas of a scene: images that are ``given``, then those of a bank, with fewer levels where
+    those are small in pixels of the scene.
 
     Of kinds that are ``named``, or of the user's samples, the bank gives none.
     """
     kinds, gsd = wanted.kinds, wanted.gsd
     parameters = Parameters()
-    least = SIDE << (parameters.levels - 1)
     exemplars, origins = [one.exemplar for one in given], [one.origin for one in given]
     missing = [kind for kind in wanted.shown if kind not in named and kind != SAMPLE]
     some = chosen(bank, gsd, missing, wanted.seed, wanted.words, wanted.direction) if missing else ()
+    images = [bank.at(chip, gsd) for chip in some]
+    parameters = parameters.of(_levels([min(one.labels.shape) for one in images], parameters.levels))
+    least = SIDE << (parameters.levels - 1)
     fields = 0
-    for chip in some:
-        found, numbers = bank.at(chip, gsd), _numbers(bank, chip, kinds)
+    for chip, found in zip(some, images, strict=True):
+        numbers = _numbers(bank, chip, kinds)
         field = chip.kind == FARMLAND and wanted.parcels > 0
         if min(found.labels.shape) < least or (field and fields == wanted.parcels):
             continue
@@ -166,6 +169,12 @@ def atlas_of(
     pure = [number for number, kind in enumerate(kinds) if kind in SOFT]
     atlas = Atlas.of(exemplars, parameters.levels, gamma, parameters.line_gain, pure)
     return CreditedAtlas(atlas, tuple(origins))
+
+
+def _levels(sides: Sequence[int], most: int) -> int:
+    """Return how many levels a scene has, by the shorter sides of its images: most have patches on all."""
+    typical = sorted(sides)[len(sides) // 4] if sides else SIDE << most
+    return max(levels for levels in range(1, most + 1) if levels == 1 or SIDE << (levels - 1) <= typical)
 
 
 def _numbers(bank: Bank, chip: Chip, kinds: Sequence[str]) -> UInt8Array:

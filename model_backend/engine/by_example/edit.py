@@ -90,9 +90,10 @@ class ExampleEdit:
     def view(self, listener: ProgressListener, shown: Box | None = None) -> Float32Array:
         """Return the canvas, (3, height, width) in 0..1, with the mask painted."""
         canvas = self._canvas
-        passes = Passes(listener, fill_passes(FILL))
+        parameters = FILL.of(len(self._atlas.atlas.levels))
+        passes = Passes(listener, fill_passes(parameters))
         hole = Hole(self._image, canvas.paint, canvas.known, self._labels, self._guide)
-        found = Filling(self._atlas.atlas, FILL, self._recipe.seed, raster=0).sources(hole, passes.over)
+        found = Filling(self._atlas.atlas, parameters, self._recipe.seed, raster=0).sources(hole, passes.over)
         passes.end()
         self._found = found[canvas.paint]
         rows, cols = self._found.T

@@ -191,6 +191,7 @@ class ExampleScene:
             recipe.grid,
             recipe.canvas_box,
             labels,
+            Parameters().of(len(self._atlas.atlas.levels)),
         )
 
     def pixels(self, box: Box, listener: ProgressListener) -> RgbImage:

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model_backend.engine.by_example.choice import Wanted, atlas_of
 from model_backend.models.banks.bank import UNUSABLE, Bank
 from model_backend.models.banks.direction import alike
 from model_backend.models.card import read_card
+from model_backend.models.land_cover import KINDS
 from model_backend.training.bank.originals import SOURCES
 
 FOLDER = Path(__file__).parents[3] / "resources/banks/open-land"
@@ -97,3 +99,13 @@ def test_houses_of_one_direction_are_many_enough_for_a_town(bank):
         straight = sum(alike(one, 0) for one in directions)
         assert straight >= many, (family, kind, straight)
     assert not any(chip.direction for chip in bank.of("landscapes"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "gsd", "levels"), [("farmland", 1.0, 4), ("farmland", 2.0, 3), ("sand", 2.7, 3)]
+)
+def test_land_has_as_many_levels_as_its_images_allow_and_never_few_images(bank, kind, gsd, levels):
+    """Images of 78 m are 39 pixels of 2 m: too few for patches on four levels."""
+    atlas = atlas_of(bank, Wanted(tuple(one.id for one in KINDS), (kind,), gsd, seed=3))
+    assert len(atlas.atlas.levels) == levels
+    assert len(atlas.origins) >= 15

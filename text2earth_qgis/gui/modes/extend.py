@@ -55,6 +55,7 @@ class ExtendMode(PaintingMode):
 
     key = "extend"
     title = tr("Extend")
+    section = "extend-a-raster"
     hint = tr("Extend this raster (Ctrl+Enter in the prompt)")
 
     def __init__(
