@@ -127,6 +127,9 @@ class ModelCard(CardValue):
         {},
         description="Number format of decoding by kind of device, if pictures stay the same; else float32.",
     )
+    unit_seconds: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Seconds that a unit of its work usually takes, until they are measured here."
+    )
     licence: str = "unknown"
     licence_url: str | None = None
     non_commercial: bool = True
@@ -211,6 +214,7 @@ SURROUNDINGS = ModelCard(
     pipeline="surroundings",
     vae_factor=1,
     gsd=(1e-9, 1e9),
+    unit_seconds=0.15,
     licence="that of the raster",
     non_commercial=False,
     words=(),

@@ -13,6 +13,9 @@ from model_backend.models.banks.bank import UNUSABLE, Bank
 from model_backend.models.banks.direction import alike
 from model_backend.models.card import read_card
 from model_backend.models.land_cover import KINDS
+from model_backend.models.registry import Registry
+from model_backend.processes.base import PlanContext
+from model_backend.settings import Settings
 from model_backend.training.bank.originals import SOURCES
 
 FOLDER = Path(__file__).parents[3] / "resources/banks/open-land"
@@ -109,3 +112,11 @@ def test_land_has_as_many_levels_as_its_images_allow_and_never_few_images(bank, 
     atlas = atlas_of(bank, Wanted(tuple(one.id for one in KINDS), (kind,), gsd, seed=3))
     assert len(atlas.atlas.levels) == levels
     assert len(atlas.origins) >= 15
+
+
+def test_its_time_is_known_before_it_ever_ran(tmp_path):
+    settings = Settings(data_dir=tmp_path)
+    context = PlanContext(Registry(settings), settings, lambda _model: None, lambda _name, _upload: None)
+    assert 0.5 < context.seconds("open-land", 38) < 5  # 512 x 512 pixels
+    assert 0.5 < context.seconds("surroundings", 6) < 5  # a mask of 100 x 100 pixels
+    assert context.seconds("text2earth-mini", 38) is None, "that depends on the device"
