@@ -39,7 +39,8 @@ class RemoteCrew:
         """Ask the backend what to do; waits for one that is away, and raises Refused."""
         self._server = {"url": url, "token": token}
         self._connection = Connection(url, token)
-        self._folder, self._threads, self._asked = folder, threads, 0.0
+        self._folder, self._threads = folder, threads
+        self._asked: dict[str, float] = {}  # when it was last asked about each worker
         self._look, self._stop = Event(), Event()
         order = self._connection.call("order")
         settings = self._settings(order)
@@ -67,6 +68,7 @@ class RemoteCrew:
     def release(self, worker: str, *, crashed: bool, fault: str | None) -> None:
         """Free what a worker held that ended; a backend that is away finds out by the lease."""
         remove(self._folder / "workers" / worker)
+        self._asked.pop(worker, None)
         try:
             self._connection.call("release", FAREWELL, worker=worker, crashed=crashed, fault=fault)
         except ConnectionError as error:
@@ -74,9 +76,9 @@ class RemoteCrew:
 
     def ignores_cancel(self, worker: str) -> bool:
         """Say whether a worker works on at a job that was dismissed long ago; asked now and then."""
-        if time.monotonic() - self._asked < ASK:
+        if time.monotonic() - self._asked.get(worker, -ASK) < ASK:
             return False
-        self._asked = time.monotonic()
+        self._asked[worker] = time.monotonic()
         try:
             return bool(self._connection.call("ignores_cancel", 0.0, worker=worker))
         except ConnectionError:  # asked again soon
