@@ -30,6 +30,7 @@ from tests.support.backend.service import Backend, finished, submit, until
 from tests.support.backend.tiny_models import build_tiny, tiny_card
 
 REMOTE = f"{socket.gethostname()}-"  # how names of workers on the cluster begin
+LEASE = 2.0  # seconds
 RESOURCES = json.dumps({"num_cpus": 1})
 
 
@@ -48,9 +49,9 @@ class Journal:
         )
 
     def busy(self) -> bool:
-        """Say whether a worker on the cluster holds a block."""
-        sql = "SELECT 1 FROM block WHERE status = 'running' AND worker LIKE ? || '%'"
-        return bool(self._rows.execute(sql, (REMOTE,)).fetchone())
+        """Say whether a worker on the cluster holds a block, and extended its lease a moment ago."""
+        sql = "SELECT 1 FROM block WHERE status = 'running' AND worker LIKE ? || '%' AND lease > ?"
+        return bool(self._rows.execute(sql, (REMOTE, time.time() + LEASE / 2)).fetchone())
 
     def finished(self, job: str) -> list[int]:
         """Return which blocks were finished, in order, as often as they were."""
@@ -79,7 +80,7 @@ class Campaign:
         self.cluster = RayCluster()
 
     def _backend(self, name: str, *flags: str) -> Backend:
-        settings = {"threads": 1, "lease_seconds": 2, "max_attempts": 1000}
+        settings = {"threads": 1, "lease_seconds": LEASE, "max_attempts": 1000}
         variables = {key: text for key, text in os.environ.items() if key.startswith(("RAY_", "XDG_"))}
         flags = ("--model", str(self.model), *flags)
         return Backend(self._folder / name, *flags, variables=variables, **settings).start()
@@ -158,12 +159,10 @@ class Campaign:
         until(held, 300)
 
     def _kill_worker(self, chance: random.Random) -> None:
-        if workers := self.cluster.workers():
-            chance.choice(workers).kill()
+        chance.choice(until(self.cluster.workers)).kill()
 
     def _kill_actor(self, chance: random.Random) -> None:
-        if actors := self.cluster.actors():
-            chance.choice(actors).kill()
+        chance.choice(until(self.cluster.actors)).kill()
 
     def _kill_node(self, chance: random.Random) -> None:
         self.cluster.kill_node()
