@@ -1,18 +1,17 @@
-"""The command line: ``serve``, ``stop``, ``models``, and what measures and trains."""
+"""The command line: ``serve``, ``stop``, what administrators do, ``models``, what measures and trains."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import sqlite3
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from model_backend import __version__
+from model_backend.administration import cli as administration
+from model_backend.administration.cli import told
 from model_backend.benchmark import cli as benchmark
-from model_backend.errors import BackendError
 from model_backend.evaluation import cli as evaluation
 from model_backend.jobs.remote import command
 from model_backend.models import cli as models
@@ -28,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_serve(commands)
     _add_stop(commands)
     command.add_parser(commands)
+    administration.add_parsers(commands)
     models.add_parser(commands)
     benchmark.add_parser(commands)
     training.add_parser(commands)
@@ -108,25 +108,13 @@ def _serve(given: argparse.Namespace) -> int:
         else:
             serve(settings)
 
-    return _told(run)
+    return told(run)
 
 
 def _stop(given: argparse.Namespace) -> int:
     from model_backend.api.serving.address import stop
 
-    return _told(lambda: stop(given.data_dir or Settings().data_dir))
-
-
-def _told(work: Callable[[], None]) -> int:
-    """Do it; return its exit code, having said what was wrong."""
-    from model_backend.api.auth import BadSetUp
-
-    try:
-        work()
-    except (BadSetUp, BackendError, OSError, sqlite3.DatabaseError, ValueError) as error:
-        print(f"text2earth-backend: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return told(lambda: stop(given.data_dir or Settings().data_dir))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ these into ``application/problem+json``, RFC 7807). Messages are sentences that 
     BackendError
     |- InvalidInput        400  a field is wrong; names the field, the value and what is allowed
     |  `- TooLarge         413  the request is well formed but above a limit of this server
-    |- Unauthorized        401  no token, or an unknown one
+    |- Unauthorized        401  no token, or an expired one
+    |  `- WrongToken       401  a token that is not known
     |- Forbidden           403  Host or Origin not allowed
     |- NoSuchProcess       404
     |- NoSuchJob           404  also for jobs of other owners
@@ -18,6 +19,7 @@ these into ``application/problem+json``, RFC 7807). Messages are sentences that 
     |- TooManyJobs         429  carries retry_after
     |- ModelUnavailable    503  the model is not installed, or cannot be loaded; says how to get it
     |- Busy                503  another program holds the job store; carries retry_after
+    |- NotReady            503  what a probe is told while no job would be made
     |- Draining            503  an administrator lets no new jobs in; carries retry_after
     |- StorageFull         507  not enough disk for the job
     `- JobFailed           500  what a failed job answers when its results are asked for
@@ -89,6 +91,10 @@ class Unauthorized(BackendError):
 
     status = 401
     title = "Unauthorized"
+
+
+class WrongToken(Unauthorized):
+    """A token that is not known."""
 
 
 class Forbidden(BackendError):
@@ -197,6 +203,14 @@ class Draining(BackendError):
             "The backend takes no new jobs at the moment: its administrator is about to stop it."
             " Those that were sent are kept. Try again later."
         )
+
+
+class NotReady(BackendError):
+    """A job would not be made now."""
+
+    status = 503
+    title = "Not ready"
+    retry_after = 5
 
 
 class StorageFull(BackendError):

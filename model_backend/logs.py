@@ -1,12 +1,34 @@
-"""The log of a process: on standard error, and nobody can flood it."""
+"""The log of a process: on standard error, as text or JSON, and nobody can flood it.
+
+Lines carry what they are about: the request that a thread answers, the job that a worker is at. A request
+brings its id from QGIS and the job keeps it, so that one word finds all lines from there to the worker.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import time
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Literal
+
+Form = Literal["text", "json"]
 
 MOST = 20  # equal messages in a
 WINDOW = 60.0  # seconds
+
+_subject: ContextVar[dict[str, str]] = ContextVar("subject", default={})  # noqa: B039 - never changed
+
+
+def about(**subject: str) -> None:
+    """Say what the lines of this thread or task are about from here on: ``request``, ``job``."""
+    _subject.set({name: value for name, value in subject.items() if value})
+
+
+def current_request() -> str:
+    """Return the id of the request that this thread or task is at; empty: none."""
+    return _subject.get().get("request", "")
 
 
 class Throttle(logging.Filter):
@@ -30,8 +52,41 @@ class Throttle(logging.Filter):
         return count < MOST
 
 
-def begin(prefix: str = "") -> None:
-    """Write the log of this process; ``prefix`` says whose it is."""
-    logging.basicConfig(level=logging.INFO, format=f"%(levelname)s:     {prefix}%(message)s")
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(Throttle())
+class Text(logging.Formatter):
+    """A line for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the message, and what it is about behind it."""
+        subject = " ".join(f"{name}={value}" for name, value in _subject.get().items())
+        return super().format(record) + (f" [{subject}]" if subject else "")
+
+
+class Json(logging.Formatter):
+    """A line for programs: one JSON object."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__()
+        self._part = part
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return time, level, part of the backend, message, what it is about, and a traceback if any."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "part": self._part,
+            "message": record.getMessage(),
+            **_subject.get(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def begin(part: str = "", form: Form = "text") -> None:
+    """Write the log of this process; ``part`` of the backend says whose it is."""
+    handler = logging.StreamHandler()
+    prefix = f"{part}: " if part else ""
+    text = Text(f"%(levelname)s:     {prefix}%(message)s")
+    handler.setFormatter(text if form == "text" else Json(part or "api"))
+    handler.addFilter(Throttle())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])

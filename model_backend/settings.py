@@ -14,6 +14,8 @@ from platformdirs import user_data_path
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from model_backend.logs import Form
+
 AUTOMATIC = "auto"
 NO_DEVICE = "none"  # of a worker that makes no pixels: it joins blocks and answers values
 RAY_WORDS = {"num_cpus", "num_gpus", "memory", "resources", "accelerator_type", "label_selector"}
@@ -110,6 +112,13 @@ class Settings(BaseSettings):
         900.0, gt=0, description="Seconds a worker may make no progress at a block before it is replaced."
     )
     max_attempts: int = Field(3, ge=1, description="Times a block is tried before its job fails.")
+    owner_running: int = Field(
+        0, ge=0, description="Jobs of an owner that run at a time; 0: as many as there are workers for."
+    )
+    log_format: Form = Field("text", description="`text`, or `json`: an object per line.")
+    trusted_proxies: str = Field(
+        "", description="Addresses of reverse proxies, with commas, that are believed for whom they ask."
+    )
     idle_minutes: float = Field(
         0.0, ge=0, description="Minutes without jobs and requests after which the backend ends; 0: never."
     )

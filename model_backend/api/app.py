@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from model_backend.api import uploads, workers
 from model_backend.api.backend import Backend
 from model_backend.api.ogc import router
+from model_backend.api.operations import admin, health, metrics
 from model_backend.api.wire import Guard, answer_errors
 
 
@@ -28,6 +29,8 @@ def create_app(backend: Backend) -> FastAPI:
     app.include_router(router)
     app.include_router(uploads.router)
     app.include_router(workers.router)
+    for one in (health, metrics, admin):
+        app.include_router(one.router)
     answer_errors(app)
-    app.add_middleware(Guard, gate=backend.gate, settings=backend.settings)
+    app.add_middleware(Guard, gate=backend.gate, settings=backend.settings, audit=backend.audit)
     return app

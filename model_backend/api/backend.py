@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import logging
 import os
 import secrets
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from typing import BinaryIO
 
 from itsdangerous import Signer
 
-from model_backend.api.auth import BadSetUp, Gate, worker_token
+from model_backend.api.auth import Gate, worker_token
 from model_backend.api.device_check import missing
+from model_backend.api.operations.audit import Audit
 from model_backend.api.serving.address import address_path
 from model_backend.api.serving.folder_lock import lock_folder
 from model_backend.api.threads import Threads
+from model_backend.api.tokens import BadSetUp
 from model_backend.jobs.files import Files
 from model_backend.jobs.remote.port import WorkerPort
 from model_backend.jobs.store.job_store import JobStore
@@ -27,6 +30,8 @@ from model_backend.jobs.supervisor import Supervisor
 from model_backend.jobs.uploads import Uploads
 from model_backend.models.registry import Registry
 from model_backend.settings import Settings
+
+log = logging.getLogger(__name__)
 
 SECRET = 32  # bytes
 PATIENCE = 5.0  # seconds that a request waits for another program that holds the job store
@@ -49,6 +54,7 @@ class Backend:
     signer: Signer
     threads: Threads
     lock: BinaryIO
+    audit: Audit
 
     @classmethod
     def open(cls, settings: Settings) -> Backend:
@@ -73,12 +79,28 @@ class Backend:
         files = Files(settings.data_dir)
         store, uploads = JobStore.open(settings.data_dir, durable=True, patience=PATIENCE), Uploads(settings)
         store.database.check()
+        store.administration.limit_running(settings.owner_running or None)
+        if (mode := store.administration.mode()) != "open":
+            log.warning("the backend is %s, as its administrator left it: `resume` ends that", mode)
         token = worker_token(settings)
         supervisor = Supervisor(settings, store, files, uploads, token)
         rows = JobStore.open(settings.data_dir, patience=PATIENCE)
         port = WorkerPort(settings, rows, files, uploads, registry, supervisor.guests)
+        audit = Audit(settings.data_dir)
         return cls(
-            settings, gate, registry, store, uploads, files, supervisor, token, port, signer, Threads(), lock
+            settings,
+            gate,
+            registry,
+            store,
+            uploads,
+            files,
+            supervisor,
+            token,
+            port,
+            signer,
+            Threads(),
+            lock,
+            audit,
         )
 
     def close(self) -> None:
@@ -86,6 +108,7 @@ class Backend:
         self.supervisor.stop()
         self.port.close()
         self.store.close()
+        self.audit.close()
         self.lock.close()
 
 

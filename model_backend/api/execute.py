@@ -18,6 +18,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from model_backend import logs
 from model_backend.api.backend import Backend
 from model_backend.api.results import render
 from model_backend.api.status import poll_headers, status_info
@@ -146,6 +147,7 @@ def _submission(
         requested=execution.requested,
         work=execution.process.workload(inputs, _plan_context(backend, owner, execution)),
         key=key,
+        request=logs.current_request(),
     )
 
 

@@ -13,6 +13,7 @@ import logging
 import math
 import re
 import time
+import uuid
 from http import HTTPStatus
 from typing import Any
 
@@ -24,8 +25,20 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from model_backend import logs
 from model_backend.api.auth import Gate
-from model_backend.errors import BackendError, InvalidInput, StorageFull, TooLarge, TooSlow, Unauthorized
+from model_backend.api.operations.audit import Audit
+from model_backend.api.operations.brake import Brake
+from model_backend.errors import (
+    BackendError,
+    Forbidden,
+    InvalidInput,
+    StorageFull,
+    TooLarge,
+    TooSlow,
+    Unauthorized,
+    WrongToken,
+)
 from model_backend.jobs import space
 from model_backend.settings import Settings
 
@@ -33,10 +46,12 @@ log = logging.getLogger(__name__)
 
 PACE = 1000  # bytes a second that a long body comes at, at least
 
-OPEN = re.compile(r"/healthz")  # answered without a token
+OPEN = re.compile(r"/(healthz|livez|readyz)")  # answered without a token
 UPLOAD = re.compile(r"/uploads(/|$)")  # files, not JSON
 WORKERS = re.compile(r"/workers/(calls|files|previews|rasters|models)/.+")  # with a token of their own
 BLOCKS = re.compile(r"/workers/(files|previews)/")  # what workers made
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")  # what may come as X-Request-ID
+ADMIN = re.compile(r"/(admin/.*|metrics)")  # what is answered on the socket of the data folder
 SIGNED = re.compile(r"/jobs/[^/]+/results/[^/]+")  # a signature in the query stands for a token
 
 
@@ -175,32 +190,44 @@ class Guard:
     """The first thing that sees a request: Host, Origin, token, size of the body.
 
     Leaves ``scope["state"]["owner"]``: the owner's name, or None where no token is needed or a signature in
-    the query stands for it (the endpoint checks that).
+    the query stands for it (the endpoint checks that). Gives every request an id, unless it brings one, and
+    has the audit log note how it was answered.
     """
 
-    def __init__(self, app: ASGIApp, gate: Gate, settings: Settings) -> None:
-        self._app, self._gate, self._settings = app, gate, settings
+    def __init__(self, app: ASGIApp, gate: Gate, settings: Settings, audit: Audit) -> None:
+        self._app, self._gate, self._settings, self._audit = app, gate, settings, audit
+        self._brake = Brake()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer why not."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        headers = Headers(scope=scope)
+        request = _request_id(headers)
+        logs.about(request=request)
+        scope.setdefault("state", {})
+        send = self._audit.watched(scope, _hardened(send, request), request)
         try:
-            headers = Headers(scope=scope)
             self._gate.check_source(headers, scope["scheme"])
             most = self._most(scope)
             self._check_length(headers, most)
-            scope.setdefault("state", {})["owner"] = self._owner(scope, headers)
+            scope["state"]["owner"] = self._owner(scope, headers)
         except BackendError as error:
-            await problem_of(error)(scope, receive, _hardened(send))
+            if isinstance(error, WrongToken):
+                await self._brake.wrong_token(scope["client"][0] if scope["client"] else "socket")
+            await problem_of(error)(scope, receive, send)
             return
-        await self._app(scope, self._capped(receive, most), _hardened(send))
+        await self._app(scope, self._capped(receive, most), send)
 
     def _owner(self, scope: Scope, headers: Headers) -> str | None:
         reads = scope["method"] in ("GET", "HEAD") and "authorization" not in headers
         signed = SIGNED.fullmatch(scope["path"]) and b"signature=" in scope["query_string"]
         if reads and (signed or OPEN.fullmatch(scope["path"])) or WORKERS.fullmatch(scope["path"]):
+            return None
+        if scope["state"].get("administrator"):
+            if not ADMIN.fullmatch(scope["path"]):
+                raise Forbidden("This socket is for the administrator's commands.")
             return None
         return self._gate.owner(headers)
 
@@ -245,12 +272,22 @@ class Guard:
         return counted
 
 
-def _hardened(send: Send) -> Send:
-    """Add the headers that keep browsers from guessing types and caches from sharing answers."""
+def _request_id(headers: Headers) -> str:
+    """Return the id that a request brings, or one of our own."""
+    given = headers.get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _hardened(send: Send, request: str) -> Send:
+    """Add the headers that keep browsers from guessing types and caches from sharing answers, and its id."""
 
     async def hardened(message: Message) -> None:
         if message["type"] == "http.response.start":
-            extra = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"private, no-cache")]
+            extra = [
+                (b"x-content-type-options", b"nosniff"),
+                (b"cache-control", b"private, no-cache"),
+                (b"x-request-id", request.encode()),
+            ]
             message = {**message, "headers": [*message["headers"], *extra]}
         await send(message)
 

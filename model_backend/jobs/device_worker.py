@@ -57,6 +57,12 @@ class DeviceWorker:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def pid(self) -> int | None:
+        """The id of the process, if it runs."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    @property
     def is_due(self) -> bool:
         """Whether there is no process, and it is time for one."""
         return self._process is None and time.monotonic() >= self._start_at

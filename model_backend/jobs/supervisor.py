@@ -71,6 +71,10 @@ class Supervisor:
         """Return how each worker is, as JSON: those of this computer's devices, then those elsewhere."""
         return [worker.health() for worker in self._crew.workers] + self.guests.health()
 
+    def processes(self) -> list[tuple[str, int]]:
+        """Return device and process id of the workers on this computer."""
+        return [(worker.device, worker.pid) for worker in self._crew.workers if worker.pid is not None]
+
     def free_bytes(self) -> int:
         """Return the free bytes of the disk that results go to."""
         return shutil.disk_usage(self._files.root).free

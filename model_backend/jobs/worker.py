@@ -186,6 +186,7 @@ class Worker:
 
     def work_on(self, claim: Claim) -> None:
         """Have a block made, and enter how it came out."""
+        logs.about(request=claim.request, job=claim.job)
         settings, desk = self._settings, self._desk
         reporter = BlockReporter(
             desk, claim, settings.lease_seconds, desk.files.preview(claim.job), self._pulse
@@ -197,6 +198,7 @@ class Worker:
                 context = JobContext(settings, self._registry, desk, self._cache, reporter, folder)
                 results = handlers.run(processes.get(claim.process), claim, context)
                 desk.claims.finish(claim, results, reporter.notes)
+            log.info("block %d of a job for %s is done", claim.number, claim.process)
             desk.tidy(claim)
             return
         except Declined:
@@ -235,10 +237,10 @@ def _sentence(error: Exception) -> str:
 
 def main() -> None:
     """Run as the supervisor's child."""
-    logs.begin("worker: ")
     pulse = Pulse()
     pulse.start(own_output())
     order = json.loads(sys.stdin.buffer.readline())
+    logs.begin("worker", order["settings"].get("log_format", "text"))
     for module in order["processes"]:
         processes.register(module)
     worker = _worker(order, pulse)

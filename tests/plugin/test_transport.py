@@ -79,6 +79,7 @@ def test_headers_and_body_arrive(client, web):
     assert json.loads(request.body)["inputs"] == {"prompt": "été 湖"}
     assert request.headers["content-type"] == "application/json"
     assert request.headers["idempotency-key"] == "key"
+    assert request.headers["x-request-id"] == "key", "what logs of the backend call it, and runs here"
     assert "QGIS" in request.headers["user-agent"]
     assert "authorization" not in request.headers
 
@@ -168,6 +169,7 @@ def test_authcfg_is_used(web, basic, in_worker):
     in_worker(lambda task: open_client(Access(web.url, authcfg=basic), task).landing())
     expected = "Basic " + base64.b64encode(b"me:secret-word").decode()
     assert [request.headers["authorization"] for request in web.requests] == [expected] * 2
+    assert len({request.headers["x-request-id"] for request in web.requests}) == 2
 
 
 def test_unknown_authcfg_is_refused(web, asking):

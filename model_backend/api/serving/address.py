@@ -11,8 +11,8 @@ import os
 import time
 from pathlib import Path
 
-from model_backend.api.auth import BadSetUp
 from model_backend.api.serving.folder_lock import lock_folder
+from model_backend.api.tokens import BadSetUp
 
 PATIENCE = 30.0  # seconds a backend gets to end: requests that run, then workers
 LOOK = 0.1  # seconds between two looks

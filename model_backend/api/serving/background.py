@@ -13,9 +13,9 @@ import sys
 import time
 from pathlib import Path
 
-from model_backend.api.auth import BadSetUp
 from model_backend.api.serving.address import read_address
 from model_backend.api.serving.folder_lock import lock_folder
+from model_backend.api.tokens import BadSetUp
 
 PATIENCE = 120.0  # seconds until it must answer: a slow disk, a first start
 LOOK = 0.05  # seconds between two looks

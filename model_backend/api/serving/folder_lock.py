@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-from model_backend.api.auth import BadSetUp
+from model_backend.api.tokens import BadSetUp
 
 LOOK = 0.1  # seconds between two tries
 

@@ -17,10 +17,11 @@ import uvicorn
 
 from model_backend import logs
 from model_backend.api.app import create_app
-from model_backend.api.auth import BadSetUp, token_path
 from model_backend.api.backend import Backend
+from model_backend.api.serving import admin_socket
 from model_backend.api.serving.address import publish, read_address, withdraw
 from model_backend.api.serving.connections import protocol
+from model_backend.api.tokens import BadSetUp, token_path
 from model_backend.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take the address back, then let go of everything."""
         withdraw(self._backend.settings.data_dir, self._published)
+        (self._backend.settings.data_dir / admin_socket.NAME).unlink(missing_ok=True)
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
@@ -76,7 +78,7 @@ class _Server(uvicorn.Server):
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; raises BadSetUp, ModelUnavailable, OSError or
     sqlite3.DatabaseError at start."""
-    logs.begin()
+    logs.begin(form=settings.log_format)
     os.umask(0o077)  # prompts and pictures are their owner's
     with _bind(settings.host, settings.port) as listener:
         _run(settings, listener)
@@ -85,6 +87,7 @@ def serve(settings: Settings) -> None:
 def _run(settings: Settings, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     backend = Backend.open(settings.model_copy(update={"port": port}))  # which workers elsewhere are told
+    admin = admin_socket.listen(settings.data_dir)
     _log.info("No token is asked for." if settings.no_token else f"The token is in {token_path(settings)}")
     config = uvicorn.Config(
         create_app(backend),
@@ -94,14 +97,18 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         log_config=None,
         access_log=False,  # prompts travel in bodies, but signatures in URLs
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=GRACE,
         timeout_keep_alive=KEEP_ALIVE,
     )
     # uvicorn shuts down on these signals and then raises them again, for this.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
-    _Server(config, backend, host, port).run(sockets=[listener])
+    if hasattr(signal, "SIGHUP") and backend.gate.tokens is not None:
+        signal.signal(signal.SIGHUP, lambda *_: backend.gate.reload())
+    sockets = [listener] if admin is None else [listener, admin]
+    _Server(config, backend, host, port).run(sockets=sockets)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -15,7 +15,7 @@ class RayCrew:
     """One actor: its workers leave with it, by whatever death."""
 
     def __init__(self, url: str, token: str, resources: dict[str, Any]) -> None:
-        logs.begin("crew: ")
+        logs.begin("crew")
         # As many threads everywhere: bits depend on it, and so does who may share a scene.
         threads = max(1, int(resources.get("num_cpus", 1)))
         self._crew = RemoteCrew(url, token, devices_of(resources), own_folder(), threads)

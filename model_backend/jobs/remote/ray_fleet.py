@@ -108,7 +108,7 @@ def _leave_with(parent: BinaryIO) -> None:
 
 def main() -> None:
     """Run as the supervisor's child."""
-    logs.begin("ray: ")
+    logs.begin("ray")
     pulse = Pulse()
     pulse.start(own_output())
     order = json.loads(sys.stdin.buffer.readline())

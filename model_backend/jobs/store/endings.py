@@ -28,7 +28,7 @@ def end_job(
     if ended is None:
         return
     db.execute("UPDATE block SET status = ? WHERE job = ? AND status = 'accepted'", (status, job))
-    count(db, "jobs", ended["process"], status)
+    count(db, "jobs_ended", ended["process"], status)
     if kind:
         count(db, "failures", ended["process"], kind)
     if status == "successful":

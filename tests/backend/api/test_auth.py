@@ -16,7 +16,8 @@ import httpx
 import pytest
 from starlette.datastructures import Headers
 
-from model_backend.api.auth import BadSetUp, Gate
+from model_backend.api.auth import Gate
+from model_backend.api.tokens import BadSetUp
 from model_backend.errors import Forbidden, Unauthorized
 from model_backend.settings import Settings
 from tests.support.backend.service import NO_MODEL, Backend, finished, status_in, submit

@@ -176,7 +176,7 @@ def test_what_was_done_is_counted(store: JobStore) -> None:
         ("blocks", ""): 1,
         ("failures", "StorageFull"): 1,
         ("failures", "WorkerDied"): 1,
-        ("jobs", "failed"): 2,
-        ("jobs", "successful"): 1,
+        ("jobs_ended", "failed"): 2,
+        ("jobs_ended", "successful"): 1,
         ("seconds", "1.0"): 1,
     }

@@ -75,9 +75,10 @@ def process(name: str) -> Call[Json]:
 def execute(name: str, inputs: Json, key: str, outputs: Optional[Json] = None) -> Call[StatusInfo]:
     """Start a job; the same ``key`` (Idempotency-Key) with the same inputs never starts a second one.
 
+    It is also the id by which the logs of the backend and its workers name the request.
     ``outputs`` are those that are wanted, where they are not the usual ones.
     """
-    headers = {"Prefer": "respond-async", "Idempotency-Key": key}
+    headers = {"Prefer": "respond-async", "Idempotency-Key": key, "X-Request-ID": key}
     body = {"inputs": inputs, "response": "document", **({"outputs": outputs} if outputs else {})}
     return Call("POST", f"processes/{quote(name, safe='')}/execution", _started, body, headers)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+import uuid
 from typing import IO, Callable, Optional, TypeVar
 
 import requests
@@ -208,6 +209,8 @@ def _qt_request(request: requests.PreparedRequest, timeout: float) -> QNetworkRe
     asked.setAttribute(attribute.CacheLoadControlAttribute, QNetworkRequest.CacheLoadControl.AlwaysNetwork)
     asked.setAttribute(attribute.CacheSaveControlAttribute, False)
     asked.setTransferTimeout(int(timeout * 1000))
+    if "X-Request-ID" not in request.headers:
+        asked.setRawHeader(b"X-Request-ID", uuid.uuid4().hex.encode())  # what a backend's log calls it
     for name, value in request.headers.items():
         if name.lower() not in NOT_FORWARDED:
             asked.setRawHeader(name.encode("latin-1"), value.encode("latin-1"))

@@ -1,0 +1,1 @@
+"""What an administrator does from a terminal: orders to a running backend, tokens, backups."""

@@ -1,0 +1,1 @@
+"""What administrators need: metrics, probes, an audit log, and commands on a socket of their own."""
