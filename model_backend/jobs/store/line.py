@@ -13,6 +13,7 @@ from model_backend.jobs.store.database import Database
 from model_backend.jobs.store.rows import Job
 
 SECONDS = 1.0  # that a count is good for
+QUICK = 0.01  # seconds; counts that take longer are not made anew for every job that comes
 
 # Owners share the time: a job that begins is charged to its owner, and whose charge is the lowest comes next
 # (start-time fair queueing). Shared time is where the job that began last did begin; whoever comes back is
@@ -56,13 +57,21 @@ class Line:
         self._database = database
         self._lock = threading.Lock()
         self._places: dict[int, Place] = {}
-        self._counted = -SECONDS
+        self._counted, self._took, self._newest = -SECONDS, 0.0, 0
 
     def place(self, job: Job) -> Place | None:
-        """Return the place of a job; None: it has ended."""
+        """Return the place of a job; None: it has ended.
+
+        Where the line is long, a job that came in the last second is told to be its last one.
+        """
         with self._lock:
-            if time.monotonic() - self._counted >= SECONDS or job.seq not in self._places:
-                self._places, self._counted = self._count(), time.monotonic()
+            now, is_new = time.monotonic(), job.seq > self._newest
+            if now - self._counted >= SECONDS or (is_new and self._took < QUICK):
+                self._places = self._count()
+                self._newest = max(job.seq, *self._places, 0)
+                self._counted, self._took = time.monotonic(), time.monotonic() - now
+            elif is_new:
+                return Place(len(self._places) + 1, None, 1)
             return self._places.get(job.seq)
 
     def _count(self) -> dict[int, Place]:

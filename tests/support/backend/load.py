@@ -93,7 +93,7 @@ class Client:
     """One client: a connection of its own, the token of its owner."""
 
     def __init__(self, backend: Backend, token: str, record: Record) -> None:
-        self._backend, self._record = backend, record
+        self.backend, self._record = backend, record
         self.owner = token
         headers = {"Authorization": f"Bearer {token}", "Prefer": "respond-async"}
         self._http = httpx.AsyncClient(headers=headers, timeout=30, verify=False)
@@ -104,7 +104,7 @@ class Client:
         while True:
             begun = time.monotonic()
             try:
-                answer = await self._http.request(method, self._backend.url + path, **more)
+                answer = await self._http.request(method, self.backend.url + path, **more)
             except httpx.TransportError:
                 self._record.again += 1
                 if time.monotonic() > end:
