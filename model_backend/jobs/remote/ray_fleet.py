@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Mapping
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 import ray
 
@@ -40,7 +41,8 @@ class Fleet:
         address = settings.ray if settings.ray else AUTOMATIC
         ray.init(address=address, namespace="text2earth", log_to_driver=False, logging_level=logging.WARNING)
         self._settings, self._token = settings, token
-        self._url = reachable_url(settings, ray.util.get_node_ip_address())
+        self._address = str(ray.util.get_node_ip_address())
+        self._url = reachable_url(settings, self._address)
         self._actor = ray.remote(RayCrew).options(max_restarts=0, **settings.ray_resources)
         self._at_work: dict[Any, tuple[Any, float]] = {}  # the end of each actor's work: actor, when it began
         self._pause, self._hire_at, self._look_at, self._wanted = 0.0, 0.0, 0.0, 0
@@ -50,9 +52,7 @@ class Fleet:
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK
-            self._wanted = self._settings.ray_workers or max(
-                1, room(ray.nodes(), self._settings.ray_resources)
-            )
+            self._count(ray.nodes())
         while len(self._at_work) < self._wanted and now >= self._hire_at:
             actor = self._actor.remote(self._url, self._token, self._settings.ray_resources)
             self._at_work[actor.run.remote()] = actor, now
@@ -61,6 +61,16 @@ class Fleet:
             return
         for end in ray.wait(list(self._at_work), timeout=TICK)[0]:
             self._ended(end)
+
+    def _count(self, nodes: list[dict[str, Any]]) -> None:
+        """Reckon how many workers there are to be."""
+        self._wanted = self._settings.ray_workers or max(1, room(nodes, self._settings.ray_resources))
+        if is_cut_off(self._url, nodes, self._address):
+            log.warning(
+                "Nodes on other computers cannot reach %s. Listen where they can (--host), or set"
+                " TEXT2EARTH_PUBLIC_URL.",
+                self._url,
+            )
 
     def _ended(self, end: Any) -> None:
         _, began = self._at_work.pop(end)
@@ -97,6 +107,13 @@ def reachable_url(settings: Settings, address: str) -> str:
         everywhere = False
     host = address if everywhere else settings.host
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def is_cut_off(url: str, nodes: list[dict[str, Any]], address: str) -> bool:
+    """Say whether the backend at ``url`` is heard on its own computer alone, and a node is on another one."""
+    host = urlsplit(url).hostname or ""
+    loopback = host == "localhost" or host.startswith("127.") or host == "::1"
+    return loopback and any(node["Alive"] and node["NodeManagerAddress"] != address for node in nodes)
 
 
 def _leave_with(parent: BinaryIO) -> None:

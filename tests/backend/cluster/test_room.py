@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model_backend.jobs.remote.ray_fleet import reachable_url, room
+from model_backend.jobs.remote.ray_fleet import is_cut_off, reachable_url, room
 from model_backend.settings import Settings
 
 
@@ -35,3 +35,10 @@ def test_room_is_counted_node_by_node() -> None:
 )
 def test_workers_are_told_an_address_that_they_reach(tmp_path: Path, how: dict[str, str], url: str) -> None:
     assert reachable_url(Settings(data_dir=tmp_path, port=9000, **how), "10.1.2.3") == url
+
+
+def test_a_backend_that_other_computers_cannot_reach_is_told() -> None:
+    here, there = ({"Alive": True, "NodeManagerAddress": address} for address in ("10.1.2.3", "10.1.2.4"))
+    assert is_cut_off("http://127.0.0.1:8765", [here, there], "10.1.2.3")
+    assert not is_cut_off("http://127.0.0.1:8765", [here, there | {"Alive": False}], "10.1.2.3")
+    assert not is_cut_off("http://10.1.2.3:8765", [here, there], "10.1.2.3")
