@@ -19,7 +19,7 @@ from model_backend.jobs.remote.ray_crew import devices_of
 from model_backend.settings import Settings
 from tests.support.backend import alone
 
-VICTIMS = ["actor", "head"]  # nodes die with their head
+VICTIMS = ["head"]  # and with it nodes and actors
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_a_cluster_that_begins_without_a_node_makes_a_scene_once_it_has_two(seen
 
 
 @pytest.mark.slow
-def test_deaths_of_actors_nodes_and_the_head_cost_no_block(seen: dict[str, Any]) -> None:
+def test_the_death_of_the_head_with_its_nodes_costs_no_block(seen: dict[str, Any]) -> None:
     killed = seen["killed"]
     assert killed["victims"] == VICTIMS
     assert all(job["same"] and job["once"] for job in killed["jobs"]), killed
