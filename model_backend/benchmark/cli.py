@@ -1,4 +1,4 @@
-"""Command line of the benchmark: ``benchmark``. Imports torch only when it runs."""
+"""Command line of the benchmark: of the backend, and of a bare GPU box. Imports torch only when it runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ _DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add ``benchmark`` to the backend's command line."""
-    speed = subparsers.add_parser("benchmark", help="measure speed, beside stock pipelines")
+    _add_speed(subparsers, "benchmark")
+
+
+def _add_speed(subparsers: Subparsers, name: str) -> None:
+    speed = subparsers.add_parser(name, help="measure speed, beside stock pipelines")
     model = speed.add_mutually_exclusive_group(required=True)
     model.add_argument("--model", help="an id of `models list`, or a model folder")
     model.add_argument("--random-weights", choices=("sd2", "tiny"), help="a model made on the spot")
@@ -40,3 +44,47 @@ def _benchmark(given: argparse.Namespace) -> int:
     from model_backend.benchmark import run
 
     return run_command(given, run.benchmark, run.tables)
+
+
+def _add_formats(subparsers: Subparsers) -> None:
+    formats = subparsers.add_parser("formats", help="compare number formats of UNet and decoder")
+    formats.add_argument("--random-weights", choices=("sd2", "tiny"), default="sd2")
+    formats.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    formats.add_argument("--steps", type=int, default=20, help="of Euler")
+    formats.add_argument("--out", type=Path, help="write the figures to this file, as JSON")
+    formats.set_defaults(run=_formats)
+
+
+def _add_session(subparsers: Subparsers) -> None:
+    visit = subparsers.add_parser("session", help="all that is wanted of a GPU, within minutes")
+    visit.add_argument("--minutes", type=float, default=12, help="for everything")
+    visit.add_argument("--out", type=Path, required=True, help="folder of the results")
+    visit.add_argument("--data", type=Path, help="training data; without any nothing is trained")
+    visit.add_argument("--training-minutes", type=float, help="at most; default: what is left")
+    visit.add_argument("--work", type=Path, default=Path(".scratch/session"), help="folder of the training")
+    visit.add_argument("--random-weights", choices=("sd2", "tiny"), default="sd2", help="tiny: a rehearsal")
+    visit.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    visit.set_defaults(run=_session)
+
+
+def _formats(given: argparse.Namespace) -> int:
+    from model_backend.benchmark import formats
+
+    return run_command(given, formats.formats, formats.tables)
+
+
+def _session(given: argparse.Namespace) -> int:
+    from model_backend.benchmark import session
+
+    return session.run(given)
+
+
+def main() -> int:
+    """Run one command without the rest of the backend."""
+    parser = argparse.ArgumentParser(prog="model_backend.benchmark")
+    commands = parser.add_subparsers(required=True)
+    _add_speed(commands, "speed")
+    _add_formats(commands)
+    _add_session(commands)
+    given = parser.parse_args()
+    return int(given.run(given))

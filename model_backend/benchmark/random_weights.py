@@ -98,14 +98,19 @@ def card(name: Name) -> ModelCard:
     )
 
 
-def build(name: Name, device: torch.device, dtype: torch.dtype) -> tuple[Model, Networks]:
-    """Return a random model on a device, and its networks; the UNet in ``dtype``, the others in float32."""
+def build(
+    name: Name, device: torch.device, dtype: torch.dtype, drawn: torch.dtype | None = None
+) -> tuple[Model, Networks]:
+    """Return a random model on a device, and its networks; the UNet in ``dtype``, the others in float32.
+
+    The UNet's numbers are drawn in the format ``drawn``, so that models of several formats have the same.
+    """
     with tempfile.TemporaryDirectory() as name_of_folder:
         folder = Path(name_of_folder)
         (folder / "scheduler").mkdir()
         (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(SCHEDULER), encoding="utf-8")
-        with _made(device, dtype):
-            network = unet(name)
+        with _made(device, drawn or dtype):
+            network = unet(name).to(dtype)
         with _made(device, torch.float32):
             networks = Networks(
                 unet=network.eval().requires_grad_(False),

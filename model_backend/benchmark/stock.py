@@ -59,6 +59,21 @@ class StockPipeline:
         blank = np.full((self.side, self.side, 3), 128, np.uint8)
         return self._call(sampler, steps, blank, np.ones(blank.shape[:2], np.bool_))
 
+    def latents(self, sampler: Sampler, steps: int, start: torch.Tensor) -> torch.Tensor:
+        """Return the latents of one window, (1, c, h, w) float32, that begin as noise of unit variance."""
+        self.pipeline.scheduler = _scheduler(self.pipeline.scheduler.config, sampler)
+        made = self.pipeline(
+            prompt=self._request.prompt,
+            height=self.side,
+            width=self.side,
+            num_inference_steps=steps,
+            guidance_scale=self._request.guidance,
+            latents=start.to(self.pipeline.device, self.pipeline.unet.dtype),
+            output_type="latent",
+        ).images
+        final: torch.Tensor = made.float()
+        return final
+
     def outpaint(self, sampler: Sampler, steps: int, size: int) -> Iterator[UInt8Array]:
         """Yield the scene of ``size`` pixels a side after each of its windows, row by row.
 

@@ -28,7 +28,7 @@ from transformers.utils.logging import disable_progress_bar
 from model_backend.errors import ModelUnavailable
 from model_backend.models import profile as profiles
 from model_backend.models.card import NO_LEVEL, ModelCard
-from model_backend.models.decoder import Decoder, wanted_format
+from model_backend.models.decoder import choose, wanted_format
 from model_backend.models.finite import finite
 from model_backend.models.profile import Profile, SlotTest, try_slots
 from model_backend.models.prompt_tokens import plain_prompt
@@ -108,7 +108,7 @@ class Model:
         self._tried: dict[int, SlotTest] = {}
         self._threads = torch.get_num_threads()
         self._layout = torch.contiguous_format
-        self._decoder = Decoder(self._vae, wanted_format(card, device), self._noise(1))
+        self._decoder = choose(self._vae, wanted_format(card, device), self._noise(1))
         self.profile = self._choose(card.engine.batch * (_GPU_BATCH if device.type == "cuda" else 1))
 
     @torch.inference_mode()

@@ -78,7 +78,7 @@ def _load_level(folder: Path, cached: Path, level: int) -> Chips:
     if not cached.exists():
         chips = _decode(folder, level)
         cached.parent.mkdir(parents=True, exist_ok=True)
-        part = cached.with_suffix(".part")
+        part = cached.with_suffix(f".{os.getpid()}.part")  # each process of a team may come first
         with part.open("wb") as out:
             np.savez(
                 out,

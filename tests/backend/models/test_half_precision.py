@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from model_backend.engine.scene import Scene
 from model_backend.models.card import read_card
-from model_backend.models.decoder import Decoder, levels_off
+from model_backend.models.decoder import Decoder, choose, levels_off
 from model_backend.models.loader import bytes_needed, load
 from model_backend.models.registry import KNOWN
 from model_backend.models.weights import loaded_bytes
@@ -90,9 +90,9 @@ def test_a_decoder_that_leaves_the_numbers_of_its_format_is_not_taken(tmp_path: 
     with torch.no_grad():
         vae.decoder.conv_in.weight.mul_(1e6)
     trial = torch.ones(1, 4, 8, 8)
-    assert not Decoder(vae, "float32", trial)(trial).isnan().any()
-    assert Decoder(vae, "float16", trial).format == "float32"
-    assert Decoder(vae, "tf32", trial).format == "tf32"
+    assert not Decoder(vae)(trial).isnan().any()
+    assert choose(vae, "float16", trial).format == "float32"
+    assert choose(vae, "tf32", trial).format == "tf32"
 
 
 def test_text2earth_asks_for_what_its_authors_published(published: Path):
