@@ -22,6 +22,9 @@ SHARED_TIME = "(SELECT coalesce(max(began), 0) FROM owner)"
 BEGINS = f"max({SHARED_TIME}, coalesce(owner.due, 0))"  # of an owner's first waiting job, in shared time
 PRIORITY = "coalesce(owner.priority, 1)"
 
+_RATE = """iif(block.status = 'accepted' AND part IS NOT NULL,
+    coalesce(measured.rate, block.rate), coalesce(block.rate, measured.rate))"""
+
 # Jobs that run are ended first. Blocks that wait are taken to be as fast as those of their job that were
 # measured.
 _LINE = f"""
@@ -29,14 +32,12 @@ _LINE = f"""
             + (sum(cost) OVER (PARTITION BY status, job.owner ORDER BY seq) - cost) / {PRIORITY}, 0) AS begins
         FROM job LEFT JOIN owner ON owner.name = job.owner WHERE status IN ('accepted', 'running')),
     measured AS (SELECT job, avg(rate) AS rate FROM block
-        WHERE done > 0 AND part IS NOT NULL AND job IN (SELECT id FROM unfinished) GROUP BY job),
-    open AS (SELECT job, total - done AS steps, part, iif(status = 'accepted' AND part IS NOT NULL,
-            coalesce(measured.rate, block.rate), coalesce(block.rate, measured.rate)) AS rate
-        FROM block LEFT JOIN measured USING (job)
-        WHERE job IN (SELECT id FROM unfinished) AND status IN ('accepted', 'running'))
-    SELECT job.seq, job.status = 'accepted' AS waits, total(steps * rate) AS seconds,
-        count(steps) - count(rate) AS unknown, count(part) AS parts
-    FROM unfinished AS job LEFT JOIN open ON open.job = job.id GROUP BY job.seq
+        WHERE done > 0 AND part IS NOT NULL AND job IN (SELECT id FROM unfinished) GROUP BY job)
+    SELECT job.seq, job.status = 'accepted' AS waits, total((total - done) * {_RATE}) AS seconds,
+        count(total) - count({_RATE}) AS unknown, count(part) AS parts
+    FROM unfinished AS job LEFT JOIN measured ON measured.job = job.id
+    LEFT JOIN block ON block.job = job.id AND block.status IN ('accepted', 'running')
+    GROUP BY job.seq
     ORDER BY waits, begins, job.seq
 """
 
