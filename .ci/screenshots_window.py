@@ -15,8 +15,8 @@ from qgis.utils import iface, plugins
 
 FOLDER = Path(os.environ["SCREENS_FOLDER"])
 PATIENCE = 200.0  # seconds for a run
-SIZE = 1300, 860
-STROKE = ((150, 260), (190, 230), (240, 240), (270, 280))  # on the canvas, in pixels
+SIZE = 1300, 980
+STROKE = ((270, 330), (320, 295), (380, 305), (420, 350))  # on the canvas, in pixels
 REACH = 28  # of the brush, in pixels of the canvas
 
 
@@ -96,13 +96,14 @@ def generating(dock, scene: QgsRasterLayer) -> None:
     grab("variants")
     dock.variants.strip.keep.click()
     dock.variants.strip.all_discarded.emit()
+    QgsProject.instance().layerTreeRoot().findGroup("Text2Earth").setItemVisibilityChecked(False)
 
 
-def editing(window, scene: QgsRasterLayer) -> None:
-    """A mask under the brush, and the edit beside what was there."""
+def editing(dock, scene: QgsRasterLayer) -> None:
+    """A mask under the brush, and the prompt."""
     from text2earth_qgis.gui.canvas.brush import stroke
 
-    dock, canvas = window.dock, iface.mapCanvas()
+    canvas = iface.mapCanvas()
     look_at(scene.extent(), 0.6)
     rest()
     dock.again.edit(scene)
@@ -114,14 +115,10 @@ def editing(window, scene: QgsRasterLayer) -> None:
     form.prompt.setPlainText("a lake")
     wait(lambda: dock.edit.found is not None and not dock.edit.preview.picture().isNull())
     grab("edit")
-    finished(dock)
-    window._swipe.compare(iface.activeLayer())
-    grab("compare")
-    window._swipe.leave()
 
 
 def extending(dock, scene: QgsRasterLayer) -> None:
-    """Land that is to be added, and what came of it."""
+    """Land that is to be added."""
     dock.turn_to(dock.extend)
     look_at(scene.extent(), 1.6)
     dock.extend.form.source.setLayer(scene)
@@ -131,9 +128,6 @@ def extending(dock, scene: QgsRasterLayer) -> None:
     dock.extend.form.reach.spins["bottom"].setValue(80)
     wait(lambda: dock.extend.found is not None)
     grab("extend")
-    dock.extend.tool.leave()
-    finished(dock)
-    grab("extended")
 
 
 def work() -> None:
@@ -146,7 +140,7 @@ def work() -> None:
         wait(lambda: window.dock.connection.state.ready)
         setting_up(window)
         generating(window.dock, scene)
-        editing(window, scene)
+        editing(window.dock, scene)
         extending(window.dock, scene)
         code = 0
     except Exception:  # noqa: BLE001 - whatever it is, QGIS has to end
