@@ -7,6 +7,7 @@ import importlib
 import json
 import re
 import subprocess
+import time
 
 import pytest
 from qgis import utils
@@ -18,7 +19,7 @@ from qgis.PyQt.QtWidgets import QApplication, QDialog, QDockWidget, QToolBar, QT
 
 from launcher import ROOT
 from tests.support.qgis.sessions import run_session
-from tests.support.qgis.window import PATIENCE, grab, settle, until
+from tests.support.qgis.window import PATIENCE, MainThreadMeter, grab, settle, until
 
 NAME = "text2earth_qgis"
 SCROLL_BAR = 14  # pixels
@@ -104,6 +105,23 @@ def test_three_times_loaded_and_unloaded_leaves_nothing(iface, scene):
     off()
     assert pages(iface) == 0
     on()
+
+
+@pytest.mark.fast
+def test_the_panel_is_there_at_once(iface, scene, backend, tmp_path):
+    """Made and laid out for the first time; in processor time, as the meter measures."""
+    settings = importlib.import_module("text2earth_qgis.core.settings")
+    settings.save(settings.Settings(url=backend.url, folder=str(tmp_path)))
+    plugin = utils.plugins[NAME]
+    plugin.unload()
+    settle()
+    began = time.thread_time()
+    plugin.initGui()
+    plugin.window.show_dock()
+    settle()
+    took = time.thread_time() - began
+    assert plugin.window.dock.request.isVisible()
+    assert took <= 6 * MainThreadMeter().allowed
 
 
 def test_the_menu_and_the_toolbar_open_the_dock(iface, window, scene):
