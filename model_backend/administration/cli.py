@@ -10,15 +10,17 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
-from model_backend.administration import backup
 from model_backend.administration.client import ask
 from model_backend.api import tokens
 from model_backend.api.tokens import BadSetUp
 from model_backend.errors import BackendError
 from model_backend.settings import Settings
+
+if TYPE_CHECKING:
+    from model_backend.administration.backup import Amount
 
 LOOK = 1.0  # seconds between two looks whether all has been drained
 
@@ -191,14 +193,18 @@ def _revoke(given: argparse.Namespace) -> None:
 
 
 def _backup(given: argparse.Namespace) -> None:
+    from model_backend.administration import backup  # not everywhere is there what rasters need
+
     print(_amount(backup.backup(_folder(given), given.file)))
 
 
 def _restore(given: argparse.Namespace) -> None:
+    from model_backend.administration import backup
+
     print(_amount(backup.restore(given.file, _folder(given))))
 
 
-def _amount(held: backup.Amount) -> str:
+def _amount(held: Amount) -> str:
     return f"{held.jobs} jobs, {held.files} files, {held.bytes / 1e6:,.1f} MB."
 
 

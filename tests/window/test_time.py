@@ -78,7 +78,7 @@ def test_an_edit_says_how_long_and_in_which_pixels(dock, form, scene):
     key = press_run(dock)
     until(lambda: state(dock, key) == "successful")
     form.grow.setValue(1.0)
-    until(lambda: "about " in dock.plan.text())
+    until(lambda: dock.edit.planned is not None and "about " in dock.plan.text())
     plan = dock.edit.planned
     assert plan.seconds is not None
     assert plan.recipe["edit"]["strength"] == 1.0

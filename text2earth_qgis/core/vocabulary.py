@@ -98,8 +98,9 @@ class Vocabulary:
 
 def _first(prompt: str, term: Words) -> Optional[tuple[int, int]]:
     """Return where the first word of a term stands in a prompt, the longest of those there."""
-    words = sorted({word for some in term.values() for word in some}, key=len, reverse=True)
-    for word in words:
+    small = prompt.casefold()
+    words = {word for some in term.values() for word in some if word.casefold() in small}
+    for word in sorted(words, key=len, reverse=True):
         pattern = re.escape(word) if _HAN.match(word) else rf"(?<!\w){re.escape(word)}(?!\w)"
         found = re.search(pattern, prompt, re.IGNORECASE)
         if found:

@@ -20,6 +20,8 @@ from model_backend.jobs.pulse import Pulse
 from model_backend.jobs.store.job_store import JobStore
 from model_backend.jobs.store.rows import RequestedOutputs, Submission
 from model_backend.jobs.worker import BlockReporter
+from model_backend.models.card import read_card
+from model_backend.models.loader import bytes_needed
 from model_backend.models.registry import Registry
 from model_backend.processes.base import Workload
 from model_backend.settings import Settings
@@ -134,7 +136,7 @@ def test_a_model_that_comes_while_the_backend_runs_is_used(
 def test_models_beyond_the_memory_budget_are_forgotten(tiny: Path, tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         install(tiny, tmp_path, name)
-    size = sum(path.stat().st_size for path in tiny.rglob("*.safetensors"))
+    size = bytes_needed(tiny, read_card(tiny), "cpu")
     settings = Settings(data_dir=tmp_path, model="a", model_memory_gb=2.5 * size / 1e9, threads=1)
     store = JobStore.open(tmp_path)
     cache = ModelCache(settings, "cpu", store, Registry(settings))
