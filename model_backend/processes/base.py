@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
 
 from model_backend import __version__
-from model_backend.models.card import SURROUNDINGS
 from model_backend.models.registry import Registry
 from model_backend.processes.describe import input_descriptions
 from model_backend.processes.inputs import parse
@@ -56,10 +55,7 @@ class PlanContext:
     def unit_seconds(self, model: str) -> float | None:
         """Return the seconds that a unit of a model's work takes, or usually does; None: nobody knows."""
         known = self.measured(model)
-        if known:
-            return known[1]
-        card = SURROUNDINGS if model == SURROUNDINGS.id else self.registry.get(model).card
-        return card.unit_seconds
+        return known[1] if known else self.registry.get(model).card.unit_seconds
 
     def seconds(self, model: str, units: int) -> float | None:
         """Return how long so much of a model's work takes, None where nobody knows."""

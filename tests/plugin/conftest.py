@@ -41,6 +41,12 @@ def started(data_dir, model):
     return Backend(data_dir, "--model", str(model), **SETTINGS).start()
 
 
+def find(backend, monkeypatch):
+    """Let the plugin find a backend through the environment."""
+    for name, value in backend.environment.items():
+        monkeypatch.setenv(name, value)
+
+
 @pytest.fixture(scope="session")
 def shared_backend(tiny_model, tmp_path_factory):
     """One backend for all tests that do not kill it."""
@@ -52,8 +58,7 @@ def shared_backend(tiny_model, tmp_path_factory):
 @pytest.fixture
 def backend(shared_backend, monkeypatch):
     """The shared backend, found through the environment."""
-    for name, value in shared_backend.environment.items():
-        monkeypatch.setenv(name, value)
+    find(shared_backend, monkeypatch)
     return shared_backend
 
 
@@ -77,8 +82,7 @@ def painter(tmp_path_factory):
 @pytest.fixture
 def editing_backend(painter, monkeypatch):
     """That backend, found through the environment; a test leaves no upload behind."""
-    for name, value in painter.environment.items():
-        monkeypatch.setenv(name, value)
+    find(painter, monkeypatch)
     yield painter
     assert painter.uploads == []
 
@@ -96,8 +100,7 @@ def bank(tmp_path_factory):
 @pytest.fixture
 def example_backend(bank, monkeypatch):
     """That backend, found through the environment."""
-    for name, value in bank.environment.items():
-        monkeypatch.setenv(name, value)
+    find(bank, monkeypatch)
     return bank
 
 

@@ -85,8 +85,11 @@ def clear(dock) -> None:
     dock.turn_to(dock.generate)
     dock.request.extent.clear()
     dock.request.recall({})
+    dock.request.unfold(False)
     dock.edit.form.recall({})
+    dock.edit.form.unfold(False)
     dock.extend.form.recall({})
+    dock.extend.form.unfold(False)
     dock.request.use_samples((), ())
     for row in list(dock.runs.model.rows):
         dock.runner.forget(row.run.key)

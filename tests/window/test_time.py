@@ -41,7 +41,7 @@ def test_three_sizes_with_their_seconds(timed, scene):
         settle()
     finally:
         calls.plan = plan
-    assert 1 <= len(asked) <= 2  # not one more for each size: the times of this extent are known
+    assert len(asked) == 1  # the times of this extent are known
     dock.setFloating(True)
     dock.resize(300, 800)
     settle()

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
-from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from text2earth_qgis.core.errors import BackendError, Locked, PluginError, Unreachable
+from text2earth_qgis.core.timers import single_shot
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.async_client import AsyncClient
@@ -51,9 +52,7 @@ class Connection(QObject):
         self.client = AsyncClient(access_of(), self)
         self.state = State(self.client.access.url)
         self._watched = False
-        self._again = QTimer(self)
-        self._again.setSingleShot(True)
-        self._again.timeout.connect(self.check)
+        self._again = single_shot(self, self.check)
 
     def start_over(self) -> None:
         """Forget what is known, and ask the backend that is named now."""

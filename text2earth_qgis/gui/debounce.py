@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Callable, Optional
 
-from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.tasks import BackgroundTask, Listener
+from text2earth_qgis.core.timers import single_shot
 
 Question = Callable[[Listener], object]  # finds the answer, in a worker
 
@@ -27,10 +28,7 @@ class Debounced(QObject):
         self._doing = doing
         self._prepare: Callable[[], Optional[Question]] = lambda: None
         self._work: Optional[BackgroundTask] = None
-        self._pause = QTimer(self)
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(pause_ms)
-        self._pause.timeout.connect(self._begin)
+        self._pause = single_shot(self, self._begin, pause_ms)
 
     def ask(self, prepare: Callable[[], Optional[Question]]) -> None:
         """Answer what ``prepare`` returns a moment from now, in the main thread; None asks nothing."""

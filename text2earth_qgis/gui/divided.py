@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Callable
 
 from qgis.core import QgsSettings
-from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QSplitter, QWidget
+
+from text2earth_qgis.core.timers import single_shot
 
 
 class Divided(QSplitter):
@@ -21,10 +23,7 @@ class Divided(QSplitter):
         self.addWidget(lower)
         self.setChildrenCollapsible(False)
         self.splitterMoved.connect(self._move)
-        self._soon = QTimer(self)  # when the parts have their new sizes
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(0)
-        self._soon.timeout.connect(self._divide)
+        self._soon = single_shot(self, self._divide)  # when the parts have their new sizes
 
     def divide(self) -> None:
         """Divide the height anew, once what is inside has its new width."""

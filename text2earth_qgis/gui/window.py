@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from qgis.core import Qgis, QgsMessageLog, QgsProject, QgsRasterLayer
 from qgis.gui import QgisInterface
-from qgis.PyQt.QtCore import Qt, QTimer, QUrl
+from qgis.PyQt.QtCore import Qt, QUrl
 from qgis.PyQt.QtGui import QDesktopServices
 
 from text2earth_qgis.core import paths, settings
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.history import History, Run
+from text2earth_qgis.core.timers import single_shot
 from text2earth_qgis.core.wire import quiet_network
 from text2earth_qgis.gui.canvas.swipe import Swipe
 from text2earth_qgis.gui.commands import NAME, Commands
@@ -67,9 +68,7 @@ class PluginWindow:
         add("SetUp", "options", tr("Set up a backend…"), self.show_setup)
         add("Options", "options", tr("Options…"), self.show_options)
         add("Guide", "info", tr("User guide"), self.show_guide)
-        self._start = QTimer()
-        self._start.setSingleShot(True)
-        self._start.timeout.connect(self.runner.take_up)
+        self._start = single_shot(None, self.runner.take_up)
         self._start.start(0)  # once QGIS has its window
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """Runs an installation of the backend: one program after the other, none waited for.
 
-Knows how programs are started and ended; what they are and what follows, ``installation`` does. Main thread
+Knows what becomes of the environment; which programs run and what follows, ``installation`` does. Main thread
 only.
 """
 
@@ -11,17 +11,15 @@ import time
 from dataclasses import replace
 from typing import Callable, Optional
 
-from qgis.PyQt.QtCore import QObject, QProcess, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.local import installation
-from text2earth_qgis.core.local.environment import Environment, Installed, run_program
+from text2earth_qgis.core.local.environment import Environment, Installed
 from text2earth_qgis.core.local.installation import Phase, State, Tools, Wish
+from text2earth_qgis.core.local.program import CRASHED, Program
 from text2earth_qgis.core.tasks import BackgroundTask
-
-GRACE_MS = 3_000  # that a program gets to end
-CANNOT_START = -1
 
 
 class Installer(QObject):
@@ -36,14 +34,10 @@ class Installer(QObject):
         self.seconds = 0.0  # that the last installation took
         self._began = 0.0
         self._then: Callable[[], None] = _nothing
-        self._process = QProcess(self)
-        self._process.readyReadStandardOutput.connect(self._read)
-        self._process.errorOccurred.connect(self._failed)
-        self._process.finished.connect(self._finished)
-        self._grace = QTimer(self)
-        self._grace.setSingleShot(True)
-        self._grace.setInterval(GRACE_MS)
-        self._grace.timeout.connect(self._process.kill)
+        self._program = Program(self)
+        self._program.said.connect(self._read)
+        self._program.missing.connect(self._failed)
+        self._program.ended.connect(self._follow)
 
     def install(self, wish: Wish, tools: Tools) -> None:
         """Begin; ``changed`` follows until it is done, failed or cancelled."""
@@ -69,14 +63,11 @@ class Installer(QObject):
     def cancel(self) -> None:
         """End the program that runs; what it has made is removed unless it was complete before."""
         self._become(installation.cancelled(self.state))
-        self._process.terminate()  # Windows has no such signal for console programs: killed after a while
-        self._grace.start()
+        self._program.cancel()
 
     def close(self) -> None:
         """End the program that runs, at once."""
-        self._process.blockSignals(True)
-        self._process.kill()
-        self._process.waitForFinished(GRACE_MS)
+        self._program.close()
 
     def _begin(self, state: State) -> None:
         self._began = time.monotonic()
@@ -85,35 +76,23 @@ class Installer(QObject):
             self._run()
 
     def _run(self) -> None:
-        command = self.state.command
-        run_program(self._process, command.program, command.arguments)
+        self._program.run(self.state.command)
 
-    def _read(self) -> None:
+    def _read(self, lines: list[str]) -> None:
         state = self.state
-        while self._process.canReadLine() or (self._ended and self._process.bytesAvailable()):
-            line = bytes(self._process.readLine()).decode("utf-8", "replace").rstrip()
+        for line in lines:
             state = installation.said(state, line)
         if state is not self.state:
             self._become(state)
 
-    @property
-    def _ended(self) -> bool:
-        return self._process.state() == QProcess.ProcessState.NotRunning
-
-    def _failed(self, error: QProcess.ProcessError) -> None:
-        if error == QProcess.ProcessError.FailedToStart:
-            line = tr("{program} cannot be started: {reason}").format(
-                program=self._process.program(), reason=self._process.errorString()
-            )
-            self._become(installation.said(self.state, line))
-            self._follow(CANNOT_START)
-
-    def _finished(self, code: int, status: QProcess.ExitStatus) -> None:
-        self._read()
-        self._follow(code if status == QProcess.ExitStatus.NormalExit else CANNOT_START)
+    def _failed(self, reason: str) -> None:
+        line = tr("{program} cannot be started: {reason}").format(
+            program=self.state.command.program, reason=reason
+        )
+        self._become(installation.said(self.state, line))
+        self._follow(CRASHED)
 
     def _follow(self, code: int) -> None:
-        self._grace.stop()
         state = installation.ended(self.state, code)
         if state.phase is Phase.WORKING:
             self._become(state)

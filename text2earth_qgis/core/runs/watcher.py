@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Callable, Mapping, Optional, TypeVar
 
-from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from text2earth_qgis.core.errors import BackendError, JobFailed, Locked, PluginError, Unreachable
 from text2earth_qgis.core.imagery.edit_preparation import Prepare, SentRequest
@@ -29,6 +29,7 @@ from text2earth_qgis.core.runs.job_status import (
 from text2earth_qgis.core.runs.source_raster import SourceRaster
 from text2earth_qgis.core.runs.time_left import TimeLeft, steadied
 from text2earth_qgis.core.tasks import BackgroundTask, Listener
+from text2earth_qgis.core.timers import single_shot
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.access import Access
 from text2earth_qgis.core.wire.async_client import AsyncClient, Pending
@@ -96,9 +97,7 @@ class JobWatcher(QObject):
         self._tries = 0
         self._over = False
         self._left: Optional[TimeLeft] = None
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._step)
+        self._timer = single_shot(self, self._step)
 
     def start(self) -> None:
         """Take the run up where it stands; a new one is noted before it is sent."""

@@ -9,12 +9,13 @@ from typing import Callable, Optional
 
 from qgis.core import QgsProject, QgsRectangle
 from qgis.gui import QgsMapCanvas, QgsMapCanvasItem
-from qgis.PyQt.QtCore import QObject, QRectF, QTimer
+from qgis.PyQt.QtCore import QObject, QRectF
 from qgis.PyQt.QtGui import QImage, QPainter, QPolygonF, QTransform
 
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.tasks import BackgroundTask
+from text2earth_qgis.core.timers import single_shot
 from text2earth_qgis.gui import ground
 from text2earth_qgis.gui.canvas.edit_picture import EditArea, View, render
 
@@ -38,10 +39,7 @@ class MaskPreview(QObject):
         self._area_of, self._shown = area_of, False
         self._work: Optional[BackgroundTask] = None
         self._stale = False
-        self._pause = QTimer(self)
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(PAUSE_MS)
-        self._pause.timeout.connect(self._draw)
+        self._pause = single_shot(self, self._draw, PAUSE_MS)
         canvas.extentsChanged.connect(self._later)
         canvas.destinationCrsChanged.connect(self._forget)
 

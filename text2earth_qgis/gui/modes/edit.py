@@ -68,12 +68,10 @@ class EditMode(PaintingMode):
         self.brush.undone.connect(self._undo)
 
     def show(self, shown: bool) -> None:
-        """Begin with a raster that is seen, if none is chosen yet."""
+        """Show the tint while the form is seen; only then the mask is painted."""
         super().show(shown)
         if not shown:
             self.brush.leave()
-        elif self.form.layer() is None:
-            self.form.choose(self._project.layerTreeRoot().checkedLayers())
         self._tint()
 
     def missing(self) -> str:

@@ -97,12 +97,10 @@ class ExtendMode(PaintingMode):
         self._follow_raster()
 
     def show(self, shown: bool) -> None:
-        """Begin with a raster that is seen, if none is chosen yet; outline it while the form is seen."""
+        """Outline the raster while the form is seen; only then it can be dragged."""
         super().show(shown)
         if not shown:
             self.tool.leave()
-        elif self.form.layer() is None:
-            self.form.choose(self._project.layerTreeRoot().checkedLayers())
         self._outline()
 
     def uncover(self) -> None:

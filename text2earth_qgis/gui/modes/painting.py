@@ -129,8 +129,10 @@ class PaintingMode(Mode):
         self._stop_timing()
 
     def show(self, shown: bool) -> None:
-        """Show the samples on the map while the form is seen."""
+        """Begin with a raster that is seen, if none is chosen; show the samples while the form is seen."""
         super().show(shown)
+        if shown and self._painting.layer() is None:
+            self._painting.choose(self._project.layerTreeRoot().checkedLayers())
         self.samples.show(shown)
 
     def close(self) -> None:

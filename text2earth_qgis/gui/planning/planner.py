@@ -12,9 +12,10 @@ import json
 from dataclasses import dataclass, replace
 from typing import Callable, Optional, Sequence
 
-from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from text2earth_qgis.core.errors import Locked, PluginError, Unreachable
+from text2earth_qgis.core.timers import single_shot
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.async_client import AsyncClient, Pending
 from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Plan
@@ -75,10 +76,7 @@ class Planner(QObject):
         self._pending: Optional[Pending] = None
         self._found: dict[str, list[Choice]] = {}  # by place
         self._paces: dict[str, Pace] = {}  # by what the pace depends on
-        self._pause = QTimer(self)
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(PAUSE_MS)
-        self._pause.timeout.connect(self._ask)
+        self._pause = single_shot(self, self._ask, PAUSE_MS)
 
     def plan(
         self, client: AsyncClient, inputs: GenerateInputs, with_price: bool, sizes: Sequence[float] = ()

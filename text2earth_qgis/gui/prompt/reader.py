@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Optional
 
-from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from text2earth_qgis.core.errors import Locked, PluginError, Unreachable
+from text2earth_qgis.core.timers import single_shot
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.async_client import Pending
 from text2earth_qgis.core.wire.schemas import PromptReading
@@ -25,10 +26,7 @@ class PromptReader(QObject):
         self._connection = connection
         self._prompt, self._model = "", ""
         self._pending: Optional[Pending] = None
-        self._pause = QTimer(self)
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(PAUSE_MS)
-        self._pause.timeout.connect(self._ask)
+        self._pause = single_shot(self, self._ask, PAUSE_MS)
 
     def ask(self, prompt: str, model: str) -> None:
         """Ask a moment from now how that model reads a prompt."""

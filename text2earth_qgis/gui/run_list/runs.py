@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from qgis.gui import QgsFilterLineEdit
-from qgis.PyQt.QtCore import QModelIndex, QPoint, QRectF, Qt, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QModelIndex, QPoint, QRectF, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QKeyEvent, QKeySequence, QPainter, QPalette, QResizeEvent, QTextOption
 from qgis.PyQt.QtWidgets import (
     QApplication,
@@ -24,6 +24,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from text2earth_qgis.core.language import tr
+from text2earth_qgis.core.timers import single_shot
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.notice import Notice
@@ -110,10 +111,7 @@ class RunsPanel(QWidget):
         self.search.setPlaceholderText(tr("Search runs"))
         self.search.setAccessibleName(tr("Search runs"))
         self.search.setToolTip(tr("Words of the prompt, the raster's name, the seed or the file's name"))
-        self._pause = QTimer(self)
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(PAUSE_MS)
-        self._pause.timeout.connect(self._look)
+        self._pause = single_shot(self, self._look, PAUSE_MS)
         self.search.textChanged.connect(lambda _text: self._pause.start())
         self.buttons: dict[str, QToolButton] = {}
         layout = QVBoxLayout(self)

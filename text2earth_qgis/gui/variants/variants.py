@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import Optional
 
 from qgis.core import QgsProject
-from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.runs import variants
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.runs.watcher import RunStatus
+from text2earth_qgis.core.timers import single_shot
 from text2earth_qgis.gui.runner import Runner
 from text2earth_qgis.gui.variants.on_map import VariantLayers
 from text2earth_qgis.gui.variants.pictures import Variant
@@ -34,9 +35,7 @@ class Variants(QObject):
         self._sets: dict[str, list[Run]] = {}
         self._progress: dict[str, RunStatus] = {}
         self._chosen = ""  # key of the run that is on the map
-        self._later = QTimer(self)  # once a project is read or emptied
-        self._later.setSingleShot(True)
-        self._later.timeout.connect(self._show)
+        self._later = single_shot(self, self._show)  # once a project is read or emptied
         project.readProject.connect(self._reopened)
         project.cleared.connect(self._reopened)
         runner.changed.connect(self._follow)
