@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsProject
+from qgis.core import QgsApplication, QgsProject
 from qgis.PyQt.QtCore import QStandardPaths, Qt
 from qgis.PyQt.QtTest import QTest
 
 from tests.support.qgis.dock import start, state
 from tests.support.qgis.runs import years_of_runs
-from tests.support.qgis.window import MainThreadMeter, grab, settle, until
+from tests.support.qgis.window import SCENE, MainThreadMeter, grab, settle, until
 from text2earth_qgis.core.runs.history import History, Run
 from text2earth_qgis.core.runs.watcher import RunStatus
 from text2earth_qgis.gui.run_list.model import Heading
@@ -131,6 +131,20 @@ def test_what_is_looked_for_is_left_when_a_new_run_begins(panel, history):
     panel.search.setText("lake new")
     until(lambda: keys(panel) == [run.key])
     assert panel.card(run.key) is not None, "a card is there after a search too"
+
+
+def test_no_task_begins_while_the_list_is_painted(panel):
+    """QGIS repaints its bar of progress when one does, and a painting within a painting ends QGIS."""
+    thumbnails, began, came = panel.delegate.thumbnails, [], []
+    manager = QgsApplication.taskManager()
+    until(lambda: not manager.countActiveTasks())  # of the runs that are in the list
+    manager.taskAdded.connect(began.append)
+    thumbnails.came.connect(came.append)
+    assert thumbnails.of(str(SCENE)).isNull(), "as the delegate asks while it paints"
+    assert not began
+    until(lambda: came == [str(SCENE)])
+    assert len(began) == 1
+    assert not thumbnails.of(str(SCENE)).isNull()
 
 
 def test_removing_asks_first(panel):

@@ -14,6 +14,7 @@ from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery.datasets import gdal_errors, read, require
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.tasks import BackgroundTask, Listener
+from text2earth_qgis.core.timers import single_shot
 from text2earth_qgis.core.wire.schemas import Box
 
 SIDE = 96  # pixels of the longer side, for screens that are dense too
@@ -22,7 +23,11 @@ _NOTHING = QPixmap()
 
 
 class Thumbnails(QObject):
-    """Pictures by file; ``came`` tells that one is there that was asked for before."""
+    """Pictures by file; ``came`` tells that one is there that was asked for before.
+
+    They may be asked for while a widget is painted: a task begins only after that, since QGIS repaints its
+    own bar of progress at once then, and Qt does not survive that within another painting.
+    """
 
     came = pyqtSignal(str)
 
@@ -31,6 +36,7 @@ class Thumbnails(QObject):
         self._pictures: OrderedDict[str, QPixmap] = OrderedDict()
         self._wanted: list[str] = []
         self._task: Optional[BackgroundTask] = None
+        self._soon = single_shot(self, self._go_on)
 
     def of(self, path: str) -> QPixmap:
         """Return the picture of a file; an empty one if it is not read yet, or cannot be."""
@@ -38,11 +44,12 @@ class Thumbnails(QObject):
             self._pictures.move_to_end(path)
         elif path not in self._wanted:
             self._wanted.append(path)
-            self._go_on()
+            self._soon.start()
         return self._pictures.get(path, _NOTHING)
 
     def close(self) -> None:
         """Read nothing any more."""
+        self._soon.stop()
         self._wanted.clear()
         if self._task is not None:
             self._task.drop()
