@@ -21,7 +21,8 @@ class LayoutFeatures(Value):
 
     geojson: dict[str, Any] = Field(
         description="A FeatureCollection: property `class` says what a feature is; if wanted `width`, metres "
-        "across of lines and points, and `priority` (higher covers lower, then later covers earlier)."
+        "across of lines and points, `hard` (true: the outline stays as it is drawn, where others are made "
+        "natural) and `priority` (higher covers lower, then later covers earlier)."
     )
     crs: str = Field("OGC:CRS84", max_length=20_000, description="CRS of the coordinates.")
     table: Table = Field(

@@ -1,6 +1,7 @@
 """Layouts: from a layer's features and a field to what travels; imagery made of them with a real backend."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,11 @@ from tests.support.qgis.toolbox import in_worker
 from text2earth_qgis.core import layers
 from text2earth_qgis.core.errors import Cancelled, RasterRefused
 from text2earth_qgis.core.imagery.drawn import layout_features
+from text2earth_qgis.core.imagery.drawn.drawings import Drawings
 from text2earth_qgis.core.imagery.drawn.features import SearchArea
+from text2earth_qgis.core.imagery.drawn.recorded import recorded
+from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, LayoutFeatures, Polygons
+from text2earth_qgis.core.wire.transport import open_client
 
 X, Y = 500000, 5800000
 EXTENT = "500000,500160,5799880,5800000 [EPSG:32633]"
@@ -83,6 +88,16 @@ class TestReading:
         assert one["properties"] == {"class": 311}
         assert one["geometry"]["type"] == "Point"
 
+    def test_an_outline_that_stays_as_it_is_drawn(self):
+        layer = QgsVectorLayer("Polygon?crs=EPSG:32633&field=class:string&field=hard:bool", "x", "memory")
+        for hard in (True, None):
+            feature = QgsFeature(layer.fields())
+            feature.setAttributes(["lake", hard])
+            feature.setGeometry(QgsGeometry.fromWkt(LAKE))
+            layer.dataProvider().addFeatures([feature])
+        found = [one["properties"] for one in read(layer).geojson["features"]]
+        assert found == [{"class": "lake", "hard": True}, {"class": "lake"}]
+
     def test_values_of_openstreetmap_become_tags(self):
         layer = drawn(
             (ROAD, "primary"), (ROAD, "highway=track"), (ROAD, None), kind="LineString", field="road"
@@ -119,6 +134,53 @@ def test_layers_say_what_was_laid_out():
     recipe = {"prompt": "x", "land_cover": {"source": "0", "band": 1, "kinds": {"1": "water", "7": "road"}}}
     assert "Layout: water, road" in layers.summary(recipe)
     assert layers.without_prompts(recipe)["land_cover"] == {"source": "0", "band": 1}
+
+
+def test_a_file_alone_says_what_was_drawn(example_backend):
+    """The same corners come of what is sent again: parts, holes and what a line was made."""
+    client = open_client(example_backend.access)
+    hole = ((500115, 5799960), (500140, 5799960), (500140, 5799940), (500115, 5799960))
+    around = ((500090, 5799970), (500150, 5799970), (500150, 5799910), (500090, 5799970))
+    shapes = {
+        "lake": {"type": "Polygon", "coordinates": [around, hole]},
+        "road": {"type": "LineString", "coordinates": [(500000, 5800000), (500160, 5799890)]},
+        "forest": {"type": "MultiPoint", "coordinates": [(500020, 5799900), (500050, 5799900)]},
+    }
+    layout, regions = (
+        {
+            "type": "FeatureCollection",
+            "features": [
+                {"type": "Feature", "geometry": shapes[word], "properties": {key: word}} for word in words
+            ],
+        }
+        for key, words in (("class", shapes), ("prompt", ["lake"]))
+    )
+    drawn = {"layout": LayoutFeatures(layout, "EPSG:32633"), "regions": Polygons(regions, "EPSG:32633")}
+    extent = Extent([500000, 5799880, 500160, 5800000], "EPSG:32633")
+    asked = GenerateInputs("grassland", extent, 1.0, seed=3, model="open-land", **drawn)
+    recipe = client.plan("generate", asked).recipe
+    found = recorded(recipe)
+    assert found.note == ""
+    again = replace(asked, regions=found.regions, layout=found.layout)
+    recipe_again = client.plan("generate", again).recipe
+    for member in ("regions", "layout"):
+        both = [
+            [(without(one, "rings"), corners(one)) for one in of[member]] for of in (recipe, recipe_again)
+        ]
+        assert both[0] == both[1]
+        assert len(both[0]) == len({"regions": ["lake"], "layout": shapes}[member])
+    private = layers.without_prompts(recipe)
+    assert "does not say what was to be seen" in recorded(private).note
+    assert recorded({"land_cover": {"source": "0", "band": 1}}).note.endswith("Choose it again under Layout.")
+    assert recorded({"prompt": "grassland"}) == Drawings()
+
+
+def without(one, member):
+    return {key: value for key, value in one.items() if key != member}
+
+
+def corners(one):
+    return {(x, y) for ring in one["rings"] for x, y in zip(ring[::2], ring[1::2], strict=True)}
 
 
 @pytest.mark.usefixtures("provider", "own_history", "example_backend")

@@ -147,10 +147,15 @@ def test_a_raster_of_classes_is_a_layout(dock, form, scene, tmp_path):
     form.set_inputs(inputs, 3)
     assert panel.kept() == inputs.layout
     assert planned(dock) == ["farmland", "water"]
-    with pytest.raises(PluginError, match="Choose them again under Regions and Layout"):
-        dock.generate.use_recipe(dict(dock.planned.recipe), scene)
+    recipe = dict(dock.planned.recipe)
+    with pytest.raises(PluginError, match="Choose it again under Layout"):
+        dock.generate.use_recipe({**recipe, "regions": None, "land_cover": {"kinds": {}}}, scene)
     assert panel.kept() is None
+    dock.generate.use_recipe(recipe, scene)
     form.extent.take(area)
+    form.gsd.set_value(4.0)
+    assert planned(dock) == ["farmland", "water"], "the outlines of its classes are in the file"
+    panel.features.choose(None)
     # Its style is followed.
     panel.table.setCurrentIndex(panel.table.findData("words"))
     panel.features.choose(layer)

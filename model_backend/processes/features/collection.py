@@ -54,6 +54,13 @@ class Feature:
             self._refuse(key, f"a `{key}` of {value:g}", value, f"more than {low:g}, up to {high:g}")
         return float(value)
 
+    def flag(self, key: str) -> bool:
+        """Return whether the feature says that something holds; refused if it says neither yes nor no."""
+        value = self.properties.get(key)
+        if value is not None and not isinstance(value, bool):
+            self._refuse(key, f"a `{key}` that is neither true nor false", value, "true or false")
+        return bool(value)
+
     def _refuse(self, key: str, has: str, value: object, allowed: str) -> None:
         detail = f"{self.words.one} {self.name} has {has}; allowed is {allowed}."
         raise InvalidInput(

@@ -132,6 +132,7 @@ def _laid(feature: Feature, meant: LandClass, shape: Shape, shapes: LayoutShapes
         drawn = shapes.line(feature.geometry, width or meant.width)
     else:
         drawn = shapes.points(feature.geometry, width or meant.size, meant.is_round)
-    hard = shape == "point" or drawn.thickness < _THIN or meant.kind not in SOFT
+    thin = drawn.thickness < _THIN
+    hard = feature.flag("hard") or shape == "point" or thin or meant.kind not in SOFT
     laid = LaidOut(kind=meant.kind, rings=drawn.rings, hard=hard)
     return LaidFeature(feature.name, meant.word, shape, drawn, laid)

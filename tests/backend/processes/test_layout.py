@@ -98,6 +98,8 @@ def test_areas_lines_and_points_lie_where_they_were_drawn(client, limits):
     assert share_like(rgb[100:140], "forest") > 0.95
     plan = planned("generate", inputs, limits)
     assert plan.understood[-1] == "laid out: lake (water), farmland, road, house (houses)"
+    (kept,) = plan_of(limits, box(20, 20, 80, 70, "a lake", hard=True)).recipe.layout
+    assert kept.hard, "its outline stays as it was drawn"
     assert [(one.kind, one.hard) for one in plan.recipe.layout or ()] == [
         ("water", False),
         ("farmland", True),
@@ -255,7 +257,14 @@ def test_hostile_geometries_are_refused_by_name(limits, geometry, words):
 
 
 def test_hostile_collections_and_numbers_are_refused(client, limits):
-    for wrong in ({"width": 0}, {"width": -3}, {"width": 1e9}, {"width": "wide"}, {"priority": True}):
+    for wrong in (
+        {"width": 0},
+        {"width": -3},
+        {"width": 1e9},
+        {"width": "wide"},
+        {"priority": True},
+        {"hard": 1},
+    ):
         with pytest.raises(InvalidInput, match="Feature number 1 has a"):
             plan_of(limits, feature("LineString", [(0, 0), (9, 9)], "river", **wrong))
     with pytest.raises(InvalidInput, match="draw one, or leave it out"):

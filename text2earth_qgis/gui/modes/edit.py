@@ -29,7 +29,7 @@ from text2earth_qgis.gui.canvas.brush import Brush
 from text2earth_qgis.gui.canvas.mask_preview import MaskPreview
 from text2earth_qgis.gui.canvas.scratch_mask import NAME, is_mask, paint, restore_mask
 from text2earth_qgis.gui.connection import Connection
-from text2earth_qgis.gui.modes.mode import UNKNOWN, check_layers
+from text2earth_qgis.gui.modes.mode import UNKNOWN
 from text2earth_qgis.gui.modes.painting import PaintingMode
 from text2earth_qgis.gui.panels.edit import EditPanel
 from text2earth_qgis.gui.panels.plan import PlanPanel
@@ -123,13 +123,12 @@ class EditMode(PaintingMode):
 
     def use_recipe(self, recipe: Json, layer: QgsRasterLayer) -> None:
         """Show the settings in the recipe of an edited layer; tells what is left to choose."""
-        edit, examples = recipe.get("edit"), recipe.get("examples") or {}
+        edit = recipe.get("edit")
         filled = {"fill": not recipe.get("prompt"), "layout": None}
         own = edit if isinstance(edit, dict) else {}
         self.form.recall({**self.form.memory(), **recipe, **own, **filled})
-        self.use_words(examples.get("samples") or ())
-        check_layers(recipe)
-        raise PluginError(UNKNOWN)
+        drawn = self.use_recorded(recipe)
+        raise PluginError(drawn.note or UNKNOWN)
 
     def memory(self) -> Json:
         """Return all but the layers."""

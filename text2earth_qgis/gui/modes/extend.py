@@ -30,7 +30,7 @@ from text2earth_qgis.gui.canvas.outline import Outline
 from text2earth_qgis.gui.canvas.outline_tool import OutlineTool
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.debounce import Debounced, Question
-from text2earth_qgis.gui.modes.mode import UNKNOWN, check_layers
+from text2earth_qgis.gui.modes.mode import UNKNOWN
 from text2earth_qgis.gui.modes.painting import PaintingMode
 from text2earth_qgis.gui.panels.extend import ExtendPanel
 from text2earth_qgis.gui.panels.plan import PlanPanel, about
@@ -185,10 +185,9 @@ class ExtendMode(PaintingMode):
         """Show the settings in the recipe of an extended layer; tells what is left to choose."""
         filled = not recipe.get("prompt")
         self.form.recall({**self.form.memory(), **recipe, "fill": filled, "layout": None, "regions": None})
-        self.use_words((recipe.get("examples") or {}).get("samples") or ())
-        self.form.use_regions(None)
-        check_layers(recipe)
-        raise PluginError(UNKNOWN)
+        drawn = self.use_recorded(recipe)
+        self.form.use_regions(drawn.regions)
+        raise PluginError(drawn.note or UNKNOWN)
 
     def memory(self) -> Json:
         """Return all but the layers and the land."""

@@ -14,6 +14,7 @@ from text2earth_qgis.core.continuation import SHARED, begun, inputs_from_recipe
 from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery.drawn.drawings import Drawings
+from text2earth_qgis.core.imagery.drawn.recorded import recorded
 from text2earth_qgis.core.imagery.rasters import extent_of
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.history import Run
@@ -25,7 +26,7 @@ from text2earth_qgis.gui.canvas.scratch_mask import add_mask
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.debounce import Debounced, Question
 from text2earth_qgis.gui.modes.like_here import SamplesOnMap
-from text2earth_qgis.gui.modes.mode import Mode, check_layers
+from text2earth_qgis.gui.modes.mode import Mode
 from text2earth_qgis.gui.panels.drawn.like_here import AREA_NAME
 from text2earth_qgis.gui.panels.drawn.sample_row import SampleRow
 from text2earth_qgis.gui.panels.plan import PlanPanel, about, price
@@ -176,14 +177,17 @@ class GenerateMode(Mode):
         known = {name: recipe[name] for name in SHARED if recipe.get(name) is not None}
         extent = extent_of(layer.extent(), layer.crs())
         start = begun(recipe["start"]) if recipe.get("start") else {}
+        drawn = recorded(recipe)
+        own = {"extent": extent, "gsd": min(size) if size else None}
         inputs = GenerateInputs(
-            **{"prompt": "", **known, **start, "extent": extent, "gsd": min(size) if size else None}
+            **{"prompt": "", **known, **start, **own}, regions=drawn.regions, layout=drawn.layout
         )
         self.request.set_inputs(inputs, recipe.get("seed"))
         examples = recipe.get("examples") or recipe.get("start") or {}
         like = [{"words": one.get("kind") or ""} for one in examples.get("samples") or ()]
         self.request.use_samples(like, ())
-        check_layers(recipe)
+        if drawn.note:
+            raise PluginError(drawn.note)
 
     def continue_scene(self, run: Run) -> None:
         """Show the settings and the canvas of a run, for a scene that goes on; may raise ``PluginError``."""

@@ -12,7 +12,6 @@ from qgis.core import QgsRasterLayer
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 from qgis.PyQt.QtWidgets import QWidget
 
-from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.wire.schemas import Json
@@ -21,12 +20,6 @@ from text2earth_qgis.gui.panels.plan import PlanPanel
 from text2earth_qgis.gui.runner import Runner
 
 REFUSED = tr("This request is refused; see above.")
-LAID_OUT = tr(
-    "This was made with regions or a layout, whose layers its file does not have. Choose them again under "
-    "Regions and Layout."
-)
-
-
 UNKNOWN = tr(
     "The file says how this was made, but not from which raster and where on it. Choose both, then press Run."
 )
@@ -114,9 +107,3 @@ class Mode(QObject):
         self.refused = True
         self.plan.show_refusal(sentence)
         self.answered.emit()
-
-
-def check_layers(recipe: Json) -> None:
-    """Raise ``PluginError`` where a recipe was made with layers that have to be chosen again."""
-    if any(recipe.get(name) for name in ("regions", "layout", "land_cover")):
-        raise PluginError(LAID_OUT)

@@ -15,6 +15,7 @@ from qgis.PyQt.QtCore import QObject
 from text2earth_qgis.core.errors import BackendError, PluginError
 from text2earth_qgis.core.imagery import edit_request
 from text2earth_qgis.core.imagery.drawn.drawings import Drawings, DrawnLayers
+from text2earth_qgis.core.imagery.drawn.recorded import recorded
 from text2earth_qgis.core.imagery.edit_request import EditPreview, EditRequest
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.pixel_sizes import PixelSizes
@@ -149,10 +150,15 @@ class PaintingMode(Mode):
         field.choose(layer)
         self.layer_made.emit(layer)
 
-    def use_words(self, samples: Sequence[Json]) -> None:
-        """Show the samples in the recipe of a layer, which has neither their areas nor their rasters."""
+    def use_recorded(self, recipe: Json) -> Drawings:
+        """Show the layout in the recipe of a layer, and what samples showed, whose areas it does not have.
+
+        Returns all that was drawn.
+        """
+        samples, drawn = (recipe.get("examples") or {}).get("samples") or (), recorded(recipe)
         self._painting.use_samples([{"words": one.get("kind") or ""} for one in samples], ())
-        self._painting.use_layout(None)
+        self._painting.use_layout(drawn.layout)
+        return drawn
 
     def use_drawn(self, run: Run) -> None:
         """Show the samples and the layout of an earlier run."""

@@ -37,6 +37,7 @@ WORDS = Words(
 )
 FIELD = "class"  # the usual one
 NUMBERS = ("width", "priority")
+HARD = "hard"  # whether an outline stays as it is drawn
 #: What the values of the field are, and how a list of choices calls it.
 TABLES = {
     "words": tr("Words of prompts"),
@@ -75,6 +76,9 @@ def read_layout(layer: LayoutLayer, near: Optional[SearchArea], stop: Callable[[
         column = layer.fields.lookupField(name)
         if column >= 0 and column != columns["class"] and layer.fields.at(column).isNumeric():
             columns[name] = column
+    column = layer.fields.lookupField(HARD)
+    if column >= 0 and layer.fields.at(column).typeName().lower().startswith("bool"):
+        columns[HARD] = column
     drawn = DrawnLayer(layer.name, layer.source, layer.crs, layer.ids)
     features = read_features(drawn, columns, WORDS, near, stop)
     if layer.table == "osm":
