@@ -115,6 +115,25 @@ def test_words_selection_and_another_crs(example_backend, own, tmp_path, project
     assert [one["kind"] for one in recipe["examples"]["samples"]] == ["forest"]
 
 
+def test_a_field_says_what_each_area_shows(example_backend, own, tmp_path):
+    """Areas of the same words are one sample; the request has one for each of them."""
+    shapes = [raster_files.square(own, *where) for where in ((225, 4, 80), (10, 150, 60), (150, 150, 60))]
+    areas = raster_files.polygons(shapes, "EPSG:32633", ["forest", "grassland", "grassland"])
+    asked = {"EXTENT": EXTENT, "GSD": 1, "CRS": "EPSG:32633", "PROMPT": "forest beside grassland"}
+    like = {"SAMPLE": own, "SAMPLE_AREA": areas, "SAMPLE_FIELD": "shows"}
+    made, recipe, _said = run("generate", tmp_path / "a.tif", **asked, **like)
+    assert [one["kind"] for one in recipe["examples"]["samples"]] == ["forest", "grassland"]
+    assert share_like(made, FOREST) < 0.01, "what is called a forest is sand"
+    assert share_like(made, SAND) > 0.2
+    assert share_like(made, GRASS) > 0.2
+    both = {**asked, **like, "SAMPLE_WORDS": "forest"}
+    assert "by a field or in words, not by both" in refused("generate", tmp_path / "b.tif", **both)
+    other = {**asked, **like, "SAMPLE_FIELD": "colour"}
+    assert "have no field 'colour'" in refused("generate", tmp_path / "b.tif", **other)
+    alone = {**asked, "SAMPLE": own, "SAMPLE_FIELD": "shows"}
+    assert "Give the areas too (SAMPLE_AREA)" in refused("generate", tmp_path / "b.tif", **alone)
+
+
 def test_new_land_like_a_sample(example_backend, own, tmp_path):
     sand = raster_files.polygons([raster_files.square(own, 225, 4, 80)], "EPSG:32633")
     extent = "500000,500320,5799700,5800000 [EPSG:32633]"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from itertools import zip_longest
 
 import numpy as np
 from osgeo import gdal, osr
@@ -94,11 +95,12 @@ def square(path, col, row, side):
     return ring(path, [(col, row), (col + side, row), (col + side, row + side), (col, row + side)])
 
 
-def polygons(shapes, crs):
-    """Return a layer of polygons; those whose WKT is a str."""
-    layer = QgsVectorLayer(f"MultiPolygon?crs={crs}", "mask", "memory")
-    for text in shapes:
-        feature = QgsFeature()
+def polygons(shapes, crs, words=()):
+    """Return a layer of polygons, from their WKT; in a field ``shows`` what each is."""
+    layer = QgsVectorLayer(f"MultiPolygon?crs={crs}&field=shows:string", "mask", "memory")
+    for text, shown in zip_longest(shapes, words):
+        feature = QgsFeature(layer.fields())
+        feature.setAttribute("shows", shown)
         feature.setGeometry(QgsGeometry.fromWkt(text))
         layer.dataProvider().addFeatures([feature])
     return layer
