@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from osgeo import gdal, ogr, osr
 from qgis.core import QgsApplication, QgsProject, QgsSettings
 
 from tests.support.qgis.backend import Backend, build_bank, build_model
@@ -21,6 +22,17 @@ def clean(monkeypatch, tmp_path):
         monkeypatch.delenv(key)
     monkeypatch.setenv("TEXT2EARTH_DATA_DIR", str(tmp_path / "no-data"))
     QgsSettings().remove("text2earth")
+
+
+@pytest.fixture(params=[False, True], ids=["silent", "raising"])
+def gdal_exceptions(request):
+    """GDAL's exceptions, off as in QGIS 3.22, and on as Processing of 3.40 has them for all of QGIS."""
+    libraries = [one for one in (gdal, ogr, osr) if bool(one.GetUseExceptions()) != request.param]
+    for one in libraries:
+        one.UseExceptions() if request.param else one.DontUseExceptions()
+    yield
+    for one in reversed(libraries):  # GDAL 3.6 wants them in this order
+        one.DontUseExceptions() if request.param else one.UseExceptions()
 
 
 @pytest.fixture

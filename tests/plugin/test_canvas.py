@@ -1,4 +1,7 @@
-"""The map keeps drawing while jobs wait: QGIS 3.22 runs tasks in the thread pool that renders maps."""
+"""The map keeps drawing, and other tasks begin, while jobs wait: a pool has few threads.
+
+Before QGIS 3.34 tasks run in the thread pool that renders maps.
+"""
 
 import time
 
@@ -12,11 +15,11 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from qgis.gui import QgsMapCanvas
-from qgis.PyQt.QtCore import QThreadPool
 
 from tests.support.qgis.toolbox import HOURS, PATIENCE
 from text2earth_qgis.core.runs.history import History, Run
 from text2earth_qgis.core.runs.watcher import JobWatcher
+from text2earth_qgis.core.threads import pool_of_tasks
 from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs
 from text2earth_qgis.core.wire.transport import open_client
 from text2earth_qgis.processing.generate import Generate
@@ -56,7 +59,7 @@ def unfinished(backend):
 @pytest.fixture
 def _two_threads():
     """As on a machine with two cores."""
-    pool = QThreadPool.globalInstance()
+    pool = pool_of_tasks()
     before = pool.maxThreadCount()
     pool.setMaxThreadCount(2)
     yield

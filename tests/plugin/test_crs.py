@@ -11,13 +11,13 @@ from qgis.core import (
     QgsCoordinateTransformContext,
     QgsPointXY,
 )
-from qgis.PyQt.QtCore import QThreadPool
 
 from tests.support.qgis.toolbox import PATIENCE
 from text2earth_qgis.core.imagery import crops, masks
 from text2earth_qgis.core.imagery.assembly import Assembly
 from text2earth_qgis.core.imagery.datasets import Box, Grid, RasterFile
 from text2earth_qgis.core.tasks import BackgroundTask
+from text2earth_qgis.core.threads import pool_of_tasks
 
 CONTEXT = QgsCoordinateTransformContext()
 
@@ -85,7 +85,7 @@ def test_what_a_worker_makes_is_no_one_elses(qtbot, work, code):
     ((thread, error),) = ends
     assert error is None
     before = seen()
-    QThreadPool.globalInstance().waitForDone()  # ends the threads, too
+    pool_of_tasks().waitForDone()  # ends the threads, too
     qtbot.waitUntil(lambda: not Path(f"/proc/self/task/{thread}").exists(), timeout=PATIENCE)
     assert seen() == before
     assert masks.ground_pixel(grid_of("EPSG:32640"), CONTEXT) == pytest.approx((1.0004, 1.0004), abs=1e-4)

@@ -274,6 +274,7 @@ def test_a_sparse_giant(tmp_path):
     assert Path(tmp_path / "b.tif").stat().st_size < 20e6  # still sparse
 
 
+@pytest.mark.usefixtures("gdal_exceptions")
 def test_nothing_is_left_of_a_cancelled_or_failed_copy(tmp_path):
     path = raster_files.raster(tmp_path / "a.tif", size=(600, 600), dtype="float32")
     file, source = load(path)
@@ -289,6 +290,7 @@ def test_nothing_is_left_of_a_cancelled_or_failed_copy(tmp_path):
         patch.check_target(Path(path), source)
 
 
+@pytest.mark.usefixtures("gdal_exceptions")
 def test_a_damaged_source_is_blamed_itself(tmp_path):
     """Not the result, which is a file that can well be written."""
     whole = Path(raster_files.raster(tmp_path / "a.tif", size=(600, 600), dtype="uint16"))
@@ -319,6 +321,7 @@ def test_sidecars_of_an_older_file_go(tmp_path):
     assert not (tmp_path / "b.tif.aux.xml").exists()
 
 
+@pytest.mark.usefixtures("gdal_exceptions")
 def test_refusals_are_sentences(tmp_path):
     path = raster_files.raster(tmp_path / "a.tif", bands=1)
     made = gdal.OpenEx(path, gdal.OF_UPDATE)

@@ -3,12 +3,11 @@
 import gc
 
 import pytest
-from qgis.PyQt.QtCore import QThreadPool
 
 from tests.support.qgis.toolbox import PATIENCE
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.tasks import BackgroundTask
-from text2earth_qgis.core.threads import pool_thread_released
+from text2earth_qgis.core.threads import pool_of_tasks, pool_thread_released
 
 pytestmark = pytest.mark.fast
 
@@ -51,7 +50,7 @@ def test_the_thread_is_lent_once(qtbot):
     """Lent twice, it would let QGIS's pool begin one thread too many."""
 
     def count(_listener):  # ``BackgroundTask`` has lent it already
-        pool = QThreadPool.globalInstance()
+        pool = pool_of_tasks()
         found = [pool.activeThreadCount()]
         with pool_thread_released():
             found.append(pool.activeThreadCount())
@@ -59,7 +58,7 @@ def test_the_thread_is_lent_once(qtbot):
                 found.append(pool.activeThreadCount())
         return [*found, pool.activeThreadCount()]
 
-    assert QThreadPool.globalInstance().waitForDone(PATIENCE)
+    assert pool_of_tasks().waitForDone(PATIENCE)
     ((found, error),) = answers(qtbot, count)
     assert error is None
     assert len(set(found)) == 1, found

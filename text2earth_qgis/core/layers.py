@@ -315,5 +315,8 @@ def _attribution(layer: QgsRasterLayer) -> list[str]:
 
 
 def _tag(path: str, name: str, domain: str = "") -> str:
-    dataset = gdal.OpenEx(str(path), gdal.OF_RASTER | gdal.OF_READONLY)
+    try:
+        dataset = gdal.OpenEx(str(path), gdal.OF_RASTER | gdal.OF_READONLY)
+    except RuntimeError:  # how GDAL fails where its exceptions are switched on
+        return ""
     return (dataset.GetMetadataItem(name, domain) if dataset else None) or ""

@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager
 from typing import Iterator, Optional, Protocol
 
+from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QCoreApplication, QEventLoop, QThread, QThreadPool, QTimer
 
 from text2earth_qgis.core.errors import Cancelled
@@ -57,16 +58,23 @@ def ticking() -> Iterator[QEventLoop]:
         tick.stop()
 
 
+def pool_of_tasks() -> QThreadPool:
+    """Return the pool whose threads run tasks: since QGIS 3.34 they have one of their own."""
+    tasks = QgsApplication.taskManager()
+    return tasks.threadPool() if hasattr(tasks, "threadPool") else QThreadPool.globalInstance()
+
+
 @contextmanager
 def pool_thread_released() -> Iterator[None]:
-    """Lend the pool thread to others while this one waits: QGIS 3.22 renders maps in the same pool.
+    """Lend a task's thread to others while this one waits: there are as many as the computer has cores.
 
-    It is lent once, however deep: each lending more would let the pool begin one thread too many.
+    Other tasks want them, before QGIS 3.34 also what renders maps in the same pool. It is lent once, however
+    deep: each lending more would let the pool begin one thread too many.
     """
     if in_main_thread() or getattr(_lent, "now", False):
         yield
         return
-    pool = QThreadPool.globalInstance()
+    pool = pool_of_tasks()
     pool.releaseThread()
     _lent.now = True
     try:

@@ -17,9 +17,10 @@ faulthandler.enable()
 faulthandler.dump_traceback_later(300, exit=True)
 
 from qgis.core import QgsApplication, QgsTask  # noqa: E402
-from qgis.PyQt.QtCore import QThreadPool, QTimer  # noqa: E402
+from qgis.PyQt.QtCore import QTimer  # noqa: E402
 
 from text2earth_qgis.core.errors import Cancelled  # noqa: E402
+from text2earth_qgis.core.threads import pool_of_tasks  # noqa: E402
 from text2earth_qgis.core.wire import calls  # noqa: E402
 from text2earth_qgis.core.wire.access import Access  # noqa: E402
 from text2earth_qgis.core.wire.async_client import AsyncClient  # noqa: E402
@@ -65,7 +66,7 @@ class User(QgsTask):
 def main(url):
     app = QgsApplication([], False)
     app.initQgis()
-    QThreadPool.globalInstance().setMaxThreadCount(USERS + 1)
+    pool_of_tasks().setMaxThreadCount(USERS + 1)
     access, ends, gaps = Access(url, token="x"), Counter(), []
     client = AsyncClient(access)
     with tempfile.TemporaryDirectory() as folder:

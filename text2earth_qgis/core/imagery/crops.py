@@ -102,9 +102,11 @@ def write(dataset: gdal.Dataset, file: RasterFile, box: Box, path: Path, stop: S
         callback=datasets.gdal_callback(lambda _share: None, stop),
     )
     with datasets.gdal_errors(tr("'{name}' cannot be read").format(name=file.name), **ALONE):
-        made = gdal.Translate(str(path), _without_much_metadata(dataset), options=options)
-        datasets.raise_if_stopped(stop)
-        _check_crs(datasets.require(made), file)
+        with datasets.stoppable(stop):
+            made = datasets.require(
+                gdal.Translate(str(path), _without_much_metadata(dataset), options=options)
+            )
+        _check_crs(made, file)
         made = None
         datasets.require_written()
 

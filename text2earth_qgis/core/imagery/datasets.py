@@ -135,7 +135,7 @@ def gdal_errors(sentence: str, **options: str) -> Iterator[None]:
     try:
         with _options(options):
             yield
-    except RuntimeError as error:  # how GDAL fails, its exceptions switched on; or ``require``
+    except RuntimeError as error:  # how ``require`` fails, or GDAL where its exceptions are switched on
         reason = str(error).rstrip(".")
         raise RasterRefused(tr("{what}: {reason}.").format(what=sentence, reason=reason)) from error
     finally:
@@ -170,15 +170,20 @@ def _options(options: dict[str, str]) -> Iterator[None]:
 
 
 def files_of(layer: Optional[QgsMapLayer]) -> list[str]:
-    """Return the files that a layer of the ``gdal`` or ``ogr`` provider is made of, as far as they exist."""
+    """Return the files that a layer of the ``gdal`` or ``ogr`` provider is made of, as far as they exist.
+
+    What GDAL cannot open is its own file alone: whoever reads it says why it cannot be read.
+    """
     provider = layer.providerType() if layer is not None else ""
     if layer is None or provider not in ("gdal", "ogr"):
         return []
     path = layer.source().split("|")[0]
     kind = gdal.OF_RASTER if provider == "gdal" else gdal.OF_VECTOR
-    with gdal_errors(tr("'{name}' cannot be read").format(name=layer.name())):
+    try:
         dataset = gdal.OpenEx(path, kind | gdal.OF_READONLY)
-        names = [path, *((dataset.GetFileList() or []) if dataset is not None else [])]
+    except RuntimeError:
+        dataset = None
+    names = [path, *((dataset.GetFileList() or []) if dataset is not None else [])]
     return [name for name in dict.fromkeys(names) if os.path.exists(name)]
 
 
@@ -215,6 +220,17 @@ def raise_if_stopped(stop: Stop) -> None:
     """Raise ``Cancelled`` if the user wants to stop."""
     if stop():
         raise Cancelled(tr("Cancelled."))
+
+
+@contextmanager
+def stoppable(stop: Stop) -> Iterator[None]:
+    """Raise ``Cancelled`` if the user wants to stop: what GDAL was at within the block ends as a failure."""
+    try:
+        yield
+    except RuntimeError:
+        raise_if_stopped(stop)
+        raise
+    raise_if_stopped(stop)
 
 
 def read(band: gdal.Band, box: Box, shape: Optional[tuple[int, int]] = None) -> np.ndarray:

@@ -181,12 +181,9 @@ def _copy(source: gdal.Dataset, patch: Patch, path: Path, watch: tuple[Progress,
     view, window = source, [whole.col, whole.row, whole.width, whole.height] if whole else None
     if len(bands) < source.RasterCount or window:
         view = datasets.require(gdal.Translate("", source, format="VRT", bandList=list(bands), srcWin=window))
-    made = gdal.GetDriverByName("GTiff").CreateCopy(
-        str(path), view, 0, layout(source, len(bands)), datasets.gdal_callback(progress, stop)
-    )
-    datasets.raise_if_stopped(stop)
-    datasets.require(made)
-    made = None
+    driver, told = gdal.GetDriverByName("GTiff"), datasets.gdal_callback(progress, stop)
+    with datasets.stoppable(stop):
+        datasets.require(driver.CreateCopy(str(path), view, 0, layout(source, len(bands)), told))
     datasets.require_written()
 
 
@@ -284,9 +281,9 @@ def _build_overviews(path: Path, source: gdal.Dataset, watch: tuple[Progress, St
         return
     made = datasets.require(gdal.OpenEx(str(path), gdal.OF_RASTER | gdal.OF_UPDATE))
     method = source.GetMetadataItem("OVR_RESAMPLING_ALG") or "AVERAGE"
-    done = made.BuildOverviews(method, levels, datasets.gdal_callback(lambda _share: None, watch[1]))
-    datasets.raise_if_stopped(watch[1])
-    datasets.require(done)
+    told = datasets.gdal_callback(lambda _share: None, watch[1])
+    with datasets.stoppable(watch[1]):
+        datasets.require(made.BuildOverviews(method, levels, told))
     made = None
     datasets.require_written()
 
@@ -307,12 +304,9 @@ def _as_cog(stage: Path, source: gdal.Dataset, path: Path, watch: tuple[Progress
     if method:
         options.append(f"RESAMPLING={method}")
     progress, stop = watch
-    done = gdal.GetDriverByName("COG").CreateCopy(
-        str(path), made, 0, options, datasets.gdal_callback(progress, stop)
-    )
-    datasets.raise_if_stopped(stop)
-    datasets.require(done)
-    done = None
+    driver, told = gdal.GetDriverByName("COG"), datasets.gdal_callback(progress, stop)
+    with datasets.stoppable(stop):
+        datasets.require(driver.CreateCopy(str(path), made, 0, options, told))
     datasets.require_written()
 
 

@@ -24,6 +24,7 @@ from qgis.core import (
 )
 
 from text2earth_qgis.core.errors import RasterRefused
+from text2earth_qgis.core.imagery import datasets
 from text2earth_qgis.core.imagery.datasets import RasterFile
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Align, Extent
@@ -61,13 +62,10 @@ def align_to(layer: QgsRasterLayer) -> Align:
         )
     parts = QgsProviderRegistry.instance().decodeUri("gdal", layer.source())
     options = list(parts.get("openOptions") or [])
-    dataset = gdal.OpenEx(
-        layer.source().split("|")[0], gdal.OF_RASTER | gdal.OF_READONLY, open_options=options
-    )
-    if dataset is None:
-        raise RasterRefused(
-            tr("'{name}' cannot be read: {reason}.").format(name=name, reason=gdal.GetLastErrorMsg())
-        )
+    with datasets.gdal_errors(tr("'{name}' cannot be read").format(name=name)):
+        flags = gdal.OF_RASTER | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR
+        path = layer.source().split("|")[0]
+        dataset = datasets.require(gdal.OpenEx(path, flags, open_options=options))
     transform = dataset.GetGeoTransform(can_return_null=True)
     if transform is None:
         raise RasterRefused(

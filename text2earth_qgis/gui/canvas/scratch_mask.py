@@ -76,7 +76,10 @@ def restore_mask(project: QgsProject, mask: Json, title: str = NAME) -> Optional
 def shapes_of(mask: Json) -> list[QgsGeometry]:
     """Return the polygons of a mask, or of an area, as it travelled; none if it was no polygons."""
     shapes = mask.get("geojson", {}).get("geometries") or []
-    found = [ogr.CreateGeometryFromJson(json.dumps(shape)) for shape in shapes]
+    try:
+        found = [ogr.CreateGeometryFromJson(json.dumps(shape)) for shape in shapes]
+    except RuntimeError:  # how GDAL fails where its exceptions are switched on
+        return []
     if None in found:
         return []
     geometries = []

@@ -159,10 +159,8 @@ def _write(source: gdal.Dataset, layer: ClassLayer, box: Box, thinned: int, path
         callback=datasets.gdal_callback(lambda _share: None, stop),
     )
     with datasets.gdal_errors(tr("'{name}' cannot be read").format(name=layer.name), **ALONE):
-        made = gdal.Translate(str(path), source, options=options)
-        datasets.raise_if_stopped(stop)
-        made = datasets.require(made)
-        made = None
+        with datasets.stoppable(stop):
+            datasets.require(gdal.Translate(str(path), source, options=options))
         datasets.require_written()
 
 
