@@ -36,6 +36,7 @@ class Thumbnails(QObject):
         self._pictures: OrderedDict[str, QPixmap] = OrderedDict()
         self._wanted: list[str] = []
         self._task: Optional[BackgroundTask] = None
+        self._closed = False
         self._soon = single_shot(self, self._go_on)
 
     def of(self, path: str) -> QPixmap:
@@ -48,7 +49,8 @@ class Thumbnails(QObject):
         return self._pictures.get(path, _NOTHING)
 
     def close(self) -> None:
-        """Read nothing any more."""
+        """Read nothing any more, also if the widget is painted once more."""
+        self._closed = True
         self._soon.stop()
         self._wanted.clear()
         if self._task is not None:
@@ -57,7 +59,7 @@ class Thumbnails(QObject):
 
     def _go_on(self) -> None:
         """Read the picture that was asked for last: what is seen now."""
-        if self._task is None and self._wanted:
+        if self._task is None and self._wanted and not self._closed:
             path = self._wanted[-1]
             self._task = BackgroundTask(
                 tr("reading a thumbnail"),
