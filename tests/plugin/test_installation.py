@@ -69,7 +69,7 @@ def test_a_fit_python_ends_the_search(place):
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("Python 3.9.2", "The backend needs Python 3.11 or 3.12; here is 3.9.2."),
+        ("Python 3.9.2", "The backend needs Python 3.11, 3.12 or 3.13; here is 3.9.2."),
         (
             "ModuleNotFoundError: No module named 'ensurepip'",
             "cannot make environments. On Debian",
@@ -89,7 +89,7 @@ def test_why_no_python_fits(place, line, sentence):
 def test_without_any_python_nothing_is_begun(place):
     state = installation.begin(Wish("1.0"), Tools(), place)
     assert state.phase is Phase.FAILED
-    assert "Python 3.11 or 3.12, which was not found" in state.sentence
+    assert "Python 3.11, 3.12 or 3.13, which was not found" in state.sentence
 
 
 def test_uv_makes_the_environment_where_it_is_there(place):
@@ -182,7 +182,7 @@ def test_a_cancel_ends_what_runs_and_nothing_follows(place):
         ("ERROR: No matching distribution found for text2earth-backend==1.0", "does not have all"),
         ("PermissionError: [Errno 13] Permission denied: '/data'", "may not be written"),
         ("  cause: Failed to read from zip file", "A wheel is broken"),
-        ("error: No interpreter found for Python >=3.11, <3.13 in search path", "was not found on this"),
+        ("error: No interpreter found for Python >=3.11, <3.14 in search path", "was not found on this"),
         ("Another backend uses /data. Stop it", "started by hand"),
         ("Segmentation fault", "“Installing packages” did not succeed"),
     ],
@@ -198,7 +198,7 @@ def test_a_failure_is_a_sentence(place, line, words):
 def test_the_python_that_is_looked_for_is_the_one_that_the_backend_names():
     project = (ROOT / "pyproject.toml").read_text("utf-8")
     assert re.search(r'requires-python = "(.*)"', project)[1] == installation.FIT
-    assert "(3, 11) <= sys.version_info[:2] < (3, 13)" in installation.CHECK
+    assert "(3, 11) <= sys.version_info[:2] < (3, 14)" in installation.CHECK
 
 
 def test_nothing_of_qgis_is_handed_on(monkeypatch):

@@ -128,8 +128,8 @@ def test_the_usual_port_is_taken_by_another_program(front, data, window, monkeyp
 @pytest.mark.parametrize(
     ("script", "sentence"),
     [
-        ("", "The backend needs Python 3.11 or 3.12, which was not found on this computer."),
-        ("echo Python 3.9.2; exit 3", "The backend needs Python 3.11 or 3.12; here is 3.9.2."),
+        ("", "The backend needs Python 3.11, 3.12 or 3.13, which was not found on this computer."),
+        ("echo Python 3.9.2; exit 3", "The backend needs Python 3.11, 3.12 or 3.13; here is 3.9.2."),
         ("echo \"ModuleNotFoundError: No module named 'ensurepip'\"; exit 1", "install python3-venv"),
     ],
     ids=["none", "old", "without venv"],

@@ -15,11 +15,11 @@ from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.local.environment import Environment
 
 PACKAGE = "text2earth-backend"
-WANTED = tr("Python 3.11 or 3.12")
-FIT = ">=3.11,<3.13"
+WANTED = tr("Python 3.11, 3.12 or 3.13")
+FIT = ">=3.11,<3.14"
 CHECK = """import sys, venv, ensurepip
 print("Python %d.%d.%d" % sys.version_info[:3])
-sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 13) else 3)"""
+sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else 3)"""
 TORCH_CPU = "https://download.pytorch.org/whl/cpu"  # else what has drivers of NVIDIA in it: gigabytes
 ROOM = {False: 800_000_000, True: 4_000_000_000}  # bytes that must be free, light and full
 IDLE_MINUTES = 30

@@ -10,20 +10,23 @@ from qgis.PyQt.QtCore import QStandardPaths
 
 from text2earth_qgis.core.local.installation import Tools
 
-NAMES = ("python3.12", "python3.11", "python3", "python")
+NAMES = ("python3.12", "python3.11", "python3.13", "python3", "python")
 SYSTEM = ("/usr", "/usr/local")  # where QGIS shares the Python of the system, which is left as it is
 PLACES = {  # where installers put Pythons that the PATH of a program with windows does not name
     "darwin": (
         "/Library/Frameworks/Python.framework/Versions/3.12/bin",
         "/Library/Frameworks/Python.framework/Versions/3.11/bin",
+        "/Library/Frameworks/Python.framework/Versions/3.13/bin",
         "/opt/homebrew/bin",
         "/usr/local/bin",
     ),
     "win32": (
         r"%LOCALAPPDATA%\Programs\Python\Python312",
         r"%LOCALAPPDATA%\Programs\Python\Python311",
+        r"%LOCALAPPDATA%\Programs\Python\Python313",
         r"%PROGRAMFILES%\Python312",
         r"%PROGRAMFILES%\Python311",
+        r"%PROGRAMFILES%\Python313",
     ),
 }
 
