@@ -259,7 +259,8 @@ def test_headers_and_urls(client: httpx.Client, server: Backend) -> None:
     assert client.get("/jobs/%F0%28%8C%28").status_code == 404
     for path in ("/jobs/%2e%2e/%2e%2e/etc/passwd", "/jobs/..%2f..%2ftoken/results/x", "/../token"):
         assert client.get(path).status_code == 404, path
-    assert client.get("/processes/%00").status_code == 404
+    for path in ("/processes/%00", "/jobs/%00"):  # nginx refuses these itself, with a 400
+        assert client.get(path).status_code == 404, path
     key = raw(client, "{}", "/processes/echo/execution", **{"Idempotency-Key": "k" * 256})
     assert refused(key)["field"] == "Idempotency-Key"
 

@@ -119,7 +119,7 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = tempfile.TemporaryDirectory(prefix="text2earth-certificate-")
     config.add_cleanup(folder.cleanup)
     make_certificate(Path(folder.name))
-    for library in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+    for library in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GDAL_CURL_CA_BUNDLE"):
         os.environ[library] = f"{folder.name}/certificate.pem"
     begin, end = BackendProcess.start, BackendProcess._end
 
