@@ -257,7 +257,7 @@ class Campaign:
 
 
 def files(folder: Path) -> set[str]:
-    """Return what lies in a data folder, but for the database's own files, the audit, owners' empty folders."""
+    """Return what lies in a data folder but the database's own files, the audit, empty folders of owners."""
     own = ("jobs.sqlite", "audit.log")
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     found |= {str(path.relative_to(folder)) for path in (folder / "jobs").rglob("*")}
