@@ -61,6 +61,9 @@ class Settings(BaseSettings):
         default_factory=lambda: {"num_gpus": 1},
         description="What each of them takes, as Ray spells it, in JSON.",
     )
+    ray_idle_minutes: float = Field(
+        10.0, ge=0, description="Minutes without a job after which they leave, until one comes; 0: never."
+    )
     threads: int = Field(0, ge=0, description="CPU threads, shared out among workers; 0 means all cores.")
     model_memory_gb: float = Field(16.0, gt=0, description="Memory budget of models kept loaded by a worker.")
     max_pixels: int = Field(67_108_864, ge=1, description="Pixels of one scene, its canvas included.")

@@ -92,11 +92,11 @@ def healthz(backend: TheBackend) -> dict[str, Any]:
     entry = backend.registry.default()
     known = backend.store.profiles.of(entry.card.id)
     workers = backend.supervisor.health()
-    states = {worker["state"] for worker in workers}
-    stuck = "stuck" if "stuck" in states else "starting"
+    ready = backend.supervisor.is_ready()
+    stuck = "stuck" if any(worker["state"] == "stuck" for worker in workers) else "starting"
     return {
-        "status": "ok" if states & {"idle", "working"} else stuck,
-        "ready": bool(states & {"idle", "working"}),
+        "status": "ok" if ready else stuck,
+        "ready": ready,
         "workers": workers,
         "version": __version__,
         "model": entry.card.id,

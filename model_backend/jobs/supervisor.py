@@ -71,6 +71,16 @@ class Supervisor:
         """Return how each worker is, as JSON: those of this computer's devices, then those elsewhere."""
         return [worker.health() for worker in self._crew.workers] + self.guests.health()
 
+    def is_ready(self) -> bool:
+        """Say whether somebody would make a job: a worker that is there, or one that Ray gives us for it."""
+        if self.guests.names():
+            return True
+        if any(fleet.health()["state"] == "working" for fleet in self._fleet.workers):
+            return True
+        # Without Ray workers elsewhere may come by themselves; with it none comes while the cluster is away.
+        own = [one for one in self._crew.workers if not (self._fleet.workers and one.device == NO_DEVICE)]
+        return any(one.health()["state"] in ("idle", "working") for one in own)
+
     def processes(self) -> list[tuple[str, int]]:
         """Return device and process id of the workers on this computer."""
         return [(worker.device, worker.pid) for worker in self._crew.workers if worker.pid is not None]
@@ -107,6 +117,9 @@ class Supervisor:
         if self._crew.look_after():
             self._sweep_at = 0.0  # it may have left files behind
         self._fleet.look_after()
+        if self._fleet.workers and self._store.upkeep.wants_pixels():
+            for fleet in self._fleet.workers:
+                fleet.wake()
         living = [*self._crew.living(), *self.guests.names()]
         self._store.upkeep.end_hopeless_jobs(self._settings.max_attempts, living)
         if time.monotonic() >= self._sweep_at:

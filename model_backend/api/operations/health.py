@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 
 from model_backend.api.backend import Backend
@@ -32,9 +30,8 @@ def reasons(backend: Backend) -> list[str]:
     """Return why a job would not be made now; raises Busy where the job store is locked."""
     mode = backend.store.administration.mode()
     found = [] if mode == "open" else [f"it is {mode} by its administrator"]
-    states: list[Any] = [worker["state"] for worker in backend.supervisor.health()]
-    if not set(states) & {"idle", "working"}:
-        found.append("no worker is ready")
+    if not backend.supervisor.is_ready():
+        found.append("no worker is ready" + ", nor a Ray cluster" * bool(backend.settings.ray))
     if backend.supervisor.free_bytes() < RESERVE:
         found.append("the disk is full")
     return found

@@ -21,8 +21,12 @@ class RayCrew:
         self._crew = RemoteCrew(url, token, devices_of(resources), own_folder(), threads)
 
     def run(self) -> None:
-        """Work until Ray ends this process."""
+        """Work until ``leave``, or until Ray ends this process."""
         self._crew.run()
+
+    def leave(self) -> None:
+        """Have ``run`` end; what is being made goes back to the queue."""
+        self._crew.stop()
 
 
 def devices_of(resources: dict[str, Any]) -> list[str]:

@@ -1,8 +1,10 @@
 """Keeps workers on a Ray cluster: a process beside the API, which Ray's own ends do not touch.
 
 Started by the supervisor like a worker, with one JSON line on standard input, and replaced like one when it
-ends: Ray ends its drivers with the cluster's head. Ray says where workers run; what they do, the backend and
-its rows decide, and nothing is kept here. An actor that waits for room is an autoscaler's order for a node.
+ends: Ray ends its drivers with the cluster's head. Every later line means "there are pixels to compute"; when
+none has come for a while the actors leave, so that an autoscaler may take nodes away. Ray says where workers
+run; what they do, the backend and its rows decide, and nothing is kept here. An actor that waits for room is
+an autoscaler's order for a node.
 """
 
 from __future__ import annotations
@@ -10,11 +12,13 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+import math
 import os
 import sys
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -31,36 +35,75 @@ TICK = 1.0  # seconds between looks at actors
 LOOK = 5.0  # seconds between looks at nodes
 HEALTHY = 60.0  # seconds; an actor that lived this long was not broken from the start
 LONGEST_PAUSE = 30.0  # seconds before an actor is hired in the place of one that keeps dying
+PATIENCE = 10.0  # seconds an actor gets to leave, more than its crew gives its workers
+
+
+@dataclass
+class _Hired:
+    """An actor, when it began, and until when it is to have left."""
+
+    actor: Any
+    began: float
+    leaves: float | None = None
 
 
 class Fleet:
     """The actors of one backend."""
 
     def __init__(self, settings: Settings, token: str) -> None:
-        """Connect to the cluster; raises ConnectionError."""
-        address = settings.ray if settings.ray else AUTOMATIC
-        ray.init(address=address, namespace="text2earth", log_to_driver=False, logging_level=logging.WARNING)
         self._settings, self._token = settings, token
-        self._address = str(ray.util.get_node_ip_address())
-        self._url = reachable_url(settings, self._address)
-        self._actor = ray.remote(RayCrew).options(max_restarts=0, **settings.ray_resources)
-        self._at_work: dict[Any, tuple[Any, float]] = {}  # the end of each actor's work: actor, when it began
+        self._at_work: dict[Any, _Hired] = {}  # by the end of each actor's work
         self._pause, self._hire_at, self._look_at, self._wanted = 0.0, 0.0, 0.0, 0
+        self._idle = 60 * settings.ray_idle_minutes or math.inf
+        self._needed = time.monotonic()  # at first too: then it is known how fast they are
+
+    def connect(self) -> None:
+        """Connect to the cluster, before all else; raises ConnectionError."""
+        address = self._settings.ray if self._settings.ray else AUTOMATIC
+        ray.init(address=address, namespace="text2earth", log_to_driver=False, logging_level=logging.WARNING)
+        self._address = str(ray.util.get_node_ip_address())
+        self._url = reachable_url(self._settings, self._address)
+        # Two calls at a time: it is told to leave while it works.
+        self._actor = ray.remote(RayCrew).options(
+            max_restarts=0, max_concurrency=2, **self._settings.ray_resources
+        )
+
+    def need(self) -> None:
+        """Note that there are pixels to compute; may be called from another thread."""
+        self._needed = time.monotonic()
 
     def tend(self) -> None:
-        """Hire who is missing, and see who ended; takes a second."""
+        """Hire who is missing, or let everybody leave, and see who ended; takes a second."""
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK
             self._count(ray.nodes())
-        while len(self._at_work) < self._wanted and now >= self._hire_at:
-            actor = self._actor.remote(self._url, self._token, self._settings.ray_resources)
-            self._at_work[actor.run.remote()] = actor, now
+        if now - self._needed > self._idle:
+            self._let_go(now)
+        else:
+            self._hire(now)
+        for hired in self._at_work.values():
+            if hired.leaves is not None and now > hired.leaves:
+                ray.kill(hired.actor)
         if not self._at_work:
             time.sleep(TICK)
             return
         for end in ray.wait(list(self._at_work), timeout=TICK)[0]:
             self._ended(end)
+
+    def _hire(self, now: float) -> None:
+        """Hire who is missing; those who are about to leave keep their places until they have."""
+        while len(self._at_work) < self._wanted and now >= self._hire_at:
+            actor = self._actor.remote(self._url, self._token, self._settings.ray_resources)
+            self._at_work[actor.run.remote()] = _Hired(actor, now)
+
+    def _let_go(self, now: float) -> None:
+        """Ask all to leave; those that do not, or wait for a place, are ended soon."""
+        for hired in self._at_work.values():
+            if hired.leaves is None:
+                log.info("nothing to compute: a worker on Ray leaves")
+                hired.actor.leave.remote()
+                hired.leaves = now + PATIENCE
 
     def _count(self, nodes: list[dict[str, Any]]) -> None:
         """Reckon how many workers there are to be."""
@@ -73,8 +116,10 @@ class Fleet:
             )
 
     def _ended(self, end: Any) -> None:
-        _, began = self._at_work.pop(end)
-        healthy = time.monotonic() - began > HEALTHY
+        hired = self._at_work.pop(end)
+        if hired.leaves is not None:
+            return
+        healthy = time.monotonic() - hired.began > HEALTHY
         self._pause = 0.0 if healthy else min(LONGEST_PAUSE, max(1.0, 2 * self._pause))
         self._hire_at = time.monotonic() + self._pause
         try:
@@ -116,10 +161,10 @@ def is_cut_off(url: str, nodes: list[dict[str, Any]], address: str) -> bool:
     return loopback and any(node["Alive"] and node["NodeManagerAddress"] != address for node in nodes)
 
 
-def _leave_with(parent: BinaryIO) -> None:
-    """End this process, and with it the actors, when the supervisor is gone."""
-    for _ in parent:
-        pass
+def _listen(supervisor: BinaryIO, fleet: Fleet) -> None:
+    """Hear that there are pixels to compute; end this process, and so the actors, with the supervisor."""
+    for _ in supervisor:
+        fleet.need()
     os._exit(0)
 
 
@@ -129,16 +174,17 @@ def main() -> None:
     pulse = Pulse()
     pulse.start(own_output())
     order = json.loads(sys.stdin.buffer.readline())
-    threading.Thread(target=_leave_with, args=(sys.stdin.buffer,), daemon=True).start()
     settings = Settings(**order["settings"])
+    fleet = Fleet(settings, order["token"])
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, fleet), daemon=True).start()
     try:
-        fleet = Fleet(settings, order["token"])
+        fleet.connect()
     except (ConnectionError, RuntimeError, TimeoutError) as error:
         log.warning("There is no Ray cluster at %s (%s): tried again soon.", settings.ray, error)
         sys.exit(1)
     while True:
+        pulse.progress()  # "at work": the cluster is there
         fleet.tend()
-        pulse.progress()
 
 
 if __name__ == "__main__":

@@ -52,6 +52,16 @@ class Upkeep:
             )
             end_hopeless_jobs(db, now, max_crashes, living)
 
+    def wants_pixels(self) -> bool:
+        """Say whether there are pixels to compute that may be computed as the backend is set now."""
+        sql = (
+            "SELECT 1 FROM job JOIN block ON block.job = job.id"
+            " WHERE plan IS NOT NULL AND part IS NOT NULL AND block.status IN ('accepted', 'running')"
+            " AND job.status IN (SELECT 'running' FROM control WHERE mode <> 'paused'"
+            "  UNION ALL SELECT 'accepted' FROM control WHERE mode = 'open') LIMIT 1"
+        )
+        return bool(self._database.rows(sql))
+
     def joined_blocks(self) -> list[tuple[str, int]]:
         """Return (job, number) of the blocks whose files are still there though they have been joined."""
         rows = self._database.rows(

@@ -1,4 +1,4 @@
-"""Workers on a Ray cluster of several nodes: whoever dies, the bytes are the same, no block is made twice.
+"""Workers on a Ray cluster whose nodes its autoscaler starts and ends: whoever dies, the bytes are the same.
 
 The cluster lives in a network of its own; ``tests.support.backend.ray_campaign`` kills as many as one likes.
 """
@@ -45,7 +45,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_cluster_that_begins_without_a_node_makes_a_scene_once_it_has_two(seen: dict[str, Any]) -> None:
+def test_a_cluster_that_begins_without_a_node_gets_two_and_makes_a_scene(seen: dict[str, Any]) -> None:
     look = seen["from nothing"]
     assert look["same"]
     assert look["once"]
@@ -59,6 +59,17 @@ def test_the_death_of_the_head_with_its_nodes_costs_no_block(seen: dict[str, Any
     killed = seen["killed"]
     assert killed["victims"] == VICTIMS
     assert all(job["same"] and job["once"] for job in killed["jobs"]), killed
+
+
+@pytest.mark.slow
+def test_workers_and_nodes_go_when_there_is_nothing_to_do_and_come_back_for_a_job(
+    seen: dict[str, Any],
+) -> None:
+    rest = seen["rest"]
+    assert [worker["device"] for worker in rest["workers"]] == ["none"], "who left is not counted any more"
+    assert rest["ready"] == {"status": "ready"}, "a job would be made"
+    assert rest["same"]
+    assert rest["once"]
 
 
 def test_ray_needs_its_extra_and_says_so(tmp_path: Path) -> None:

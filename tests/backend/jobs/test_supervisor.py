@@ -90,6 +90,22 @@ def store(tmp_path: Path) -> Iterator[JobStore]:
     one.close()
 
 
+def test_who_may_be_hired_is_ready_and_who_makes_no_pixels_is_not(store: JobStore, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, ray="127.0.0.1:1", ray_idle_minutes=1)
+    supervisor = supervise(settings, store)
+    with pytest.MonkeyPatch.context() as patch:  # only the worker of this computer, which joins blocks
+        patch.setattr(supervisor._fleet, "look_after", lambda: False)
+        supervisor.start()
+        until(lambda: [worker["state"] for worker in supervisor.health()] == ["idle"])
+        assert not supervisor.is_ready(), "there is no cluster"
+        supervisor.guests.seen("cpu-elsewhere")
+        assert supervisor.is_ready()
+        supervisor.guests.left("cpu-elsewhere")
+        patch.setattr(supervisor._fleet.workers[0], "health", lambda: {"state": "working"})
+        assert supervisor.is_ready(), "there is a cluster that has no worker now"
+        supervisor.stop()
+
+
 @pytest.mark.parametrize("how", ["end of input", "signal"])
 def test_a_worker_gives_its_block_back_when_told_to_leave(store: JobStore, tmp_path: Path, how: str) -> None:
     if how == "signal" and os.name != "posix":

@@ -11,8 +11,11 @@ import pytest
 from model_backend.errors import Cancelled, Draining, InvalidInput, NoSuchJob
 from model_backend.jobs.store import line
 from model_backend.jobs.store.job_store import JobStore
-from model_backend.jobs.store.rows import Claim, Job, RequestedOutputs, Submission
+from model_backend.jobs.store.rows import Claim, Filter, Job, RequestedOutputs, Submission
 from model_backend.processes.base import Workload
+from model_backend.settings import Settings
+from tests.support.backend.headless_backend import SCENE
+from tests.support.backend.submissions import submission
 
 pytestmark = pytest.mark.fast
 
@@ -134,6 +137,30 @@ def test_paused_and_draining(store: JobStore) -> None:
 
     store.administration.set_mode("open")
     assert take(store) is not None
+
+
+def test_pixels_are_wanted_while_somebody_may_compute_them(store: JobStore, tmp_path: Path) -> None:
+    put(store, "ada", 1)
+    assert not store.upkeep.wants_pixels(), "values need no device"
+    scene = submission(Settings(data_dir=tmp_path, model="open-land"), "generate", SCENE)
+    job = store.queue.submit(scene, max_jobs=9, free=10**12).id
+    assert store.upkeep.wants_pixels()
+    store.administration.set_mode("draining")
+    assert not store.upkeep.wants_pixels(), "it does not begin"
+    store.administration.set_mode("open")
+    store.queue.dismiss("ada", store.queue.jobs("ada", Filter(), limit=9, offset=0)[1].id)
+    claims = []
+    while claim := store.claims.take("w", 30.0, 3, work="pixels"):
+        claims.append(claim)
+    store.administration.set_mode("draining")
+    assert store.upkeep.wants_pixels(), "it has begun"
+    store.administration.set_mode("paused")
+    assert not store.upkeep.wants_pixels()
+    store.administration.set_mode("open")
+    for claim in claims:
+        store.claims.finish(claim, [])
+    assert store.queue.job("ada", job).status == "running"
+    assert not store.upkeep.wants_pixels(), "they have yet to be joined, which needs no device"
 
 
 def test_an_administrator_sees_and_ends_all_jobs(store: JobStore) -> None:

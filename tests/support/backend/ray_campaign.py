@@ -1,9 +1,10 @@
 """Scenes by workers on a Ray cluster, some of which are killed: what came of it, as JSON on the last line.
 
-    python -m tests.support.backend.ray_campaign FOLDER [--nodes N] [--victims worker,node,...] [--mixed]
+    python -m tests.support.backend.ray_campaign FOLDER [--victims worker,node,...] [--mixed]
 
-In a network of its own (``alone``). One cluster serves for all: it begins without a node, then has some, of
-which actors, workers, nodes and the head are killed at random moments; last, a local worker helps.
+In a network of its own (``alone``). One cluster serves for all: it begins without a node, gets some from its
+autoscaler, of which actors, workers, nodes and the head are killed at random moments, is without any when
+there is nothing to do, and makes another scene; last, a local worker helps.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ import rasterio
 
 from model_backend.jobs.store.rows import UNFINISHED
 from tests.support.backend.headless_backend import BLOCKS, SCENE, SMALL
-from tests.support.backend.ray_cluster import RayCluster, cache
+from tests.support.backend.ray_cluster import MOST, RayCluster, cache
 from tests.support.backend.service import Backend, finished, submit, until
 from tests.support.backend.tiny_models import build_tiny, tiny_card
 
 REMOTE = f"{socket.gethostname()}-"  # how names of workers on the cluster begin
 LEASE = 2.0  # seconds
+IDLE = 3.0  # seconds after which workers leave
 RESOURCES = json.dumps({"num_cpus": 1})
+SMALL_SCENE = SCENE | {"extent": {"bbox": [500_000, 5_200_000, 500_300, 5_200_300], "crs": "EPSG:32632"}}
 
 
 class Journal:
@@ -77,10 +80,10 @@ class Campaign:
         self.seen: dict[str, Any] = {}
         self._begin()
         os.environ |= cache(folder / "cache")
-        self.cluster = RayCluster()
+        self.cluster = RayCluster(folder)
 
     def _backend(self, name: str, *flags: str) -> Backend:
-        settings = {"threads": 1, "lease_seconds": LEASE, "max_attempts": 1000}
+        settings = {"threads": 1, "lease_seconds": LEASE, "max_attempts": 1000, "ray_idle_minutes": IDLE / 60}
         variables = {key: text for key, text in os.environ.items() if key.startswith(("RAY_", "XDG_"))}
         flags = ("--model", str(self.model), *flags)
         return Backend(self._folder / name, *flags, variables=variables, **settings).start()
@@ -90,13 +93,14 @@ class Campaign:
         server = self._backend("local", "--devices", "cpu")
         with server.client() as client:
             job = submit(client, "generate", SCENE)
-            self.seen["undisturbed"] = self._digest(client, job)
+            self._undisturbed = {BLOCKS: self._digest(client, job)}
             self.seen["pace"] = self._pace(client, job)
+            self._undisturbed[1] = self._digest(client, submit(client, "generate", SMALL_SCENE))
         server.stop()
 
     def start(self, *flags: str) -> None:
         """Start the backend with workers on the cluster, or go on with it."""
-        ray = ("--ray", self.cluster.address, "--ray-resources", RESOURCES)
+        ray = ("--ray", self.cluster.address, "--ray-workers", str(MOST), "--ray-resources", RESOURCES)
         self.server = self._backend("ray", *ray, *flags)
         self.journal = Journal(self.server.data_dir)
         self.client = self.server.client()
@@ -118,25 +122,42 @@ class Campaign:
             (took,) = rows.execute("SELECT finished - started FROM job WHERE id = ?", (job,)).fetchone()
         return float(took) / (BLOCKS + 1)
 
-    def look(self, job: str) -> dict[str, Any]:
+    def look(self, job: str, blocks: int = BLOCKS) -> dict[str, Any]:
         """Wait for a scene and say how it came out."""
         digest = self._digest(self.client, job)
         return {
-            "same": digest == self.seen["undisturbed"],
-            "once": self.journal.finished(job) == list(range(BLOCKS + 1)),
+            "same": digest == self._undisturbed[blocks],
+            "once": self.journal.finished(job) == list(range(blocks + 1)),
             "makers": self.journal.makers(job),
             "crashes": self.journal.crashes(job),
         }
 
-    def from_nothing(self, nodes: int) -> None:
+    def from_nothing(self) -> None:
         """A cluster that begins with no node for workers, and gets some when somebody waits."""
         self.start()
-        job = submit(self.client, "generate", SCENE)
-        time.sleep(2)
-        assert self.client.get(f"/jobs/{job}").json()["status"] == "accepted"
-        for _ in range(nodes):
-            self.cluster.add_node()
-        self.seen["from nothing"] = self.look(job)
+        assert not self.cluster.nodes()
+        self.seen["from nothing"] = self._scene_of_nobody(SCENE, BLOCKS)
+
+    def rest(self) -> None:
+        """Nobody wants anything: workers leave, nodes go; somebody does: they come back."""
+        began = time.monotonic()
+        until(lambda: not self.cluster.actors())
+        workers_went = round(time.monotonic() - began, 1)
+        until(lambda: not self.cluster.nodes())
+        seen = {"workers went": workers_went, "nodes went": round(time.monotonic() - began, 1)}
+        health = self.client.get("/healthz").json()
+        seen |= {"workers": health["workers"], "ready": self.client.get("/readyz").json()}
+        self.seen["rest"] = seen | self._scene_of_nobody(SMALL_SCENE, 1)
+
+    def _scene_of_nobody(self, scene: dict[str, Any], blocks: int) -> dict[str, Any]:
+        """Have a scene made by workers that are not there yet."""
+        began = time.monotonic()
+        job = submit(self.client, "generate", scene)
+        until(self.cluster.nodes)
+        node_came = round(time.monotonic() - began, 1)
+        until(self.journal.busy)
+        worker_began = round(time.monotonic() - began, 1)
+        return {"node came": node_came, "worker began": worker_began, **self.look(job, blocks)}
 
     def kill(self, victims: list[str], seed: int) -> None:
         """Kill one after the other while workers on the cluster hold blocks."""
@@ -165,16 +186,12 @@ class Campaign:
         chance.choice(until(self.cluster.actors)).kill()
 
     def _kill_node(self, chance: random.Random) -> None:
-        self.cluster.kill_node()
-        self.cluster.add_node()
+        chance.choice(until(self.cluster.nodes)).kill()
 
     def _kill_head(self, chance: random.Random) -> None:
-        nodes = len(self.cluster.nodes)
         self.cluster.kill_head()
         assert self.client.get("/healthz").status_code == 200, "the backend goes on"
         self.cluster.start_head()
-        for _ in range(nodes):
-            self.cluster.add_node()
 
     def mixed(self) -> None:
         """A worker of this computer and workers on the cluster at one scene."""
@@ -198,7 +215,6 @@ def main() -> None:
     """Run the campaign."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument(
         "--victims", default="worker,actor,node,head", help="whom to kill, one after the other"
     )
@@ -207,8 +223,9 @@ def main() -> None:
     given = parser.parse_args()
     campaign = Campaign(given.folder)
     try:
-        campaign.from_nothing(given.nodes)
+        campaign.from_nothing()
         campaign.kill(given.victims.split(",") if given.victims else [], given.seed)
+        campaign.rest()
         if given.mixed:
             campaign.mixed()
     finally:

@@ -1,65 +1,117 @@
-"""A Ray cluster of several nodes on this computer, and a backend with workers on it.
+"""A Ray cluster on this computer whose autoscaler starts and ends nodes, as one in a cloud does.
 
 For a network of its own (``alone``) alone: the parts of a cluster listen on every address. Nodes and the head
-are killed as by a power cut.
+are killed as by a power cut. It is Ray's own autoscaler with Ray's own provider for tests, whose nodes are
+processes.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
-os.environ |= {
+import psutil
+
+MOST = 2  # nodes
+IDLE = 6.0  # seconds after which a node goes
+VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "5",  # after which nodes and drivers give a dead head up
     "RAY_DISABLE_IMPORT_WARNING": "1",
+    "RAY_FAKE_CLUSTER": "1",
+    "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+    "AUTOSCALER_HEARTBEAT_TIMEOUT_S": "10",  # after which a silent node is replaced
 }
-
-import psutil
-from ray.cluster_utils import Cluster
-
-PORT = 6399  # of the head, so that another one is found where it was
-HEAD = {"num_cpus": 0, "gcs_server_port": PORT, "include_dashboard": False}
 
 
 class RayCluster:
-    """A head without room for workers, and nodes of one processor each."""
+    """A head without room for workers, and nodes of one processor each while somebody waits for them."""
 
-    def __init__(self) -> None:
-        self._cluster = Cluster(initialize_head=True, head_node_args=HEAD)
-        self.nodes: list[Any] = []
+    def __init__(self, folder: Path) -> None:
+        # In a network of its own, and yet not always the same: Ray looks at processes of others, too.
+        self._port = 20_000 + os.getpid() % 10_000
+        self._config, self._log = folder / "autoscaling.json", folder / "ray.log"
+        self._config.write_text(json.dumps(self._autoscaling()))
+        self._scratch = tempfile.mkdtemp(prefix="ray-")  # short: paths of sockets
+        self.start_head()
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{PORT}"
-
-    def add_node(self) -> None:
-        self.nodes.append(self._cluster.add_node(num_cpus=1, wait=False))
-
-    def kill_node(self) -> None:
-        self._cluster.remove_node(self.nodes.pop(0), allow_graceful=False)
-
-    def kill_head(self) -> None:
-        """Kill the head; nodes of a cluster without one end too."""
-        self._cluster.remove_node(self._cluster.head_node, allow_graceful=False)
-        while self.nodes:
-            self.kill_node()
+        return f"127.0.0.1:{self._port}"
 
     def start_head(self) -> None:
-        self._cluster.add_node(wait=False, **HEAD)
+        """Start the head, where the last one was."""
+        command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block"]
+        command += ["--node-ip-address=127.0.0.1", f"--port={self._port}", "--num-cpus=0"]
+        command += ["--include-dashboard=false", f"--temp-dir={self._scratch}"]
+        with self._log.open("a") as log:
+            self._head = psutil.Popen(
+                [*command, f"--autoscaling-config={self._config}"],
+                env=os.environ | VARIABLES,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def nodes(self) -> list[psutil.Process]:
+        """Return the node managers of the nodes that the autoscaler started."""
+        raylets = (one for one in self._processes() if _words(one)[:1] and _words(one)[0].endswith("/raylet"))
+        return [one for one in raylets if _parent(one) not in (None, self._head.pid)]
 
     def actors(self) -> list[psutil.Process]:
         """Return the processes of the actors."""
-        return [one for one in psutil.process_iter() if _title(one).startswith("ray::RayCrew")]
+        return [one for one in self._processes() if " ".join(_words(one)).startswith("ray::RayCrew")]
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes of the workers that the actors have started."""
-        children = (child for actor in self.actors() for child in _children(actor))
-        return [child for child in children if "model_backend.jobs.worker" in _title(child)]
+        return [one for one in self._processes() if "model_backend.jobs.worker" in _words(one)]
+
+    def kill_head(self) -> None:
+        """Kill the head, with all nodes."""
+        for one in [*self._processes(), self._head]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        self._head.wait()
 
     def close(self) -> None:
-        self._cluster.shutdown()
+        self.kill_head()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _processes(self) -> list[psutil.Process]:
+        found: list[psutil.Process] = self._head.children(recursive=True)
+        return found
+
+    def _autoscaling(self) -> dict[str, Any]:
+        nothing: dict[str, Any] = {
+            "auth": {}, "docker": {}, "file_mounts": {}, "file_mounts_sync_continuously": False,
+            "initialization_commands": [], "setup_commands": [], "head_setup_commands": [],
+            "worker_setup_commands": [], "head_start_ray_commands": [], "worker_start_ray_commands": [],
+            "cluster_synced_files": [], "rsync_exclude": [], "rsync_filter": [],
+        }  # fmt: skip
+        return nothing | {
+            "cluster_name": "text2earth",
+            "max_workers": MOST,
+            "upscaling_speed": MOST,
+            "idle_timeout_minutes": IDLE / 60,
+            "provider": {
+                "type": "fake_multinode",
+                "use_node_id_as_ip": True,
+                "disable_node_updaters": True,
+                "disable_launch_config_check": True,
+                "gcs_address": self.address,
+            },
+            "head_node_type": "ray.head.default",
+            "available_node_types": {
+                "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+                "node": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": MOST},
+            },
+        }
 
 
 def cache(folder: Path) -> dict[str, str]:
@@ -67,15 +119,17 @@ def cache(folder: Path) -> dict[str, str]:
     return {"XDG_CACHE_HOME": str(folder)}
 
 
-def _title(process: psutil.Process) -> str:
+def _words(process: psutil.Process) -> list[str]:
     try:
-        return " ".join(process.cmdline())
+        found: list[str] = process.cmdline()
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
-        return ""
-
-
-def _children(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return process.children()
-    except psutil.NoSuchProcess:
         return []
+    return found
+
+
+def _parent(process: psutil.Process) -> int | None:
+    try:
+        found: int | None = process.ppid()
+    except psutil.NoSuchProcess:
+        return None
+    return found
