@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from launcher import BackendProcess
+from model_backend.api.tokens import BadSetUp, read_tokens
 from model_backend.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +19,10 @@ DEPLOY = ROOT / "resources" / "deploy"
 FILES = {path.name: path.read_text("utf-8") for path in sorted(DEPLOY.iterdir()) if path.is_file()}
 COMPOSE = yaml.safe_load(FILES["compose.yaml"])
 CONTAINERFILE = FILES["Containerfile"]
+CLUSTER, CLAIM, SERVICE, POLICY = yaml.safe_load_all(FILES["kuberay.yaml"])
+HEAD, GPUS = CLUSTER["spec"]["headGroupSpec"], CLUSTER["spec"]["workerGroupSpecs"][0]
+HEAD_POD, GPU_POD = HEAD["template"]["spec"], GPUS["template"]["spec"]
+RAY_HEAD, BACKEND = HEAD_POD["containers"]
 OF_THE_PROXY = {"SITE", "BACKEND"}
 
 
@@ -36,6 +41,7 @@ COMMANDS = {
     "unit": UNIT[1:],
     "container": yaml.safe_load(instruction("CMD")),
     "compose": COMPOSE["services"]["backend"]["command"],
+    "kuberay": BACKEND["args"],
 }
 
 
@@ -56,6 +62,7 @@ def test_command_lines_start_a_backend(name, tmp_path):
     serve, *flags = COMMANDS[name]
     assert serve == "serve"
     here = {"0.0.0.0": "127.0.0.1", "/etc/text2earth/tokens": tokens, "/run/secrets/tokens": tokens}
+    here |= {"/run/tokens/tokens": tokens, "auto": "127.0.0.1:1"}  # no cluster of somebody else's
     while "--data-dir" in flags:
         place = flags.index("--data-dir")
         del flags[place : place + 2]
@@ -90,6 +97,74 @@ def test_versions_are_those_of_the_project():
     assert torch in (ROOT / ".ci" / "constraints.txt").read_text("utf-8").splitlines()
     toolkit, index = re.search(r"cuda:(\d+\.\d+)\S*\s.*?whl/cu(\d+)", CONTAINERFILE, re.S).groups()
     assert toolkit.replace(".", "") == index
+    ray = f"ray=={CLUSTER['spec']['rayVersion']}"
+    assert [ray] == [one.split()[0] for one in project["optional-dependencies"]["cluster"]]
+    assert ray in (ROOT / ".ci" / "constraints.txt").read_text("utf-8").splitlines()
+
+
+@pytest.mark.fast
+def test_the_backend_is_a_driver_in_the_pod_of_the_head():
+    """It needs the sockets, the memory and the sight of the node's processes, and waits for no worker."""
+    places = {mount["mountPath"]: mount["name"] for mount in BACKEND["volumeMounts"]}
+    for place in ("/tmp/ray", "/dev/shm"):
+        assert {"name": places[place], "mountPath": place} in RAY_HEAD["volumeMounts"]
+    assert HEAD_POD["shareProcessNamespace"]
+    assert HEAD["rayStartParams"]["num-cpus"] == "0"
+    assert GPUS["minReplicas"] == 0
+    assert "ln -s /opt/text2earth/bin/ray /usr/local/bin/ray" in CONTAINERFILE  # KubeRay's login shells
+    assert "PARTS=[model,cluster]" in FILES["kuberay.yaml"]
+
+
+@pytest.mark.fast
+def test_pods_fit_the_container_and_each_other():
+    port = Settings.model_fields["port"].default
+    assert BACKEND["ports"] == [{"name": "http", "containerPort": port}]
+    assert [one["targetPort"] for one in SERVICE["spec"]["ports"]] == [port]
+    assert POLICY["spec"]["ingress"][1] == {"ports": [{"port": port}]}
+    probes = {
+        BACKEND[name]["httpGet"]["path"] for name in ("startupProbe", "livenessProbe", "readinessProbe")
+    }
+    assert probes == {"/livez", "/readyz"}
+    node = int(GPUS["rayStartParams"]["node-manager-port"])
+    for container, its in ((RAY_HEAD, 6379), (GPU_POD["containers"][0], node)):
+        assert {container[name]["tcpSocket"]["port"] for name in ("livenessProbe", "readinessProbe")} == {its}
+    user = int(re.search(r"--uid (\d+)", CONTAINERFILE)[1])
+    for pod, group in ((HEAD_POD, HEAD), (GPU_POD, GPUS)):
+        assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == user
+        named = {volume["name"] for volume in pod["volumes"]}
+        containers = [*pod["containers"], *pod.get("initContainers", [])]
+        assert {mount["name"] for one in containers for mount in one["volumeMounts"]} == named
+        assert {one["image"] for one in containers} == {RAY_HEAD["image"]}
+        assert all(isinstance(value, str) for value in group["rayStartParams"].values())
+    data = dict(word.split("=", 1) for word in instruction("ENV").split())["TEXT2EARTH_DATA_DIR"]
+    assert {"name": "data", "mountPath": data} in BACKEND["volumeMounts"]
+    claims = [
+        one["persistentVolumeClaim"]["claimName"] for one in HEAD_POD["volumes"] if one["name"] == "data"
+    ]
+    assert claims == [CLAIM["metadata"]["name"]]
+    assert SERVICE["spec"]["selector"]["ray.io/cluster"] == CLUSTER["metadata"]["name"]
+    secret = next(one["secret"]["secretName"] for one in HEAD_POD["volumes"] if one["name"] == "secret")
+    assert f"create secret generic {secret} --from-file=tokens" in (ROOT / "docs" / "server.md").read_text(
+        "utf-8"
+    )
+
+
+@pytest.mark.fast
+def test_tokens_of_a_secret_become_a_file_that_its_user_alone_reads(tmp_path):
+    """What the first container of the pod runs, and the check that the backend makes."""
+    secret, tokens = tmp_path / "secret", tmp_path / "tokens"
+    secret.write_text("0123456789abcdef anna\n")
+    secret.chmod(0o440)
+    places = {
+        "/run/secrets/text2earth/tokens": secret,
+        BACKEND["args"][BACKEND["args"].index("--token-file") + 1]: tokens,
+    }
+    subprocess.run(
+        [str(places.get(word, word)) for word in HEAD_POD["initContainers"][0]["command"]], check=True
+    )
+    assert [token.owner for token in read_tokens(tokens)] == ["anna"]
+    with pytest.raises(BadSetUp):
+        read_tokens(secret)
 
 
 @pytest.mark.fast

@@ -181,7 +181,7 @@ def main() -> None:
         fleet.connect()
     except (ConnectionError, RuntimeError, TimeoutError) as error:
         log.warning("There is no Ray cluster at %s (%s): tried again soon.", settings.ray, error)
-        sys.exit(1)
+        os._exit(1)  # not sys.exit: the thread that listens holds standard input
     while True:
         pulse.progress()  # "at work": the cluster is there
         fleet.tend()
