@@ -149,6 +149,21 @@ def test_pods_fit_the_container_and_each_other():
     )
 
 
+def test_ray_understands_the_cluster():
+    """As its command line and its autoscaler read it."""
+    from ray.autoscaler._private.kuberay import autoscaling_config
+    from ray.scripts.scripts import start
+
+    known = {name for option in start.params for name in option.opts}
+    assert {f"--{name}" for group in (HEAD, GPUS) for name in group["rayStartParams"]} <= known
+    cluster = CLUSTER | {"metadata": CLUSTER["metadata"] | {"namespace": "default"}}
+    read = autoscaling_config._derive_autoscaling_config_from_ray_cr(cluster)
+    pod = read["available_node_types"][GPUS["groupName"]]
+    assert (pod["min_workers"], pod["max_workers"], pod["resources"]["GPU"]) == (0, 4, 1)
+    assert read["available_node_types"][read["head_node_type"]]["resources"]["CPU"] == 0
+    assert read["idle_timeout_minutes"] == 1
+
+
 @pytest.mark.fast
 def test_tokens_of_a_secret_become_a_file_that_its_user_alone_reads(tmp_path):
     """What the first container of the pod runs, and the check that the backend makes."""
