@@ -141,7 +141,10 @@ class ThisComputer(QWidget):
         browse.setMenu(menu)
         self.python.lineEdit().setPlaceholderText(tr("Found by itself"))
         self.python.setToolTip(
-            tr("The Python that the environment is made with, 3.11, 3.12 or 3.13; QGIS's own is never touched")
+            tr(
+                "The Python that the environment is made with, 3.11, 3.12 or 3.13;"
+                " QGIS's own is never touched"
+            )
         )
         content = QWidget()
         form = QFormLayout(content)
