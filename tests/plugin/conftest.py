@@ -1,5 +1,6 @@
 """What the tests of the plugin share: clean settings, a plain web server, a real backend, the toolbox."""
 
+import gc
 import os
 
 import pytest
@@ -13,6 +14,13 @@ from text2earth_qgis.processing.provider import Text2EarthProvider
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of backends: tiny models are slower on more threads
 SETTINGS = {"device": "cpu", "threads": 1, "lease_seconds": 3}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _rasters_closed(qgis_app):
+    """Close what nobody holds any more before QGIS ends GDAL: a dataset that is closed after that crashes."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)
