@@ -30,7 +30,7 @@ from model_backend.schemas import Plan, Recipe
 from model_backend.settings import Settings
 
 if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
-    from model_backend.models.loader import Model
+    pass
 
 
 class Reporter(ProgressListener, Protocol):
@@ -71,21 +71,10 @@ def prepare(recipe: Recipe, context: JobContext) -> None:
     """Have all loaded that a scene needs, and tell the owner which words of the prompts it will not heed."""
     if context.registry.get(recipe.model).card.by_example:
         context.reporter.say("Choosing example images.")
-        _note_prompts(recipe, context)
     else:
-        load_model(recipe, context)
-
-
-def load_model(recipe: Recipe, context: JobContext) -> Model:
-    """Load the model of a recipe, and tell the owner which words of the prompts it will not heed."""
-    if not context.cache.has(recipe.model, recipe.revision):
-        context.reporter.say(f"Loading the model {recipe.model}.")
-    model = context.cache.get(recipe.model, recipe.revision)
-    _note_prompts(recipe, context)
-    return model
-
-
-def _note_prompts(recipe: Recipe, context: JobContext) -> None:
+        if not context.cache.has(recipe.model, recipe.revision):
+            context.reporter.say(f"Loading the model {recipe.model}.")
+        context.cache.get(recipe.model, recipe.revision)
     for sentence in prompt_warnings(recipe, context.registry.get(recipe.model)):
         context.reporter.note(sentence)
 

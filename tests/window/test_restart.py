@@ -40,4 +40,5 @@ def test_the_dock_is_readable_in_a_dark_theme_on_a_dense_screen(backend, tmp_pat
     assert done.returncode == 0, done.stderr
     states = ("empty", "planned", "running", "finished", "refused", "drawing")
     states += ("variants", "edit-empty", "edit-planned", "edit-running", "edit-finished")
+    states += ("extend-empty", "extend-planned")
     assert all((SCREENS / f"night-{state}.png").stat().st_size > 100_000 for state in states)

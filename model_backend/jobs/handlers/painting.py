@@ -24,7 +24,6 @@ from model_backend.jobs.context import (
     Reporter,
     VariantFiles,
     learn_rate,
-    load_model,
     prepare,
     provenance_of,
 )
@@ -55,6 +54,8 @@ def run(process: PaintingProcess[P], claim: Claim, context: JobContext) -> list[
     known = context.plan_context(claim)
     prepared = process.prepare(inputs, card, known)
     cover = raster_layout.land_cover(recipe, inputs.layout, prepared.work, known)
+    if card.pipeline != "surroundings":
+        prepare(recipe, context)
     one, place = plan.variants == 1, claim.variant + 1
     reporter.say("Painting." if one else f"Painting variant {place} of {plan.variants}.")
     methods: dict[str, _Method] = {
@@ -95,7 +96,7 @@ _Method = Callable[[Plan, Prepared, Recipe, JobContext], _Painted]
 
 def _by_model(plan: Plan, prepared: Prepared, recipe: Recipe, context: JobContext) -> _Painted:
     """Paint with a diffusion model."""
-    work = edit_of(load_model(recipe, context), recipe, prepared)
+    work = edit_of(context.cache.get(recipe.model, recipe.revision), recipe, prepared)
     view = work.view(context.reporter, overlap(recipe.grid, prepared.canvas))
     learn_rate(plan, context)
     profile = work.profile
@@ -109,7 +110,6 @@ def _by_example(
     from model_backend.engine.by_example.edit import ExampleEdit
     from model_backend.engine.by_example.given import Given
 
-    prepare(recipe, context)
     canvas = canvas_of(prepared)
     bank, threads = context.cache.bank(recipe), context.settings.threads
     given = Given([sample.image() for sample in prepared.samples], cover)

@@ -12,6 +12,7 @@ import pytest
 
 from model_backend.jobs.uploads import Uploads
 from tests.support.backend.headless_backend import RESULTS, HeadlessBackend, worker_settings
+from tests.support.backend.interruption import JobHistory
 from tests.support.backend.raster_files import polygon, rich_scene
 from tests.support.backend.submissions import OWNER
 
@@ -43,8 +44,12 @@ def test_whatever_is_made_survives_the_death_of_its_workers(
         "extend": {"source": source, "extent": wide, "regions": regions},
         "generate": {"extent": wide, "regions": regions},
     }[process] | {"prompt": "a forest", "seed": 3, "steps": 3, "guidance": 2.0}
-    job = headless.submit(process, **wish)
+    history, job = JobHistory(headless.settings.data_dir), headless.submit(process, **wish)
     done = headless.finish(job, "calm")
+    loading, working, *_ = (one for one in history.messages(job) if one)
+    history.close()
+    assert loading.startswith("Loading the model")
+    assert working in ("Painting.", "Making the image."), "and then it is not said to be loaded any more"
     assert done.status == "successful", done.message
     assert done.started is not None
     assert done.finished is not None

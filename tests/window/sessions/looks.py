@@ -1,4 +1,7 @@
-"""Grabs the dock in every state, in whatever theme and scale this QGIS was started."""
+"""Grabs the dock in every state, in whatever theme, scale and language this QGIS was started.
+
+``SESSION_WIDTH`` is that of the dock in pixels, its usual one if it is not given.
+"""
 
 import os
 import sys
@@ -6,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, os.environ["SESSION_FOLDER"])
 from qgis.core import QgsRectangle
-from qgis.PyQt.QtCore import QEventLoop, QTimer
+from qgis.PyQt.QtCore import QEventLoop, Qt, QTimer
 from qgis.utils import iface
 from session import fill, run_session, until
 
@@ -25,6 +28,8 @@ def grab(state: str) -> None:
 
 def work() -> None:
     dock = fill(0.5, steps=200)
+    if width := int(os.environ.get("SESSION_WIDTH", 0)):
+        iface.mainWindow().resizeDocks([dock], [width], Qt.Orientation.Horizontal)
     grab("planned")
     dock.run_button.click()
     key = dock.runs.model.rows[0].run.key
@@ -97,6 +102,20 @@ def edit(dock) -> None:
     form.unfold(True)
     form.bands.which.setCurrentIndex(1)
     grab("edit-finished")
+    extend(dock)
+
+
+def extend(dock) -> None:
+    """Ask for land around the raster."""
+    dock.turn_to(dock.extend)
+    form = dock.extend.form
+    form.model.model.setCurrentIndex(form.model.model.findData("tiny-inpaint"))
+    until(lambda: dock.extend.grid is not None)
+    grab("extend-empty")
+    form.prompt.setPlainText("a forest")
+    form.reach.spins["right"].setValue(200)
+    until(lambda: dock.extend.planned is not None)
+    grab("extend-planned")
 
 
 run_session(work)
