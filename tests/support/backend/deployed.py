@@ -4,9 +4,10 @@
     TEXT2EARTH_DEPLOYED_DATA=/var/lib/text2earth TEXT2EARTH_DEPLOYED_LOG='journalctl -u text2earth -o cat' \\
     .venv/backend/bin/pytest -p tests.support.backend.deployed tests/backend/api/test_conformance.py
 
-A plugin of pytest, run as root, for modules whose tests leave settings alone: test_conformance, test_clients,
-test_hostile, test_openapi_fuzz. The backend has the tests' tiny model (in DATA/models/tiny, by ``python -m
-tests.support.backend.tiny_models``; TEXT2EARTH_MODEL=tiny), TEXT2EARTH_MAX_JOBS=1000, and nothing else to do.
+A plugin of pytest, run as root, for modules whose tests leave settings alone: test_conformance,
+test_clients, test_hostile, test_openapi_fuzz, test_raw_requests. The backend has the tests' tiny model
+(TEXT2EARTH_MODEL=tiny; ``python -m tests.support.backend.tiny_models DATA/models/tiny text2image``),
+TEXT2EARTH_MAX_JOBS=1000, and nothing else to do.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -40,12 +42,16 @@ def log(_: object) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """From here on every backend is the deployed one."""
     backend: Any = BackendProcess
+    url = os.environ["TEXT2EARTH_BACKEND_URL"]
+    known = {
+        "url": url,
+        "port": urlsplit(url).port,
+        "token": os.environ["TEXT2EARTH_TOKEN"],
+        "data_dir": Path(os.environ["TEXT2EARTH_DEPLOYED_DATA"]),
+    }
+    for name, value in known.items():
+        setattr(backend, name, property(lambda _, value=value: value, lambda *_: None))
     backend.start = lambda self, port=0: self
     backend.stop = lambda self: 0
-    backend.url = property(lambda self: os.environ["TEXT2EARTH_BACKEND_URL"])
-    backend.token = property(lambda self: os.environ["TEXT2EARTH_TOKEN"])
     backend.process = property(main_process)
     backend.log = property(log)
-    backend.data_dir = property(
-        lambda self: Path(os.environ["TEXT2EARTH_DEPLOYED_DATA"]), lambda self, folder: None
-    )
