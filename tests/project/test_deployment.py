@@ -159,7 +159,8 @@ def test_ray_understands_the_cluster():
     cluster = CLUSTER | {"metadata": CLUSTER["metadata"] | {"namespace": "default"}}
     read = autoscaling_config._derive_autoscaling_config_from_ray_cr(cluster)
     pod = read["available_node_types"][GPUS["groupName"]]
-    assert (pod["min_workers"], pod["max_workers"], pod["resources"]["GPU"]) == (0, 4, 1)
+    workers = int(BACKEND["args"][BACKEND["args"].index("--ray-workers") + 1])
+    assert (pod["min_workers"], pod["max_workers"], pod["resources"]["GPU"]) == (0, workers, 1)
     assert read["available_node_types"][read["head_node_type"]]["resources"]["CPU"] == 0
     assert read["idle_timeout_minutes"] == 1
 
