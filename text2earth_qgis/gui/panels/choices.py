@@ -69,4 +69,4 @@ def time(plan: Plan) -> str:
     """Return how long a plan takes, or how much it is where no speed is known yet."""
     if plan.seconds is not None:
         return words.duration(plan.seconds)
-    return tr("{number} million px").format(number=words.significant(plan.width * plan.height / 1e6, 2))
+    return tr("{number} Mpx").format(number=words.significant(plan.width * plan.height / 1e6, 2))
