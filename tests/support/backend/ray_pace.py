@@ -1,0 +1,100 @@
+"""Blocks per second by one worker on a Ray cluster and by two, in turns: what came of it as JSON, last line.
+
+    python -m tests.support.backend.ray_pace FOLDER [--rounds 3]
+
+In a network of its own (``alone``), on a computer that does nothing else and has a core for each worker. Both
+share one scene, and make one each: a scene that is cut costs both some windows that one alone computes once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sqlite3
+import statistics
+from collections import defaultdict
+from pathlib import Path
+
+import httpx
+
+from tests.support.backend.headless_backend import SCENE, SMALL
+from tests.support.backend.ray_cluster import RayCluster, cache
+from tests.support.backend.service import Backend, finished, submit
+from tests.support.backend.tiny_models import build_tiny, tiny_card
+
+TALL = {"bbox": [500_000, 5_200_000, 500_520, 5_203_300], "crs": "EPSG:32632"}
+LONG = SCENE | {"steps": 8, "extent": TALL}
+RESOURCES = json.dumps({"num_cpus": 1})
+
+
+def pace(data_dir: Path, jobs: list[str]) -> float:
+    """Return blocks per second while all workers were at work: from the last first to the first last one."""
+    with sqlite3.connect(data_dir / "jobs.sqlite") as rows:
+        marks = ",".join("?" * len(jobs))
+        made = rows.execute(f"SELECT worker, at FROM made WHERE job IN ({marks}) ORDER BY at", jobs)
+        times: dict[str, list[float]] = defaultdict(list)
+        for worker, at in made:
+            times[worker].append(at)
+    begin, end = max(one[0] for one in times.values()), min(one[-1] for one in times.values())
+    return sum(begin < at <= end for one in times.values() for at in one) / (end - begin)
+
+
+def by_workers(count: int, folder: Path, model: Path, cluster: RayCluster) -> dict[str, float]:
+    """Return the pace of so many workers at one scene, and at one each."""
+    settings = {"threads": 1, "ray": cluster.address, "ray_workers": count, "ray_resources": RESOURCES}
+    variables = {key: text for key, text in os.environ.items() if key.startswith(("RAY_", "XDG_"))}
+    one = Backend(folder, "--model", str(model), variables=variables, **settings).start()
+    with sqlite3.connect(folder / "jobs.sqlite", timeout=60) as rows:
+        rows.executescript(
+            """
+            CREATE TABLE made (job TEXT, worker TEXT, at REAL);
+            CREATE TRIGGER pace AFTER UPDATE OF status ON block
+            WHEN new.status = 'successful' AND new.part IS NOT NULL
+            BEGIN INSERT INTO made VALUES (new.job, new.worker, (julianday('now') - 2440587.5) * 86400); END;
+            """
+        )
+    with one.client() as client:
+        _all(client, [SCENE | {"seed": seed} for seed in range(2 * count)])  # models are loaded
+        shared = pace(folder, _all(client, [LONG]))
+        each = pace(folder, _all(client, [LONG | {"seed": seed} for seed in range(count)]))
+    one.stop()
+    return {"one scene": shared, "a scene each": each}
+
+
+def _all(client: httpx.Client, scenes: list[dict[str, object]]) -> list[str]:
+    """Have scenes made."""
+    jobs = [submit(client, "generate", scene) for scene in scenes]
+    for job in jobs:
+        assert finished(client, job, 600)["status"] == "successful"
+    return jobs
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    model = build_tiny(given.folder / "models" / "small", vae="tiny", card=tiny_card(engine=SMALL))
+    os.environ |= cache(given.folder / "cache")
+    cluster = RayCluster(given.folder)
+    seen: dict[str, list[float]] = defaultdict(list)
+    try:
+        for number in range(given.rounds):
+            for count in (1, 2):
+                found = by_workers(count, given.folder / f"{number}-{count}", model, cluster)
+                for what, rate in found.items():
+                    seen[f"{what}, {count}"].append(round(rate, 3))
+                print(count, found, flush=True)
+    finally:
+        cluster.close()
+    middle = {what: statistics.median(rates) for what, rates in seen.items()}
+    ratios = {
+        what: round(middle[f"{what}, 2"] / middle[f"{what}, 1"], 2) for what in ("one scene", "a scene each")
+    }
+    print(json.dumps({"blocks per second": seen, "two against one": ratios}))
+
+
+if __name__ == "__main__":
+    main()
