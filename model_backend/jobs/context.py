@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from model_backend.arrays import UInt8Array
 from model_backend.engine.makers import Credit
@@ -28,9 +28,6 @@ from model_backend.processes.prompts import prompt_warnings
 from model_backend.raster.files import provenance
 from model_backend.schemas import Plan, Recipe
 from model_backend.settings import Settings
-
-if TYPE_CHECKING:  # torch is imported with the first model, not with the worker
-    pass
 
 
 class Reporter(ProgressListener, Protocol):
