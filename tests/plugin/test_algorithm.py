@@ -6,7 +6,9 @@ import re
 import pytest
 from osgeo import gdal, osr
 from qgis.core import (
+    QgsApplication,
     QgsCoordinateReferenceSystem,
+    QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
@@ -243,6 +245,26 @@ def test_the_layer_says_what_it_is(backend, tmp_path, project):
     assert layers.recipe_of(layer) == json.loads(results["RECIPE"])
 
 
+def test_a_worker_s_result_is_loaded_too(backend, tmp_path, project, qtbot):
+    """The toolbox runs algorithms in a worker, whose context replaces the one they are prepared in."""
+    from processing.gui.Postprocessing import handleAlgorithmResults
+
+    context, feedback, ends = QgsProcessingContext(), QgsProcessingFeedback(), []
+    context.setProject(project)
+    output = QgsProcessingOutputLayerDefinition(str(tmp_path / "a.tif"), project)
+    algorithm = algorithm_of("generate")
+    task = QgsProcessingAlgRunnerTask(algorithm, {**QUICK, "OUTPUT": output}, context, feedback)
+    task.executed.connect(lambda good, _results: ends.append(good))
+    QgsApplication.taskManager().addTask(task)
+    qtbot.waitUntil(lambda: bool(ends), timeout=PATIENCE)
+    assert ends == [True]
+    assert handleAlgorithmResults(algorithm, context, feedback)
+    (layer,) = project.mapLayers().values()
+    assert (layer.name(), layers.recipe_of(layer)["seed"]) == ("a lake, seed 7", 7)
+    group = project.layerTreeRoot().findGroup("Text2Earth")
+    assert [node.layerId() for node in group.children()] == [layer.id()]
+
+
 def test_variants_lie_beside_the_result_and_are_layers_too(backend, tmp_path, project):
     target, stranger = tmp_path / "a.tif", tmp_path / "b_2.tif"
     run({**QUICK, "OUTPUT": str(tmp_path / "a_2.tif")})  # a result of ours may be written over
@@ -409,6 +431,6 @@ def test_in_batch(backend, algorithm, tmp_path, project, qgis_iface, qtbot):
 
     panel.parametersForRow = parameters
     panel.checkLoadLayersOnCompletion.setChecked(True)
-    run_batch(dialog)
+    run_batch(dialog, qtbot)
     assert [path.name for path in sorted(tmp_path.glob("*.tif"))] == ["a.tif", "c.tif"]
     assert {one.name() for one in project.mapLayers().values()} == {"a lake, seed 7", "a forest, seed 7"}

@@ -633,7 +633,7 @@ def test_in_batch(backend, tmp_path, project, qgis_iface, qtbot):
 
     panel.parametersForRow = parameters
     panel.checkLoadLayersOnCompletion.setChecked(True)
-    run_batch(dialog)
+    run_batch(dialog, qtbot)
     assert files(tmp_path) == {"a.tif", "b.tif", "d.tif"}
     loaded = [one.name() for one in project.mapLayers().values() if isinstance(one, QgsRasterLayer)]
     assert loaded == ["a edited: a lake, seed 7"] * 2

@@ -88,6 +88,7 @@ class _Accepted:
     count: int  # of variants
     chosen: Settings
     history: History
+    loads: dict[str, Any]  # what is to be loaded at the end, as the context has it that it was prepared in
 
 
 def with_qgis_errors(work: Callable[[], T]) -> T:
@@ -210,7 +211,12 @@ class Algorithm(QgsProcessingAlgorithm):
             reader.check_target()
             wanted = str(reader.sources or "")
             run = self._prepare(reader)
-            return _Accepted(run, reader.output, wanted, reader.variants, chosen, history)
+            loads = {
+                file: QgsProcessingContext.LayerDetails(context.layerToLoadOnCompletionDetails(file))
+                for file in (reader.output, wanted)
+                if context.willLoadLayerOnCompletion(file)
+            }
+            return _Accepted(run, reader.output, wanted, reader.variants, chosen, history, loads)
 
         self._accepted = with_qgis_errors(accept)
         return True
@@ -223,6 +229,9 @@ class Algorithm(QgsProcessingAlgorithm):
         if accepted is None:
             raise QgsProcessingException("The algorithm was run without being prepared.")
         done = with_qgis_errors(lambda: self._make(accepted, feedback))
+        for loaded, details in accepted.loads.items():
+            if not context.willLoadLayerOnCompletion(loaded):  # a worker has a context of its own
+                context.addLayerToLoadOnCompletion(loaded, details)
         files = [variants.file(Path(accepted.output), number) for number in range(accepted.count)]
         if context.willLoadLayerOnCompletion(accepted.output):
             usual = context.layerToLoadOnCompletionDetails(accepted.output)

@@ -36,12 +36,13 @@ def in_worker(name, parameters, qtbot, during=lambda task: None, project=None):
     return (*ends[0], feedback.textLog())
 
 
-def run_batch(dialog):
-    """Run the rows of a batch window.
+def run_batch(dialog, qtbot):
+    """Run the rows of a batch window; newer versions of QGIS do so in workers.
 
     QGIS 3.22 leaks the exception of a failed row, with it the batch window's frame, with it its task.
     """
     dialog.runAlgorithm()
+    qtbot.waitUntil(lambda: dialog.runButton().isEnabled(), timeout=PATIENCE)
     for leaked in gc.get_objects():
         if isinstance(leaked, QgsScopedProxyProgressTask) and not sip.isdeleted(leaked):
             sip.delete(leaked)
