@@ -152,6 +152,13 @@ MIGRATIONS = (
         PRIMARY KEY (name, process, label)
     );
     """,
+    """
+    -- What is asked for every job and every block, without a look at each that waits.
+    DROP INDEX block_by_status;
+    CREATE INDEX block_by_status ON block (status, crashes);
+    DROP INDEX job_by_turn;
+    CREATE INDEX job_by_turn ON job (status, owner, seq, bytes);
+    """,
 )
 
 

@@ -43,9 +43,9 @@ def end_hopeless_jobs(
     A block whose lease has run out counts as one that has, unless its worker is known to be ``living``.
     """
     lost = db.execute(
-        "SELECT job, notes FROM block WHERE crashes + (status = 'running') >= :most"
-        " AND (status = 'accepted' OR status = 'running' AND lease < :now"
-        " AND worker NOT IN (SELECT value FROM json_each(:living)))",
+        "SELECT job, notes FROM block WHERE status = 'accepted' AND crashes >= :most"
+        " OR status = 'running' AND crashes >= :most - 1 AND lease < :now"
+        " AND worker NOT IN (SELECT value FROM json_each(:living))",
         {"most": max_crashes, "now": now, "living": json.dumps(list(living))},
     ).fetchall()
     for row in lost:

@@ -162,16 +162,16 @@ def _check_room(
     db: sqlite3.Connection, s: Submission, max_jobs: int, free: int, max_bytes: int | None
 ) -> None:
     """Refuse a job that is one too many, or more than disk or owner have room for; see ``Queue.submit``."""
-    jobs, mine, reserved = db.execute(
-        "SELECT coalesce(sum(owner = :owner), 0), coalesce(sum(iif(owner = :owner, bytes, 0)), 0),"
-        " coalesce(sum(bytes), 0) FROM job WHERE status IN ('accepted', 'running')",
-        {"owner": s.owner},
-    ).fetchone()
+    unfinished = "SELECT count(*), coalesce(sum(bytes), 0) FROM job WHERE status IN ('accepted', 'running')"
+    jobs, mine = db.execute(f"{unfinished} AND owner = ?", (s.owner,)).fetchone()
     if jobs >= max_jobs:
         detail = f"You have {jobs} unfinished jobs, as many as allowed; wait for one or dismiss one."
         raise TooManyJobs(detail, retry_after=10)
     needed = s.work.disk
-    if needed and reserved + needed > free:
+    if not needed:
+        return
+    reserved = db.execute(unfinished).fetchone()[1]
+    if reserved + needed > free:
         left = max(0, free - reserved)
         raise StorageFull(
             f"The job needs {needed / 1e6:,.0f} MB of disk; {left / 1e6:,.0f} MB are free"
@@ -179,7 +179,7 @@ def _check_room(
         )
     results = "SELECT coalesce(sum(result.bytes), 0) FROM result JOIN job ON job.id = job WHERE owner = ?"
     kept = mine + db.execute(results, (s.owner,)).fetchone()[0]
-    if needed and max_bytes is not None and kept + needed > max_bytes:
+    if max_bytes is not None and kept + needed > max_bytes:
         raise StorageFull(
             f"The job needs {needed / 1e6:,.0f} MB; you keep {kept / 1e6:,.0f} MB of results, unfinished"
             f" jobs included, and may keep {max_bytes / 1e6:,.0f} MB. Remove finished jobs (DELETE"
