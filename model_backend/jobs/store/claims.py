@@ -82,7 +82,7 @@ class Claims:
                 " WHERE job = ? AND number = ? RETURNING attempt, variant, part, total",
                 (worker, time.time() + lease, job["id"], number),
             ).fetchone()
-            begin_job(db, job, now)
+            begin_job(db, job, time.time())
         plan = Plan.model_validate_json(job["plan"]) if job["plan"] else None
         return Claim(
             job["id"],
