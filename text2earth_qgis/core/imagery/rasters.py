@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Optional
 
-from osgeo import gdal
 from qgis.core import (
     QgsContrastEnhancement,
     QgsCoordinateReferenceSystem,
@@ -24,7 +23,6 @@ from qgis.core import (
 )
 
 from text2earth_qgis.core.errors import RasterRefused
-from text2earth_qgis.core.imagery import datasets
 from text2earth_qgis.core.imagery.datasets import RasterFile
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Align, Extent
@@ -60,13 +58,7 @@ def align_to(layer: QgsRasterLayer) -> Align:
         raise RasterRefused(
             tr("'{name}' has no CRS. Set it in the properties of the layer first.").format(name=name)
         )
-    parts = QgsProviderRegistry.instance().decodeUri("gdal", layer.source())
-    options = list(parts.get("openOptions") or [])
-    with datasets.gdal_errors(tr("'{name}' cannot be read").format(name=name)):
-        flags = gdal.OF_RASTER | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR
-        path = layer.source().split("|")[0]
-        dataset = datasets.require(gdal.OpenEx(path, flags, open_options=options))
-    transform = dataset.GetGeoTransform(can_return_null=True)
+    transform = file_of(layer).open().GetGeoTransform(can_return_null=True)
     if transform is None:
         raise RasterRefused(
             tr("'{name}' has no georeference of its own. Georeference it first.").format(name=name)

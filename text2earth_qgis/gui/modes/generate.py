@@ -14,7 +14,7 @@ from text2earth_qgis.core.continuation import SHARED, begun, inputs_from_recipe
 from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery.drawn.drawings import Drawings
-from text2earth_qgis.core.imagery.drawn.recorded import recorded
+from text2earth_qgis.core.imagery.drawn.recorded import recorded, recorded_samples
 from text2earth_qgis.core.imagery.rasters import extent_of
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs.history import Run
@@ -183,9 +183,7 @@ class GenerateMode(Mode):
             **{"prompt": "", **known, **start, **own}, regions=drawn.regions, layout=drawn.layout
         )
         self.request.set_inputs(inputs, recipe.get("seed"))
-        examples = recipe.get("examples") or recipe.get("start") or {}
-        like = [{"words": one.get("kind") or ""} for one in examples.get("samples") or ()]
-        self.request.use_samples(like, ())
+        self.request.use_samples(recorded_samples(recipe), ())
         if drawn.note:
             raise PluginError(drawn.note)
 

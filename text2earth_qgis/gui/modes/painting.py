@@ -15,7 +15,7 @@ from qgis.PyQt.QtCore import QObject
 from text2earth_qgis.core.errors import BackendError, PluginError
 from text2earth_qgis.core.imagery import edit_request
 from text2earth_qgis.core.imagery.drawn.drawings import Drawings, DrawnLayers
-from text2earth_qgis.core.imagery.drawn.recorded import recorded
+from text2earth_qgis.core.imagery.drawn.recorded import recorded, recorded_samples
 from text2earth_qgis.core.imagery.edit_request import EditPreview, EditRequest
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.pixel_sizes import PixelSizes
@@ -155,8 +155,8 @@ class PaintingMode(Mode):
 
         Returns all that was drawn.
         """
-        samples, drawn = (recipe.get("examples") or {}).get("samples") or (), recorded(recipe)
-        self._painting.use_samples([{"words": one.get("kind") or ""} for one in samples], ())
+        drawn = recorded(recipe)
+        self._painting.use_samples(recorded_samples(recipe), ())
         self._painting.use_layout(drawn.layout)
         return drawn
 

@@ -53,6 +53,12 @@ def recorded(recipe: Json) -> Drawings:
     )
 
 
+def recorded_samples(recipe: Json) -> list[Json]:
+    """Return what the samples of a recipe showed; it has neither their areas nor their rasters."""
+    example = recipe.get("examples") or recipe.get("start") or {}
+    return [{"words": one.get("kind") or ""} for one in example.get("samples") or ()]
+
+
 def _collection(features: Sequence[Json]) -> Json:
     return {"type": "FeatureCollection", "features": list(features)}
 
