@@ -77,7 +77,7 @@ def pythons(monkeypatch, tmp_path, script: str = "") -> None:
 def set_up(data: Path, script: str = "") -> None:
     """Let the checkout's backend, or a script, be what is installed."""
     environment = Environment(data)
-    environment.python.parent.mkdir(parents=True)
+    environment.python.parent.mkdir(parents=True, exist_ok=True)
     run = script or f'cd {ROOT}\nexec {BACKEND_PYTHON} "$@"'
     environment.python.write_text(f"#!/bin/sh\n{run}\n")
     environment.python.chmod(0o755)
@@ -235,6 +235,25 @@ def test_a_failed_start_is_told_with_what_it_said(front, data, window):
     window.settings_changed()
     until(lambda: front.starter.busy)  # tried again: what the settings name may be another one
     until(lambda: "did not start" in window.dock.notice.text())
+
+
+def test_a_backend_that_starts_and_is_gone_is_told(front, data, window):
+    set_up(data, "echo Listening on http://127.0.0.1:9")
+    window.settings_changed()
+    until(lambda: "started, but does not answer at http://127.0.0.1:9" in window.dock.notice.text())
+    set_up(data, "echo no room left >&2; exit 3")
+    window.dock.notice.actions()["Try again"].click()
+    assert window.dock.notice.text() == "Starting the backend on this computer…"
+    until(lambda: "no room left" in window.dock.notice.text())
+
+
+def test_a_start_under_way_is_not_that_of_other_settings(front, data, window):
+    set_up(data, "exec sleep 100")
+    window.settings_changed()
+    until(lambda: front.starter.busy)
+    set_up(data, "echo no room left >&2; exit 3")
+    window.settings_changed()
+    until(lambda: "no room left" in window.dock.notice.text())
 
 
 @pytest.mark.slow

@@ -298,10 +298,14 @@ class Dock(QgsDockWidget):
             self.notice.tell(
                 self.front.failure,
                 "warning",
-                {tr("Set up…"): self.front.open, tr("Try again"): self.front.start},
+                {tr("Set up…"): self.front.open, tr("Try again"): self._start_again},
             )
         else:
             self.notice.tell(trouble, "warning", actions)
+
+    def _start_again(self) -> None:
+        self.front.start()
+        self._show_connection()
 
     def _show_progress(self, progress: RunStatus) -> None:
         self.runs.put(Row(progress.run, progress))

@@ -128,6 +128,7 @@ class PluginWindow:
 
     def settings_changed(self) -> None:
         """Turn to the backend that the settings name now."""
+        self._front.forget()
         self._connection.start_over()
         self.runner.take_up()
 

@@ -54,11 +54,12 @@ class Starter(QObject):
         if not self.busy:
             run(self._process, settings.load())
 
-    def close(self) -> None:
-        """Ask nothing any more; what was started goes on."""
+    def drop(self) -> None:
+        """Wait for no start any more: neither signal follows. A backend that was started goes on."""
         self._process.blockSignals(True)
         self._process.kill()
         self._process.waitForFinished(1000)
+        self._process.blockSignals(False)
 
     def _broken(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart:
@@ -74,6 +75,7 @@ class Starter(QObject):
 
 def run(process: QProcess, chosen: Settings) -> None:
     """Begin the program that starts the backend."""
+    process.setProperty("said", "")
     command = installation.serve(environment(), python(chosen))
     run_program(process, command.program, command.arguments)
 

@@ -47,7 +47,7 @@ class Front(QStackedWidget):
         self._connection = connection
         self._opened = False  # the page, by the user
         self._tried = False  # to start the backend, since it last answered or was named
-        self.failure = ""  # of the last start
+        self.failure = ""  # of the last start; one that went well failed if nobody answers after it
         self.installer = Installer(starting.environment(), self)
         self.starter = starting.Starter(self)
         self.this_computer, self.server = ThisComputer(self.installer), Server()
@@ -103,10 +103,15 @@ class Front(QStackedWidget):
         self._tried, self.failure = True, ""
         self.starter.start()
 
+    def forget(self) -> None:
+        """Forget the last start, also one under way: the settings may name another backend now."""
+        self.starter.drop()
+        self._tried, self.failure = False, ""
+
     def close_all(self) -> None:
         """End what is under way here; a backend that was started goes on."""
         self.installer.close()
-        self.starter.close()
+        self.starter.drop()
         self.server.close_test()
         self.this_computer.close_all()
 
@@ -115,7 +120,7 @@ class Front(QStackedWidget):
         state, own = self._connection.state, self._is_own()
         startable = own and bool(starting.python(settings.load()))
         nobody = own and (state.away or not settings.own_address())
-        if state.ready or not state.asked:  # it is there, or the settings have just named it
+        if state.ready:
             self._tried, self.failure = False, ""
         elif state.asked and nobody and startable and not self._tried and self._is_free():
             self.start()
@@ -154,7 +159,9 @@ class Front(QStackedWidget):
 
     def _started(self, url: str) -> None:
         self.said.emit(f"The backend on this computer answers at {url}.")
-        self._connection.check()
+        sentence = tr("The backend on this computer started, but does not answer at {url}.")
+        self.failure = sentence.format(url=url)
+        self._connection.start_over()
 
     def _not_started(self, sentence: str) -> None:
         self.failure = sentence
@@ -164,7 +171,6 @@ class Front(QStackedWidget):
     def _installed(self) -> None:
         """Let the settings name the backend on this computer."""
         self.first.show()
-        self._tried = False
         settings.save(replace(settings.load(), url="", authcfg="", python=""))
         self.changed.emit()
 
