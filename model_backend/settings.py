@@ -55,14 +55,16 @@ class Settings(BaseSettings):
         None, description="Address of a Ray cluster that gets workers; `auto`: the one of this computer."
     )
     ray_workers: int = Field(
-        0, ge=0, description="Workers on the Ray cluster; 0: as many as its nodes have room for."
+        0, ge=0, description="Most workers on the Ray cluster; 0: as many as its nodes have room for."
     )
     ray_resources: dict[str, Any] = Field(
         default_factory=lambda: {"num_gpus": 1},
         description="What each of them takes, as Ray spells it, in JSON.",
     )
     ray_idle_minutes: float = Field(
-        10.0, ge=0, description="Minutes without a job after which they leave, until one comes; 0: never."
+        10.0,
+        ge=0,
+        description="Minutes after which those leave that have not been needed; 0: all are always there.",
     )
     threads: int = Field(0, ge=0, description="CPU threads, shared out among workers; 0 means all cores.")
     model_memory_gb: float = Field(16.0, gt=0, description="Memory budget of models kept loaded by a worker.")

@@ -89,12 +89,12 @@ class DeviceWorker:
             self._begun = self._heard = self._moved = time.monotonic()
         threading.Thread(target=self._listen, args=(process,), daemon=True).start()
 
-    def wake(self) -> None:
-        """Tell the process that there is something to do, or something to stop."""
+    def wake(self, word: str = "") -> None:
+        """Tell the process that there is something to do, or something to stop; a ``word`` says what."""
         with self._lock:
             if self._process is not None and self._process.stdin is not None:
                 with contextlib.suppress(OSError):  # it died; the next one looks by itself
-                    self._process.stdin.write(b"\n")
+                    self._process.stdin.write(f"{word}\n".encode())
 
     def kill(self, fault: str | None = None) -> None:
         """End the process at once; ``fault`` is a sentence for the owner of what it is at."""

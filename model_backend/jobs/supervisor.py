@@ -117,9 +117,8 @@ class Supervisor:
         if self._crew.look_after():
             self._sweep_at = 0.0  # it may have left files behind
         self._fleet.look_after()
-        if self._fleet.workers and self._store.upkeep.wants_pixels():
-            for fleet in self._fleet.workers:
-                fleet.wake()
+        for fleet in self._fleet.workers:
+            fleet.wake(str(self._store.upkeep.open_blocks(self._crew.living())))
         living = [*self._crew.living(), *self.guests.names()]
         self._store.upkeep.end_hopeless_jobs(self._settings.max_attempts, living)
         if time.monotonic() >= self._sweep_at:

@@ -24,9 +24,15 @@ class RayCrew:
         """Work until ``leave``, or until Ray ends this process."""
         self._crew.run()
 
-    def leave(self) -> None:
-        """Have ``run`` end; what is being made goes back to the queue."""
+    def leave(self, if_idle: bool) -> bool:
+        """Have ``run`` end, or have it end if no worker computes, and say whether it will.
+
+        What is being made goes back to the queue.
+        """
+        if if_idle and self._crew.computes():
+            return False
         self._crew.stop()
+        return True
 
 
 def devices_of(resources: dict[str, Any]) -> list[str]:

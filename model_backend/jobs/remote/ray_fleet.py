@@ -1,10 +1,10 @@
 """Keeps workers on a Ray cluster: a process beside the API, which Ray's own ends do not touch.
 
 Started by the supervisor like a worker, with one JSON line on standard input, and replaced like one when it
-ends: Ray ends its drivers with the cluster's head. Every later line means "there are pixels to compute"; when
-none has come for a while the actors leave, so that an autoscaler may take nodes away. Ray says where workers
-run; what they do, the backend and its rows decide, and nothing is kept here. An actor that waits for room is
-an autoscaler's order for a node.
+ends: Ray ends its drivers with the cluster's head. Every later line says how many blocks there are to
+compute: for more than are at work actors are hired, and those that have not been needed for a while leave,
+so that an autoscaler may take nodes away. Ray says where workers run; what they do, the backend and its rows
+decide, and nothing is kept here. An actor that waits for room is an autoscaler's order for a node.
 """
 
 from __future__ import annotations
@@ -26,13 +26,16 @@ import ray
 
 from model_backend import logs
 from model_backend.jobs.pulse import Pulse, own_output
-from model_backend.jobs.remote.ray_crew import RayCrew
+from model_backend.jobs.remote.needs import Needs
+from model_backend.jobs.remote.ray_crew import RayCrew, devices_of
 from model_backend.settings import AUTOMATIC, Settings
 
 log = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds between looks at actors
-LOOK = 5.0  # seconds between looks at nodes
+LOOK = 5.0  # seconds between looks at nodes, and at who may leave
+NOW = 5.0  # seconds that what was needed is taken for what is needed
+WITHDRAWN = 30.0  # seconds after which an actor that is not there yet, and not needed any more, is called off
 HEALTHY = 60.0  # seconds; an actor that lived this long was not broken from the start
 LONGEST_PAUSE = 30.0  # seconds before an actor is hired in the place of one that keeps dying
 PATIENCE = 10.0  # seconds an actor gets to leave, more than its crew gives its workers
@@ -40,11 +43,16 @@ PATIENCE = 10.0  # seconds an actor gets to leave, more than its crew gives its 
 
 @dataclass
 class _Hired:
-    """An actor, when it began, and until when it is to have left."""
+    """An actor, what is ready when it is there, when it was hired, and until when it is to have left."""
 
     actor: Any
+    there: Any
     began: float
     leaves: float | None = None
+
+    def is_there(self) -> bool:
+        """Say whether it has a place, and is in touch with the backend."""
+        return bool(ray.wait([self.there], timeout=0)[0])
 
 
 class Fleet:
@@ -53,9 +61,10 @@ class Fleet:
     def __init__(self, settings: Settings, token: str) -> None:
         self._settings, self._token = settings, token
         self._at_work: dict[Any, _Hired] = {}  # by the end of each actor's work
-        self._pause, self._hire_at, self._look_at, self._wanted = 0.0, 0.0, 0.0, 0
-        self._idle = 60 * settings.ray_idle_minutes or math.inf
-        self._needed = time.monotonic()  # at first too: then it is known how fast they are
+        self._pause, self._hire_at, self._look_at, self._most = 0.0, 0.0, 0.0, 0
+        self._workers_each = len(devices_of(settings.ray_resources))
+        self._idle = 60 * settings.ray_idle_minutes
+        self._needs = Needs(max(self._idle, WITHDRAWN))
 
     def connect(self) -> None:
         """Connect to the cluster, before all else; raises ConnectionError."""
@@ -68,20 +77,19 @@ class Fleet:
             max_restarts=0, max_concurrency=2, **self._settings.ray_resources
         )
 
-    def need(self) -> None:
-        """Note that there are pixels to compute; may be called from another thread."""
-        self._needed = time.monotonic()
+    def need(self, blocks: int) -> None:
+        """Note that there are so many blocks to compute; may be called from another thread."""
+        self._needs.note(math.ceil(blocks / self._workers_each))
 
     def tend(self) -> None:
-        """Hire who is missing, or let everybody leave, and see who ended; takes a second."""
+        """Hire who is missing, have those leave who are not needed, and see who ended; takes a second."""
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK
             self._count(ray.nodes())
-        if now - self._needed > self._idle:
-            self._let_go(now)
-        else:
-            self._hire(now)
+            if self._idle:
+                self._let_go(now)
+        self._hire(now)
         for hired in self._at_work.values():
             if hired.leaves is not None and now > hired.leaves:
                 ray.kill(hired.actor)
@@ -93,21 +101,38 @@ class Fleet:
 
     def _hire(self, now: float) -> None:
         """Hire who is missing; those who are about to leave keep their places until they have."""
-        while len(self._at_work) < self._wanted and now >= self._hire_at:
+        wanted = min(self._most, self._needs.most(NOW)) if self._idle else self._most
+        while len(self._at_work) < wanted and now >= self._hire_at:
             actor = self._actor.remote(self._url, self._token, self._settings.ray_resources)
-            self._at_work[actor.run.remote()] = _Hired(actor, now)
+            self._at_work[actor.run.remote()] = _Hired(actor, actor.__ray_ready__.remote(), now)
 
     def _let_go(self, now: float) -> None:
-        """Ask all to leave; those that do not, or wait for a place, are ended soon."""
-        for hired in self._at_work.values():
-            if hired.leaves is None:
+        """Have those leave who are not needed any more and compute nothing; the latest ones first."""
+        staying = [hired for hired in self._at_work.values() if hired.leaves is None]
+        needed, needed_now = self._needs.most(self._idle), self._needs.most(WITHDRAWN)
+        for hired in reversed(staying.copy()):
+            if not hired.is_there():
+                if len(staying) <= needed_now:
+                    continue
+                hired.leaves = now
+            else:
+                if len(staying) <= needed or not self._leaves(hired, needed > 0):
+                    continue
                 log.info("nothing to compute: a worker on Ray leaves")
-                hired.actor.leave.remote()
                 hired.leaves = now + PATIENCE
+            staying.remove(hired)
+
+    def _leaves(self, hired: _Hired, if_idle: bool) -> bool:
+        """Ask an actor to leave, or to leave if it computes nothing; say whether it will."""
+        leaves = hired.actor.leave.remote(if_idle)
+        try:
+            return bool(ray.get(leaves, timeout=TICK)) if if_idle else True
+        except (ray.exceptions.RayError, TimeoutError):
+            return False  # it ended, which is seen soon, or is asked again
 
     def _count(self, nodes: list[dict[str, Any]]) -> None:
-        """Reckon how many workers there are to be."""
-        self._wanted = self._settings.ray_workers or max(1, room(nodes, self._settings.ray_resources))
+        """Reckon how many actors there may be."""
+        self._most = self._settings.ray_workers or max(1, room(nodes, self._settings.ray_resources))
         if is_cut_off(self._url, nodes, self._address):
             log.warning(
                 "Nodes on other computers cannot reach %s. Listen where they can (--host), or set"
@@ -162,9 +187,9 @@ def is_cut_off(url: str, nodes: list[dict[str, Any]], address: str) -> bool:
 
 
 def _listen(supervisor: BinaryIO, fleet: Fleet) -> None:
-    """Hear that there are pixels to compute; end this process, and so the actors, with the supervisor."""
-    for _ in supervisor:
-        fleet.need()
+    """Hear how many blocks there are to compute; end this process, and so the actors, with the supervisor."""
+    for line in supervisor:
+        fleet.need(int(line))
     os._exit(0)
 
 

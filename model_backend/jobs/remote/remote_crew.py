@@ -65,6 +65,10 @@ class RemoteCrew:
         self._stop.set()
         self._look.set()
 
+    def computes(self) -> bool:
+        """Say whether a worker is at a block, or at its start, as far as its last beat tells."""
+        return any(worker.health()["state"] not in ("idle", "ended") for worker in self._crew.workers)
+
     def release(self, worker: str, *, crashed: bool, fault: str | None) -> None:
         """Free what a worker held that ended; a backend that is away finds out by the lease."""
         remove(self._folder / "workers" / worker)

@@ -17,12 +17,13 @@ _JOB = f"""
         {BEGINS} AS begins, {PRIORITY} AS priority
     FROM job LEFT JOIN owner ON owner.name = job.owner
 """
+RUNNING = "(SELECT count(*) FROM job AS other WHERE other.owner = job.owner AND other.status = 'running')"
+MOST_RUNNING = "coalesce(owner.running, (SELECT running FROM control), 1e9)"  # of one owner
 # The first waiting job of each owner who may have one more running.
 _WAITING = f"""
     {_JOB} WHERE seq IN (SELECT min(seq) FROM job
         WHERE status = 'accepted' AND (:work <> 'rest' OR plan IS NULL) GROUP BY owner)
-    AND (SELECT count(*) FROM job AS other WHERE other.owner = job.owner AND other.status = 'running')
-        < coalesce(owner.running, (SELECT running FROM control), 1e9)
+    AND {RUNNING} < {MOST_RUNNING}
     AND (SELECT mode FROM control) = 'open'
     ORDER BY begins, seq LIMIT 1
 """

@@ -9,9 +9,11 @@ from collections.abc import Collection, Sequence
 
 from model_backend.jobs.store.database import Database
 from model_backend.jobs.store.endings import end_hopeless_jobs
+from model_backend.jobs.store.turns import MOST_RUNNING, RUNNING
 
 log = logging.getLogger(__name__)
 
+MANY = 1000  # blocks
 JUMP = 24 * 3600.0  # seconds
 
 
@@ -52,15 +54,24 @@ class Upkeep:
             )
             end_hopeless_jobs(db, now, max_crashes, living)
 
-    def wants_pixels(self) -> bool:
-        """Say whether there are pixels to compute that may be computed as the backend is set now."""
-        sql = (
-            "SELECT 1 FROM job JOIN block ON block.job = job.id"
-            " WHERE plan IS NOT NULL AND part IS NOT NULL AND block.status IN ('accepted', 'running')"
-            " AND job.status IN (SELECT 'running' FROM control WHERE mode <> 'paused'"
-            "  UNION ALL SELECT 'accepted' FROM control WHERE mode = 'open') LIMIT 1"
-        )
-        return bool(self._database.rows(sql))
+    def open_blocks(self, here: Collection[str] = ()) -> int:
+        """Return how many unfinished blocks of pixels may be computed as the backend is set now.
+
+        Those that workers ``here`` are at do not count, nor do jobs that wait for another one of their owner.
+        Many are as good as more.
+        """
+        sql = f"""
+            WITH turn AS (SELECT id, owner, row_number() OVER (PARTITION BY owner ORDER BY seq) AS place
+                FROM job WHERE status = 'accepted'),
+            open AS (SELECT id FROM job, control WHERE status = 'running' AND mode <> 'paused'
+                UNION ALL SELECT id FROM turn AS job, control LEFT JOIN owner ON owner.name = job.owner
+                WHERE mode = 'open' AND place + {RUNNING} <= {MOST_RUNNING})
+            SELECT 1 FROM open JOIN job USING (id) JOIN block ON block.job = id
+            WHERE plan IS NOT NULL AND part IS NOT NULL AND (block.status = 'accepted'
+                OR block.status = 'running' AND worker NOT IN (SELECT value FROM json_each(?)))
+            LIMIT {MANY}
+        """
+        return len(self._database.rows(sql, (json.dumps(list(here)),)))
 
     def joined_blocks(self) -> list[tuple[str, int]]:
         """Return (job, number) of the blocks whose files are still there though they have been joined."""

@@ -49,9 +49,17 @@ def test_a_cluster_that_begins_without_a_node_gets_two_and_makes_a_scene(seen: d
     look = seen["from nothing"]
     assert look["same"]
     assert look["once"]
+    assert look["nodes"] == 2
     makers = look["makers"]
     changes = sum(a != b for a, b in zip(makers, makers[1:], strict=False))
     assert changes <= 3, f"runs are handed out, not single blocks: {makers}"
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_not_needed_leaves_and_none_that_computes(seen: dict[str, Any]) -> None:
+    looks = seen["shrunk"]
+    assert looks, "there were two"
+    assert all(look["same"] and look["once"] and not look["crashes"] for look in looks), looks
 
 
 @pytest.mark.slow
@@ -70,6 +78,7 @@ def test_workers_and_nodes_go_when_there_is_nothing_to_do_and_come_back_for_a_jo
     assert rest["ready"] == {"status": "ready"}, "a job would be made"
     assert rest["same"]
     assert rest["once"]
+    assert rest["nodes"] == 1, "a scene of one block needs no more, whatever is allowed"
 
 
 def test_ray_needs_its_extra_and_says_so(tmp_path: Path) -> None:

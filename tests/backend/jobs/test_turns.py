@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -139,28 +140,48 @@ def test_paused_and_draining(store: JobStore) -> None:
     assert take(store) is not None
 
 
-def test_pixels_are_wanted_while_somebody_may_compute_them(store: JobStore, tmp_path: Path) -> None:
+def test_blocks_are_open_while_somebody_may_compute_them(store: JobStore, tmp_path: Path) -> None:
     put(store, "ada", 1)
-    assert not store.upkeep.wants_pixels(), "values need no device"
+    assert store.upkeep.open_blocks() == 0, "values need no device"
     scene = submission(Settings(data_dir=tmp_path, model="open-land"), "generate", SCENE)
     job = store.queue.submit(scene, max_jobs=9, free=10**12).id
-    assert store.upkeep.wants_pixels()
+    assert store.upkeep.open_blocks() == (blocks := len(scene.work.blocks)) > 1
     store.administration.set_mode("draining")
-    assert not store.upkeep.wants_pixels(), "it does not begin"
+    assert store.upkeep.open_blocks() == 0, "it does not begin"
     store.administration.set_mode("open")
     store.queue.dismiss("ada", store.queue.jobs("ada", Filter(), limit=9, offset=0)[1].id)
-    claims = []
+    claims = [store.claims.take("w", 30.0, 3, work="pixels")]
+    assert store.upkeep.open_blocks() == blocks, "that one is being made, too"
+    assert store.upkeep.open_blocks(["v", "w"]) == blocks - 1, "but by somebody who is here anyway"
     while claim := store.claims.take("w", 30.0, 3, work="pixels"):
         claims.append(claim)
     store.administration.set_mode("draining")
-    assert store.upkeep.wants_pixels(), "it has begun"
+    assert store.upkeep.open_blocks() == blocks, "it has begun"
     store.administration.set_mode("paused")
-    assert not store.upkeep.wants_pixels()
+    assert store.upkeep.open_blocks() == 0
     store.administration.set_mode("open")
     for claim in claims:
+        assert claim is not None
         store.claims.finish(claim, [])
     assert store.queue.job("ada", job).status == "running"
-    assert not store.upkeep.wants_pixels(), "they have yet to be joined, which needs no device"
+    assert store.upkeep.open_blocks() == 0, "they have yet to be joined, which needs no device"
+
+
+def test_blocks_of_jobs_that_may_not_run_beside_each_other_are_not_open(
+    store: JobStore, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path, model="open-land")
+    for seed in range(5):
+        for owner in ("ada", "bob"):
+            scene = submission(settings, "generate", SCENE | {"seed": seed})
+            store.queue.submit(replace(scene, owner=owner), max_jobs=9, free=10**12)
+    blocks = len(scene.work.blocks)
+    assert store.upkeep.open_blocks() == 10 * blocks
+    store.administration.limit_running(2)
+    store.administration.set_owner("bob", None, 3)
+    assert store.upkeep.open_blocks() == 5 * blocks
+    assert take(store) is not None
+    assert store.upkeep.open_blocks() == 5 * blocks, "one of them runs"
 
 
 def test_an_administrator_sees_and_ends_all_jobs(store: JobStore) -> None:

@@ -3,8 +3,9 @@
     python -m tests.support.backend.ray_campaign FOLDER [--victims worker,node,...] [--mixed]
 
 In a network of its own (``alone``). One cluster serves for all: it begins without a node, gets some from its
-autoscaler, of which actors, workers, nodes and the head are killed at random moments, is without any when
-there is nothing to do, and makes another scene; last, a local worker helps.
+autoscaler, has one go when there is work for one alone, has actors, workers, nodes and the head killed at
+random moments, is without any when there is nothing to do, and makes another scene; last, a local worker
+helps.
 """
 
 from __future__ import annotations
@@ -157,7 +158,17 @@ class Campaign:
         node_came = round(time.monotonic() - began, 1)
         until(self.journal.busy)
         worker_began = round(time.monotonic() - began, 1)
-        return {"node came": node_came, "worker began": worker_began, **self.look(job, blocks)}
+        look = self.look(job, blocks)
+        nodes = len(self.cluster.nodes())  # they stay for a while after their last worker
+        return {"node came": node_came, "worker began": worker_began, "nodes": nodes, **look}
+
+    def shrink(self) -> None:
+        """Two workers, and one small scene after another: one of them leaves, and no block is lost."""
+        until(lambda: len(self.cluster.actors()) == MOST)
+        looks = []
+        while len(self.cluster.actors()) == MOST:
+            looks.append(self.look(submit(self.client, "generate", SMALL_SCENE), 1))
+        self.seen["shrunk"] = looks
 
     def kill(self, victims: list[str], seed: int) -> None:
         """Kill one after the other while workers on the cluster hold blocks."""
@@ -224,6 +235,7 @@ def main() -> None:
     campaign = Campaign(given.folder)
     try:
         campaign.from_nothing()
+        campaign.shrink()
         campaign.kill(given.victims.split(",") if given.victims else [], given.seed)
         campaign.rest()
         if given.mixed:
