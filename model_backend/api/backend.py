@@ -85,7 +85,8 @@ class Backend:
         token = worker_token(settings)
         supervisor = Supervisor(settings, store, files, uploads, token)
         rows = JobStore.open(settings.data_dir, patience=PATIENCE)
-        port = WorkerPort(settings, rows, files, uploads, registry, supervisor.guests)
+        guests, wake = supervisor.guests, supervisor.wake
+        port = WorkerPort(settings, rows, files, uploads, registry, guests, wake)
         audit = Audit(settings.data_dir)
         return cls(
             settings,

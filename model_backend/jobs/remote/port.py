@@ -43,7 +43,10 @@ _PRIVATE = {
 
 
 class WorkerPort:
-    """The calls of workers on other computers; ``guests`` are told who they are."""
+    """The calls of workers on other computers.
+
+    ``guests`` are told who they are; ``wake`` tells those of this computer that there may be blocks to join.
+    """
 
     def __init__(
         self,
@@ -53,9 +56,10 @@ class WorkerPort:
         uploads: Uploads,
         registry: Registry,
         guests: Guests,
+        wake: Callable[[], None],
     ) -> None:
         self._settings, self._store, self._files = settings, store, files
-        self._uploads, self._registry, self._guests = uploads, registry, guests
+        self._uploads, self._registry, self._guests, self._wake = uploads, registry, guests, wake
         self._painting = threading.Lock()  # previews are read, changed and written
         self._sums: dict[tuple[str, int, int], str] = {}  # SHA-256 of files of models, by path, size and time
         self._calls: dict[str, Callable[..., Any]] = {
@@ -166,6 +170,7 @@ class WorkerPort:
 
     def _finish(self, claim: Message, results: list[Message], notes: list[str]) -> None:
         self._store.claims.finish(hold_of(claim), [Result(**result) for result in results], notes)
+        self._wake()
 
     def _plain(self, name: str) -> Callable[..., Any]:
         """Return the method of ``Claims`` of that name, for the block that a message means."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from model_backend.errors import Cancelled, Declined
@@ -21,9 +21,12 @@ from model_backend.jobs.store.database import Database
 from model_backend.jobs.store.endings import end_hopeless_jobs, end_job
 from model_backend.jobs.store.rows import Claim, FinishedBlock, Hold, Result, Work
 from model_backend.jobs.store.tally import count
-from model_backend.jobs.store.turns import begin_job, running_job, waiting_job
+from model_backend.jobs.store.turns import begin_job, running_jobs, waiting_job, whole_job
 from model_backend.schemas import Plan
 
+# Free blocks in a row that are worth joining others at a scene for while another job waits: a newcomer gets
+# half of them, and computes about one or two blocks' worth that somebody else computes too.
+LONG = 8
 # A block that may be claimed; the step that joins a variant's blocks waits for all of them.
 CLAIMABLE = """
     (block.status = 'accepted' OR block.status = 'running' AND block.lease < :now)
@@ -58,24 +61,24 @@ class Claims:
     ) -> Claim | None:
         """Take a block that is free or whose lease has run out, of the job whose turn it is; None: none.
 
-        ``last`` is the worker's claim before: the block after it is the cheapest to go on with. ``excluded``
-        variants (``JOB/VARIANT``) are left to others, and so is all that is not ``work``.
+        Jobs that run come first; but where others are at the variant, and not much of it is left, they get
+        help when no other job waits. ``last`` is the worker's claim before: the block after it is the
+        cheapest to go on with. ``excluded`` variants (``JOB/VARIANT``) are left to others, and so is all
+        that is not ``work``.
         """
         now = time.time()  # before the wait for a lock, in which nobody can extend a lease
         free = {"now": now, "excluded": json.dumps(list(excluded)), "work": work}
         with self._database.transaction() as db:
             end_hopeless_jobs(db, now, max_crashes)
-            job = running_job(db, CLAIMABLE, free) or waiting_job(db, work)
-            if job is None:
+            running = running_jobs(db, last.job if last is not None else None)
+            found = _block_of(db, running, free, last, LONG)
+            if found is None and (waiting := waiting_job(db, work)) is not None:
+                found = _block_of(db, [waiting], free, last)
+            if found is None:
+                found = _block_of(db, running, free, last)
+            if found is None:
                 return None
-            mine = free | {"job": job["id"]}
-            blocks = f"SELECT number FROM block WHERE job = :job AND {CLAIMABLE} ORDER BY number"
-            busy = "SELECT number FROM block WHERE job = :job AND status = 'running' AND lease >= :now"
-            number = choose_block(
-                [row["number"] for row in db.execute(blocks, mine)],
-                {row["number"] for row in db.execute(busy, {"job": job["id"], "now": now})},
-                last.number if last is not None and last.job == job["id"] else None,
-            )
+            job, number = whole_job(db, found[0]), found[1]
             row = db.execute(
                 "UPDATE block SET crashes = crashes + (status = 'running'), status = 'running',"
                 " attempt = attempt + 1, worker = ?, lease = ?, done = 0, profile = NULL, file = NULL"
@@ -257,25 +260,46 @@ class Claims:
             )
 
 
-def choose_block(free: Sequence[int], busy: Collection[int], last: int | None) -> int:
-    """Return which of the ``free`` blocks of a job (ascending) to take; ``busy`` ones are being made.
+def choose_block(
+    free: Mapping[int, int], busy: Mapping[int, int], last: int | None, shortest: int = 1
+) -> int | None:
+    """Return which of the ``free`` blocks of a job to take; ``busy`` ones are being made.
 
-    The one after the worker's ``last``, whose latents it holds. Else the first; but where others are at the
-    job, the beginning of the longest run of free blocks, or its middle if one of them comes that way: what
-    two neighbours both need is computed twice, so workers stay apart.
+    Both are numbers, ascending, with the variant of each. The one after the worker's ``last``, whose latents
+    it holds. Else the first of a variant that nobody is at. Where there is none, the beginning of the longest
+    run of free blocks, or its middle if somebody comes that way: what two neighbours both need is computed
+    twice, so workers stay apart. None: there is no run of so many blocks as the ``shortest``.
     """
     if last is not None and last + 1 in free:
         return last + 1
-    if not busy:
-        return free[0]
-    runs: list[list[int]] = []
+    crowded = set(busy.values())
+    for number, variant in free.items():
+        if variant not in crowded:
+            return number
+    runs: list[list[int]] = [[]]
     for number in free:
-        if runs and runs[-1][-1] == number - 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
+        if runs[-1] and runs[-1][-1] != number - 1:
+            runs.append([])
+        runs[-1].append(number)
     longest = max(runs, key=len)
+    if len(longest) < shortest:
+        return None
     return longest[len(longest) // 2 if longest[0] - 1 in busy else 0]
+
+
+def _block_of(
+    db: sqlite3.Connection, jobs: Sequence[str], values: dict[str, Any], last: Hold | None, shortest: int = 1
+) -> tuple[str, int] | None:
+    """Return the first of the jobs with a block to take, and which it is; see ``choose_block``."""
+    blocks = "SELECT number, variant FROM block WHERE job = :job AND"
+    for job in jobs:
+        mine = values | {"job": job}
+        free = dict(db.execute(f"{blocks} {CLAIMABLE} ORDER BY number", mine).fetchall())
+        busy = dict(db.execute(f"{blocks} status = 'running' AND lease >= :now", mine).fetchall())
+        before = last.number if last is not None and last.job == job else None
+        if (number := choose_block(free, busy, before, shortest)) is not None:
+            return job, number
+    return None
 
 
 def _fence(claim: Hold) -> dict[str, Any]:

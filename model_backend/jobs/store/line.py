@@ -25,8 +25,8 @@ PRIORITY = "coalesce(owner.priority, 1)"
 _RATE = """iif(block.status = 'accepted' AND part IS NOT NULL,
     coalesce(measured.rate, block.rate), coalesce(block.rate, measured.rate))"""
 
-# Jobs that run are ended first. Blocks that wait are taken to be as fast as those of their job that were
-# measured.
+# Jobs that run come before those that wait. Blocks that wait are taken to be as fast as those of their job
+# that were measured.
 _LINE = f"""
     WITH unfinished AS (SELECT seq, id, job.status, iif(status = 'accepted', {BEGINS}
             + (sum(cost) OVER (PARTITION BY status, job.owner ORDER BY seq) - cost) / {PRIORITY}, 0) AS begins

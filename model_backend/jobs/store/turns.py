@@ -1,4 +1,4 @@
-"""Whose job is next: jobs that run are ended first, then owners share the time by what their jobs cost.
+"""Whose job is next: those that run go on first, then owners share the time by what their jobs cost.
 
 The order of those who wait is that of ``line``, which tells owners their places. Everything here happens
 inside a transaction of whoever takes a block.
@@ -7,7 +7,6 @@ inside a transaction of whoever takes a block.
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
 
 from model_backend.jobs.store.line import BEGINS, PRIORITY
 from model_backend.jobs.store.rows import Work
@@ -29,19 +28,24 @@ _WAITING = f"""
 """
 
 
-def running_job(db: sqlite3.Connection, claimable: str, values: dict[str, Any]) -> sqlite3.Row | None:
-    """Return the oldest running job with a block that is ``claimable``; None while the backend is paused."""
-    row: sqlite3.Row | None = db.execute(
-        f"{_JOB} WHERE status = 'running' AND (SELECT mode FROM control) <> 'paused'"
-        f" AND EXISTS (SELECT 1 FROM block WHERE block.job = job.id AND {claimable}) ORDER BY seq LIMIT 1",
-        values,
-    ).fetchone()
-    return row
+def running_jobs(db: sqlite3.Connection, own: str | None) -> list[str]:
+    """Return the jobs that run: a worker's ``own``, then the oldest; none while the backend is paused."""
+    rows = db.execute(
+        "SELECT id FROM job, control WHERE status = 'running' AND mode <> 'paused' ORDER BY id IS NOT ?, seq",
+        (own,),
+    )
+    return [row["id"] for row in rows]
 
 
-def waiting_job(db: sqlite3.Connection, work: Work) -> sqlite3.Row | None:
+def waiting_job(db: sqlite3.Connection, work: Work) -> str | None:
     """Return the waiting job with such work whose turn it is; None: nobody's, or no job may begin."""
-    row: sqlite3.Row | None = db.execute(_WAITING, {"work": work}).fetchone()
+    row = db.execute(_WAITING, {"work": work}).fetchone()
+    return None if row is None else row["id"]
+
+
+def whole_job(db: sqlite3.Connection, job: str) -> sqlite3.Row:
+    """Return all that a worker and ``begin_job`` need to know of an unfinished job."""
+    row: sqlite3.Row = db.execute(f"{_JOB} WHERE id = ?", (job,)).fetchone()
     return row
 
 

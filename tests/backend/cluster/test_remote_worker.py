@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 import rasterio
 from PIL import Image
@@ -19,6 +21,7 @@ from PIL import Image
 from launcher import ROOT
 from model_backend import __version__
 from model_backend.errors import Cancelled
+from model_backend.jobs.desk import POLL
 from model_backend.jobs.preview import laid_over
 from model_backend.jobs.remote.connection import VERSION, Connection, Refused
 from model_backend.jobs.remote.messages import claim_of, hold_of, of_claim, of_hold
@@ -29,6 +32,10 @@ from tests.support.backend.raster_files import polygon, rich_scene
 from tests.support.backend.service import NO_MODEL, Backend, finished, submit, until, upload
 from tests.support.backend.submissions import submission
 from tests.support.backend.tiny_models import build_tiny, tiny_card
+
+ONE_BLOCK = {"bbox": [500_000, 5_200_000, 500_300, 5_200_300], "crs": "EPSG:32632"}
+# Whoever joins blocks found that the file of one is not there.
+MISSED = "SELECT 1 FROM block WHERE job = ? AND number = 0 AND crashes > 0"
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="workers elsewhere run Linux")
 
@@ -191,6 +198,28 @@ def test_only_who_holds_a_block_hands_in_files_of_it(model: Path, tmp_path: Path
     connection.close()
     store.close()
     server.stop()
+
+
+def test_who_joins_blocks_at_home_is_woken_when_one_is_handed_in(closed: Backend) -> None:
+    """Who just went to sleep looks by itself after ``POLL``."""
+    at_home = psutil.Process(closed.worker().pid)
+    settings = Settings(data_dir=closed.data_dir, model="open-land")
+    store, connection = JobStore.open(closed.data_dir), Connection(closed.url, token(closed))
+    waited = []
+    for seed in range(4):
+        scene = submission(settings, "generate", SCENE | {"seed": seed, "extent": ONE_BLOCK})
+        job = store.queue.submit(scene, max_jobs=9, free=10**12).id
+        held = of_hold(claim_of(connection.call("take", worker="w", last=None, excluded=[])))
+        connection.call("record_block", claim=held, file="0-1/block.tif", sha256="", approximate=False)
+        until(lambda: at_home.cpu_percent(0.2) < 5)
+        began = time.monotonic()
+        connection.call("finish", claim=held, results=[], notes=[])
+        until(lambda job=job: store.database.rows(MISSED, (job,)))  # type: ignore[misc]
+        waited.append(time.monotonic() - began)
+        store.queue.dismiss("ada", job)
+    assert min(waited) < POLL / 4
+    connection.close()
+    store.close()
 
 
 def test_a_preview_is_laid_over_what_others_know(tmp_path: Path) -> None:

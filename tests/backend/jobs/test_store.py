@@ -21,7 +21,7 @@ from model_backend.jobs.store import line
 from model_backend.jobs.store.claims import choose_block
 from model_backend.jobs.store.database import MIGRATIONS
 from model_backend.jobs.store.job_store import JobStore
-from model_backend.jobs.store.rows import Filter, Job, RequestedOutputs, Result, Submission
+from model_backend.jobs.store.rows import Claim, Filter, Job, RequestedOutputs, Result, Submission
 from model_backend.processes.base import Workload
 
 pytestmark = pytest.mark.fast
@@ -374,14 +374,47 @@ def test_a_scene_is_joined_when_its_blocks_are_there(store: JobStore) -> None:
 
 
 def test_which_block_a_worker_takes() -> None:
-    """Its next one, else the first; away from other workers."""
-    assert choose_block([0, 1, 2, 3], set(), None) == 0
-    assert choose_block([3, 4, 5], {2}, 2) == 3
-    assert choose_block([1, 2, 3, 4], {0}, None) == 3
-    assert choose_block([1, 5, 6, 7, 8], set(), None) == 1
-    assert choose_block([1, 5, 6, 7, 8], {2}, None) == 5
-    assert choose_block([5], {4}, None) == 5
-    assert choose_block([1, 6, 7, 8], {0, 5}, 9) == 7
+    """Its next one, else the first of a variant without workers, else away from those that are at one."""
+
+    def chosen(free: list[int], busy: set[int], last: int | None, shortest: int = 1) -> int | None:
+        return choose_block(dict.fromkeys(free, 0), dict.fromkeys(busy, 0), last, shortest)
+
+    assert chosen([0, 1, 2, 3], set(), None) == 0
+    assert chosen([3, 4, 5], {2}, 2) == 3
+    assert chosen([1, 2, 3, 4], {0}, None) == 3
+    assert chosen([1, 5, 6, 7, 8], set(), None) == 1
+    assert chosen([1, 5, 6, 7, 8], {2}, None) == 5
+    assert chosen([5], {4}, None) == 5
+    assert chosen([1, 6, 7, 8], {0, 5}, 9) == 7
+    assert chosen([], {4}, None) is None
+    assert chosen([1, 5, 6, 7], {0, 4}, None, shortest=4) is None, "not worth it"
+    assert chosen([1, 5, 6, 7, 8], {0, 4}, None, shortest=4) == 7
+    assert chosen([1, 5, 6, 7], {0, 4}, 0, shortest=4) == 1, "its own"
+    assert chosen([1, 5, 6, 7], set(), None, shortest=4) == 1, "nobody is there"
+    assert choose_block({1: 0, 2: 0, 3: 0, 6: 1}, {0: 0, 5: 2}, None, 4) == 6
+
+
+def test_short_scenes_have_a_worker_each_and_long_ones_all(store: JobStore) -> None:
+    def taken(worker: str, last: Claim | None = None) -> Claim:
+        claim = store.claims.take(worker, LEASE, 3, last)
+        assert claim is not None
+        return claim
+
+    first, second = (put(store, blocks=(1,) * 7, join_seconds=1.0) for _ in range(2))
+    one = taken("one")
+    two = taken("two")
+    assert [(claim.job, claim.number) for claim in (one, two)] == [(first.id, 0), (second.id, 0)]
+    store.claims.finish(two, [])
+    two = taken("two", two)
+    assert (two.job, two.number) == (second.id, 1), "it goes on, though an older job has blocks left"
+    three = taken("three")
+    assert (three.job, three.number) == (first.id, 4), "nobody else waits: it helps"
+    store.claims.fail(one, "No.")
+    store.claims.fail(two, "No.")
+    long = put(store, blocks=(1,) * 20, join_seconds=1.0)
+    put(store, blocks=(1,))
+    one, two = taken("one"), taken("two")
+    assert [(claim.job, claim.number) for claim in (one, two)] == [(long.id, 0), (long.id, 10)]
 
 
 def test_a_variant_is_made_on_one_profile(store: JobStore) -> None:
