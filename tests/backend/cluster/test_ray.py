@@ -5,8 +5,6 @@ The cluster lives in a network of its own; ``tests.support.backend.ray_campaign`
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,19 +26,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     if not alone.is_possible():
         pytest.skip("this user may have no network of their own")
     folder = tmp_path_factory.mktemp("ray")
-    command = [sys.executable, "-m", "tests.support.backend.ray_campaign", str(folder)]
-    done = subprocess.run(
-        [*alone.COMMAND, *command, "--victims", ",".join(VICTIMS)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / '.ci'}"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
+    found: dict[str, Any] = alone.outcome(
+        "tests.support.backend.ray_campaign", folder, "--victims", ",".join(VICTIMS)
     )
-    log = folder / "ray.log"
-    assert done.returncode == 0, done.stderr + (log.read_text() if log.exists() else "")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
@@ -79,6 +67,18 @@ def test_workers_and_nodes_go_when_there_is_nothing_to_do_and_come_back_for_a_jo
     assert rest["same"]
     assert rest["once"]
     assert rest["nodes"] == 1, "a scene of one block needs no more, whatever is allowed"
+
+
+@pytest.mark.slow
+def test_the_pace_of_one_worker_and_of_two_is_measured(tmp_path: Path) -> None:
+    if not alone.is_possible():
+        pytest.skip("this user may have no network of their own")
+    seen = alone.outcome("tests.support.backend.ray_pace", tmp_path, "--rounds", "1", "--rows", "5")
+    assert seen["two against one"] > 0
+    for (measured,) in seen["rounds"].values():
+        parts = measured["processor seconds"]
+        assert parts["workers"] > parts["backend"] > 0, "workers compute, the backend looks after them"
+        assert set(parts) >= {"Ray", "actors", "who asks", "who hires", "worker at home"}
 
 
 def test_ray_needs_its_extra_and_says_so(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from tests.support.backend.forked_workers import ForkedWorkers
 from tests.support.backend.interruption import stop
 from tests.support.backend.service import until
 from tests.support.backend.submissions import submission
+from tests.support.backend.tiny_models import build_tiny, tiny_card
 
 # Blocks of at most 512 pixels: 2 x 3 of them in the scene below, one column of which is 8 pixels wide.
 SMALL = EngineParameters(
@@ -47,6 +48,11 @@ SCENE: dict[str, Any] = {
 }
 BLOCKS = 6
 RESULTS = ["image.tif", "item.json", "preview.png", "recipe.json"]
+
+
+def small_model(folder: Path) -> Path:
+    """Make the model that such blocks are of, and return its folder."""
+    return build_tiny(folder / "small", vae="tiny", card=tiny_card(engine=SMALL))
 
 
 class HeadlessBackend:

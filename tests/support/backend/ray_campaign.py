@@ -26,50 +26,15 @@ import httpx
 import rasterio
 
 from model_backend.jobs.store.rows import UNFINISHED
-from tests.support.backend.headless_backend import BLOCKS, SCENE, SMALL
+from tests.support.backend.headless_backend import BLOCKS, SCENE, small_model
+from tests.support.backend.journal import Journal
 from tests.support.backend.ray_cluster import MOST, RayCluster, cache
 from tests.support.backend.service import Backend, finished, submit, until
-from tests.support.backend.tiny_models import build_tiny, tiny_card
 
 REMOTE = f"{socket.gethostname()}-"  # how names of workers on the cluster begin
 LEASE = 2.0  # seconds
 IDLE = 3.0  # seconds after which workers leave
-RESOURCES = json.dumps({"num_cpus": 1})
 SMALL_SCENE = SCENE | {"extent": {"bbox": [500_000, 5_200_000, 500_300, 5_200_300], "crs": "EPSG:32632"}}
-
-
-class Journal:
-    """The rows of a backend, and all that they went through: how often each block was finished."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self._rows = sqlite3.connect(data_dir / "jobs.sqlite", timeout=60, isolation_level=None)
-        self._rows.executescript(
-            """
-            CREATE TABLE IF NOT EXISTS finished (job TEXT, number INTEGER, worker TEXT);
-            CREATE TRIGGER IF NOT EXISTS note AFTER UPDATE OF status ON block
-            WHEN new.status = 'successful' AND old.status <> 'successful'
-            BEGIN INSERT INTO finished VALUES (new.job, new.number, new.worker); END;
-            """
-        )
-
-    def busy(self) -> bool:
-        """Say whether a worker on the cluster holds a block, and extended its lease a moment ago."""
-        sql = "SELECT 1 FROM block WHERE status = 'running' AND worker LIKE ? || '%' AND lease > ?"
-        return bool(self._rows.execute(sql, (REMOTE, time.time() + LEASE / 2)).fetchone())
-
-    def finished(self, job: str) -> list[int]:
-        """Return which blocks were finished, in order, as often as they were."""
-        sql = "SELECT number FROM finished WHERE job = ? ORDER BY number"
-        return [number for (number,) in self._rows.execute(sql, (job,))]
-
-    def makers(self, job: str) -> list[str]:
-        """Return who made each block."""
-        sql = "SELECT worker FROM block WHERE job = ? AND part IS NOT NULL ORDER BY number"
-        return [worker for (worker,) in self._rows.execute(sql, (job,))]
-
-    def crashes(self, job: str) -> int:
-        """Return how many claims ended without a word."""
-        return int(self._rows.execute("SELECT sum(crashes) FROM block WHERE job = ?", (job,)).fetchone()[0])
 
 
 class Campaign:
@@ -77,21 +42,16 @@ class Campaign:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.model = build_tiny(folder / "models" / "small", vae="tiny", card=tiny_card(engine=SMALL))
+        self.model = small_model(folder / "models")
         self.seen: dict[str, Any] = {}
         self._begin()
         os.environ |= cache(folder / "cache")
         self.cluster = RayCluster(folder)
 
-    def _backend(self, name: str, *flags: str) -> Backend:
-        settings = {"threads": 1, "lease_seconds": LEASE, "max_attempts": 1000, "ray_idle_minutes": IDLE / 60}
-        variables = {key: text for key, text in os.environ.items() if key.startswith(("RAY_", "XDG_"))}
-        flags = ("--model", str(self.model), *flags)
-        return Backend(self._folder / name, *flags, variables=variables, **settings).start()
-
     def _begin(self) -> None:
         """Have a backend of this computer make the scene undisturbed."""
-        server = self._backend("local", "--devices", "cpu")
+        flags = ("--model", str(self.model), "--devices", "cpu")
+        server = Backend(self._folder / "local", *flags, threads=1).start()
         with server.client() as client:
             job = submit(client, "generate", SCENE)
             self._undisturbed = {BLOCKS: self._digest(client, job)}
@@ -101,8 +61,8 @@ class Campaign:
 
     def start(self, *flags: str) -> None:
         """Start the backend with workers on the cluster, or go on with it."""
-        ray = ("--ray", self.cluster.address, "--ray-workers", str(MOST), "--ray-resources", RESOURCES)
-        self.server = self._backend("ray", *ray, *flags)
+        settings = {"lease_seconds": LEASE, "max_attempts": 1000, "ray_idle_minutes": IDLE / 60}
+        self.server = self.cluster.backend(self._folder / "ray", self.model, MOST, *flags, **settings)
         self.journal = Journal(self.server.data_dir)
         self.client = self.server.client()
 
@@ -156,7 +116,7 @@ class Campaign:
         job = submit(self.client, "generate", scene)
         until(self.cluster.nodes)
         node_came = round(time.monotonic() - began, 1)
-        until(self.journal.busy)
+        until(self._busy)
         worker_began = round(time.monotonic() - began, 1)
         look = self.look(job, blocks)
         nodes = len(self.cluster.nodes())  # they stay for a while after their last worker
@@ -186,9 +146,13 @@ class Campaign:
         def held() -> bool:
             if not jobs or self.client.get(f"/jobs/{jobs[-1]}").json()["status"] not in UNFINISHED:
                 jobs.append(submit(self.client, "generate", SCENE))
-            return self.journal.busy()
+            return self._busy()
 
         until(held, 300)
+
+    def _busy(self) -> bool:
+        """Say whether a worker on the cluster holds a block, and extended its lease a moment ago."""
+        return self.journal.held(REMOTE, time.time() + LEASE / 2)
 
     def _kill_worker(self, chance: random.Random) -> None:
         chance.choice(until(self.cluster.workers)).kill()

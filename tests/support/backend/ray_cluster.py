@@ -19,7 +19,10 @@ from typing import Any
 
 import psutil
 
+from tests.support.backend.service import Backend
+
 MOST = 2  # nodes
+RESOURCES = json.dumps({"num_cpus": 1})  # of a worker
 IDLE = 6.0  # seconds after which a node goes
 VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -59,22 +62,29 @@ class RayCluster:
                 stderr=subprocess.STDOUT,
             )
 
+    def backend(self, data_dir: Path, model: Path, workers: int, *flags: str, **settings: object) -> Backend:
+        """Start a backend that may have so many workers here, each of them a processor and a thread."""
+        variables = {key: text for key, text in os.environ.items() if key.startswith(("RAY_", "XDG_"))}
+        ray = {"ray": self.address, "ray_workers": workers, "ray_resources": RESOURCES}
+        flags = ("--model", str(model), *flags)
+        return Backend(data_dir, *flags, variables=variables, threads=1, **ray, **settings).start()
+
     def nodes(self) -> list[psutil.Process]:
         """Return the node managers of the nodes that the autoscaler started."""
-        raylets = (one for one in self._processes() if _words(one)[:1] and _words(one)[0].endswith("/raylet"))
+        raylets = (one for one in self.processes() if _words(one)[:1] and _words(one)[0].endswith("/raylet"))
         return [one for one in raylets if _parent(one) not in (None, self._head.pid)]
 
     def actors(self) -> list[psutil.Process]:
         """Return the processes of the actors."""
-        return [one for one in self._processes() if " ".join(_words(one)).startswith("ray::RayCrew")]
+        return [one for one in self.processes() if " ".join(_words(one)).startswith("ray::RayCrew")]
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes of the workers that the actors have started."""
-        return [one for one in self._processes() if "model_backend.jobs.worker" in _words(one)]
+        return [one for one in self.processes() if "model_backend.jobs.worker" in _words(one)]
 
     def kill_head(self) -> None:
         """Kill the head, with all nodes."""
-        for one in [*self._processes(), self._head]:
+        for one in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
         self._head.wait()
@@ -83,9 +93,9 @@ class RayCluster:
         self.kill_head()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _processes(self) -> list[psutil.Process]:
-        found: list[psutil.Process] = self._head.children(recursive=True)
-        return found
+    def processes(self) -> list[psutil.Process]:
+        """Return all processes of the cluster: the head's, which the autoscaler and so the nodes are of."""
+        return [self._head, *self._head.children(recursive=True)]
 
     def _autoscaling(self) -> dict[str, Any]:
         nothing: dict[str, Any] = {
