@@ -196,8 +196,9 @@ def _start_notes(recipe: Recipe, entry: Entry, joins: Joins | None) -> list[str]
 
 def _like(start: StartRecipe) -> str:
     """Say what the land of a start looks like, if not like the bank alone."""
-    many = "s" if len(start.samples) > 1 else ""
-    return f", made like your sample{many}," if start.samples else ""
+    if not start.samples:
+        return ""
+    return ", made like your sample," if len(start.samples) == 1 else ", made like your samples,"
 
 
 def _model(inputs: GenerateInputs, registry: Registry) -> Entry:

@@ -27,9 +27,8 @@ _WORDS = Words(
     field="regions",
     one="Region",
     subject="The regions",
-    has="have",
-    leave="them",
-    part="polygon",
+    has="The regions have",
+    empty="The regions have no polygon: draw one, or leave them out.",
     parts="polygons",
     allowed="a GeoJSON FeatureCollection of polygons, each with a property `prompt`",
 )
@@ -70,7 +69,7 @@ class RequestedRegions:
         unknown = [one for one in inside if not knows(card, one.region.prompt)]
         pixels = f"{card.vae_factor} x {card.vae_factor} pixels"
         said = [
-            _about(outside, lambda who, s: f"{who} lie{s} outside of the extent."),
+            _about(outside, lambda who, s: f"{who} {'lies' if s else 'lie'} outside of the extent."),
             _about(
                 small,
                 lambda who, s: (
@@ -81,8 +80,8 @@ class RequestedRegions:
             _about(
                 unknown,
                 lambda who, s: (
-                    f"{card.title} knows none of the words in the prompt{'' if s else 's'} of "
-                    f"{who[0].lower()}{who[1:]}. {vocabulary(card)}"
+                    f"{who}: {card.title} knows none of the words in the prompt{'' if s else 's'}. "
+                    f"{vocabulary(card)}"
                 ),
             ),
         ]

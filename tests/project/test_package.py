@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-SUFFIXES = {".py", ".txt", ".svg", ".png", ".jpg", ".html", ".css", ".md", ".mo", ""}
+SUFFIXES = {".py", ".txt", ".svg", ".png", ".jpg", ".html", ".css", ".md", ".mo", ".json", ""}
 REQUIRED = (
     "name",
     "description",
@@ -61,6 +61,7 @@ def test_zip_is_small_and_has_one_folder_of_text_files(archive):
     assert "text2earth_qgis/LICENSE" in names
     for language in ("de", "es", "fr", "zh"):
         assert f"text2earth_qgis/resources/i18n/{language}/LC_MESSAGES/text2earth.mo" in names
+        assert f"text2earth_qgis/resources/i18n/{language}/LC_MESSAGES/backend.json" in names
 
 
 def test_metadata_is_complete(plugin):

@@ -9,7 +9,7 @@ import pytest
 
 import translations
 from model_backend.models.languages import in_english, tables
-from translations import CATALOGUES, KEYWORDS, NAME, forms, read, texts
+from translations import KEYWORDS, PLUGIN, catalogue_file, forms, read, texts, updated
 
 pytestmark = pytest.mark.fast
 
@@ -42,7 +42,7 @@ def test_there_is_a_catalogue_for_each_language():
 @each_language
 def test_no_text_is_missing_and_none_is_stale(language):
     """Brought up to date by ``make translations``."""
-    assert (CATALOGUES / language / NAME).read_bytes() == translations.updated(language)
+    assert catalogue_file(language, PLUGIN).read_bytes() == updated(language, PLUGIN, texts())
 
 
 @pytest.mark.parametrize("language", COMPLETE)

@@ -18,8 +18,8 @@ _SINGLE = ("house", "building", "cottage", "villa", "farmhouse", "factory", "tre
 _ADJECTIVES = ("residential", "industrial", "commercial", "suburban", "urban")
 _AFLOAT = ("island", "boat", "ship")
 _OPEN_WATER = ("water", "sea", "ocean")
-_NUMBERS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_SHAPES = {
+NUMBERS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+SHAPES = {
     "line": "from side to side",
     "side": "along one side",
     "quay": "at the water's edge",
@@ -62,8 +62,8 @@ def read(prompt: str, negative: str = "") -> Reading:
 def describe(thing: Thing) -> str:
     """Say in plain words what a thing is: "two ponds (water)"."""
     one = thing.count == 1 or thing.word in MASSES
-    several = thing.word if one else f"{_NUMBERS[thing.count]} {_plural(thing.word)}"
-    place = _SHAPES.get(thing.shape)
+    several = thing.word if one else f"{NUMBERS[thing.count]} {plural(thing.word)}"
+    place = SHAPES.get(thing.shape)
     return _called(several, thing.kind) + (f", {place}" if place else "")
 
 
@@ -72,10 +72,11 @@ def _called(name: str, kind: str) -> str:
 
 
 def _name(one: Mention) -> str:
-    return _plural(one.word) if one.plural else one.word
+    return plural(one.word) if one.plural else one.word
 
 
-def _plural(word: str) -> str:
+def plural(word: str) -> str:
+    """Return the English plural of a word for land."""
     if word.endswith("y") and word[-2] not in "aeiou":
         return f"{word[:-1]}ies"
     return f"{word}{'es' if word.endswith(('ch', 'sh')) else '' if word.endswith('s') else 's'}"

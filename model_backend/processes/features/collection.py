@@ -19,15 +19,14 @@ from model_backend.settings import Settings
 class Words:
     """How messages speak of one input: ``field`` is its name, ``one`` what they call a feature of it.
 
-    ``subject`` and ``has`` begin a sentence about all of it, ``leave`` ends one; ``parts`` are counted.
+    ``subject`` and ``has`` begin a sentence about all of it; ``empty`` is one; ``parts`` are counted.
     """
 
     field: str
     one: str
     subject: str
     has: str
-    leave: str
-    part: str
+    empty: str
     parts: str
     allowed: str
 
@@ -76,8 +75,7 @@ def features(geojson: Mapping[str, Any], words: Words, limits: Settings) -> list
         detail = f"{words.subject} must be {words.allowed}."
         raise InvalidInput(field, detail, value=str(geojson.get("type"))[:200], allowed=words.allowed)
     if not found:
-        detail = f"{words.subject} {words.has} no {words.part}: draw one, or leave {words.leave} out."
-        raise InvalidInput(field, detail, allowed=words.allowed)
+        raise InvalidInput(field, words.empty, allowed=words.allowed)
     total = corners([_member(one, "geometry") for one in found])
     for count, most, what in (
         (len(found), limits.max_regions, words.parts),
@@ -85,8 +83,7 @@ def features(geojson: Mapping[str, Any], words: Words, limits: Settings) -> list
     ):
         if count > most:
             rule = f"at most {most:,} {what}"
-            has = f"{words.subject} {words.has} {count:,} {what}"
-            detail = f"{has}; this server takes {rule}. Simplify or select some."
+            detail = f"{words.has} {count:,} {what}; this server takes {rule}. Simplify or select some."
             raise TooLarge(field, detail, value=count, allowed=rule)
     return [_feature(number, one, words) for number, one in enumerate(found)]
 

@@ -34,9 +34,8 @@ _WORDS = Words(
     field="layout",
     one="Feature",
     subject="The layout",
-    has="has",
-    leave="it",
-    part="feature",
+    has="The layout has",
+    empty="The layout has no feature: draw one, or leave it out.",
     parts="features",
     allowed="a GeoJSON FeatureCollection of polygons, lines and points, each with a property `class`",
 )

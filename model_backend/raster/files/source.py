@@ -211,8 +211,9 @@ def _transform(dataset: Any) -> tuple[Affine, tuple[str, ...]]:
     if not np.isfinite(list(transform)).all() or not 0 < abs(transform.determinant) < np.inf:
         detail = (
             "The raster's pixels have no area that could be on the ground. Georeference it first (in QGIS: "
+            "Layer > Georeferencer)."
         )
-        raise InvalidInput("source", detail + "Layer > Georeferencer).", allowed="a raster with a transform")
+        raise InvalidInput("source", detail, allowed="a raster with a transform")
     return transform, warnings
 
 

@@ -273,9 +273,11 @@ def test_unknown_words_name_their_regions(planned: Any) -> None:
     mini = {"model": "text2earth-mini"}
     features = [feature("zzz", square(0, 0, 60), id=1), feature("qqq", square(70, 0, 60), id=2)]
     said = "\n".join(planned([*features, feature("a forest", square(0, 70, 60))], inputs=mini).warnings)
-    assert "knows none of the words in the prompts of regions 1 and 2. It knows words such as" in said
+    assert (
+        "Regions 1 and 2: Text2Earth mini knows none of the words in the prompts. It knows words such" in said
+    )
     alone = "\n".join(planned(features[:1], inputs=mini).warnings)
-    assert "knows none of the words in the prompt of region 1." in alone
+    assert "Region 1: Text2Earth mini knows none of the words in the prompt." in alone
 
 
 def test_the_process_plan_names_the_field_from_its_own_inputs(limits: Settings) -> None:

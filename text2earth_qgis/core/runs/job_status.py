@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from text2earth_qgis.core.errors import JobFailed
 from text2earth_qgis.core.language import tr
-from text2earth_qgis.core.runs.phases import phase
 from text2earth_qgis.core.wire.schemas import StatusInfo
 
 DONE = "Done."  # how our backend begins what it says of a job that went well
@@ -38,7 +37,7 @@ def status_text(status: StatusInfo) -> str:
     """Return where a job stands, in words."""
     if status.status == "accepted" and status.queue_position:
         return tr("Waiting, place {place} in the queue").format(place=status.queue_position)
-    return phase(status.message) or {"accepted": tr("Waiting"), "running": tr("Running")}.get(
+    return status.message or {"accepted": tr("Waiting"), "running": tr("Running")}.get(
         status.status, status.status
     )
 

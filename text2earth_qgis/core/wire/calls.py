@@ -167,6 +167,7 @@ def refusal(response: requests.Response) -> BackendError:
     """Return the error that a response stands for; the text is a sentence for the user."""
     problem = _problem(response)
     status, detail = response.status_code, str(problem.get("detail") or problem.get("title") or "").strip()
+    told, allowed = _sentence(in_words(detail)), str(problem.get("allowed") or "")
     retry_after = seconds_of(response)
     if status == 401:
         sentence = _unauthorised(response)
@@ -182,15 +183,14 @@ def refusal(response: requests.Response) -> BackendError:
         )
     elif status == 429 and retry_after:
         again = tr("Try again in {seconds:.0f} s.").format(seconds=retry_after)
-        sentence = f"{_sentence(detail)} {again}"
+        sentence = f"{told} {again}"
     elif status == 500 and not detail.startswith("The backend failed"):
-        sentence = tr("The backend failed: {detail}").format(detail=_sentence(detail))
+        sentence = tr("The backend failed: {detail}").format(detail=told)
     else:
-        sentence = _sentence(detail)
-    allowed = problem.get("allowed")
-    if allowed and str(allowed) not in sentence:
-        sentence += " " + tr("Allowed: {values}").format(values=_sentence(str(allowed)))
-    return BackendError(in_words(sentence), status, problem.get("field"), retry_after)
+        sentence = told
+    if allowed and allowed not in detail:
+        sentence += " " + tr("Allowed: {values}").format(values=_sentence(in_words(allowed)))
+    return BackendError(sentence, status, problem.get("field"), retry_after)
 
 
 def _unauthorised(response: requests.Response) -> str:
@@ -341,4 +341,4 @@ def _deleted(response: requests.Response) -> bool:
 
 def _sentence(text: str) -> str:
     text = text.strip()
-    return text if text.endswith((".", "!", "?")) else text + "."
+    return text if text.endswith((".", "!", "?", "。")) else text + "."

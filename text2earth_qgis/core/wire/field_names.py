@@ -1,4 +1,4 @@
-"""What a field of a request is called in QGIS, and sentences of the backend with those names.
+"""What a field of a request is called in QGIS, and sentences of the backend with those names, translated.
 
 The backend puts names of its interface in backquotes, such as ``stretch`` or ``extent.bbox``. Knows no QGIS.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from text2earth_qgis.core.language import tr
+from text2earth_qgis.core.wire.sentences import translated
 
 TITLES = {
     "prompt": tr("Prompt"),
@@ -43,8 +44,8 @@ TITLES = {
 
 
 def in_words(sentence: str) -> str:
-    """Return a sentence of the backend with the names that fields have in QGIS."""
-    return re.sub(r"`([^`]+)`", lambda found: _title(found.group(1)), sentence)
+    """Return a sentence of the backend in the user's language, with the names that fields have in QGIS."""
+    return re.sub(r"`([^`]+)`", lambda found: _title(found.group(1)), translated(sentence))
 
 
 def _title(name: str) -> str:

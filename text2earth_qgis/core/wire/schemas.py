@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Sequence, Union
 
 from text2earth_qgis.core.wire.field_names import in_words
+from text2earth_qgis.core.wire.sentences import land
 
 Json = dict[str, Any]
 
@@ -285,8 +286,10 @@ class Plan:
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         """Read the backend's answer; members this version does not know are ignored."""
         known = [item.name for item in dataclasses.fields(cls) if item.name != "understood"]
-        members = {name: data[name] for name in known} | {"understood": tuple(data.get("understood") or ())}
-        return cls(**{**members, "warnings": [in_words(text) for text in members["warnings"]]})
+        members = {name: data[name] for name in known}
+        members["understood"] = tuple(land(words) for words in data.get("understood") or ())
+        members["warnings"] = [in_words(text) for text in members["warnings"]]
+        return cls(**members)
 
     @property
     def seed(self) -> int:

@@ -26,6 +26,7 @@ from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.local import starting
 from text2earth_qgis.core.local.pulling import Puller
 from text2earth_qgis.core.wire.schemas import Json
+from text2earth_qgis.core.wire.sentences import translated
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.notice import Notice
 
@@ -104,7 +105,7 @@ class ModelsField(QWidget):
         self.table.setEnabled(bool(self._cards))
         lines = [EMPTY] if not self._cards else []
         if card is not None:
-            lines = [str(card.get("about") or ""), _licence(card)]
+            lines = [translated(str(card.get("about") or "")), _licence(card)]
         reason = _reason(card, self._own) if card is not None and card.get("pullable") else ""
         self.about.setText("\n".join(line for line in (*lines, reason) if line))
         self.pull_button.setVisible(not busy and bool(card and card.get("pullable")))

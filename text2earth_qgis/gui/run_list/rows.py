@@ -11,7 +11,6 @@ from typing import Optional
 
 from text2earth_qgis.core.language import tr, trn
 from text2earth_qgis.core.runs.history import Run
-from text2earth_qgis.core.runs.phases import phase
 from text2earth_qgis.core.runs.watcher import RunStatus
 from text2earth_qgis.gui import words
 
@@ -97,7 +96,7 @@ def detail(run: Run) -> str:
 def tooltip(run: Run) -> str:
     """Return everything worth knowing about a run."""
     lines = [run.prompt, ""]
-    lines += [text for text in (phase(run.message), run.notes) if text]
+    lines += [text for text in (run.message, run.notes) if text]
     for name, text in SETTINGS.items():
         if run.recipe.get(name) is not None:
             lines.append(text.format(value=run.recipe[name]))
