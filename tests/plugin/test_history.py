@@ -4,13 +4,14 @@ import dataclasses
 import sqlite3
 import threading
 import time
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.support.qgis.runs import whole, years_of_runs
 from text2earth_qgis.core.errors import HistoryError
 from text2earth_qgis.core.runs import variants
-from text2earth_qgis.core.runs.history import VERSION, History, Run
+from text2earth_qgis.core.runs.history import OPEN, VERSION, History, Run
 from text2earth_qgis.core.wire.schemas import Align, Box, Extent, GenerateInputs
 
 pytestmark = pytest.mark.fast
@@ -22,6 +23,9 @@ INPUTS = GenerateInputs(
     canvas=Box(-5, 3, 256, 256),
     seed=0,
 )
+
+
+EARLIER, LATER = datetime(2020, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -73,10 +77,32 @@ def test_what_is_left_to_do(history):
     assert left == ["submitting", "accepted", "running", "successful", "dismissing"]
 
 
-def test_forgetting(history):
-    one = history.put(run())
-    history.remove(one.key)
-    assert whole(history) == []
+def test_a_removed_run_is_in_no_list_until_it_is_restored_or_erased(history):
+    """Also one that is still open, and a variant; at its place, with all that it had."""
+    mask = {"geojson": {"type": "Point", "coordinates": [0, 1]}}
+    runs = [history.put(run(state=state, variant_of="a", target=f"/x/{state}.tif")) for state in OPEN]
+    large = history.put(run(state="fetched", inputs={**INPUTS.to_json(), "mask": mask}))
+    last = history.put(run(state="fetched", target="/x/last.tif"))
+    gone = [one.key for one in (*runs, large)]
+    history.remove(gone)
+    assert [one.key for one in history.latest()] == [last.key]
+    assert history.latest("lake") == history.latest()
+    assert history.unfinished() == history.undecided() == []
+    assert history.of_file(large.target) is None
+    new = history.put(run(target="/x/new.tif"))
+    again = History(history.path)
+    assert [one.key for one in again.removed(LATER)] == gone
+    assert again.removed(EARLIER) == []
+    assert [one.key for one in again.removed(EARLIER, {large.key, new.key})] == [large.key]
+    back = again.restore([large.key, runs[1].key])
+    assert [one.key for one in back] == [large.key, runs[1].key]
+    assert [one.key for one in again.latest()] == [new.key, last.key, large.key, runs[1].key]
+    assert again.get(large.key) == large
+    again.erase(gone)
+    assert [one.key for one in again.latest()] == [new.key, last.key, large.key, runs[1].key]
+    assert again.get(runs[0].key) is None
+    assert again.restore(gone) == back[::-1], "the erased ones are not there any more"
+    assert again.removed(LATER) == []
 
 
 def test_many_threads(history):

@@ -91,8 +91,8 @@ def clear(dock) -> None:
     dock.extend.form.recall({})
     dock.extend.form.unfold(False)
     dock.request.use_samples((), ())
-    for row in list(dock.runs.model.rows):
-        dock.runner.forget(row.run.key)
+    dock.removals.remove([row.run.key for row in dock.runs.model.rows])
+    dock.removals.close()
 
 
 @pytest.fixture

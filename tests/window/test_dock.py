@@ -249,7 +249,7 @@ def test_a_raster_layer_has_a_menu_of_ours(dock, window, scene, iface):
     layer = dock.results.layer(run)
     for forgotten in (False, True):
         if forgotten:
-            dock.runner.forget(key)
+            dock.removals.remove([key])
         dock.request.recall({})
         dock.request.extent.clear()
         iface.layerTreeView().setCurrentLayer(layer)

@@ -159,7 +159,7 @@ def test_a_job_goes_on_with_a_new_token(interruptions, turn_to, process, scene, 
     token.write_text("another-token-of-sixteen ada\n")
     process.start(process.port)
     until(lambda: state(dock, key) == "fetched")
-    dock.runner.forget(key)
+    dock.removals.remove([key])
     dock.request.recall({})
     dock.request.extent.clear()
     assert interruptions.none, interruptions.dialogs + interruptions.errors
@@ -193,7 +193,7 @@ def test_a_backend_killed_at_work_is_told_and_awaited(interruptions, turn_to, pr
     assert not dock.notice.isVisible()
     dock.runs.card(key).cancel.click()
     until(lambda: state(dock, key) == "dismissed")
-    dock.runner.forget(key)
+    dock.removals.remove([key])
     dock.request.recall({})
     dock.request.extent.clear()
     assert interruptions.none, interruptions.dialogs + interruptions.errors

@@ -43,6 +43,7 @@ from text2earth_qgis.gui.modes.tabs import ModeTabs
 from text2earth_qgis.gui.notice import Notice
 from text2earth_qgis.gui.panels.plan import PlanPanel
 from text2earth_qgis.gui.results import Results
+from text2earth_qgis.gui.run_list.removals import Removals
 from text2earth_qgis.gui.run_list.rows import Row
 from text2earth_qgis.gui.run_list.runs import RunsPanel
 from text2earth_qgis.gui.runner import Runner
@@ -65,6 +66,7 @@ class Parts:
     runner: Runner
     results: Results
     front: Front
+    removals: Removals
 
 
 class Dock(QgsDockWidget):
@@ -78,7 +80,7 @@ class Dock(QgsDockWidget):
         self.setObjectName("Text2EarthDock")
         self.setAllowedAreas(Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea)
         self.connection, self.runner, self.results = parts.connection, parts.runner, parts.results
-        self.front = parts.front
+        self.front, self.removals = parts.front, parts.removals
         self._canvas = parts.canvas
         self._runs_when_ready = False  # what was asked for, unless it is refused
         self._shows_next = False  # the first layer, when it comes
@@ -175,8 +177,12 @@ class Dock(QgsDockWidget):
         self.runner.forgotten.connect(self.runs.remove)
         self.runs.cancelled.connect(self.runner.cancel)
         self.runs.fetch.connect(self.runner.fetch)
-        self.runs.removed.connect(self.runner.forget)
-        self.runs.discarded.connect(lambda key: self._with_run(key, self._discard))
+        self.runner.restored.connect(self.runs.bring_back)
+        self.runs.removed.connect(self.removals.remove)
+        self.runs.discarded.connect(lambda keys: self.removals.remove(keys, with_files=True))
+        self.runs.undone.connect(self.removals.undo)
+        self.runs.offer_closed.connect(self.removals.close)
+        self.removals.changed.connect(self.runs.offer_undo)
         self.runs.show_on_map.connect(lambda key: self._with_run(key, self.results.show))
         self.runs.use_again.connect(lambda key: self._with_run(key, self.again.use))
         self.runs.varied.connect(lambda key: self._with_run(key, self.again.vary))
@@ -336,10 +342,6 @@ class Dock(QgsDockWidget):
 
     def _complain(self, run: Run, sentence: str) -> None:
         self.results.report(run.message or sentence)
-
-    def _discard(self, run: Run) -> None:
-        if self.results.discard(run):
-            self.runner.forget(run.key)
 
     def _with_run(self, key: str, action: Callable[[Run], object]) -> None:
         run = self.runner.run(key)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import MappingProxyType
-from typing import Callable, Mapping, Optional
+from typing import Callable, Iterable, Mapping, Optional
 
 from qgis.core import (
     Qgis,
@@ -25,9 +25,9 @@ from qgis.PyQt.QtWidgets import QPushButton
 
 from text2earth_qgis.core import layers, source_layer
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.language import tr
+from text2earth_qgis.core.language import tr, trn
 from text2earth_qgis.core.runs.history import Run
-from text2earth_qgis.core.runs.trash import to_trash
+from text2earth_qgis.core.runs.trash import Trashed, from_trash, to_trash
 from text2earth_qgis.gui import words
 
 TITLE = "Text2Earth"
@@ -46,6 +46,8 @@ class Results(QObject):
     ) -> None:
         super().__init__(parent)
         self._canvas, self._project, self._bar = canvas, project, bar
+        self._taken_off: set[str] = set()  # keys of runs whose files went, of this project
+        project.cleared.connect(self._taken_off.clear)
 
     def add(self, run: Run) -> None:
         """Add the result to the open project, in the next turn of the event loop, and say so."""
@@ -71,22 +73,45 @@ class Results(QObject):
 
     def layer(self, run: Run) -> Optional[QgsMapLayer]:
         """Return the layer of a result in the open project."""
-        target = Path(run.target)
+        target = _file(run.target)
         for layer in self._project.mapLayers().values():
-            if Path(layer.source().split("|")[0]) == target:
+            if _file(layer.source()) == target:
                 return layer
         return None
 
-    def discard(self, run: Run) -> bool:
-        """Take the result off the map and move its file to the trash; return whether that could be done."""
-        while (layer := self.layer(run)) is not None:  # it has the file open
-            self._project.removeMapLayer(layer.id())
-        try:
-            to_trash(run)
-        except PluginError as error:
-            self.complain(str(error))
-            return False
-        return True
+    def discard(self, runs: Iterable[Run]) -> dict[str, list[Trashed]]:
+        """Take results off the map and move their files to the trash; return these by the keys of the runs.
+
+        One that cannot be moved is not among them, and said.
+        """
+        layers: dict[str, list[str]] = {}
+        for layer in self._project.mapLayers().values():
+            layers.setdefault(_file(layer.source()), []).append(layer.id())
+        trashed: dict[str, list[Trashed]] = {}
+        failures = []
+        for run in runs:
+            mine = layers.get(_file(run.target), [])
+            self._project.removeMapLayers(mine)  # they have the file open
+            self._taken_off.update([run.key] if mine else [])
+            try:
+                trashed[run.key] = to_trash(run)
+            except PluginError as error:
+                failures.append(str(error))
+        self._complain_of(failures)
+        return trashed
+
+    def take_back(self, runs: Iterable[Run], trashed: Mapping[str, list[Trashed]]) -> None:
+        """Move files back from the trash, and put on the map again what went from there with them."""
+        failures = []
+        for run in runs:
+            try:
+                from_trash(trashed.get(run.key, []))
+            except PluginError as error:
+                failures.append(str(error))
+            else:
+                if run.key in self._taken_off:
+                    self._add(run)
+        self._complain_of(failures)
 
     def zoom(self, layer: QgsMapLayer) -> None:
         """Show the whole layer."""
@@ -108,6 +133,13 @@ class Results(QObject):
     def complain(self, sentence: str) -> None:
         """Show a failure until the user closes it."""
         self._tell(sentence, Qgis.MessageLevel.Warning)
+
+    def _complain_of(self, failures: list[str]) -> None:
+        """Show the first of several failures, and how many there are."""
+        if failures:
+            more = len(failures) - 1
+            text = trn("So it is with {count} more file.", "So it is with {count} more files.", more)
+            self.complain(" ".join([failures[0], *([text.format(count=words.number(more))] if more else [])]))
 
     def report(self, sentence: str) -> None:
         """Show a failure that the log tells more of, as ``complain`` does."""
@@ -173,6 +205,11 @@ class Results(QObject):
             button.clicked.connect(lambda _checked=False, act=act: (self._bar.popWidget(item), act()))
             item.layout().addWidget(button)
         self._bar.pushWidget(item, level, seconds)
+
+
+def _file(source: str) -> str:
+    """Return the file of a layer's source."""
+    return str(Path(source.split("|")[0]))
 
 
 def _title(run: Run) -> str:

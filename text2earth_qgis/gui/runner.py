@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Container, Iterable, Optional, Sequence
 
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QObject, pyqtSignal
@@ -24,6 +24,7 @@ from text2earth_qgis.core.imagery.samples import SampleRequest, send_alone
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.runs import variants
 from text2earth_qgis.core.runs.blocking import is_waited_for
+from text2earth_qgis.core.runs.erasing import Eraser
 from text2earth_qgis.core.runs.history import History, Run
 from text2earth_qgis.core.runs.source_raster import SourceRaster
 from text2earth_qgis.core.runs.variants import Send
@@ -45,7 +46,8 @@ class Runner(QObject):
     settled = pyqtSignal(object)  # Run that is no longer under way
     finished = pyqtSignal(object)  # Run whose file is there
     failed = pyqtSignal(object, str)  # Run, sentence
-    forgotten = pyqtSignal(str)  # key
+    forgotten = pyqtSignal(list)  # keys of runs taken off the list
+    restored = pyqtSignal(list)  # brief Runs that are on it again
 
     def __init__(self, history: History, project: QgsProject, parent: Optional[QObject] = None) -> None:
         super().__init__(parent)
@@ -56,6 +58,7 @@ class Runner(QObject):
         self._watchers: dict[str, JobWatcher] = {}
         self._seeds: dict[str, int] = {}
         self._deletions: list[AsyncClient] = []
+        self._eraser = Eraser(history, _current_access, self)
         project.cleared.connect(self._other_project)
 
     def latest(self, words: str = "", before: Optional[Run] = None) -> list[Run]:
@@ -151,15 +154,22 @@ class Runner(QObject):
         if key in self._watchers:
             self._watchers[key].cancel()
 
-    def forget(self, key: str) -> None:
-        """Take a run that is over off the list, and off its backend; a fetched file stays."""
-        run = self._history.get(key)
-        if run is None or key in self._watchers:
-            return
-        self._history.remove(key)
-        if run.job and self._reachable(run):
-            self._delete(calls.delete(run.job))
-        self.forgotten.emit(key)
+    def runs(self, keys: Iterable[str]) -> list[Run]:
+        """Return these runs with all that they have, as far as they are not erased."""
+        return [run for run in map(self._history.get, keys) if run is not None]
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """Take runs that are over off the list; they can be restored until they are erased."""
+        self._history.remove(keys)
+        self.forgotten.emit(list(keys))
+
+    def restore(self, keys: Sequence[str]) -> None:
+        """Put runs that were forgotten, and are not erased yet, back on the list."""
+        self.restored.emit(self._history.restore(keys))
+
+    def erase(self, until: datetime, keys: Container[str] = ()) -> None:
+        """Delete forgotten runs for good, at their backend too: those until then, and those of ``keys``."""
+        self._eraser.erase(self._history.removed(until, keys))
 
     def decide(self, key: str, choice: str) -> None:
         """Note that the user keeps a variant, or does not; one that is not there yet is stopped."""
@@ -189,6 +199,7 @@ class Runner(QObject):
             watcher.stop()
         for client in self._deletions:
             client.close()
+        self._eraser.close()
         self._watchers.clear()
 
     def _target(self, run: Run, chosen: Settings, ending: str) -> Path:

@@ -22,6 +22,7 @@ from text2earth_qgis.gui.dock import Dock, Parts
 from text2earth_qgis.gui.layer_menu import LayerMenu
 from text2earth_qgis.gui.options.page import PAGE, OptionsFactory
 from text2earth_qgis.gui.results import Results
+from text2earth_qgis.gui.run_list.removals import Removals
 from text2earth_qgis.gui.runner import Runner
 from text2earth_qgis.gui.setup.front import Front
 
@@ -48,7 +49,9 @@ class PluginWindow:
         self._swipe = Swipe(canvas, project)
         results.comparison_wanted.connect(self._swipe.compare)
         results.log_wanted.connect(iface.openMessageLog)
-        self.dock = Dock(Parts(canvas, self._connection, self.runner, results, self._front), window)
+        self._removals = Removals(self.runner, results)
+        parts = Parts(canvas, self._connection, self.runner, results, self._front, self._removals)
+        self.dock = Dock(parts, window)
         self.dock.options_wanted.connect(self.show_options)
         self.dock.help_wanted.connect(self.show_guide)
         for mode in self.dock.tabs.modes:
@@ -83,6 +86,7 @@ class PluginWindow:
         self.dock.shut_down()
         self._iface.removeDockWidget(self.dock)
         self.dock.deleteLater()
+        self._removals.stop()
         self.runner.stop()
         self.runner.deleteLater()
         self._connection.close()
@@ -148,6 +152,7 @@ class PluginWindow:
         """Go on with runs whose backend, or its token, was away."""
         if self._connection.state.ready:
             self.runner.take_up()
+            self._removals.look()
 
     def _log_failure(self, run: Run, sentence: str) -> None:
         self._log(f"Job {run.job or '(not accepted)'} on {run.server}: {sentence}", Qgis.MessageLevel.Warning)

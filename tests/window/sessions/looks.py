@@ -37,7 +37,7 @@ def work() -> None:
     grab("running")
     dock.runner.cancel(key)
     until(lambda: dock.runs.row(key).run.state == "dismissed")
-    dock.runner.forget(key)
+    dock.removals.remove([key])
     dock.request.gsd.set_value(4.0)
     dock.request.advanced.steps.setValue(2)
     until(lambda: dock.planned is not None and dock.planned.recipe["steps"] == 2)
@@ -59,7 +59,7 @@ def work() -> None:
     grab("drawing")
     dock.request.extent.clear()
     dock.request.recall({})
-    dock.runner.forget(key)
+    dock.removals.remove([key])
     grab("empty")
     edit(dock)
 

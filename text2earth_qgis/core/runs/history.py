@@ -5,7 +5,8 @@ is sent, under the Idempotency-Key that makes sending it again harmless. Every m
 and may be called from any thread. Knows no QGIS and no network.
 
 Lists read the table ``brief`` alone: a line for every run with what is shown and searched, however large its
-mask is.
+mask is. A run that the user removes is only marked there, with the time, and no list has it; it can be
+restored until it is erased.
 
 States: submitting -> accepted -> running -> successful -> fetched; failed; dismissing -> dismissed.
 Before all of these, an edit is preparing.
@@ -22,13 +23,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Container, Iterable, Iterator, Optional
 
 from text2earth_qgis.core.errors import HistoryError
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.wire.schemas import Json
 
-VERSION = 8
+VERSION = 9
 PAGE = 100  # runs that a list reads at once
 # What something is still to be done for.
 OPEN = ("preparing", "submitting", "accepted", "running", "successful", "dismissing")
@@ -48,6 +49,7 @@ _MIGRATIONS = (
        number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, created TEXT NOT NULL, state TEXT NOT NULL,
        target TEXT NOT NULL, variant_of TEXT NOT NULL, choice TEXT NOT NULL, words TEXT NOT NULL,
        run TEXT NOT NULL)""",
+    "ALTER TABLE brief ADD COLUMN removed TEXT NOT NULL DEFAULT ''",
 )
 # What a list shows of a recipe.
 _SHOWN = ("seed", "model", "level", "steps", "sampler", "guidance", "grid", "resampled", "frame")
@@ -58,7 +60,11 @@ _turn = threading.Lock()
 
 
 def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    return _text(datetime.now(timezone.utc))
+
+
+def _text(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds")
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,11 @@ class Run:
         )
 
     @property
+    def has_file(self) -> bool:
+        """Whether its result is where it was put."""
+        return self.state == "fetched" and Path(self.target).is_file()
+
+    @property
     def open(self) -> bool:
         """Whether something is still to be done: watched, fetched or dismissed."""
         return self.state in OPEN
@@ -137,13 +148,13 @@ class History:
         return run
 
     def get(self, key: str) -> Optional[Run]:
-        """Return the run with this key."""
-        return next(iter(self._select("WHERE key = ?", (key,))), None)
+        """Return the run with this key, on the list or removed from it."""
+        return next(iter(self._select("run.key = ?", (key,))), None)
 
     def of_file(self, target: str) -> Optional[Run]:
         """Return the latest run whose result is this file."""
         found = self._select(
-            "JOIN brief USING (key) WHERE brief.target IN (?, ?) ORDER BY number DESC LIMIT 1",
+            "brief.removed = '' AND brief.target IN (?, ?) ORDER BY number DESC LIMIT 1",
             (target, str(Path(target))),
         )
         return found[0] if found else None
@@ -153,40 +164,74 @@ class History:
         if not self.path.exists():
             return []
         wanted = words.casefold().split()
-        conditions = ["instr(words, ?) > 0"] * len(wanted)
+        conditions = ["removed = ''", *["instr(words, ?) > 0"] * len(wanted)]
         values: list[object] = [*wanted]
         if before is not None:
             conditions.append("number < (SELECT number FROM brief WHERE key = ?)")
             values.append(before.key)
-        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
         with self._open() as database:
             rows = database.execute(
-                f"SELECT run FROM brief {where}ORDER BY number DESC LIMIT ?",  # nosec B608
+                f"SELECT run FROM brief WHERE {' AND '.join(conditions)} "  # nosec B608
+                "ORDER BY number DESC LIMIT ?",
                 (*values, limit),
             ).fetchall()
-        return [Run(**json.loads(row["run"]), brief=True) for row in rows]
+        return _brief(rows)
 
     def unfinished(self) -> list[Run]:
         """Return the runs that are to be watched, fetched or dismissed, oldest first."""
         marks = ", ".join("?" * len(OPEN))
-        return self._select(f"JOIN brief USING (key) WHERE brief.state IN ({marks}) ORDER BY number", OPEN)
+        return self._select(f"brief.removed = '' AND brief.state IN ({marks}) ORDER BY number", OPEN)
 
     def undecided(self) -> list[Run]:
         """Return all variants of the sets in which the user has not decided on every one, oldest first."""
-        wanted = "(SELECT variant_of FROM brief WHERE variant_of <> '' AND choice = '')"
-        return self._select(f"JOIN brief USING (key) WHERE brief.variant_of IN {wanted} ORDER BY number", ())
+        wanted = "(SELECT variant_of FROM brief WHERE variant_of <> '' AND choice = '' AND removed = '')"
+        return self._select(f"brief.removed = '' AND brief.variant_of IN {wanted} ORDER BY number", ())
 
-    def remove(self, key: str) -> None:
-        """Forget a run; its file stays."""
+    def remove(self, keys: Iterable[str]) -> None:
+        """Take runs off the list; their files stay, and they can be restored until they are erased."""
+        now = _now()
         with self._open() as database:
-            database.execute("DELETE FROM run WHERE key = ?", (key,))
-            database.execute("DELETE FROM brief WHERE key = ?", (key,))
+            database.executemany("UPDATE brief SET removed = ? WHERE key = ?", [(now, key) for key in keys])
 
-    def _select(self, rest: str, values: tuple[object, ...]) -> list[Run]:
+    def restore(self, keys: Iterable[str]) -> list[Run]:
+        """Put runs back on the list where they were, as far as they are not erased; return these, brief."""
+        rows = []
+        with self._open() as database:
+            for key in keys:
+                database.execute("UPDATE brief SET removed = '' WHERE key = ?", (key,))
+                rows += database.execute("SELECT run FROM brief WHERE key = ?", (key,)).fetchall()
+        return _brief(rows)
+
+    def removed(self, until: datetime, keys: Container[str] = ()) -> list[Run]:
+        """Return the removed runs, brief, the first one first: those until then, and those of ``keys``."""
         if not self.path.exists():
             return []
         with self._open() as database:
-            rows = database.execute(f"SELECT run.* FROM run {rest}", values).fetchall()  # nosec B608
+            rows = database.execute(
+                "SELECT key, removed, run FROM brief WHERE removed <> '' ORDER BY removed, number"
+            ).fetchall()
+        return _brief(row for row in rows if row["removed"] <= _text(until) or row["key"] in keys)
+
+    def erase(self, keys: Iterable[str]) -> None:
+        """Forget removed runs for good; one that was restored stays."""
+        gone = [(key,) for key in keys]
+        with self._open() as database:
+            database.executemany("DELETE FROM brief WHERE key = ? AND removed <> ''", gone)
+            database.executemany(
+                "DELETE FROM run WHERE key = ? "
+                "AND NOT EXISTS (SELECT 1 FROM brief WHERE brief.key = run.key)",
+                gone,
+            )
+
+    def _select(self, condition: str, values: tuple[object, ...]) -> list[Run]:
+        """Return whole runs, as a condition and an order say."""
+        if not self.path.exists():
+            return []
+        with self._open() as database:
+            rows = database.execute(
+                f"SELECT run.* FROM run JOIN brief USING (key) WHERE {condition}",  # nosec B608
+                values,
+            ).fetchall()
         return [_run(row) for row in rows]
 
     @contextmanager
@@ -227,6 +272,10 @@ class History:
                 for row in database.execute("SELECT * FROM run ORDER BY created, rowid"):
                     _note(database, _run(row))
             database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _brief(rows: Iterable[sqlite3.Row]) -> list[Run]:
+    return [Run(**json.loads(row["run"]), brief=True) for row in rows]
 
 
 def _run(row: sqlite3.Row) -> Run:

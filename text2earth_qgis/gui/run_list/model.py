@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Callable, Optional, Union
+from heapq import merge
+from typing import Any, Callable, Collection, Iterable, Optional, Union
 
 from qgis.PyQt.QtCore import QAbstractListModel, QModelIndex, QObject, Qt
 
@@ -124,6 +125,17 @@ class RunsModel(QAbstractListModel):
         lines = enumerate(self.lines)
         return next((place for place, line in lines if isinstance(line, Row) and line.run.key == key), -1)
 
+    def spans(self, keys: Collection[str]) -> list[tuple[int, int]]:
+        """Return the first and last lines of runs that follow each other, headings apart."""
+        wanted, goes_on = set(keys), False
+        spans: list[tuple[int, int]] = []
+        for place, line in enumerate(self.lines):
+            if isinstance(line, Row):
+                if line.run.key in wanted:
+                    spans.append((spans.pop()[0] if goes_on else place, place))
+                goes_on = line.run.key in wanted
+        return spans
+
     def put(self, row: Row) -> None:
         """Show a new or changed run."""
         key, place = row.run.key, self.find(row.run.key)
@@ -138,36 +150,37 @@ class RunsModel(QAbstractListModel):
             self.dataChanged.emit(index, index)
             return
         if before is not None:
-            self.remove(key)
-        if self._wanted(row):
-            self._insert(row)
+            self.remove([key])
+        self.insert([row])
 
-    def remove(self, key: str) -> None:
-        """Drop a run from the list, and its heading with the last one."""
-        first = last = self.find(key)
-        if first < 0:
-            return
-        headed = isinstance(self.lines[first - 1], Heading)
-        if headed and (last + 1 == len(self.lines) or isinstance(self.lines[last + 1], Heading)):
-            first -= 1
-        self.beginRemoveRows(NOWHERE, first, last)
-        del self.lines[first : last + 1]
-        self.endRemoveRows()
+    def remove(self, keys: Collection[str]) -> None:
+        """Drop runs from the list, and headings with the last one below them."""
+        gone = set(keys)
+        kept = self._headed([row for row in self.rows if row.run.key not in gone], None)
+        for first, last in reversed(_gaps(self.lines, kept)):
+            self.beginRemoveRows(NOWHERE, first, last)
+            del self.lines[first : last + 1]
+            self.endRemoveRows()
+
+    def insert(self, rows: Iterable[Row]) -> None:
+        """Put runs in their places; those that are older than all that was read come with their page."""
+        listed = self.rows
+        known = {row.run.key for row in listed}
+        oldest = min(map(_rank, listed), default=(False, "9999"))
+        new = [
+            row
+            for row in rows
+            if row.run.key not in known
+            and self._wanted(row)
+            and (not self._more or row.progress is not None or _rank(row) >= oldest)
+        ]
+        new.sort(key=_rank, reverse=True)
+        lines = self._headed(list(merge(new, listed, key=_rank, reverse=True)), None)
+        for first, last in _gaps(lines, self.lines):
+            self._put_lines(first, lines[first : last + 1])
 
     def _wanted(self, row: Row) -> bool:
         return all(word in row.run.words for word in self.words.casefold().split())
-
-    def _insert(self, row: Row) -> None:
-        """Put a run in its place; one that is older than all that was read comes with its page."""
-        own = _rank(row)
-        lines = enumerate(self.lines)
-        older = [place for place, line in lines if isinstance(line, Row) and _rank(line) <= own]
-        if not older and self._more and row.progress is None:
-            return
-        place = older[0] if older else len(self.lines)
-        if place and older and self.lines[place - 1] != heading_of(row):
-            place -= isinstance(self.lines[place - 1], Heading)
-        self._put_lines(place, self._headed([row], self.lines[place - 1] if place else None))
 
     def _put_lines(self, place: int, lines: list[Line]) -> None:
         if lines:
@@ -185,6 +198,20 @@ class RunsModel(QAbstractListModel):
                 found.append(above)
             found.append(row)
         return found
+
+
+def _gaps(lines: list[Line], fewer: list[Line]) -> list[tuple[int, int]]:
+    """Return the first and last places of the runs of lines that ``fewer``, which has the others, lacks."""
+    gaps: list[tuple[int, int]] = []
+    there = 0
+    for place, line in enumerate(lines):
+        if there < len(fewer) and (fewer[there] is line or fewer[there] == line):
+            there += 1
+        elif gaps and gaps[-1][1] == place - 1:
+            gaps[-1] = (gaps[-1][0], place)
+        else:
+            gaps.append((place, place))
+    return gaps
 
 
 def _rank(row: Row) -> tuple[bool, str]:

@@ -7,12 +7,17 @@ Runs under way are real widgets with a Cancel button, the others are painted.
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable, Collection, Iterable, Optional
 
 from qgis.gui import QgsFilterLineEdit
-from qgis.PyQt.QtCore import QModelIndex, QPoint, QRectF, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QKeyEvent, QKeySequence, QPainter, QPalette, QResizeEvent, QTextOption
+from qgis.PyQt.QtCore import (
+    QItemSelection,
+    QItemSelectionModel,
+    QModelIndex,
+    QPoint,
+    Qt,
+    pyqtSignal,
+)
 from qgis.PyQt.QtWidgets import (
     QApplication,
     QHBoxLayout,
@@ -23,7 +28,8 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from text2earth_qgis.core.language import tr
+from text2earth_qgis.core.language import tr, trn
+from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.timers import single_shot
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
@@ -33,42 +39,13 @@ from text2earth_qgis.gui.run_list.card import JobCard
 from text2earth_qgis.gui.run_list.delegate import RunDelegate
 from text2earth_qgis.gui.run_list.model import Read, RunsModel
 from text2earth_qgis.gui.run_list.rows import Row
+from text2earth_qgis.gui.run_list.undo_line import UndoLine
+from text2earth_qgis.gui.run_list.view import RunsView
 
 TITLE = 28  # characters of a prompt in a question
 PAUSE_MS = 150  # in which the next letter may come
 AGAIN = ("generate", "edit", "extend")  # processes that have a form
 CONTINUE = tr("Continue this scene")
-NONE = tr("No run has these words.")
-EMPTY = tr("Your runs appear here. One that finishes while QGIS is closed can be fetched later.")
-
-
-class _View(QListView):
-    """The list; asks for new heights when its width changes, and tells what it is for while empty."""
-
-    deleted = pyqtSignal()  # the key was pressed
-
-    def resizeEvent(self, event: Optional[QResizeEvent]) -> None:
-        super().resizeEvent(event)
-        self.scheduleDelayedItemsLayout()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.matches(QKeySequence.StandardKey.Delete):
-            self.deleted.emit()
-        else:
-            super().keyPressEvent(event)
-
-    def paintEvent(self, event: object) -> None:
-        super().paintEvent(event)
-        model = self.model()
-        if model.rowCount() == 0:
-            painter = QPainter(self.viewport())
-            colour = self.palette().color(QPalette.ColorRole.Text)
-            colour.setAlphaF(0.6)
-            painter.setPen(colour)
-            option = QTextOption(Qt.AlignmentFlag.AlignHCenter)
-            option.setWrapMode(QTextOption.WrapMode.WordWrap)
-            room = QRectF(self.viewport().rect().adjusted(12, 12, -12, -12))
-            painter.drawText(room, NONE if model.words else EMPTY, option)
 
 
 def can_continue(row: Row) -> bool:
@@ -85,18 +62,21 @@ class RunsPanel(QWidget):
     use_again = pyqtSignal(str)
     varied = pyqtSignal(str)
     continued = pyqtSignal(str)
-    removed = pyqtSignal(str)  # from the list
-    discarded = pyqtSignal(str)  # with its file
+    removed = pyqtSignal(list)  # keys, from the list
+    discarded = pyqtSignal(list)  # with their files
+    undone = pyqtSignal()
+    offer_closed = pyqtSignal()
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
         self.model = RunsModel(self)
-        self.view = _View()
+        self.view = RunsView()
         self.view.setModel(self.model)
         self.view.setAccessibleName(tr("Runs"))
         self.delegate = RunDelegate(self.view)
         self.view.setItemDelegate(self.delegate)
         self.view.setUniformItemSizes(False)
+        self.view.setSelectionMode(QListView.SelectionMode.ExtendedSelection)
         self.view.setMinimumHeight(40)
         self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.view.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
@@ -104,8 +84,12 @@ class RunsPanel(QWidget):
         self.view.customContextMenuRequested.connect(self._menu)
         self.view.doubleClicked.connect(self._activate)
         self.view.deleted.connect(self._ask_to_remove)
-        self.view.selectionModel().currentChanged.connect(self._turn)
+        self.view.undone.connect(self.undone)
+        self.view.selectionModel().selectionChanged.connect(self._turn)
         self.question = Notice()
+        self.offer = UndoLine()
+        self.offer.undone.connect(self.undone)
+        self.offer.closed.connect(self.offer_closed)
         self.search = QgsFilterLineEdit()
         self.search.setShowSearchIcon(True)
         self.search.setPlaceholderText(tr("Search runs"))
@@ -119,6 +103,7 @@ class RunsPanel(QWidget):
         layout.setSpacing(2)
         layout.addLayout(self._header())
         layout.addWidget(self.question)
+        layout.addWidget(self.offer)
         layout.addWidget(self.view, 1)
         self._enable()
 
@@ -163,10 +148,28 @@ class RunsPanel(QWidget):
             self.choose(key)
         self._enable()
 
-    def remove(self, key: str) -> None:
-        """Drop a run from the list."""
-        self.model.remove(key)
+    def remove(self, keys: Collection[str]) -> None:
+        """Drop runs from the list; what comes after them is chosen."""
+        place = next((first for first, _last in self.model.spans(keys)), -1)
+        self.view.clearSelection()  # else it changes with every line
+        self.model.remove(keys)
+        after = [self.model.row_at(self.model.index(line)) for line in (place, place + 1, place - 1)]
+        following = next((row for row in after if row is not None), None)
+        if following is not None:
+            self.choose(following.run.key)
         self._turn()
+
+    def bring_back(self, runs: Iterable[Run]) -> None:
+        """List runs again that were removed, choose them and show the first."""
+        rows = [Row(run) for run in runs]
+        self.model.insert(rows)
+        self._turn()
+        self._select(row.run.key for row in rows)
+
+    def offer_undo(self, count: int) -> None:
+        """Offer to bring back so many runs, or nothing."""
+        self.view.can_undo = count > 0
+        self.offer.offer(count)
 
     def row(self, key: str) -> Optional[Row]:
         """Return the row of a run."""
@@ -176,21 +179,40 @@ class RunsPanel(QWidget):
         """Return the widget of a run under way."""
         return self.view.indexWidget(self._index(key))
 
+    def selected(self) -> list[Row]:
+        """Return the selected runs, from top to bottom."""
+        places = sorted(index.row() for index in self.view.selectionModel().selectedIndexes())
+        return [row for row in (self.model.row_at(self.model.index(place)) for place in places) if row]
+
     def chosen(self) -> Optional[Row]:
-        """Return the selected run."""
-        return self.model.row_at(self.view.currentIndex())
+        """Return the selected run, if it is one."""
+        rows = self.selected()
+        return rows[0] if len(rows) == 1 else None
 
     def choose(self, key: str) -> None:
-        """Select a run, and scroll to it."""
+        """Select a run alone, whatever keys are held down, and scroll to it."""
         index = self._index(key)
-        self.view.setCurrentIndex(index)
+        alone = QItemSelectionModel.SelectionFlag.ClearAndSelect
+        self.view.selectionModel().setCurrentIndex(index, alone)
         self.view.scrollTo(index)
+
+    def _select(self, keys: Iterable[str]) -> None:
+        """Select runs that are listed, and scroll to the first of them."""
+        spans = self.model.spans(set(keys))
+        if spans:
+            selection = QItemSelection()
+            for first, last in spans:
+                selection.select(self.model.index(first), self.model.index(last))
+            top, model = self.model.index(spans[0][0]), self.view.selectionModel()
+            model.setCurrentIndex(top, QItemSelectionModel.SelectionFlag.NoUpdate)
+            model.select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+            self.view.scrollTo(top)
 
     def _index(self, key: str) -> QModelIndex:
         return self.model.index(self.model.find(key))
 
-    def _turn(self, *_index: QModelIndex) -> None:
-        """Another run is chosen: what was asked of the one before is not answered any more."""
+    def _turn(self, *_selection: QItemSelection) -> None:
+        """Other runs are chosen: what was asked of those before is not answered any more."""
         self.question.hide()
         self._enable()
 
@@ -230,47 +252,47 @@ class RunsPanel(QWidget):
         run, over = row.run, row.progress is None
         return {
             "fetch": over and run.open,
-            "show_on_map": over and run.state == "fetched" and Path(run.target).is_file(),
+            "show_on_map": over and run.has_file,
             "use_again": run.process in AGAIN,
             "varied": over and run.process in AGAIN,
             "removed": over,
         }
 
+    def _removable(self) -> list[Row]:
+        """Return the selected runs that are over."""
+        return [row for row in self.selected() if row.progress is None]
+
     def _enable(self) -> None:
-        allowed = self._allowed(self.chosen())
+        allowed = {**self._allowed(self.chosen()), "removed": bool(self._removable())}
         for name, button in self.buttons.items():
             button.setEnabled(allowed[name])
         self.buttons["fetch"].setVisible(allowed["fetch"])
 
     def _tell(self, what: str) -> None:
         row = self.chosen()
-        if row is None:
-            return
         if what == "removed":
             self._ask_to_remove()
-        else:
+        elif row is not None:
             getattr(self, what).emit(row.run.key)
 
     def _ask_to_remove(self) -> None:
-        """Ask what of the chosen run is to go."""
-        row = self.chosen()
-        if row is None or not self._allowed(row)["removed"]:
+        """Ask what of the chosen runs is to go."""
+        rows = self._removable()
+        if not rows:
             return
-        key, there = row.run.key, row.run.state == "fetched" and Path(row.run.target).is_file()
-        text = tr("Remove “{title}” from the list?")
-        actions: dict[str, Callable[[], None]] = {tr("Remove"): partial(self._answer, self.removed, key)}
+        keys, there = [row.run.key for row in rows], any(row.run.has_file for row in rows)
+        actions: dict[str, Callable[[], None]] = {tr("Remove"): partial(self._answer, self.removed, keys)}
         if there:
-            text = tr("Remove “{title}” from the list? Its file can go to the trash.")
-            actions[tr("With its file")] = partial(self._answer, self.discarded, key)
-        elif row.run.job and row.run.open:
-            text = tr("Remove “{title}” from the list? Its result, which was not fetched, is deleted too.")
+            with_files = trn("With its file", "With their files", len(rows))
+            actions[with_files] = partial(self._answer, self.discarded, keys)
         actions[tr("Cancel")] = self.question.hide
-        title = words.first_line(row.title, TITLE)
-        self.question.tell(text.format(title=title), "warning", actions)
+        text = _question_about(rows[0], there) if len(rows) == 1 else _question_about_all(rows, there)
+        self.question.tell(text, "warning", actions)
 
-    def _answer(self, signal: pyqtSignal, key: str) -> None:
+    def _answer(self, signal: pyqtSignal, keys: list[str]) -> None:
         self.question.hide()
-        signal.emit(key)
+        self.view.setFocus()  # so that Ctrl+Z takes it back
+        signal.emit(keys)
 
     def _activate(self, index: QModelIndex) -> None:
         allowed = self._allowed(self.model.row_at(index))
@@ -284,8 +306,11 @@ class RunsPanel(QWidget):
             return
         menu, allowed = QMenu(self), self._allowed(row)
         for what, button in self.buttons.items():
-            if allowed[what]:
+            if button.isEnabled():
                 menu.addAction(button.icon(), button.toolTip(), partial(self._tell, what))
+        if self.chosen() is None:  # what else there is concerns one run
+            self._pop_up(menu, place)
+            return
         if can_continue(row):
             menu.addAction(CONTINUE, lambda: self.continued.emit(row.run.key))
         if allowed["show_on_map"]:
@@ -294,5 +319,29 @@ class RunsPanel(QWidget):
             copy = tr("Copy the seed {seed}").format(seed=row.seed)
             menu.addAction(copy, lambda: QApplication.clipboard().setText(str(row.seed)))
         menu.addAction(tr("Copy the prompt"), lambda: QApplication.clipboard().setText(row.run.prompt))
+        self._pop_up(menu, place)
+
+    def _pop_up(self, menu: QMenu, place: QPoint) -> None:
         menu.exec(self.view.viewport().mapToGlobal(place))
         menu.deleteLater()
+
+
+def _question_about(row: Row, there: bool) -> str:
+    """Ask about a run, whose file may be there."""
+    text = tr("Remove “{title}” from the list?")
+    if there:
+        text = tr("Remove “{title}” from the list? Its file can go to the trash.")
+    elif row.run.job and row.run.open:
+        text = tr("Remove “{title}” from the list? Its result, which was not fetched, is deleted too.")
+    return text.format(title=words.first_line(row.title, TITLE))
+
+
+def _question_about_all(rows: list[Row], there: bool) -> str:
+    """Ask about several runs, files of which may be there."""
+    text = trn("Remove {count} run from the list?", "Remove {count} runs from the list?", len(rows))
+    sentences = [text.format(count=words.number(len(rows)))]
+    if there:
+        sentences.append(tr("Their files can go to the trash."))
+    if any(row.run.job and row.run.open for row in rows):
+        sentences.append(tr("Results that were not fetched are deleted too."))
+    return " ".join(sentences)

@@ -41,14 +41,14 @@ class Variants(QObject):
         runner.changed.connect(self._follow)
         runner.settled.connect(self._settled)
         runner.forgotten.connect(self._forget)
+        runner.restored.connect(lambda _runs: self._recall())
         pictures = self.strip.pictures
         pictures.chosen.connect(self.choose)
         pictures.kept.connect(self.keep)
         pictures.discarded.connect(self.discard)
         self.strip.all_kept.connect(self._keep_all)
         self.strip.all_discarded.connect(self._discard_all)
-        self._sets = variants.sets(runner.undecided())
-        self._show()
+        self._recall()
 
     def close(self) -> None:
         """Follow no project any more."""
@@ -136,11 +136,15 @@ class Variants(QObject):
             self._put(run)
             self._show()
 
-    def _forget(self, key: str) -> None:
-        run = self._run(key)
-        if run is not None:
-            self._sets[run.variant_of] = [one for one in self._sets[run.variant_of] if one.key != key]
-            self._show()
+    def _recall(self) -> None:
+        """Take the sets that wait from the list of runs."""
+        self._sets = variants.sets(self._runner.undecided())
+        self._show()
+
+    def _forget(self, keys: list[str]) -> None:
+        gone = set(keys)
+        self._sets = {of: [run for run in runs if run.key not in gone] for of, runs in self._sets.items()}
+        self._show()
 
     def _put(self, run: Run) -> None:
         """Take over how a run is now; what was decided of it here stays."""
