@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,44 @@ def test_why_no_python_fits(place, line, sentence):
     assert state.phase is Phase.FAILED
     assert sentence in state.sentence
     assert len(state.output) == 2, "what all of them said"
+
+
+BUNDLE = ("text2earth_backend-1.0-py3-none-any", "numpy-2.3.1-cp311-cp311-manylinux_2_28_x86_64")
+BUNDLE += ("cryptography-45.0-cp39-abi3-manylinux_2_28_x86_64", "numba-0.6-1-cp311-cp311-win_amd64")
+
+
+@pytest.fixture
+def wheels(tmp_path):
+    """A folder of wheels as a bundle has them, by their names."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    for name in BUNDLE:
+        (folder / f"{name}.whl").touch()
+    return folder
+
+
+def test_wheels_for_one_python_are_installed_with_that_one(place, wheels):
+    """Another Python of this computer would fit the backend, and none of the wheels."""
+    wish = Wish("1.0", source=str(wheels))
+    state = installation.begin(wish, TWO, place)
+    check = state.command.arguments[1]
+    found = subprocess.run([sys.executable, "-c", check.replace("in (11,)", "in (9, 11)")], check=False)
+    assert check.count("in (11,)") == 1
+    assert found.returncode == (0 if sys.version_info[1] in (9, 11) else 3)
+    state = through(installation.said(state, "Python 3.12.4"), 3)
+    state = through(installation.said(state, "Python 3.13.5"), 3)
+    assert state.sentence.startswith(
+        "The wheels in this folder are for Python 3.11; here is 3.12.4, 3.13.5. Install it"
+    )
+    state = installation.begin(wish, Tools(), place)
+    assert "are for Python 3.11, which was not found on this computer." in state.sentence
+    uv = installation.begin(wish, Tools(uv="/bin/uv"), place)
+    assert ">=3.11,<3.12" in uv.commands[0].arguments
+    (wheels / "numpy-2.3.1-cp312-cp312-manylinux_2_28_x86_64.whl").touch()
+    (wheels / "numba-0.6-cp312-cp312-win_amd64.whl").touch()
+    assert installation.begin(wish, TWO, place).minors == (11, 12)
+    (wheels / "torch-2.9-cp313-cp313-win_amd64.whl").touch()
+    assert "are for different versions of Python" in installation.begin(wish, TWO, place).sentence
 
 
 def test_without_any_python_nothing_is_begun(place):
@@ -197,8 +236,8 @@ def test_a_failure_is_a_sentence(place, line, words):
 
 def test_the_python_that_is_looked_for_is_the_one_that_the_backend_names():
     project = (ROOT / "pyproject.toml").read_text("utf-8")
-    assert re.search(r'requires-python = "(.*)"', project)[1] == installation.FIT
-    assert "(3, 11) <= sys.version_info[:2] < (3, 14)" in installation.CHECK
+    first, last = installation.wheels.FIT[0], installation.wheels.FIT[-1]
+    assert re.search(r'requires-python = "(.*)"', project)[1] == f">=3.{first},<3.{last + 1}"
 
 
 def test_nothing_of_qgis_is_handed_on(monkeypatch):

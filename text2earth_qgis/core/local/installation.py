@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Optional
 
 from text2earth_qgis.core.language import tr
+from text2earth_qgis.core.local import wheels
 from text2earth_qgis.core.local.environment import Environment
 
 PACKAGE = "text2earth-backend"
 WANTED = tr("Python 3.11, 3.12 or 3.13")
-FIT = ">=3.11,<3.14"
 CHECK = """import sys, venv, ensurepip
 print("Python %d.%d.%d" % sys.version_info[:3])
-sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else 3)"""
+sys.exit(0 if sys.version_info[0] == 3 and sys.version_info[1] in {minors} else 3)"""
 TORCH_CPU = "https://download.pytorch.org/whl/cpu"  # else what has drivers of NVIDIA in it: gigabytes
 ROOM = {False: 800_000_000, True: 4_000_000_000}  # bytes that must be free, light and full
 IDLE_MINUTES = 30
@@ -82,6 +82,7 @@ class State:
     log: tuple[str, ...] = ()
     first: int = 0  # line of the log that the command under way began at
     python: str = ""  # that was found fit
+    minors: tuple[int, ...] = wheels.FIT  # of Python 3, that would do
     sentence: str = ""  # why it failed
     url: str = ""  # where the backend answers
 
@@ -120,15 +121,19 @@ class State:
 
 def begin(wish: Wish, tools: Tools, environment: Environment) -> State:
     """Return the first state of an installation."""
-    there = environment.python.exists()
+    there, minors = environment.python.exists(), wheels.minors(wish.source)
+    if not minors:
+        return State(Phase.FAILED, sentence=NO_PYTHON_AT_ALL)
     if not wish.anew and there:
         makes: tuple[Command, ...] = ()
     elif tools.uv:
-        how = ("venv", "--clear", "--python", FIT, str(environment.folder))
+        fit = f">=3.{minors[0]},<3.{minors[-1] + 1}"
+        how = ("venv", "--clear", "--python", fit, str(environment.folder))
         makes = (Command(tr("Making an environment"), tools.uv, how, 3, 4),)
     elif tools.pythons:
+        check = CHECK.format(minors=minors)
         trials = [
-            Command(tr("Looking for Python"), python, ("-c", CHECK), 0.2, is_trial=True)
+            Command(tr("Looking for Python"), python, ("-c", check), 0.2, is_trial=True)
             for python in tools.pythons
         ]
         title = tr("Making an environment")
@@ -136,9 +141,9 @@ def begin(wish: Wish, tools: Tools, environment: Environment) -> State:
         pip = ("-m", "ensurepip", "--default-pip")  # on its own: venv does not say why it failed
         makes = (*trials, Command(title, "", venv, 1), Command(title, str(environment.python), pip, 3, 3))
     else:
-        return State(Phase.FAILED, sentence=_no_python(()))
+        return State(Phase.FAILED, sentence=_no_python(State(minors=minors)))
     stops = (_stop(environment),) if there else ()
-    return State(Phase.WORKING, (*stops, *makes, *_fill(wish, tools, environment)))
+    return State(Phase.WORKING, (*stops, *makes, *_fill(wish, tools, environment)), minors=minors)
 
 
 def removal(environment: Environment) -> State:
@@ -242,11 +247,22 @@ def _has_another_trial(state: State) -> bool:
     return state.commands[state.at].is_trial and bool(following) and following[0].is_trial
 
 
-def _no_python(output: tuple[str, ...]) -> str:
-    text = "\n".join(output)
+NO_PYTHON_AT_ALL = tr(
+    "The wheels in this folder are for different versions of Python. Choose a folder as it was made for one."
+)
+
+
+def _no_python(state: State) -> str:
+    text = "\n".join(state.output)
     found = sorted(set(re.findall(r"^Python (\S+)$", text, re.M)))
     if "ensurepip" in text or "'venv'" in text:
         what = tr("The Python here cannot make environments. On Debian and Ubuntu, install python3-venv.")
+    elif state.minors != wheels.FIT:
+        wanted = ", ".join(f"3.{minor}" for minor in state.minors)
+        what = tr("The wheels in this folder are for Python {wanted}, which was not found on this computer.")
+        if found:
+            what = tr("The wheels in this folder are for Python {wanted}; here is {found}.")
+        what = what.format(wanted=wanted, found=", ".join(found))
     elif found:
         what = tr("The backend needs {wanted}; here is {found}.").format(
             wanted=WANTED, found=", ".join(found)
@@ -303,7 +319,7 @@ def _why(state: State) -> str:
     """Say in a sentence or two why the command under way has failed."""
     command, text = state.commands[state.at], "\n".join(state.output)
     if command.is_trial or "No interpreter found" in text:  # which uv says
-        return _no_python(state.output)
+        return _no_python(state)
     for pattern, sentence in REASONS:
         if re.search(pattern, text):
             return sentence
