@@ -79,6 +79,25 @@ def test_a_layout_is_drawn_on_a_new_layer(dock, form, scene):
     assert planned(dock) == ["water"]
 
 
+def test_a_layer_that_is_removed_leaves_no_other_in_its_place(dock, form, scene, tmp_path):
+    middle, others = [square(scene, 200, 150, 40)], [square(scene, 20, 15, 40)]
+    fields = (
+        form.layout_panel.features.layers, form.regions.features.layers, dock.edit.form.mask.layers,
+        form.like_here.add_row().raster, form.advanced.align,
+    )  # fmt: skip
+    for field in fields:
+        is_raster = field in fields[3:]
+        kept = class_raster(tmp_path / "kept.tif", scene) if is_raster else polygons(others, scene.crs(), "a")
+        gone = class_raster(tmp_path / "gone.tif", scene) if is_raster else polygons(middle, scene.crs(), "b")
+        field.setLayer(gone)
+        assert field.currentLayer() is gone
+        QgsProject.instance().removeMapLayer(gone.id())
+        settle()
+        assert field.currentLayer() is None
+        QgsProject.instance().removeMapLayer(kept.id())
+    form.use_samples((), ())
+
+
 def test_the_table_says_what_values_are(dock, form, scene):
     layer = QgsVectorLayer(f"Polygon?crs={scene.crs().authid()}&field=code:integer", "corine", "memory")
     feature = QgsFeature(layer.fields())

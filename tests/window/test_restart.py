@@ -5,7 +5,6 @@ from __future__ import annotations
 import requests
 
 from tests.support.qgis.sessions import run_session
-from tests.support.qgis.window import SCREENS
 from text2earth_qgis.core.runs.history import History
 
 
@@ -31,14 +30,3 @@ def test_what_the_toolbox_runs_outlives_qgis_too(backend, tmp_path):
     (history,) = (tmp_path / "profile").rglob("history.sqlite")
     (run,) = History(history).unfinished()
     assert (run.job, run.target) == (job, str(tmp_path / "results" / "a.tif"))
-
-
-def test_the_dock_is_readable_in_a_dark_theme_on_a_dense_screen(backend, tmp_path):
-    """Grabs every state to build/screens; what they look like is for people to judge."""
-    options = ("--scale", "2", "--set", "UI/UITheme=Night Mapping")
-    done = run_session("looks", tmp_path, *options, TEXT2EARTH_BACKEND_URL=backend.url, SESSION_LOOK="night")
-    assert done.returncode == 0, done.stderr
-    states = ("empty", "planned", "running", "finished", "refused", "drawing")
-    states += ("variants", "edit-empty", "edit-planned", "edit-running", "edit-finished")
-    states += ("extend-empty", "extend-planned")
-    assert all((SCREENS / f"night-{state}.png").stat().st_size > 100_000 for state in states)

@@ -153,6 +153,17 @@ def test_no_task_begins_while_the_list_is_painted(panel, monkeypatch):
     assert not thumbnails.of(str(SCENE)).isNull()
 
 
+def test_a_row_is_as_high_as_what_it_says(panel, history):
+    short = made(history, state="failed", message="No.")
+    waits = made(history, state="successful")
+    long = made(history, state="failed", message="The backend could not finish the job. " * 9)
+    panel.read(history.latest)
+    settle()
+    heights = [panel.view.visualRect(panel._index(run.key)).height() for run in (short, waits, long)]
+    line = panel.view.fontMetrics().height()
+    assert heights[0] == heights[1] == heights[2] - 2 * line
+
+
 def test_removing_asks_first(panel):
     told = []
     panel.removed.connect(told.append)

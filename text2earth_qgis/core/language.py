@@ -37,6 +37,11 @@ def said_by_backends() -> Mapping[str, Mapping[str, str]]:
     return _said
 
 
+def spoken() -> str:
+    """Return the language that is spoken, in two letters."""
+    return str(_catalogue.info().get("language", "en"))[:2]
+
+
 def tr(text: str) -> str:
     """Return an English text of the user interface in the user's language."""
     return _catalogue.gettext(text)

@@ -187,7 +187,8 @@ class Dock(QgsDockWidget):
         self.runs.use_again.connect(lambda key: self._with_run(key, self.again.use))
         self.runs.varied.connect(lambda key: self._with_run(key, self.again.vary))
         self.runs.continued.connect(lambda key: self._with_run(key, self.again.resume))
-        self.variants.strip.resized.connect(self.divided.divide)
+        for part in (self.variants.strip, self.runs.question, self.question):
+            part.resized.connect(self.divided.divide)
         self.variants.refused.connect(self.results.complain)
         self.again.ready.connect(self._run_when_ready)
         self.again.refused.connect(self.results.complain)

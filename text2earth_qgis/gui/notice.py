@@ -10,18 +10,25 @@ from typing import Callable, Optional
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
+from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
+from text2earth_qgis.gui.whole import Whole
+
+BUTTON = 18  # pixels that a button is wider than its text at least; styles want more than there may be
 
 
-class Notice(QFrame):
+class Notice(Whole):
     """A frame that tells one thing and offers what can be done about it."""
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
         self.setFrameShape(QFrame.Shape.StyledPanel)
+        self._said = ""
         self._icon = QLabel()
         self._text = QLabel()
         self._text.setWordWrap(True)
+        self._text.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)  # beside the icon
+        self._text.setIndent(0)  # which some themes have, from above too
         self._text.setMinimumWidth(1)  # else one long word, such as a path, makes everything wider
         self._text.setTextFormat(Qt.TextFormat.PlainText)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -33,12 +40,12 @@ class Notice(QFrame):
         layout.setColumnStretch(1, 1)
         layout.addWidget(self._icon, 0, 0, Qt.AlignmentFlag.AlignTop)
         layout.addWidget(self._text, 0, 1)
-        layout.addLayout(self._buttons, 1, 1)
+        layout.addLayout(self._buttons, 1, 0, 1, 2)
         self.hide()
 
     def text(self) -> str:
         """Return the text of the message."""
-        return self._text.text()
+        return self._said
 
     def actions(self) -> dict[str, QPushButton]:
         """Return the buttons by their texts."""
@@ -49,7 +56,8 @@ class Notice(QFrame):
         self, text: str, symbol: str = "info", actions: Optional[dict[str, Callable[[], None]]] = None
     ) -> None:
         """Show ``text`` with an icon and one button per action."""
-        self._text.setText(text)
+        self._said = text
+        self._text.setText(words.unbroken(text))
         size = self.fontMetrics().height() + 2
         self._icon.setPixmap(icon(symbol).pixmap(size, size))
         while self._buttons.count() > 1:
@@ -58,6 +66,7 @@ class Notice(QFrame):
             old.deleteLater()
         for label, action in (actions or {}).items():
             button = QPushButton(label)
+            button.setMinimumWidth(button.fontMetrics().horizontalAdvance(label) + BUTTON)
             button.clicked.connect(lambda _checked=False, act=action: act())
             self._buttons.addWidget(button)
         self.show()

@@ -6,13 +6,15 @@ knows no widget and no request.
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timedelta
 from urllib.parse import urlsplit
 
 from qgis.PyQt.QtCore import QDate, QLocale
 
-from text2earth_qgis.core.language import tr, trn
+from text2earth_qgis.core.language import spoken, tr, trn
 
+TOGETHER = re.compile(r"(?<=\d) (?=[\w%×])|(?<=×) (?=\d)")  # a number, and what it counts
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -110,7 +112,12 @@ def day(one: date) -> str:
         return tr("Today")
     if one == today - timedelta(days=1):
         return tr("Yesterday")
-    return str(_locale().toString(QDate(one.year, one.month, one.day), QLocale.FormatType.LongFormat))
+    own, ours = (
+        _locale(),
+        QLocale(spoken()),
+    )  # QGIS lets users have the numbers of one language, texts of another
+    locale = own if own.language() == ours.language() else ours
+    return str(locale.toString(QDate(one.year, one.month, one.day), QLocale.FormatType.LongFormat))
 
 
 def first_line(prompt: str, limit: int = 80) -> str:
@@ -119,6 +126,11 @@ def first_line(prompt: str, limit: int = 80) -> str:
     if len(text) <= limit:
         return text
     return text[: limit - 1].rsplit(" ", 1)[0].rstrip(",.;: ") + "…"
+
+
+def unbroken(text: str) -> str:
+    """Return a text whose numbers stay on one line with what they count: ``4 s``, ``640 × 480 px``."""
+    return TOGETHER.sub("\u00a0", text)
 
 
 def host(url: str) -> str:

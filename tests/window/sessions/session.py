@@ -17,17 +17,22 @@ from tests.support.qgis.dock import PROMPT
 from tests.support.qgis.window import SCENE, box, until
 
 
-def fill(gsd: float, steps: int = 0):
-    """Show the scene and fill in the form; return the dock."""
+def show():
+    """Open a project with the scene, and the dock; return both."""
     iface.newProject(False)
-    iface.mainWindow().resize(1400, 900)
+    iface.mainWindow().resize(1400, 1000)
     layer = QgsRasterLayer(str(SCENE), "NAIP 2018")
     QgsProject.instance().setCrs(layer.crs())
     QgsProject.instance().addMapLayer(layer)
     iface.mapCanvas().setExtent(layer.extent())
     iface.mapCanvas().refresh()
     plugins["text2earth_qgis"].window.show_dock()
-    dock = plugins["text2earth_qgis"].window.dock
+    return plugins["text2earth_qgis"].window.dock, layer
+
+
+def fill(gsd: float, steps: int = 0):
+    """Show the scene and fill in the form; return the dock."""
+    dock, layer = show()
     until(lambda: dock.connection.state.ready)
     dock.request.prompt.setPlainText(PROMPT)
     dock.request.gsd.set_value(gsd)

@@ -7,6 +7,7 @@ trouble. Knows no job. A factory of this page is what QGIS registers.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 from typing import Optional
 
@@ -19,6 +20,7 @@ from qgis.PyQt.QtWidgets import (
     QGroupBox,
     QHBoxLayout,
     QPushButton,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -26,6 +28,7 @@ from qgis.PyQt.QtWidgets import (
 from text2earth_qgis.core import settings
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.local.pulling import Puller
+from text2earth_qgis.core.timers import single_shot
 from text2earth_qgis.gui.connection import Connection
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.notice import Notice
@@ -66,12 +69,23 @@ class OptionsPage(QgsOptionsPageWidget):
                 "cannot be made again from the file alone."
             )
         )
-        layout = QVBoxLayout(self)
+        content = QWidget()
+        layout = QVBoxLayout(content)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._backend_box())
         layout.addWidget(_box(tr("Models"), self.models))
         layout.addWidget(self._results_box())
         layout.addStretch(1)
+        self._scroll = QScrollArea()  # so that a question can be answered on a small screen
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        self._scroll.setWidget(content)
+        around = QVBoxLayout(self)
+        around.setContentsMargins(0, 0, 0, 0)
+        around.addWidget(self._scroll)
+        for notice in (self.outcome, self.models.outcome):
+            soon = single_shot(notice, partial(self._bring_into_view, notice))  # once it has its place
+            notice.resized.connect(soon.start)
         self.servers.changed.connect(self._turn)
         self.servers.show_servers(settings.servers(), stored.url)
 
@@ -138,6 +152,11 @@ class OptionsPage(QgsOptionsPageWidget):
         self.models.show_models(
             self._connection.state.models if known else (), self._connection.client.access.own
         )
+
+    def _bring_into_view(self, notice: Notice) -> None:
+        """Scroll to what is told."""
+        if notice.isVisible():
+            self._scroll.ensureWidgetVisible(notice)
 
     def _drop_test(self) -> None:
         if self._test is not None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Optional
 
-from qgis.core import QgsCoordinateReferenceSystem, QgsMapLayer, QgsMapLayerProxyModel
-from qgis.gui import QgsMapLayerComboBox, QgsProjectionSelectionWidget
-from qgis.PyQt.QtWidgets import QLabel, QSizePolicy, QWidget
+from qgis.core import QgsCoordinateReferenceSystem, QgsMapLayer
+from qgis.gui import QgsProjectionSelectionWidget
+from qgis.PyQt.QtWidgets import QLabel, QWidget
 
 from text2earth_qgis.core.crs import crs_of
 from text2earth_qgis.core.errors import RasterRefused
@@ -18,7 +18,9 @@ from text2earth_qgis.core.imagery.rasters import align_to, crs_text
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.core.pixel_sizes import PixelSizes
 from text2earth_qgis.core.wire.schemas import Align, Box, GenerateInputs, Joins, Json
+from text2earth_qgis.gui import words
 from text2earth_qgis.gui.accessible import name_fields
+from text2earth_qgis.gui.panels.fields import raster_field
 from text2earth_qgis.gui.panels.model import AUTOMATIC, ModelPanel, by_example, narrow_combo, sources_box
 from text2earth_qgis.gui.panels.start import StartField, has_bank
 
@@ -52,15 +54,10 @@ class AdvancedPanel(ModelPanel):
         self.crs.setToolTip(tr("Automatic: the project's if it is metric and true to scale there, else UTM."))
         self.crs.setMinimumWidth(60)
         self.crs.setCrs(QgsCoordinateReferenceSystem())
-        self.align = QgsMapLayerComboBox()
-        self.align.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
-        self.align.setAllowEmptyLayer(True, tr("No layer"))
-        self.align.setCurrentIndex(0)
-        self.align.setMinimumContentsLength(6)
-        self.align.setToolTip(
-            tr("Put the pixels exactly on those of this raster layer: its CRS, pixel size and origin.")
+        self.align = raster_field(
+            tr("No layer"),
+            tr("Put the pixels exactly on those of this raster layer: its CRS, pixel size and origin."),
         )
-        self.align.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.start = StartField()
         self.sources = sources_box()
         rows = (
@@ -126,7 +123,7 @@ class AdvancedPanel(ModelPanel):
 
     def show_price(self, text: str) -> None:
         """Show a sentence on the cost of the canvases."""
-        self.price.setText(text)
+        self.price.setText(words.unbroken(text))
         self.price.setVisible(bool(text))
 
     def _can_begin(self) -> bool:

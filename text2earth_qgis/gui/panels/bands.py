@@ -10,7 +10,7 @@ from typing import Optional
 from qgis.core import QgsRasterLayer
 from qgis.gui import QgsRasterBandComboBox
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QWidget
+from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QSizePolicy, QWidget
 
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery import crops
@@ -61,6 +61,7 @@ class BandsPanel(QWidget):
         for title, band in zip((tr("Red"), tr("Green"), tr("Blue")), self.rgb):
             band.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             band.setMinimumContentsLength(6)
+            band.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             self.form.addRow(title, band)
             band.bandChanged.connect(lambda _band: self.changed.emit())
         self.form.addRow(tr("Stretch"), self._stretch)

@@ -97,6 +97,8 @@ class ExtentField(QWidget):
     def clear(self) -> None:
         """Have no extent."""
         self._widget.clear()
+        if self._text is not None:
+            self._text.deselect()  # QGIS selects the text for none, as if it waited for another
 
     def describe(self, box: QgsRectangle) -> str:
         """Put the size of a box, in the CRS of the canvas, into words."""
@@ -127,7 +129,7 @@ class ExtentField(QWidget):
         crs, there = self._canvas.mapSettings().destinationCrs(), self._widget.isValid()
         self._widget.setOutputCrs(crs)
         if not there:  # else "none" turns into a box of zeros
-            self._widget.clear()
+            self.clear()
 
     def _show_size(self, *_extent: object) -> None:
         box, crs = self.box()

@@ -10,9 +10,10 @@ from typing import Optional
 
 from qgis.core import QgsMapLayerProxyModel
 from qgis.gui import QgsCollapsibleGroupBoxBasic, QgsDoubleSpinBox, QgsMapLayerComboBox
-from qgis.PyQt.QtCore import QRegularExpression, pyqtSignal
+from qgis.PyQt.QtCore import QModelIndex, QRegularExpression, pyqtSignal
 from qgis.PyQt.QtGui import QRegularExpressionValidator, QValidator
 from qgis.PyQt.QtWidgets import (
+    QFormLayout,
     QHBoxLayout,
     QLineEdit,
     QMenu,
@@ -207,13 +208,37 @@ def fold(title: str, content: QWidget) -> QgsCollapsibleGroupBoxBasic:
     return box
 
 
+def align_labels(*forms: QFormLayout) -> None:
+    """Let the fields of forms below each other begin at the same place."""
+    role = QFormLayout.ItemRole.LabelRole
+    items = [form.itemAt(row, role) for form in forms for row in range(form.rowCount())]
+    labels = [item.widget() for item in items if item is not None]
+    for label in labels:
+        label.setMinimumWidth(max(one.sizeHint().width() for one in labels))
+
+
 def raster_field(nothing: str, tip: str = "") -> QgsMapLayerComboBox:
     """Return a choice of a raster layer of the project; ``nothing`` is the choice of none."""
+    return layer_field(QgsMapLayerProxyModel.Filter.RasterLayer, nothing, tip)
+
+
+def layer_field(kinds: QgsMapLayerProxyModel.Filter, nothing: str, tip: str) -> QgsMapLayerComboBox:
+    """Return a choice of a layer of the project that is of one of these kinds.
+
+    ``nothing`` is the choice of none. It also follows the removal of the chosen layer, in whose place QGIS
+    would choose its neighbour.
+    """
     field = QgsMapLayerComboBox()
-    field.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
+    field.setFilters(kinds)
     field.setAllowEmptyLayer(True, nothing)
     field.setCurrentIndex(0)
     field.setMinimumContentsLength(6)
     field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     field.setToolTip(tip)
+
+    def let_go(_parent: QModelIndex, first: int, last: int) -> None:
+        if first <= field.currentIndex() <= last:
+            field.setCurrentIndex(0)
+
+    field.model().rowsAboutToBeRemoved.connect(let_go)
     return field

@@ -19,7 +19,7 @@ from text2earth_qgis.gui.accessible import name_widget
 from text2earth_qgis.gui.panels.bands import BandsPanel
 from text2earth_qgis.gui.panels.drawn.layout import LayoutPanel
 from text2earth_qgis.gui.panels.drawn.like_here import LikeHerePanel
-from text2earth_qgis.gui.panels.fields import SeedField, fold, raster_field
+from text2earth_qgis.gui.panels.fields import SeedField, align_labels, fold, raster_field
 from text2earth_qgis.gui.panels.model import NO_SOURCES, ModelPanel, by_example, sources_box
 from text2earth_qgis.gui.prompt.box import PromptBox
 from text2earth_qgis.gui.prompt.edit import PromptEdit
@@ -73,6 +73,7 @@ class PaintingPanel(QWidget):
         inner.setContentsMargins(0, 0, 0, 0)
         for part in (self.bands, self.model, self.sources):
             inner.addWidget(part)
+        align_labels(self.bands.form, self.model.form)
         return more
 
     def lay_out(self, top: QFormLayout, form: QFormLayout) -> None:

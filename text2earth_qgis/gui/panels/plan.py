@@ -17,6 +17,7 @@ from text2earth_qgis.core.language import tr, trn
 from text2earth_qgis.core.wire.schemas import Plan
 from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
+from text2earth_qgis.gui.whole import Whole
 
 SURROUNDINGS = "surroundings"  # the model of recipes that copy from the raster itself
 UNKNOWN = tr("time not known yet")
@@ -125,8 +126,8 @@ def price(extent: Plan, ground: Plan) -> str:
 
 
 def about(seconds: float) -> str:
-    """Return a rough duration as a phrase."""
-    return tr("about {time}").format(time=words.duration(seconds))
+    """Return a rough duration as a phrase that stays on one line."""
+    return tr("about {time}").format(time=words.duration(seconds)).replace(" ", "\u00a0")
 
 
 def windows(number: int) -> str:
@@ -141,7 +142,7 @@ def pixels(width: int, height: int, ground: tuple[float, float]) -> str:
     )
 
 
-class PlanPanel(QWidget):
+class PlanPanel(Whole):
     """Shows one plan, a refusal, or nothing."""
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
@@ -165,7 +166,7 @@ class PlanPanel(QWidget):
         """Show what the backend at ``url`` answered; ``sent`` says what a {host} elsewhere is sent."""
         self.clear()
         for label, text in zip(self._lines, (*plan_lines(plan), destination(url, sent))):
-            label.setText(text)
+            label.setText(words.unbroken(text))
             label.show()
         shows = [tr("Shows {what}.").format(what="; ".join(plan.understood))] if plan.understood else []
         self._tell(shows, "info")
@@ -185,7 +186,7 @@ class PlanPanel(QWidget):
     def _show(self, edit: EditPreview, lines: Sequence[str], work: Work) -> None:
         self.clear()
         for label, text in zip(self._lines, lines):
-            label.setText(text)
+            label.setText(words.unbroken(text))
             label.show()
         self._tell([*resampling(edit, work.size), *work.warnings], "warning")
         self.setEnabled(True)
@@ -216,9 +217,9 @@ class PlanPanel(QWidget):
             old.deleteLater()
 
     def text(self) -> str:
-        """Return all that is shown, line by line."""
+        """Return all that is shown, line by line, with blanks where lines may not be broken."""
         labels = [label for label in self.findChildren(QLabel) if label.text() and not label.isHidden()]
-        return "\n".join(label.text() for label in labels)
+        return "\n".join(label.text() for label in labels).replace("\u00a0", " ")
 
     def _tell(self, sentences: list[str], symbol: str) -> None:
         size = self.fontMetrics().height()
@@ -226,7 +227,9 @@ class PlanPanel(QWidget):
             mark = QLabel()
             mark.setPixmap(icon(symbol).pixmap(size, size))
             label = _label()
-            label.setText(text)
+            label.setText(words.unbroken(text))
+            label.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)  # beside its symbol
+            label.setIndent(0)  # which some themes have, from above too
             self._warnings.addWidget(mark, row, 0, Qt.AlignmentFlag.AlignTop)
             self._warnings.addWidget(label, row, 1)
             mark.show()

@@ -9,7 +9,7 @@ import re
 from typing import Iterable, Optional
 
 from qgis.PyQt.QtCore import QEvent, QSize, QStringListModel, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QKeyEvent, QTextCursor
+from qgis.PyQt.QtGui import QKeyEvent, QPalette, QTextCursor
 from qgis.PyQt.QtWidgets import QCompleter, QPlainTextEdit, QWidget
 
 LEAST = 2  # letters of a word before it is completed
@@ -55,6 +55,16 @@ class PromptEdit(QPlainTextEdit):
     def sizeHint(self) -> QSize:
         """Return a size of the given number of lines."""
         return QSize(160, self._height(self._lines))
+
+    def changeEvent(self, event: Optional[QEvent]) -> None:
+        """Keep the example paler than what is typed: themes of QGIS give both the same colour."""
+        super().changeEvent(event)
+        palette = self.palette()
+        pale = palette.color(QPalette.ColorRole.Text)
+        pale.setAlphaF(0.5 if self.isEnabled() else 1.0)  # what is disabled is pale enough
+        if palette.color(QPalette.ColorRole.PlaceholderText) != pale:
+            palette.setColor(QPalette.ColorRole.PlaceholderText, pale)
+            self.setPalette(palette)
 
     def event(self, event: Optional[QEvent]) -> bool:
         """Let Tab choose from the list of words while that is open."""

@@ -86,7 +86,7 @@ class UnknownLine(QLabel):
 
 def sentence(unknown: Unknown) -> str:
     """Return the line as rich text: "Not understood: 'fjord'. Nearest: lake, river"."""
-    names = ", ".join(f"'{escape(word)}'" for word, _ in unknown[:MOST])
+    names = ", ".join(tr("'{word}'").format(word=escape(word)) for word, _ in unknown[:MOST])
     if len(unknown) > MOST:
         names = tr("{words} and {number} more").format(words=names, number=len(unknown) - MOST)
     said = tr("Not understood: {words}.").format(words=names)

@@ -9,6 +9,7 @@ from qgis.PyQt.QtGui import QResizeEvent
 from qgis.PyQt.QtWidgets import QGridLayout, QLabel, QProgressBar, QToolButton, QWidget
 
 from text2earth_qgis.core.language import tr
+from text2earth_qgis.gui import words
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.run_list.rows import PAD, SYMBOLS, Row, progress_text, tooltip
 
@@ -26,6 +27,7 @@ class JobCard(QWidget):
         self._phase = QLabel()
         for label in (self._title, self._phase):
             label.setMinimumWidth(20)
+            label.setIndent(0)  # which some themes have
             label.setTextFormat(Qt.TextFormat.PlainText)
         self._bar = QProgressBar()
         self._phase.setWordWrap(True)  # what went wrong may be long
@@ -72,6 +74,6 @@ class JobCard(QWidget):
 
     def _fit(self) -> None:
         title, elide = self._title, Qt.TextElideMode.ElideRight
-        title.setText(title.fontMetrics().elidedText(self._row.title, elide, title.width()))
-        self._phase.setText(self.phase())
+        title.setText(title.fontMetrics().elidedText(self._row.title, elide, title.contentsRect().width()))
+        self._phase.setText(words.unbroken(self.phase()))
         self.setToolTip(tooltip(self._row.run))

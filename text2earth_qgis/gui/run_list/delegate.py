@@ -78,7 +78,7 @@ class RunDelegate(QStyledItemDelegate):
         base = text.topLeft() + QPoint(0, option.fontMetrics.ascent())
         title = option.fontMetrics.elidedText(row.title, Qt.TextElideMode.ElideRight, text.width())
         painter.drawText(base, title)
-        colour.setAlphaF(0.7)
+        colour.setAlphaF(1.0 if selected else 0.7)  # some themes' selections are hard enough to read
         painter.setPen(colour)
         for place, line in enumerate(self._lines(option, row, text.width()), 1):
             painter.drawText(base + QPoint(0, place * size), line)
@@ -113,7 +113,8 @@ class RunDelegate(QStyledItemDelegate):
         ends = [*starts[1:], len(text)]
         lines = [text[start:end].strip() for start, end in zip(starts, ends)][: most - 1]
         rest = text[starts[len(lines)] :] if len(starts) > len(lines) else ""
-        return [*lines, option.fontMetrics.elidedText(rest, Qt.TextElideMode.ElideRight, width)]
+        last = option.fontMetrics.elidedText(rest, Qt.TextElideMode.ElideRight, width)
+        return [*lines, last] if last else lines
 
 
 def _may_be_long(run: Run) -> bool:

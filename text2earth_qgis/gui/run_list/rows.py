@@ -50,7 +50,7 @@ def progress_text(progress: RunStatus) -> str:
     status = progress.status
     if status is None or status.finished:
         return progress.text
-    parts = [progress.text.strip().rstrip(".")]
+    parts = [progress.text.strip().rstrip(".。")]
     if status.status == "accepted":
         place = status.queue_position
         if not place:

@@ -77,7 +77,7 @@ class RunsPanel(QWidget):
         self.view.setItemDelegate(self.delegate)
         self.view.setUniformItemSizes(False)
         self.view.setSelectionMode(QListView.SelectionMode.ExtendedSelection)
-        self.view.setMinimumHeight(40)
+        self.view.setMinimumHeight(60)
         self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.view.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)

@@ -24,7 +24,7 @@ from text2earth_qgis.gui import ground
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.prompt.edit import PromptEdit
 
-PROMPT = "a village beside a lake, farmland around it, a forest"
+PROMPT = tr("a village beside a lake, farmland around it, a forest")
 SIDE = 768.0  # metres
 GSD = 1.0
 SOMEWHERE = QgsPointXY(9.0, 48.0)  # where the map shows no place of the user's

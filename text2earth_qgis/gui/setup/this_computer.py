@@ -305,7 +305,7 @@ class ThisComputer(QWidget):
         def say(size: Optional[int]) -> None:
             kind = tr("full") if there.full else tr("light")
             if size:
-                kind += ", " + tr("{size} on disk").format(size=words.size(size))
+                kind = tr("{kind}, {size} on disk").format(kind=kind, size=words.size(size))
             where = re.sub(r"([/\\])", "\\1\u200b", str(folder))  # where a narrow panel may break it
             text = tr("Backend {version}, {kind}. It is in {folder}.")
             self.about.setText(text.format(version=there.version, kind=kind, folder=where))
@@ -329,7 +329,7 @@ class ThisComputer(QWidget):
 
 
 def _text(text: str = "") -> QLabel:
-    label = QLabel(text)
+    label = QLabel(words.unbroken(text))
     label.setWordWrap(True)
     return label
 

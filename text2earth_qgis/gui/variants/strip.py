@@ -42,6 +42,7 @@ class VariantStrip(QFrame):
         self.caption = QLabel()
         self.caption.setTextFormat(Qt.TextFormat.PlainText)
         self.caption.setMinimumWidth(20)
+        self.caption.setIndent(0)  # which some themes have
         self.pictures = Pictures()
         self.pictures.setToolTip(TIP)
         self.pictures.resized.connect(self.resized)
@@ -121,7 +122,7 @@ class VariantStrip(QFrame):
         self._fit()
 
     def _fit(self) -> None:
-        metrics, width = self.caption.fontMetrics(), self.caption.width()
+        metrics, width = self.caption.fontMetrics(), self.caption.contentsRect().width()
         self.caption.setText(metrics.elidedText(self._text, Qt.TextElideMode.ElideRight, width))
 
     def _decide(self, signal: pyqtSignal) -> None:

@@ -11,7 +11,7 @@ from typing import Optional, Sequence
 
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from text2earth_qgis.core.imagery.samples import SampleRequest
 from text2earth_qgis.core.language import tr
@@ -43,6 +43,7 @@ class LikeHerePanel(QWidget):
         self.draw.setText(tr("Draw on the map"))
         self.draw.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.draw.setCheckable(True)
+        self.draw.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.draw.setToolTip(
             tr(
                 "Drag a box over any raster of the map: what is made looks like what is in it. A click on a "
@@ -51,7 +52,7 @@ class LikeHerePanel(QWidget):
         )
         self.draw.clicked.connect(self.drawing)
         self.add = QToolButton()
-        self.add.setText(tr("From a layer"))
+        self.add.setText(tr("From layer"))
         self.add.setToolTip(tr("Take all of a raster, or the polygons of a layer on it"))
         self.add.clicked.connect(lambda _checked=False: self.add_row())
         self.form = QWidget()

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Any, Optional, Sequence
 
 from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsRasterLayer, QgsVectorLayer
-from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QCheckBox, QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QCheckBox, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from text2earth_qgis.core.language import tr
 from text2earth_qgis.gui.icons import icon
+from text2earth_qgis.gui.panels.fields import layer_field
 
 
 class PolygonField(QWidget):
@@ -34,13 +34,7 @@ class PolygonField(QWidget):
         """Call the choice of none ``no_layer``; ``kinds`` of layers are offered."""
         super().__init__(parent)
         self._watched: Optional[QgsMapLayer] = None
-        self.layers = QgsMapLayerComboBox()
-        self.layers.setFilters(kinds)
-        self.layers.setAllowEmptyLayer(True, no_layer)
-        self.layers.setCurrentIndex(0)
-        self.layers.setMinimumContentsLength(6)
-        self.layers.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.layers.setToolTip(tip)
+        self.layers = layer_field(kinds, no_layer, tip)
         self.only = QCheckBox(tr("Selected features only"))
         self.only.toggled.connect(lambda _checked: self.changed.emit())
         self.row = QHBoxLayout()
