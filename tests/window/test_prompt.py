@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from qgis.core import QgsSettings
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtGui import QTextCharFormat
+from qgis.PyQt.QtGui import QPalette, QTextCharFormat
 from qgis.PyQt.QtTest import QTest
 
 from tests.support.qgis.dock import texts_fit
@@ -161,6 +161,16 @@ def test_a_model_of_free_text_has_neither(dock, box):
     assert underlined(box) == []
     assert box.starters.isVisible()
     dock.request.advanced.set_models(list(dock.connection.state.models))
+
+
+def test_an_example_is_paler_than_what_is_typed_in_themes_too(box):
+    roles = QPalette.ColorRole
+    for theme in ("QPlainTextEdit { color: #aaaaaa; }", ""):
+        box.edit.setStyleSheet(theme)
+        settle()
+        example, typed = (box.edit.palette().color(role) for role in (roles.PlaceholderText, roles.Text))
+        assert example.rgb() == typed.rgb()
+        assert example.alpha() < 150 < typed.alpha()
 
 
 def test_recent_prompts_and_favourites(dock, box):

@@ -68,7 +68,7 @@ class PluginWindow:
         add = self._commands.add
         add("Run", "run", tr("Run what the Text2Earth panel says"), self.run, "Ctrl+Alt+Return")
         add("Brush", "brush", tr("Paint a mask with the brush"), self.paint, "Ctrl+Alt+B")
-        add("SetUp", "options", tr("Set up a backend…"), self.show_setup)
+        add("SetUp", "fetch", tr("Set up a backend…"), self.show_setup)
         add("Options", "options", tr("Options…"), self.show_options)
         add("Guide", "info", tr("User guide"), self.show_guide)
         self._start = single_shot(None, self.runner.take_up)

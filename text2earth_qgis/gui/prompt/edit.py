@@ -59,11 +59,13 @@ class PromptEdit(QPlainTextEdit):
     def changeEvent(self, event: Optional[QEvent]) -> None:
         """Keep the example paler than what is typed: themes of QGIS give both the same colour."""
         super().changeEvent(event)
-        palette = self.palette()
-        pale = palette.color(QPalette.ColorRole.Text)
-        pale.setAlphaF(0.5 if self.isEnabled() else 1.0)  # what is disabled is pale enough
-        if palette.color(QPalette.ColorRole.PlaceholderText) != pale:
-            palette.setColor(QPalette.ColorRole.PlaceholderText, pale)
+        palette, role = self.palette(), QPalette.ColorRole.PlaceholderText
+        groups = QPalette.ColorGroup.Active, QPalette.ColorGroup.Inactive
+        pale = palette.color(groups[0], QPalette.ColorRole.Text)
+        pale.setAlphaF(0.5)
+        if any(palette.color(group, role) != pale for group in groups):
+            for group in groups:
+                palette.setColor(group, role, pale)
             self.setPalette(palette)
 
     def event(self, event: Optional[QEvent]) -> bool:
