@@ -16,6 +16,7 @@ from tests.support.qgis.window import box, settle, until
 PROMPT = "a lake with reed beds, surrounded by meadows and birches, a road from north to south"
 LAKE = "a lake"
 TINY_INPAINT = "tiny-inpaint"
+BREAKS = "[ \n\u200b\u2e80-\uffef]+"  # where a line may end; Chinese may between any two signs
 LEFT, PLAIN = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
 
@@ -118,7 +119,7 @@ def cut_texts(dock) -> list[str]:
             continue
         corner = widget.mapTo(dock.widget(), QPoint(0, 0))
         wraps = isinstance(widget, QLabel) and widget.wordWrap()
-        pieces = re.split(r"[ \n\u200b]+" if wraps else r"\n", widget.text())
+        pieces = re.split(BREAKS if wraps else "\n", widget.text())
         wide = max(map(QFontMetrics(widget.font()).horizontalAdvance, pieces))
         outside = corner.x() < 0 or corner.x() + widget.width() > inside.width()
         outside |= wraps and widget.heightForWidth(widget.width()) > widget.height() + 1
