@@ -56,8 +56,8 @@ def test_parameters_and_outputs(algorithm):
         "CONTINUE",
         *("START", "START_STRENGTH", "REGIONS", "REGION_PROMPT_FIELD", "REGION_NEGATIVE_PROMPT_FIELD"),
         *("REGION_PRIORITY_FIELD", "LAYOUT", "LAYOUT_FIELD", "LAYOUT_RASTER", "LAYOUT_TABLE", "SAMPLE"),
-        *("SAMPLE_AREA", "SAMPLE_WORDS", "SAMPLE_FIELD", "STEPS", "SAMPLER", "GUIDANCE", "MODEL", "OUTPUT"),
-        "SOURCES",
+        *("SAMPLE_AREA", "SAMPLE_WORDS", "SAMPLE_FIELD", "SAMPLE_RASTER_FIELD", "STEPS", "SAMPLER"),
+        *("GUIDANCE", "MODEL", "OUTPUT", "SOURCES"),
     ]
     advanced = QgsProcessingParameterDefinition.Flag.FlagAdvanced
     plain = [one.name() for one in algorithm.parameterDefinitions() if not one.flags() & advanced]

@@ -14,6 +14,7 @@ from qgis.core import (
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
     QgsRasterLayer,
+    QgsVectorFileWriter,
 )
 
 from launcher import ROOT
@@ -23,6 +24,7 @@ from tests.support.qgis.toolbox import algorithm_of
 from text2earth_qgis.core.runs.history import History
 
 WATER, SAND, GRASS, FOREST = (20, 40, 90), (230, 210, 160), (110, 160, 70), (30, 80, 30)
+RED = (200, 40, 40)
 EXTENT = "500000,500200,5799840,5800000 [EPSG:32633]"
 CIRCLE = [(60 + round(33 * np.cos(t)), 60 + round(33 * np.sin(t))) for t in np.arange(0, 6.2, 0.3)]
 pytestmark = pytest.mark.usefixtures("provider", "own_history", "no_upload_left")
@@ -132,6 +134,78 @@ def test_a_field_says_what_each_area_shows(example_backend, own, tmp_path):
     assert "have no field 'colour'" in refused("generate", tmp_path / "b.tif", **other)
     alone = {**asked, "SAMPLE": own, "SAMPLE_FIELD": "shows"}
     assert "Give the areas too (SAMPLE_AREA)" in refused("generate", tmp_path / "b.tif", **alone)
+
+
+@pytest.fixture
+def red(tmp_path):
+    """Another raster, all of a red that no other land has."""
+    chance = np.random.default_rng(2)
+    pixels = np.stack([chance.normal(value, 6, (160, 200)) for value in RED]).clip(0, 255).astype("u1")
+    place = (600000, 1, 0, 5800000, 0, -1), 32633
+    return raster_files.raster(tmp_path / "red.tif", size=(200, 160), pixels=pixels, place=place)
+
+
+def test_a_field_names_the_raster_of_each_area(example_backend, own, red, tmp_path, project):
+    """By the path of a file or by the name of a layer; where it is empty, the raster is SAMPLE."""
+    layer = QgsRasterLayer(red, "red land", "gdal")
+    project.addMapLayer(layer)
+    shapes = [raster_files.square(own, 225, 4, 80), raster_files.square(red, 20, 20, 100)]
+    asked = {"EXTENT": EXTENT, "GSD": 1, "CRS": "EPSG:32633", "PROMPT": "forest beside grassland"}
+    fields = {"SAMPLE_FIELD": "shows", "SAMPLE_RASTER_FIELD": "raster"}
+    for number, (rasters, sample) in enumerate(
+        [((own, red), None), (("", "red land"), own), ((own, layer.id()), None)]
+    ):
+        areas = raster_files.polygons(shapes, "EPSG:32633", ["forest", "grassland"], rasters)
+        like = {"SAMPLE_AREA": areas, **fields, **({"SAMPLE": sample} if sample else {})}
+        made, recipe, said = run("generate", tmp_path / f"a{number}.tif", **asked, **like)
+        assert [one["kind"] for one in recipe["examples"]["samples"]] == ["forest", "grassland"]
+        assert share_like(made, SAND) > 0.2, "from one raster"
+        assert share_like(made, RED) > 0.2, "from the other"
+        assert said.count("are sent as a sample to") == 2
+    assert not list(tmp_path.glob("*.aux.xml"))
+
+
+def test_what_a_field_of_rasters_cannot_name(example_backend, own, red, tmp_path):
+    shapes = [raster_files.square(own, 225, 4, 80)]
+    asked = {"EXTENT": EXTENT, "GSD": 1, "CRS": "EPSG:32633", "SAMPLE_RASTER_FIELD": "raster"}
+
+    def said(raster, target=tmp_path / "b.tif", **more):
+        areas = raster_files.polygons(shapes, "EPSG:32633", (), [raster])
+        return refused("generate", target, SAMPLE_AREA=areas, **{**asked, **more})
+
+    assert "'gone.tif', the raster that an area of a sample lies on, is neither" in said("gone.tif")
+    assert "An area names no raster to take the sample of." in said("")
+    assert "have no field 'file'" in said(own, SAMPLE_RASTER_FIELD="file")
+    assert "The area of the sample lies outside of the raster" in said(red)
+    assert "would be written over what is given as 'Like here: field that names" in said(own, own)
+
+
+def test_a_raster_is_found_beside_its_areas(example_backend, own, red, tmp_path):
+    """In qgis_process, where the areas are a file, and name the raster as it lies beside them."""
+    folder = tmp_path / "samples"
+    folder.mkdir()
+    areas = raster_files.polygons(
+        [raster_files.square(red, 20, 20, 100)], "EPSG:32633", (), [os.path.basename(red)]
+    )
+    moved = folder / os.path.basename(red)
+    os.rename(red, moved)
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    written = folder / "areas.gpkg"
+    QgsVectorFileWriter.writeAsVectorFormatV3(
+        areas, str(written), QgsProcessingContext().transformContext(), options
+    )
+    target = tmp_path / "b.tif"
+    command = [ROOT / ".ci/qgis", "process", "run", "text2earth:generate", "--", f"EXTENT={EXTENT}", "GSD=1"]
+    command += [f"SAMPLE_AREA={written}", "SAMPLE_RASTER_FIELD=raster", f"OUTPUT={target}"]
+    done = subprocess.run(
+        command,
+        env={**os.environ, **example_backend.environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert share_like(raster_files.everything(target)[0], RED) > 0.8
 
 
 def test_new_land_like_a_sample(example_backend, own, tmp_path):

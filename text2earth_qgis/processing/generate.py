@@ -162,8 +162,8 @@ class Generate(base.Algorithm):
         return base.PreparedRun(work)
 
     def _needs_prompt(self, parameters: Mapping[str, Any]) -> bool:
-        others = ("CONTINUE", "SAMPLE", "LAYOUT", "LAYOUT_RASTER")  # which say what is to be seen
-        return not any(parameters.get(name) for name in others)
+        shown = ("CONTINUE", "SAMPLE", "SAMPLE_RASTER_FIELD", "LAYOUT", "LAYOUT_RASTER")  # say what is seen
+        return not any(parameters.get(name) for name in shown)
 
     def _results(self, done: FinishedRun) -> dict[str, Any]:
         return {**super()._results(done), "GSD": sum(done.plan.ground) / 2}

@@ -66,6 +66,7 @@ class ParameterReader:
         wanted: str = algorithm.parameterAsOutputLayer(*self._named("SOURCES")) if self.has("SOURCES") else ""
         self.sources = Path(os.path.abspath(wanted)) if wanted else None
         self.variants = int(self._number(variants.NAME)) if self.has(variants.NAME) else 1
+        self._targets: list[Path] = []
         project = self.context.project()
         self.project: str = project.fileName() if project else ""
 
@@ -104,17 +105,22 @@ class ParameterReader:
                     )
                 )
             targets += [variants.file(self.sources, number) for number in range(self.variants)]
+        self._targets = targets
         for title, layer in open_layers(self._algorithm, self.parameters, self.context):
-            for name in files_of(layer):
-                for target in targets:
-                    if target.exists() and target.samefile(name):
-                        written = self.sources if target == self.sources else self.target
-                        raise PluginError(
-                            tr(
-                                "{written} would be written over what is given as '{title}'. Choose "
-                                "another name for the result."
-                            ).format(written=written, title=title)
-                        )
+            self._check_apart(title, layer)
+
+    def _check_apart(self, title: str, layer: Optional[QgsMapLayer]) -> None:
+        """Refuse a layer whose files the results would be written over."""
+        for name in files_of(layer):
+            for target in self._targets:
+                if target.exists() and target.samefile(name):
+                    written = self.sources if target == self.sources else self.target
+                    raise PluginError(
+                        tr(
+                            "{written} would be written over what is given as '{title}'. Choose "
+                            "another name for the result."
+                        ).format(written=written, title=title)
+                    )
 
     def options(self) -> Json:
         """Return the inputs that all processes have, and the given numbers: 0 is a seed, empty is none."""
@@ -214,6 +220,17 @@ class ParameterReader:
             unreadable = unreadable or tr("{name} is not a raster that QGIS can read.")
             raise PluginError(unreadable.format(name=self.parameters[name]))
         return found
+
+    def named_raster(self, called: str, title: str) -> Optional[QgsRasterLayer]:
+        """Return the raster that a text names, the id or name of a layer or a path; None if there is none.
+
+        ``title`` is what it is given as, should the result be written over it.
+        """
+        with no_statistics_kept(called):
+            kind = QgsProcessingUtils.LayerHint.Raster
+            found = QgsProcessingUtils.mapLayerFromString(called, self.context, True, kind)
+        self._check_apart(title, found)
+        return found if isinstance(found, QgsRasterLayer) else None
 
     def source(self) -> QgsRasterLayer:
         """Return the raster that the parameter INPUT names."""

@@ -95,12 +95,13 @@ def square(path, col, row, side):
     return ring(path, [(col, row), (col + side, row), (col + side, row + side), (col, row + side)])
 
 
-def polygons(shapes, crs, words=()):
-    """Return a layer of polygons, from their WKT; in a field ``shows`` what each is."""
-    layer = QgsVectorLayer(f"MultiPolygon?crs={crs}&field=shows:string", "mask", "memory")
-    for text, shown in zip_longest(shapes, words):
+def polygons(shapes, crs, words=(), rasters=()):
+    """Return a layer of polygons, from their WKT; in ``shows`` and ``raster`` what each is, and on which."""
+    layer = QgsVectorLayer(f"MultiPolygon?crs={crs}&field=shows:string&field=raster:string", "mask", "memory")
+    for text, shown, raster in zip_longest(shapes, words, rasters):
         feature = QgsFeature(layer.fields())
         feature.setAttribute("shows", shown)
+        feature.setAttribute("raster", raster)
         feature.setGeometry(QgsGeometry.fromWkt(text))
         layer.dataProvider().addFeatures([feature])
     return layer
