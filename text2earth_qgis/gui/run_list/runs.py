@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Callable, Collection, Iterable, Optional
 
-from qgis.gui import QgsFilterLineEdit
+from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import (
     QItemSelection,
     QItemSelectionModel,
@@ -21,6 +21,7 @@ from qgis.PyQt.QtCore import (
 from qgis.PyQt.QtWidgets import (
     QApplication,
     QHBoxLayout,
+    QLineEdit,
     QListView,
     QMenu,
     QToolButton,
@@ -90,8 +91,11 @@ class RunsPanel(QWidget):
         self.offer = UndoLine()
         self.offer.undone.connect(self.undone)
         self.offer.closed.connect(self.offer_closed)
-        self.search = QgsFilterLineEdit()
-        self.search.setShowSearchIcon(True)
+        self.search = QLineEdit()  # QGIS's own is grey on grey in dark themes, once it was cleared
+        self.search.setClearButtonEnabled(True)
+        self.search.addAction(
+            QgsApplication.getThemeIcon("/search.svg"), QLineEdit.ActionPosition.LeadingPosition
+        )
         self.search.setPlaceholderText(tr("Search runs"))
         self.search.setAccessibleName(tr("Search runs"))
         self.search.setToolTip(tr("Words of the prompt, the raster's name, the seed or the file's name"))
