@@ -64,15 +64,15 @@ async def take_file(
 
 @router.put("/previews/{job}/{attempt}/{variant}")
 async def take_preview(job: str, attempt: str, variant: str, request: Request, port: Port) -> Response:
-    """Take a preview of a job, as far as a worker sees it."""
+    """Take a preview of a job, as far as a worker sees it; answer when it may send another one."""
     try:
         folder = await run_in_threadpool(port.folder, job, attempt, variant)
         made = folder.with_name(f"preview.{attempt}.part")
         await _receive(request, made)
-        await run_in_threadpool(port.show, job, made)
+        pause = await run_in_threadpool(port.show, job, made)
     except (Cancelled, FileNotFoundError):
         return _STOP
-    return _DONE
+    return JSONResponse({"pause": pause})
 
 
 @router.get("/rasters/{job}/{upload}")

@@ -22,6 +22,7 @@ from model_backend.schemas import Upload
 from model_backend.settings import Settings
 
 POLL = 5.0  # seconds between looks for work that nobody announced: the safety net
+PREVIEW_SECONDS = 1.0  # between previews
 
 
 class WorkerClaims(Protocol):
@@ -102,6 +103,10 @@ class Desk(Journal, Protocol):
     def poll(self) -> float:
         """Seconds between looks for work that nobody announced."""
 
+    @property
+    def preview_pause(self) -> float:
+        """Seconds between previews: nobody sees more."""
+
     def raster(self, job: str, field: str, named: Upload) -> StoredRaster:
         """Return the raster that an input of a job names; raises InvalidInput."""
 
@@ -123,6 +128,7 @@ class LocalDesk:
     files: Files
     uploads: Uploads
     poll: float = POLL
+    preview_pause: float = PREVIEW_SECONDS
 
     @classmethod
     def open(cls, settings: Settings) -> LocalDesk:

@@ -20,7 +20,7 @@ from model_backend.arrays import UInt8Array
 from model_backend.engine.blocks import Blocks
 
 SIDE = 1024  # pixels, at most
-_NAME = "thumb.png"
+THUMBNAIL = "thumb.png"
 FIRST_LOOK = 200  # opacity of what is only a first look
 SKETCHED = 130  # of colours of what will lie where
 
@@ -50,10 +50,10 @@ class Preview:
         _, _, width, height = self._place(number)
         image = Image.fromarray(rgb).resize((width, height), Image.Resampling.BOX, reducing_gap=2.0)
         image.putalpha(round(255 * share))
-        part = attempt / f"{_NAME}.part"
+        part = attempt / f"{THUMBNAIL}.part"
         image.save(part, "PNG", compress_level=1)
         try:
-            os.replace(part, attempt / _NAME)
+            os.replace(part, attempt / THUMBNAIL)
         except PermissionError:  # Windows, while another worker reads it: the next one will do
             part.unlink()
 
@@ -66,7 +66,7 @@ class Preview:
         return self._picture
 
     def _paint(self, attempt: str, number: int) -> None:
-        path = os.path.join(attempt, _NAME)
+        path = os.path.join(attempt, THUMBNAIL)
         try:
             changed = os.stat(path).st_mtime_ns
             if self._seen.get(attempt) == changed:
@@ -100,4 +100,4 @@ def laid_over(known: Path | None, made: Path) -> None:
             return
         old, new = np.asarray(below), np.asarray(above)
     picture = np.where(new[..., 3:] >= old[..., 3:], new, old)
-    Image.fromarray(picture).save(made, "PNG", compress_level=4)
+    Image.fromarray(picture).save(made, "PNG", compress_level=1)

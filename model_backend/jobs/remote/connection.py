@@ -73,8 +73,8 @@ class Connection:
             raise _RAISED[answer["raised"]]
         return answer["answer"]
 
-    def send(self, path: str, file: Path) -> None:
-        """Put a file; raises Cancelled if nobody waits for it any more."""
+    def send(self, path: str, file: Path) -> dict[str, Any]:
+        """Put a file and return what is said to it; raises Cancelled if nobody waits for it any more."""
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
 
@@ -83,8 +83,10 @@ class Connection:
                 headers = {SHA256: digest, "Content-Length": str(os.fstat(content.fileno()).st_size)}
                 return json.loads(self._ask("PUT", path, content, headers))
 
-        if "raised" in self._patiently(put, None):
+        said: dict[str, Any] = self._patiently(put, None)
+        if "raised" in said:
             raise Cancelled
+        return said
 
     def fetch(self, path: str, into: Path, sha256: str) -> None:
         """Get a file whole, or not at all: other workers may fetch it at the same time."""

@@ -16,8 +16,9 @@ from typing import Any
 
 from model_backend.errors import InvalidInput
 from model_backend.jobs.files import Files, remove
+from model_backend.jobs.preview import THUMBNAIL
 from model_backend.jobs.remote.connection import Connection
-from model_backend.jobs.remote.messages import claim_of, of_hold, of_result
+from model_backend.jobs.remote.messages import PREVIEW_SECONDS, claim_of, of_hold, of_result
 from model_backend.jobs.remote.models import RemoteModels, needed
 from model_backend.jobs.store.rows import Claim, Hold, Result, Work
 from model_backend.models.registry import Registry
@@ -27,7 +28,6 @@ from model_backend.settings import Settings
 
 POLL = 1.0  # seconds between looks for work: nobody wakes a worker over HTTP
 STEP_SECONDS = 0.5  # between reports of steps
-PREVIEW_SECONDS = 5.0  # between previews
 FAREWELL = 3.0  # seconds that a worker which ends waits for the backend
 RASTER_SECONDS = 24 * 3600.0  # that an input is kept after its last use
 
@@ -38,8 +38,9 @@ class RemoteClaims:
 
     connection: Connection
     files: Files
+    preview_pause: float = PREVIEW_SECONDS
     _reported: float = 0.0
-    _shown: tuple[float, int] = (0.0, 0)  # when the last preview was sent, and what its file's time was
+    _shown: tuple[float, str, int] = (0.0, "", 0)  # when the last preview was sent; its job and file's time
     _sent: dict[str, int] = field(default_factory=dict)  # time of files of the block in hand, by name
 
     def take(
@@ -89,8 +90,7 @@ class RemoteClaims:
             return
         self._reported = now
         self._call("progress", claim, done=done, total=total, rate=rate)
-        if now - self._shown[0] >= PREVIEW_SECONDS:
-            self._show(claim)
+        self._show(claim)
 
     def extend_lease(self, claim: Claim, lease: float) -> bool:
         """Extend the lease; false when the claim no longer holds."""
@@ -99,7 +99,7 @@ class RemoteClaims:
     def finish(self, claim: Claim, results: Sequence[Result], notes: Sequence[str] = ()) -> None:
         """Hand in what is left of the files, and record results and notes."""
         self._hand_in(claim)
-        self._show(claim)
+        self._show(claim, last=bool(results))
         self._call("finish", claim, results=[of_result(result) for result in results], notes=list(notes))
 
     def fail(self, claim: Claim, sentence: str, kind: str = "other") -> None:
@@ -130,14 +130,18 @@ class RemoteClaims:
             self.connection.send(f"/files/{claim.job}/{folder.name}/{claim.variant}/{path.name}", path)
             self._sent[path.name] = written
 
-    def _show(self, claim: Claim) -> None:
-        """Send the preview, if there is another one than before."""
-        path = self.files.preview(claim.job)
+    def _show(self, claim: Claim, *, last: bool = False) -> None:
+        """Send the preview if there is another one than before, and a while ago, or if it is the last one."""
+        sent, job, then = self._shown
+        now, path = time.monotonic(), self.files.preview(claim.job)
         written = path.stat().st_mtime_ns if path.exists() else 0
-        if written > self._shown[1]:
-            self._shown = time.monotonic(), written
-            where = f"{claim.number}-{claim.attempt}/{claim.variant}"
-            self.connection.send(f"/previews/{claim.job}/{where}", path)
+        if written in (0, then):
+            return
+        if job == claim.job and not last and now < sent + self.preview_pause:
+            return
+        self._shown = now, claim.job, written
+        where = f"{claim.number}-{claim.attempt}/{claim.variant}"
+        self.preview_pause = self.connection.send(f"/previews/{claim.job}/{where}", path)["pause"]
 
 
 @dataclass(frozen=True)
@@ -191,6 +195,11 @@ class RemoteDesk:
             self.connection.fetch(f"/rasters/{job}/{named.upload}", path, found["sha256"])
         return StoredRaster(path, found["sha256"])
 
+    @property
+    def preview_pause(self) -> float:
+        """Seconds between previews, as many as the backend asked for."""
+        return self.claims.preview_pause
+
     def fetch_models(self, claim: Claim, registry: Registry) -> None:
         """Have the models here that a block is made with, as far as the backend has them."""
         if claim.plan is not None:
@@ -198,8 +207,13 @@ class RemoteDesk:
                 self.models.have(model, revision, registry)
 
     def tidy(self, claim: Claim) -> None:
-        """Remove the files of a block: the backend has them."""
-        remove(self.files.of(claim.job))
+        """Remove the files of a block, which the backend has, but its thumbnail: later previews show it."""
+        for folder in self.files.root.iterdir():
+            if folder.name != claim.job:
+                remove(folder)
+        for path in self.files.of(claim.job).glob(f"{claim.number}-*/*"):
+            if path.name != THUMBNAIL:
+                path.unlink()
 
     def sweep(self, claim: Claim) -> None:
         """Remove what a block that came to nothing left behind."""

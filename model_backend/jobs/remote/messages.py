@@ -8,6 +8,8 @@ from typing import Any
 from model_backend.jobs.store.rows import Claim, Hold, Result
 from model_backend.schemas import Plan
 
+PREVIEW_SECONDS = 5.0  # between previews of a worker; the backend answers each with what it wants
+
 
 def of_claim(claim: Claim) -> dict[str, Any]:
     """Return a claim as JSON."""

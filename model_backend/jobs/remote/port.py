@@ -18,7 +18,7 @@ from model_backend.errors import Cancelled, Declined, InvalidInput, ModelUnavail
 from model_backend.jobs.files import Files
 from model_backend.jobs.preview import laid_over
 from model_backend.jobs.remote.guests import Guests
-from model_backend.jobs.remote.messages import hold_of, of_claim
+from model_backend.jobs.remote.messages import PREVIEW_SECONDS, hold_of, of_claim
 from model_backend.jobs.store.job_store import JobStore
 from model_backend.jobs.store.rows import Hold, Result
 from model_backend.jobs.uploads import Uploads
@@ -28,6 +28,7 @@ from model_backend.schemas import Upload
 from model_backend.settings import Settings
 
 Message = dict[str, Any]
+PREVIEW_SHARE = 2.0  # seconds between previews of all workers, each of which takes about a tenth of one
 # What is this backend's own business, and no worker's.
 _PRIVATE = {
     "host",
@@ -106,12 +107,16 @@ class WorkerPort:
             raise Cancelled
         return self._files.of(job) / attempt
 
-    def show(self, job: str, made: Path) -> None:
-        """Lay a worker's preview over what is known of a job, where it knows more."""
+    def show(self, job: str, made: Path) -> float:
+        """Lay a worker's preview over what is known of a job, where it knows more.
+
+        Return after how many seconds the worker may send another one: the more workers there are, the later.
+        """
         with self._painting:
             path = self._files.preview(job)
             laid_over(path if path.exists() else None, made)
             os.replace(made, path)
+        return max(PREVIEW_SECONDS, PREVIEW_SHARE * len(self._guests.names()))
 
     def raster(self, job: str, upload: str) -> StoredRaster:
         """Return the raster that an input of an unfinished job names; InvalidInput if it does not."""

@@ -22,10 +22,12 @@ from launcher import ROOT
 from model_backend import __version__
 from model_backend.errors import Cancelled
 from model_backend.jobs.desk import POLL
-from model_backend.jobs.preview import laid_over
+from model_backend.jobs.preview import THUMBNAIL, laid_over
 from model_backend.jobs.remote.connection import VERSION, Connection, Refused
+from model_backend.jobs.remote.desk import RemoteDesk
 from model_backend.jobs.remote.messages import claim_of, hold_of, of_claim, of_hold
 from model_backend.jobs.store.job_store import JobStore
+from model_backend.jobs.store.rows import Result
 from model_backend.settings import Settings
 from tests.support.backend.headless_backend import RESULTS, SCENE, SMALL
 from tests.support.backend.raster_files import polygon, rich_scene
@@ -219,6 +221,49 @@ def test_who_joins_blocks_at_home_is_woken_when_one_is_handed_in(closed: Backend
         store.queue.dismiss("ada", job)
     assert min(waited) < POLL / 4
     connection.close()
+    store.close()
+
+
+def test_previews_are_sent_as_seldom_as_the_backend_wants(closed: Backend, tmp_path: Path) -> None:
+    settings = Settings(data_dir=closed.data_dir, model="open-land")
+    store = JobStore.open(closed.data_dir)
+    job = store.queue.submit(submission(settings, "generate", SCENE), max_jobs=9, free=10**12).id
+    own = Settings(data_dir=tmp_path, lease_seconds=60)
+    desk = RemoteDesk.of({"url": closed.url, "token": token(closed)}, own, "w")
+    for name in range(9):
+        desk.connection.call("ignores_cancel", worker=f"other-{name}")
+    here, there = desk.files.preview(job), closed.data_dir / "jobs" / job / "preview.png"
+
+    def paint(grey: int) -> None:
+        here.write_bytes(b"")  # of another time, however fast this is
+        Image.new("RGBA", (4, 4), (grey, grey, grey, 255)).save(here, "PNG")
+
+    def seen() -> int:
+        with Image.open(there) as picture:
+            return int(picture.getpixel((0, 0))[0])
+
+    first = desk.claims.take("w", 60, 3)
+    assert first is not None
+    folder = desk.files.attempt(first)
+    assert desk.preview_pause == 5, "before the backend said anything"
+    paint(10)
+    desk.claims.progress(first, 1, 1, None, 60)
+    assert (seen(), desk.preview_pause >= 18) == (10, True), "the first one at once; ten share two seconds"
+    paint(20)
+    for name in (THUMBNAIL, "block.tif"):
+        (folder / name).write_bytes(b"x")
+    desk.claims.finish(first, [])
+    desk.tidy(first)
+    assert seen() == 10, "too soon"
+    assert [path.name for path in folder.iterdir()] == [THUMBNAIL], "what later previews show it by"
+    second = desk.claims.take("w", 60, 3, first)
+    assert second is not None
+    desk.files.attempt(second)
+    paint(30)
+    desk.claims.finish(second, [Result("image", "Image", "image/tiff", value=1)])
+    assert seen() == 30, "the last one, which shows the result"
+    store.queue.dismiss("ada", job)
+    desk.connection.close()
     store.close()
 
 

@@ -157,15 +157,14 @@ def test_models_beyond_the_memory_budget_are_forgotten(tiny: Path, tmp_path: Pat
     store.close()
 
 
-def test_previews_are_small_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model_backend.jobs.worker.PREVIEW_SECONDS", 3600.0)
+def test_previews_are_small_and_whole(tmp_path: Path) -> None:
     store, files = JobStore.open(tmp_path), Files(tmp_path)
     submission = Submission("ada", "echo", "d", {}, RequestedOutputs(), Workload((10,)))
     job = store.queue.submit(submission, max_jobs=1, free=10**12).id
     claim = store.claims.take("w", 30, 3)
     assert claim is not None
     files.attempt(claim)
-    reporter = BlockReporter(store, claim, 30, files.preview(job), Pulse())
+    reporter = BlockReporter(store, claim, 30, files.preview(job), Pulse(), pause=3600.0)
     reporter.preview(np.full((3000, 2000, 3), 7, np.uint8))
     with Image.open(files.preview(job)) as picture:
         assert (picture.format, picture.size) == ("PNG", (512, 768))
