@@ -27,7 +27,7 @@ from model_backend.schemas import Upload
 from model_backend.settings import Settings
 
 POLL = 1.0  # seconds between looks for work: nobody wakes a worker over HTTP
-STEP_SECONDS = 0.5  # between reports of steps
+STEP_SECONDS = 1.0  # between reports of steps, as often as QGIS asks
 FAREWELL = 3.0  # seconds that a worker which ends waits for the backend
 RASTER_SECONDS = 24 * 3600.0  # that an input is kept after its last use
 
