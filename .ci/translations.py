@@ -12,6 +12,7 @@ says.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from datetime import datetime
 from io import SEEK_END, BytesIO
@@ -90,6 +91,11 @@ def updated(language: str, name: str, template: Catalog) -> bytes:
     return file.getvalue()
 
 
+def together(text: str) -> str:
+    """Return a text in which no line begins with a sign that French sets apart from its word."""
+    return re.sub("(?<=«) | (?=[»:;?!])", "\u00a0", text)
+
+
 def compile_into(folder: Path) -> None:
     """Write all catalogues as the plugin reads them; what is not translated is left out."""
     for language in languages():
@@ -97,13 +103,17 @@ def compile_into(folder: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
         catalogue = read(language)
         catalogue.creation_date = DATED
+        for message in catalogue:
+            if message.id:
+                single = isinstance(message.string, str)
+                message.string = together(message.string) if single else tuple(map(together, message.string))
         with (target / f"{PLUGIN}.mo").open("wb") as file:
             write_mo(file, catalogue)
         numbers = {",": get_group_symbol(language), ".": get_decimal_symbol(language)}
         shown: dict[str, dict[str, str]] = {"texts": {}, "words": {}, "numbers": numbers}
         for message in read(language, BACKEND):
             if message.id and message.string:
-                shown["words" if message.context else "texts"][message.id] = message.string
+                shown["words" if message.context else "texts"][message.id] = together(message.string)
         (target / f"{BACKEND}.json").write_text(json.dumps(shown, ensure_ascii=False), "utf-8")
 
 

@@ -65,7 +65,9 @@ def test_translations_have_the_fields_and_the_number_of_forms(language):
 def test_gettext_reads_what_is_compiled(language, tmp_path):
     translations.compile_into(tmp_path)
     compiled = gettext.translation("text2earth", tmp_path, [language])
-    for one, many, said in messages(language):
+    for one, many, written in messages(language):
+        said = [translations.together(form) for form in written]
+        assert not any(re.search("« | [»:;?!]", form) for form in said), "a line may end there"
         if not all(said):
             assert compiled.gettext(one) == one
         elif many:

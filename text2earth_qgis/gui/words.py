@@ -80,10 +80,10 @@ def duration(seconds: float) -> str:
 def size(amount: int) -> str:
     """Return bytes as people read them: ``40 kB``, ``2.1 MB``, ``3.4 GB``."""
     if amount >= 1_000_000_000:
-        return f"{significant(amount / 1e9, 2)} GB"
+        return tr("{number} GB").format(number=significant(amount / 1e9, 2))
     if amount < 1_000_000:
-        return f"{max(1, round(amount / 1000))} kB"
-    return f"{significant(amount / 1e6, 2)} MB"
+        return tr("{number} kB").format(number=max(1, round(amount / 1000)))
+    return tr("{number} MB").format(number=significant(amount / 1e6, 2))
 
 
 def ordinal(place: int) -> str:
