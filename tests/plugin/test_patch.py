@@ -9,6 +9,7 @@ from osgeo import gdal
 from qgis.core import QgsRasterLayer
 
 from tests.support.qgis import raster_files
+from text2earth_qgis.core import origin
 from text2earth_qgis.core.errors import Cancelled, PluginError, RasterRefused
 from text2earth_qgis.core.imagery import crops, datasets, patch, rasters
 from text2earth_qgis.core.wire.schemas import Box
@@ -42,7 +43,7 @@ def painted(source, file, folder, at=AT, changed=CHANGED):
     made.SetMetadataItem("RECIPE", "{}", "GENERATION")
     made.SetMetadata(["<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"], "xml:XMP")
     made = None
-    return patch.Patch(path, at, changed, tuple(range(1, source.RasterCount + 1)))
+    return patch.Patch(path, at, changed, tuple(range(1, source.RasterCount + 1)), origin="{}")
 
 
 def outside(shape, box):
@@ -84,6 +85,7 @@ def test_whole_is_the_source_but_for_the_patch(tmp_path, kind):
     tags = gdal.Open(str(target)).GetMetadata()
     assert (tags["SURVEY"], tags["AI_GENERATED"]) == ("of the test", "YES")
     assert gdal.Open(str(target)).GetMetadata("GENERATION") == {"RECIPE": "{}"}
+    assert gdal.Open(str(target)).GetMetadata(origin.DOMAIN) == {origin.ITEM: "{}"}
     assert "xmpmeta" in gdal.Open(str(target)).GetMetadata("xml:XMP")[0]
     assert raster_files.fingerprint(path) == before
     assert [one.name for one in target.parent.iterdir()] == ["b.tif"]
@@ -104,6 +106,7 @@ def test_vrt_shows_the_same(tmp_path, kind):
         assert said[key] == meant[key]
     assert [band[:7] for band in said["bands"]] == [band[:7] for band in meant["bands"]]
     assert gdal.Open(str(tmp_path / "b.vrt")).GetMetadataItem("AI_GENERATED") == "YES"
+    assert gdal.Open(str(tmp_path / "b.vrt")).GetMetadataItem(origin.ITEM, origin.DOMAIN) == "{}"
     moved = tmp_path / "elsewhere"  # all three together
     moved.mkdir()
     source = None
@@ -127,6 +130,29 @@ def test_a_cut_is_the_part_of_the_raster(tmp_path):
         x, y = raster_files.corner(path, AT.col, AT.row)
         assert said["transform"] == pytest.approx((x, b, c, y, e, f), rel=1e-15)
         assert said["crs"] == meant["crs"]
+
+
+def test_what_an_edit_was_made_of_is_not_sent(tmp_path):
+    """Not of a whole raster either, which GDAL copies with all that it says."""
+    path = raster_files.raster(tmp_path / "edited.tif")
+    said = origin.written({"mask": {"geojson": {}}}, {"source": path, "name": "own"}, tmp_path / "a.tif")
+    made = gdal.Open(path, gdal.GA_Update)
+    made.SetMetadata({origin.ITEM: said}, origin.DOMAIN)
+    made.SetMetadataItem("TOPIC", "land")
+    whole = Box(0, 0, made.RasterXSize, made.RasterYSize)
+    made = None
+    file, source = load(path)
+    known = origin.read(source.GetMetadataItem(origin.ITEM, origin.DOMAIN))
+    assert known.found(tmp_path / "a.tif") == Path(path)
+    for box in (AT, whole):
+        sent = tmp_path / "cut.tif"
+        crops.write(source, file, box, sent, never)
+        assert b"edited.tif" not in sent.read_bytes()
+        cut = gdal.Open(str(sent))
+        assert origin.DOMAIN not in (cut.GetMetadataDomainList() or [])
+        assert cut.GetMetadataItem("TOPIC") == "land"
+        expected = source.ReadRaster(box.col, box.row, box.width, box.height)
+        assert cut.ReadRaster() == expected
 
 
 def test_control_points_move_with_the_cut(tmp_path):

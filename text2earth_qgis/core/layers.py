@@ -26,8 +26,10 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
+from text2earth_qgis.core import origin
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.language import tr
+from text2earth_qgis.core.origin import Origin
 from text2earth_qgis.core.wire.schemas import Json
 
 GROUP = "Text2Earth"
@@ -306,6 +308,20 @@ def recipe_in_file(path: str) -> Json:
     """Return the recipe in the tags of a result file, {} if it has none."""
     text = _tag(path, "RECIPE", "GENERATION")
     return json.loads(text) if text else {}
+
+
+def origin_in_file(path: str) -> Origin:
+    """Return what the file of an edit says of its raster and mask."""
+    return origin.read(_tag(path, origin.ITEM, origin.DOMAIN))
+
+
+def layer_of(path: Path, project: QgsProject) -> Optional[QgsRasterLayer]:
+    """Return the layer of a raster file, added to the project if it is not there; None if it is no raster."""
+    for layer in project.mapLayers().values():
+        if isinstance(layer, QgsRasterLayer) and Path(layer.source().split("|")[0]) == path:
+            return layer
+    layer = QgsRasterLayer(str(path), path.stem, "gdal")
+    return project.addMapLayer(layer) if layer.isValid() else None
 
 
 def _attribution(layer: QgsRasterLayer) -> list[str]:

@@ -88,8 +88,8 @@ class Assembly:
             }
         )
 
-    def finish(self, target: Path, progress: Callable[[float], object], stop: Stop) -> None:
-        """Make the result out of the part that is there.
+    def finish(self, target: Path, said: str, progress: Callable[[float], object], stop: Stop) -> None:
+        """Make the result out of the part that is there; it says ``said`` of its origin.
 
         Raises a ``PluginError``: ``Cancelled``, or why there is no more than the part.
         """
@@ -100,7 +100,7 @@ class Assembly:
             raise RasterRefused(
                 tr("'{name}' has changed since a part of it was sent.").format(name=self.source.name)
             )
-        made = patch.Patch(self.part, self.at, self.changed, self.bands, self.whole)
+        made = patch.Patch(self.part, self.at, self.changed, self.bands, self.whole, said)
         patch.check_patch(source, made)
         if self.result == "vrt":
             patch.write_vrt(source, self.source, made, target)

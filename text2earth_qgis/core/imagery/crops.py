@@ -21,6 +21,7 @@ from qgis.core import (
     QgsPointXY,
 )
 
+from text2earth_qgis.core import origin
 from text2earth_qgis.core.crs import crs_of, forgetting_crs
 from text2earth_qgis.core.errors import JobFailed, RasterRefused
 from text2earth_qgis.core.imagery import datasets
@@ -103,22 +104,27 @@ def write(dataset: gdal.Dataset, file: RasterFile, box: Box, path: Path, stop: S
     )
     with datasets.gdal_errors(tr("'{name}' cannot be read").format(name=file.name), **ALONE):
         with datasets.stoppable(stop):
-            made = datasets.require(
-                gdal.Translate(str(path), _without_much_metadata(dataset), options=options)
-            )
+            made = datasets.require(gdal.Translate(str(path), _without_metadata(dataset), options=options))
         _check_crs(made, file)
         made = None
         datasets.require_written()
 
 
-def _without_much_metadata(dataset: gdal.Dataset) -> gdal.Dataset:
-    """Return a file without more metadata than a backend may take; a whole result has it from the file."""
+def _without_metadata(dataset: gdal.Dataset) -> gdal.Dataset:
+    """Return a file without what it was made of, and with no more metadata than a backend may take.
+
+    A whole result has its metadata from the file.
+    """
     bands = [dataset.GetRasterBand(number + 1) for number in range(dataset.RasterCount)]
     said = [one.GetMetadata() for one in (dataset, *bands)]
     length = sum(len(key) + len(value) for items in said for key, value in items.items())
-    if sum(map(len, said)) <= MUCH_METADATA[0] and length <= MUCH_METADATA[1]:
+    few = sum(map(len, said)) <= MUCH_METADATA[0] and length <= MUCH_METADATA[1]
+    if few and not dataset.GetMetadata(origin.DOMAIN):
         return dataset
     view = datasets.require(gdal.Translate("", dataset, format="VRT"))
+    view.SetMetadata({}, origin.DOMAIN)  # newer versions of GDAL copy every domain
+    if few:
+        return view
     for one in (view, *(view.GetRasterBand(number + 1) for number in range(view.RasterCount))):
         one.SetMetadata({})
     return view

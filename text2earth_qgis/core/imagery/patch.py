@@ -18,6 +18,7 @@ from xml.etree import ElementTree  # nosec B405 (what GDAL has just written)
 from osgeo import gdal
 from qgis.core import QgsCoordinateReferenceSystem
 
+from text2earth_qgis.core import origin
 from text2earth_qgis.core.errors import JobFailed, PluginError, RasterRefused
 from text2earth_qgis.core.imagery import datasets
 from text2earth_qgis.core.imagery.datasets import RasterFile, Stop
@@ -40,6 +41,7 @@ class Patch:
 
     ``bands`` are the source's bands that it has, counted from 1; boxes are pixels of the source. ``whole``
     are those of a result that is larger than the source: ``changed`` then has all that lie beyond it.
+    ``origin`` is what the result says of raster and mask (``origin.written``).
     """
 
     path: Path
@@ -47,6 +49,7 @@ class Patch:
     changed: Box
     bands: tuple[int, ...]
     whole: Optional[Box] = None
+    origin: str = ""
 
     @property
     def inside(self) -> Box:
@@ -137,7 +140,7 @@ def write_vrt(source: gdal.Dataset, file: RasterFile, patch: Patch, target: Path
             band.append(_simple_source(patch, "mask,1"))
         tree.write(part, encoding="UTF-8")
         made = datasets.require(gdal.OpenEx(str(part), gdal.OF_RASTER | gdal.OF_UPDATE))
-        _tag(made, source, gdal.OpenEx(str(patch.path), gdal.OF_RASTER))
+        _tag(made, source, gdal.OpenEx(str(patch.path), gdal.OF_RASTER), patch.origin)
         made = None
         datasets.require_written()
 
@@ -248,12 +251,12 @@ def _paint(path: Path, source: gdal.Dataset, file: RasterFile, patch: Patch) -> 
         datasets.require(made.SetProjection(crs))
     for number, band in enumerate(patch.bands, start=1):
         made.GetRasterBand(number).SetUnitType(source.GetRasterBand(band).GetUnitType())
-    _tag(made, source, new)
+    _tag(made, source, new, patch.origin)
     made = None
     datasets.require_written()
 
 
-def _tag(made: gdal.Dataset, source: gdal.Dataset, new: gdal.Dataset) -> None:
+def _tag(made: gdal.Dataset, source: gdal.Dataset, new: gdal.Dataset, said: str) -> None:
     """Copy the metadata of the source to a result, and say how it was made."""
     for domain in source.GetMetadataDomainList() or []:
         if domain not in OF_THE_FILE and not domain.startswith("xml:"):
@@ -262,6 +265,7 @@ def _tag(made: gdal.Dataset, source: gdal.Dataset, new: gdal.Dataset) -> None:
     tags.update({key: value for key, value in new.GetMetadata().items() if key.startswith("AI_")})
     made.SetMetadata({key: value for key, value in tags.items() if key != "OVERVIEW_FILE"})
     made.SetMetadata(new.GetMetadata("GENERATION"), "GENERATION")
+    made.SetMetadata({origin.ITEM: said} if said else {}, origin.DOMAIN)
     xmp = source.GetMetadata("xml:XMP") or new.GetMetadata("xml:XMP")
     if xmp and made.GetDriver().ShortName == "GTiff":
         made.SetMetadata(xmp, "xml:XMP")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Optional
 
+from text2earth_qgis.core import origin
 from text2earth_qgis.core.errors import Cancelled, JobFailed, PluginError, unwritable
 from text2earth_qgis.core.imagery.assembly import Assembly
 from text2earth_qgis.core.language import tr
@@ -59,7 +60,8 @@ def _fetch_image(client: Client, run: Run, listener: Listener) -> Run:
     run = replace(run, state="fetched", recipe=recipe, message="")
     listener.say(tr("Writing the result"))
     try:
-        assembly.finish(Path(run.target), listener.part(0.5, 1).progress, listener.stop)
+        said = origin.written(run.inputs, run.assembly["source"], Path(run.target))
+        assembly.finish(Path(run.target), said, listener.part(0.5, 1).progress, listener.stop)
     except Cancelled:
         assembly.part.unlink(missing_ok=True)
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Callable, Optional
 
 from qgis.core import (
@@ -20,7 +21,7 @@ from text2earth_qgis.core.imagery import edit_request, online, online_fetch
 from text2earth_qgis.core.imagery.drawn.drawings import DrawnLayers
 from text2earth_qgis.core.imagery.edit_request import EditPreview, EditRequest
 from text2earth_qgis.core.language import tr
-from text2earth_qgis.core.layers import source_of
+from text2earth_qgis.core.layers import layer_of, origin_in_file, source_of
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.wire import calls
@@ -34,6 +35,9 @@ from text2earth_qgis.gui.modes.painting import PaintingMode
 from text2earth_qgis.gui.panels.edit import EditPanel
 from text2earth_qgis.gui.panels.plan import PlanPanel
 from text2earth_qgis.gui.runner import Runner
+
+GONE = tr("This was made of “{name}”, which is not where it was. Choose the raster, then press Run.")
+UNMASKED = tr("The file does not have the mask of this edit of “{name}”. Draw or choose one, then press Run.")
 
 
 class EditMode(PaintingMode):
@@ -128,7 +132,20 @@ class EditMode(PaintingMode):
         own = edit if isinstance(edit, dict) else {}
         self.form.recall({**self.form.memory(), **recipe, **own, **filled})
         drawn = self.use_recorded(recipe)
-        raise PluginError(drawn.note or UNKNOWN)
+        file = Path(layer.source().split("|")[0])
+        origin = origin_in_file(str(file))
+        place, mask = origin.found(file), restore_mask(self._project, origin.mask)
+        source = layer_of(place, self._project) if place is not None else None
+        if source is not None:
+            self.form.source.setLayer(source)
+        if mask is not None:
+            self.form.mask.choose(mask)
+        if drawn.note or not origin.name:
+            raise PluginError(drawn.note or UNKNOWN)
+        if source is None:
+            raise PluginError(GONE.format(name=origin.name))
+        if mask is None:
+            raise PluginError(UNMASKED.format(name=origin.name))
 
     def memory(self) -> Json:
         """Return all but the layers."""
