@@ -101,7 +101,7 @@ class Fleet:
 
     def _hire(self, now: float) -> None:
         """Hire who is missing; those who are about to leave keep their places until they have."""
-        wanted = min(self._most, self._needs.most(NOW)) if self._idle else self._most
+        wanted = min(self._most, self._needs.most(min(NOW, self._idle))) if self._idle else self._most
         while len(self._at_work) < wanted and now >= self._hire_at:
             actor = self._actor.remote(self._url, self._token, self._settings.ray_resources)
             self._at_work[actor.run.remote()] = _Hired(actor, actor.__ray_ready__.remote(), now)

@@ -20,6 +20,7 @@ from typing import Any
 
 import psutil
 
+from model_backend.jobs.store.rows import UNFINISHED
 from tests.support.backend.headless_backend import SCENE, small_model
 from tests.support.backend.journal import Journal
 from tests.support.backend.ray_cluster import RayCluster, cache
@@ -80,9 +81,10 @@ def by_workers(count: int, rows: int, folder: Path, model: Path, cluster: RayClu
             status_in(client, submit(client, "generate", SCENE | {"seed": seed}), {"successful"})
         before, began = spent(backend, cluster), time.monotonic()
         job = submit(client, "generate", scene(rows))
-        while client.get(f"/jobs/{job}").json()["status"] != "successful":
+        while (status := client.get(f"/jobs/{job}").json())["status"] in UNFINISHED:
             assert time.monotonic() - began < PATIENCE
             time.sleep(POLL)
+        assert status["status"] == "successful", status
         after, took = spent(backend, cluster), time.monotonic() - began
     pace = rate(journal.times(job))
     journal.close()
