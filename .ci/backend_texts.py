@@ -50,13 +50,7 @@ OTHERS = (
     *("farm", "farms", "sea", "bay", "dune", "dunes", "grass", "reed", "bridge", "path"),
 )
 #: What land by example says that it understood, in parts.
-UNDERSTOOD = (
-    "everywhere",
-    "{what} ({kind})",
-    "no {what}",
-    "laid out: {what}",
-    "{listed} and {more} more",
-)
+UNDERSTOOD = ("everywhere", "{what} ({kind})", "no {what}", "laid out: {what}", "{listed} and {more} more")
 CARDS = "resources/*/*/text2earth.json"
 DONE = "Done."  # is read by programs: the message of a job begins with it
 ENDS = re.compile(r"[.:!?]\)?( ?\{\w+\})?$")
@@ -64,18 +58,8 @@ FIELD = re.compile(r"\{(\w+)\}")
 LETTERS = re.compile(r"[^\W\d_]{2}")
 QUERY = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|PRAGMA|AND|OR)\b|= \?|coalesce")
 METHODS = (
-    "str",
-    "len",
-    "float",
-    "sum",
-    "map",
-    "rstrip",
-    "strip",
-    "join",
-    "partition",
-    "removeprefix",
-    "list",
-    "sorted",
+    *("str", "len", "float", "sum", "map", "list", "sorted"),
+    *("rstrip", "strip", "join", "partition", "removeprefix"),
 )
 
 
