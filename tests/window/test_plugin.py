@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -200,6 +201,33 @@ def test_qgis_process_needs_no_window_and_speaks_the_user_s_language(tmp_path):
         check=True,
     )
     assert re.search(r"text2earth:generate\s+Bilder erzeugen", done.stdout)
+
+
+def test_a_refusal_of_the_backend_is_in_the_user_s_language(backend, tmp_path):
+    asked = (
+        *("PROMPT=a forest", "EXTENT=500000,500512,5800000,5800512 [EPSG:32633]"),
+        *("GSD=500", f"OUTPUT={tmp_path / 'a.tif'}"),
+    )
+    done = subprocess.run(
+        [
+            ROOT / ".ci/qgis",
+            "--set",
+            "locale/userLocale=de",
+            "process",
+            "run",
+            "text2earth:generate",
+            "--",
+            *asked,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env=os.environ | {"TEXT2EARTH_BACKEND_URL": backend.url},
+    )
+    assert done.returncode
+    assert re.search(
+        "erzeugt Bilder von .* Meter je Pixel am Boden, nicht von 500", done.stdout + done.stderr
+    )
 
 
 def test_the_panel_speaks_the_user_s_language(tmp_path):
