@@ -32,7 +32,8 @@ from text2earth_qgis.core.tasks import BackgroundTask, Listener
 from text2earth_qgis.core.timers import single_shot
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.access import Access
-from text2earth_qgis.core.wire.async_client import AsyncClient, Pending
+from text2earth_qgis.core.wire.async_client import AsyncClient
+from text2earth_qgis.core.wire.quiet_network import Pending
 from text2earth_qgis.core.wire.schemas import Json, StatusInfo
 from text2earth_qgis.core.wire.transport import open_client
 

@@ -12,23 +12,10 @@ from qgis.PyQt.QtNetwork import QNetworkReply
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.wire import calls
 from text2earth_qgis.core.wire.access import Access
+from text2earth_qgis.core.wire.quiet_network import Pending
 from text2earth_qgis.core.wire.transport import TIMEOUT, QgisAdapter, open_session
 
 T = TypeVar("T")
-
-
-class Pending(QObject):
-    """A question under way; ``cancel`` drops it without an answer."""
-
-    def __init__(self, owner: AsyncClient, reply: QNetworkReply) -> None:
-        super().__init__(owner)
-        self.reply = reply
-        self.cancelled = False
-
-    def cancel(self) -> None:
-        """Stop the transfer; neither callback is called."""
-        self.cancelled = True
-        self.reply.abort()
 
 
 class AsyncClient(QObject):
@@ -53,7 +40,7 @@ class AsyncClient(QObject):
                 )
             )
             adapter = cast(QgisAdapter, self._session.get_adapter(url))
-            pending = Pending(self, adapter.start(request, TIMEOUT))
+            started = adapter.start(request, TIMEOUT)
         except requests.RequestException as error:
             failed(calls.unreachable(error, url))
             return None
@@ -61,15 +48,10 @@ class AsyncClient(QObject):
             failed(error)
             return None
 
-        def answered() -> None:
-            self._pending.discard(pending)
-            pending.reply.deleteLater()
-            pending.deleteLater()
-            if pending.cancelled:
-                return
+        def read(reply: QNetworkReply) -> None:
             try:
-                body = bytes(pending.reply.readAll()) if pending.reply.isOpen() else b""
-                found = call.read(adapter.response(pending.reply, request, io.BytesIO(body)))
+                body = bytes(reply.readAll()) if reply.isOpen() else b""
+                found = call.read(adapter.response(reply, request, io.BytesIO(body)))
             except requests.RequestException as error:
                 failed(calls.unreachable(error, url))
             except PluginError as error:
@@ -77,8 +59,8 @@ class AsyncClient(QObject):
             else:
                 done(found)
 
+        pending = Pending(self, started, read, self._pending.discard)
         self._pending.add(pending)
-        pending.reply.finished.connect(answered)
         return pending
 
     def close(self) -> None:

@@ -64,6 +64,50 @@ def _without_questions(reply: QNetworkReply) -> QNetworkReply:
     return reply
 
 
+class Pending(QObject):
+    """A request of the main thread under way; ``cancel`` drops it without an answer.
+
+    What a reply calls at its end is a method of a QObject, which PyQt forgets with its object. A function
+    inside a function may be collected while its reply lives, which ends twice if it is aborted before it is
+    sent.
+    """
+
+    def __init__(
+        self,
+        parent: QObject,
+        reply: QNetworkReply,
+        read: Callable[[QNetworkReply], None],
+        over: Callable[[Pending], None],
+    ) -> None:
+        """Call ``over`` once at the end, and then ``read`` unless it was cancelled."""
+        super().__init__(parent)
+        self._reply, self._read, self._over = reply, read, over
+        self._ended = False
+        reply.finished.connect(self._finished)
+
+    def cancel(self) -> None:
+        """Stop the transfer; it is not read."""
+        if not self._ended:
+            self._end()
+            self._reply.abort()
+
+    def fail(self) -> None:
+        """Stop the transfer; it is read as one that failed."""
+        if not self._ended:
+            self._reply.abort()
+
+    def _finished(self) -> None:
+        if not self._ended:
+            self._end()
+            self._read(self._reply)
+
+    def _end(self) -> None:
+        self._ended = True
+        self._over(self)
+        self._reply.deleteLater()
+        self.deleteLater()
+
+
 class Try:
     """A request that the main thread sends for a worker; ``read`` makes an ``outcome`` of the reply there."""
 
@@ -84,15 +128,15 @@ class Scout(QObject):
 
     def __init__(self, parent: Optional[QObject] = None) -> None:
         super().__init__(parent)
-        self._replies: set[QNetworkReply] = set()
+        self._pending: set[Pending] = set()
         self._sent.connect(self._send)
         Scout.active = self
 
     def close(self) -> None:
         """Leave workers to themselves."""
         Scout.active = None
-        for reply in list(self._replies):
-            reply.abort()
+        for pending in list(self._pending):
+            pending.fail()
 
     def wait_for(self, attempt: Try, feedback: Optional[Feedback]) -> object:
         """Return the outcome of a request, None if none came; for workers. Raises ``Cancelled``."""
@@ -105,13 +149,9 @@ class Scout(QObject):
         return attempt.outcome
 
     def _send(self, attempt: Try) -> None:
-        reply = send("HEAD", attempt.request, QByteArray())
-        self._replies.add(reply)
-
-        def finished() -> None:
-            self._replies.discard(reply)
+        def read(reply: QNetworkReply) -> None:
             attempt.outcome = attempt.read(reply)
-            reply.deleteLater()
             attempt.over.set()
 
-        reply.finished.connect(finished)
+        reply = send("HEAD", attempt.request, QByteArray())
+        self._pending.add(Pending(self, reply, read, self._pending.discard))

@@ -22,7 +22,7 @@ from text2earth_qgis.core.pixel_sizes import PixelSizes
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.wire import calls
-from text2earth_qgis.core.wire.async_client import Pending
+from text2earth_qgis.core.wire.quiet_network import Pending
 from text2earth_qgis.core.wire.schemas import Json, Plan, layout_from_json
 from text2earth_qgis.gui.canvas.scratch_mask import add_mask
 from text2earth_qgis.gui.connection import Connection

@@ -17,7 +17,8 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 from text2earth_qgis.core.errors import Locked, PluginError, Unreachable
 from text2earth_qgis.core.timers import single_shot
 from text2earth_qgis.core.wire import calls
-from text2earth_qgis.core.wire.async_client import AsyncClient, Pending
+from text2earth_qgis.core.wire.async_client import AsyncClient
+from text2earth_qgis.core.wire.quiet_network import Pending
 from text2earth_qgis.core.wire.schemas import Extent, GenerateInputs, Plan
 from text2earth_qgis.gui.planning import choices
 from text2earth_qgis.gui.planning.choices import Choice, Pace

@@ -9,7 +9,7 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 from text2earth_qgis.core.errors import Locked, PluginError, Unreachable
 from text2earth_qgis.core.timers import single_shot
 from text2earth_qgis.core.wire import calls
-from text2earth_qgis.core.wire.async_client import Pending
+from text2earth_qgis.core.wire.quiet_network import Pending
 from text2earth_qgis.core.wire.schemas import PromptReading
 from text2earth_qgis.gui.connection import Connection
 
