@@ -1,8 +1,10 @@
 """Work in QGIS's workers: it is done and calls back whoever holds it, and lends its thread once."""
 
 import gc
+import threading
 
 import pytest
+from qgis.PyQt.QtCore import QRunnable
 
 from tests.support.qgis.toolbox import PATIENCE
 from text2earth_qgis.core.errors import PluginError
@@ -34,6 +36,45 @@ def test_failures_are_told(qtbot):
     assert (found, str(error)) == (None, "Not like this.")
     assert nothing is None
     assert "ZeroDivisionError" in str(accident)
+
+
+@pytest.fixture
+def busy(qtbot):
+    """QGIS's pool without a free thread; calling it frees them."""
+    pool, free = pool_of_tasks(), threading.Event()
+    assert pool.waitForDone(PATIENCE)
+
+    class Rendering(QRunnable):
+        def run(self):
+            free.wait(60)
+
+    for _ in range(pool.maxThreadCount()):
+        pool.start(Rendering())
+    qtbot.waitUntil(lambda: pool.activeThreadCount() >= pool.maxThreadCount(), timeout=PATIENCE)
+    yield free.set
+    free.set()
+
+
+def test_what_waits_for_a_thread_is_not_lost(qtbot, busy):
+    """QGIS takes tasks from the line of its pool for others that are over."""
+    found = []
+    BackgroundTask("testing", lambda _listener: 7, lambda *made: found.append(made)).start()
+    qtbot.wait(100)
+    pool_of_tasks().clear()
+    busy()
+    qtbot.waitUntil(lambda: found == [(7, None)], timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_what_waits_for_a_thread_can_be_cancelled(qtbot, busy, dropped):
+    found = []
+    waiting = BackgroundTask("testing", lambda _listener: 7, lambda *made: found.append(made))
+    waiting.start()
+    waiting.drop() if dropped else waiting.cancel()
+    assert found == ([] if dropped else [(None, None)])
+    busy()
+    qtbot.wait(100)
+    assert len(found) == (not dropped), "it does not begin after that"
 
 
 def test_nothing_is_kept_of_what_is_over(qtbot):

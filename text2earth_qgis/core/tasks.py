@@ -15,7 +15,10 @@ from qgis.core import QgsApplication, QgsProcessingFeedback, QgsTask
 
 from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.language import tr
-from text2earth_qgis.core.threads import Feedback, pool_thread_released
+from text2earth_qgis.core.threads import Feedback, pool_of_tasks, pool_thread_released
+from text2earth_qgis.core.timers import single_shot
+
+FREE_MS = 20  # between two looks whether a worker is free
 
 _under_way: set[BackgroundTask] = (
     set()
@@ -63,11 +66,24 @@ class BackgroundTask(QgsTask):
         self._done = done
         self._found: object = None
         self._error: Optional[PluginError] = None
+        self._later = single_shot(self, self._begin, FREE_MS)
 
     def start(self) -> None:
-        """Start in one of QGIS's workers, whether or not the caller keeps this object."""
+        """Start in one of QGIS's workers once one is free, whether or not the caller keeps this object.
+
+        Not before: of tasks that wait for one, QGIS may throw one away when another ends that had the same
+        address in memory.
+        """
         _under_way.add(self)
-        QgsApplication.taskManager().addTask(self)
+        self._begin()
+
+    def cancel(self) -> None:
+        """Stop, or do not begin; it calls back without a result."""
+        waits = self._later.isActive()
+        self._later.stop()
+        super().cancel()
+        if waits:
+            self.finished(False)
 
     def drop(self) -> None:
         """Cancel without calling back."""
@@ -101,6 +117,13 @@ class BackgroundTask(QgsTask):
         done, found, error = self._done, self._found, self._error
         self._work, self._done, self._found, self._error = _nothing, _nothing, None, None
         done(found if good else None, error)
+
+    def _begin(self) -> None:
+        pool = pool_of_tasks()
+        if pool.activeThreadCount() < pool.maxThreadCount():
+            QgsApplication.taskManager().addTask(self)
+        else:
+            self._later.start()
 
     def _count(self, share: float) -> None:
         self.setProgress(100 * share)
