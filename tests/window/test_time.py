@@ -64,7 +64,7 @@ def test_the_time_beside_the_pointer_without_a_question(timed, scene, iface):
     finally:
         calls.plan = plan
     assert asked == []
-    assert " px of 4 m · about " in label
+    assert " px of 4 m · about\u00a0" in label
     grab("drawing-time")
     QTest.mouseRelease(viewport, LEFT, PLAIN, QPoint(420, 330))
 
