@@ -47,7 +47,11 @@ class Results(QObject):
         super().__init__(parent)
         self._canvas, self._project, self._bar = canvas, project, bar
         self._taken_off: set[str] = set()  # keys of runs whose files went, of this project
-        project.cleared.connect(self._taken_off.clear)
+        project.cleared.connect(self._other_project)
+
+    def close(self) -> None:
+        """Follow the project no more."""
+        self._project.cleared.disconnect(self._other_project)
 
     def add(self, run: Run) -> None:
         """Add the result to the open project, in the next turn of the event loop, and say so."""
@@ -144,6 +148,9 @@ class Results(QObject):
     def report(self, sentence: str) -> None:
         """Show a failure that the log tells more of, as ``complain`` does."""
         self._tell(sentence, Qgis.MessageLevel.Warning, {tr("Show log"): self.log_wanted.emit})
+
+    def _other_project(self) -> None:
+        self._taken_off.clear()
 
     def _add(self, run: Run) -> Optional[QgsMapLayer]:
         try:
