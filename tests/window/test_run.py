@@ -241,6 +241,8 @@ def test_show_and_remove(dock, scene, iface, backend):
     dock.runs.question.actions()["Remove"].click()
     assert dock.runs.row(key) is None
     assert Path(run.target).is_file()
+    assert status(backend, run).status_code == 200, "it can be undone"
+    dock.runs.offer.away.click()
     until(lambda: status(backend, run).status_code == 404)
 
 
