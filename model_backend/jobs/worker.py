@@ -27,7 +27,7 @@ from model_backend.errors import BackendError, Cancelled, Declined, ModelUnavail
 from model_backend.jobs import handlers, space
 from model_backend.jobs.cache import ModelCache
 from model_backend.jobs.context import JobContext
-from model_backend.jobs.desk import Desk, Journal, LocalDesk
+from model_backend.jobs.desk import PREVIEW_SECONDS, Desk, Journal, LocalDesk
 from model_backend.jobs.pulse import Pulse, own_output
 from model_backend.jobs.store.rows import Claim, Work
 from model_backend.models.registry import Registry
@@ -43,7 +43,13 @@ class BlockReporter:
     """What a handler reports to: the store hears of every step and answers whether to go on."""
 
     def __init__(
-        self, journal: Journal, claim: Claim, lease: float, preview: Path, pulse: Pulse, pause: float = 1.0
+        self,
+        journal: Journal,
+        claim: Claim,
+        lease: float,
+        preview: Path,
+        pulse: Pulse,
+        pause: float = PREVIEW_SECONDS,
     ) -> None:
         """Report to a journal, with so many seconds of ``pause`` between previews."""
         self._journal, self._claim, self._lease, self._preview = journal, claim, lease, preview

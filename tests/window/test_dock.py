@@ -9,7 +9,7 @@ from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QPlainTextEdit
 
-from tests.support.qgis.dock import PROMPT, ask, drag, start, state, texts_fit
+from tests.support.qgis.dock import PROMPT, ask, drag, state
 from tests.support.qgis.window import box, grab, settle, until
 from text2earth_qgis.core.layers import RECIPE
 from text2earth_qgis.core.wire import calls
@@ -369,33 +369,3 @@ def test_the_form_is_remembered(dock, scene):
     assert dock.request.seed.value() == 77
     assert dock.request.negative.text() == "clouds"
     assert dock.request.gsd.value() == 4.0
-
-
-def test_plan_and_question_are_whole_however_the_height_is_divided(dock, scene, iface):
-    iface.mainWindow().resizeDocks([dock], [300], Qt.Orientation.Horizontal)
-    key = start(dock, scene, gsd=8.0, steps=2)
-    until(lambda: state(dock, key) == "fetched")
-    for sizes in ([1, 10_000], [10_000, 1]):
-        dock.divided.setSizes(sizes)
-        dock.runs.choose(key)
-        dock.runs.buttons["removed"].click()
-        settle()
-        assert dock.runs.question.isVisible()
-        texts_fit(dock)
-        assert dock.width() <= 304
-        assert dock.runs.view.viewport().height() >= 50, "the run that is asked about is seen"
-        dock.runs.question.hide()
-    dock.divided.divide()
-
-
-@pytest.mark.parametrize("width", [300, 420])
-def test_nothing_is_cut_off(dock, scene, iface, width):
-    ask(dock, scene)
-    dock.request.unfold(True)
-    until(lambda: dock.request.advanced.price.text())
-    iface.mainWindow().resizeDocks([dock], [width], Qt.Orientation.Horizontal)
-    settle()
-    assert abs(dock.width() - width) <= 4
-    grab(f"width-{width}")
-    texts_fit(dock)
-    dock.request.unfold(False)

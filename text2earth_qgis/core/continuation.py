@@ -34,7 +34,7 @@ def inputs_to_continue(layer: QgsRasterLayer) -> Json:
                 "Generate imagery made."
             ).format(name=layer.name())
         )
-    return inputs_from_recipe(recipe, layer.name(), layers.profile_in_file(layer.source().split("|")[0]))
+    return inputs_from_recipe(recipe, layer.name(), layers.profile_in_file(layers.path_of(layer)))
 
 
 def inputs_from_recipe(recipe: Json, name: str, profile: Optional[str] = None) -> Json:

@@ -85,6 +85,17 @@ def smooth(layer: QgsRasterLayer) -> None:
     resampling.setMaxOversampling(OVERSAMPLING)
 
 
+def path_of(layer: QgsMapLayer) -> str:
+    """Return the file of a layer, without what QGIS says after it of a part or of how it is opened."""
+    return str(layer.source().split("|")[0])
+
+
+def with_file(path: Path, project: QgsProject) -> Optional[QgsRasterLayer]:
+    """Return the layer of a raster file, if the project has one."""
+    rasters = (layer for layer in project.mapLayers().values() if isinstance(layer, QgsRasterLayer))
+    return next((layer for layer in rasters if Path(path_of(layer)) == path), None)
+
+
 def source_of(run_assembly: Json, project: QgsProject) -> Optional[QgsRasterLayer]:
     """Return the layer that an edit was made of, if the project still has it."""
     named = project.mapLayer(run_assembly.get("layer", ""))
@@ -92,7 +103,7 @@ def source_of(run_assembly: Json, project: QgsProject) -> Optional[QgsRasterLaye
         return named
     file = run_assembly.get("source", {}).get("source")
     rasters = (layer for layer in project.mapLayers().values() if isinstance(layer, QgsRasterLayer))
-    return next((layer for layer in rasters if layer.source().split("|")[0] == file), None)
+    return next((layer for layer in rasters if path_of(layer) == file), None)
 
 
 def group_of(project: QgsProject) -> QgsLayerTreeGroup:
@@ -296,7 +307,7 @@ def recipe_of(layer: QgsRasterLayer) -> Optional[Json]:
         return json.loads(stored)
     if layer.providerType() != "gdal":
         return None
-    return recipe_in_file(layer.source().split("|")[0]) or None
+    return recipe_in_file(path_of(layer)) or None
 
 
 def profile_in_file(path: str) -> Optional[str]:
@@ -317,9 +328,8 @@ def origin_in_file(path: str) -> Origin:
 
 def layer_of(path: Path, project: QgsProject) -> Optional[QgsRasterLayer]:
     """Return the layer of a raster file, added to the project if it is not there; None if it is no raster."""
-    for layer in project.mapLayers().values():
-        if isinstance(layer, QgsRasterLayer) and Path(layer.source().split("|")[0]) == path:
-            return layer
+    if (there := with_file(path, project)) is not None:
+        return there
     layer = QgsRasterLayer(str(path), path.stem, "gdal")
     return project.addMapLayer(layer) if layer.isValid() else None
 

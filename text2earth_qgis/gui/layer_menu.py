@@ -18,7 +18,7 @@ except ImportError:
     from qgis.PyQt.QtWidgets import QAction
 
 from text2earth_qgis.core.language import tr
-from text2earth_qgis.core.layers import RECIPE, recipe_of
+from text2earth_qgis.core.layers import RECIPE, path_of, recipe_of
 from text2earth_qgis.gui.icons import icon
 from text2earth_qgis.gui.results import open_folder
 
@@ -77,7 +77,7 @@ class LayerMenu(QObject):
         for layer in layers:
             if not isinstance(layer, QgsRasterLayer):
                 continue
-            local = layer.providerType() == "gdal" and Path(_file(layer)).is_file()
+            local = layer.providerType() == "gdal" and Path(path_of(layer)).is_file()
             if layer.customProperty(RECIPE) or not local:
                 self._offer(layer)
             else:
@@ -112,14 +112,9 @@ class LayerMenu(QObject):
     def _open_folder(self) -> None:
         layer = self._window.layerTreeView().currentLayer()
         if layer is not None:
-            open_folder(_file(layer))
+            open_folder(path_of(layer))
 
     def _tell(self, signal: pyqtSignal) -> None:
         layer = self._window.layerTreeView().currentLayer()
         if isinstance(layer, QgsRasterLayer):
             signal.emit(layer)
-
-
-def _file(layer: QgsMapLayer) -> str:
-    """Return the file of a layer."""
-    return str(layer.source().split("|")[0])

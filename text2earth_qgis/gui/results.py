@@ -17,6 +17,7 @@ from qgis.core import (
     QgsMapLayer,
     QgsMessageLog,
     QgsProject,
+    QgsRasterLayer,
 )
 from qgis.gui import QgsMapCanvas, QgsMessageBar
 from qgis.PyQt.QtCore import QObject, QTimer, QUrl, pyqtSignal
@@ -75,26 +76,22 @@ class Results(QObject):
         if layer is not None:
             self.zoom(layer)
 
-    def layer(self, run: Run) -> Optional[QgsMapLayer]:
+    def layer(self, run: Run) -> Optional[QgsRasterLayer]:
         """Return the layer of a result in the open project."""
-        target = _file(run.target)
-        for layer in self._project.mapLayers().values():
-            if _file(layer.source()) == target:
-                return layer
-        return None
+        return layers.with_file(Path(run.target), self._project)
 
     def discard(self, runs: Iterable[Run]) -> dict[str, list[Trashed]]:
         """Take results off the map and move their files to the trash; return these by the keys of the runs.
 
         One that cannot be moved is not among them, and said.
         """
-        layers: dict[str, list[str]] = {}
+        shown: dict[Path, list[str]] = {}
         for layer in self._project.mapLayers().values():
-            layers.setdefault(_file(layer.source()), []).append(layer.id())
+            shown.setdefault(Path(layers.path_of(layer)), []).append(layer.id())
         trashed: dict[str, list[Trashed]] = {}
         failures = []
         for run in runs:
-            mine = layers.get(_file(run.target), [])
+            mine = shown.get(Path(run.target), [])
             self._project.removeMapLayers(mine)  # they have the file open
             self._taken_off.update([run.key] if mine else [])
             try:
@@ -212,11 +209,6 @@ class Results(QObject):
             button.clicked.connect(lambda _checked=False, act=act: (self._bar.popWidget(item), act()))
             item.layout().addWidget(button)
         self._bar.pushWidget(item, level, seconds)
-
-
-def _file(source: str) -> str:
-    """Return the file of a layer's source."""
-    return str(Path(source.split("|")[0]))
 
 
 def _title(run: Run) -> str:

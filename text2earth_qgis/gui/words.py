@@ -112,10 +112,8 @@ def day(one: date) -> str:
         return tr("Today")
     if one == today - timedelta(days=1):
         return tr("Yesterday")
-    own, ours = (
-        _locale(),
-        QLocale(spoken()),
-    )  # QGIS lets users have the numbers of one language, texts of another
+    # QGIS lets users have the numbers of one language, texts of another.
+    own, ours = _locale(), QLocale(spoken())
     locale = own if own.language() == ours.language() else ours
     return str(locale.toString(QDate(one.year, one.month, one.day), QLocale.FormatType.LongFormat))
 

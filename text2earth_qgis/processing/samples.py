@@ -21,6 +21,7 @@ from text2earth_qgis.core.errors import PluginError
 from text2earth_qgis.core.imagery.masks import MaskPolygons
 from text2earth_qgis.core.imagery.samples import ROLE, SampleRequest, sample_of
 from text2earth_qgis.core.language import tr
+from text2earth_qgis.core.layers import path_of
 from text2earth_qgis.processing import parameters as shared
 from text2earth_qgis.processing.parameter_reader import ParameterReader
 
@@ -137,7 +138,7 @@ def _text(said: object) -> str:
 def _raster(reader: ParameterReader, name: str, usual: Optional[QgsRasterLayer]) -> QgsRasterLayer:
     """Return the raster that a field of the areas names, the usual one where it names none."""
     areas = reader.layer("SAMPLE_AREA")
-    beside = Path(areas.source().split("|")[0]).parent / name if areas is not None else Path(name)
+    beside = Path(path_of(areas)).parent / name if areas is not None else Path(name)
     found = reader.named_raster(str(beside) if beside.is_file() else name, RASTER_FIELD) if name else usual
     if found is None and name:
         text = tr(

@@ -161,3 +161,9 @@ def fingerprint(path):
 def recipe_of(path):
     """Return the recipe in a file's tags."""
     return json.loads(gdal.Open(str(path)).GetMetadataItem("RECIPE", "GENERATION"))
+
+
+def pixels(path):
+    """Return all pixels of a file, the bytes of each band."""
+    dataset = gdal.Open(str(path))
+    return [dataset.GetRasterBand(number + 1).ReadRaster() for number in range(dataset.RasterCount)]

@@ -121,6 +121,14 @@ def drawn(dock, scene) -> None:
     choose_model(form.advanced, "tiny")
 
 
+def look_at_filled(name, dock) -> None:
+    """What is new copied from its surroundings, planned."""
+    choose_model(dock.mode.form.model, "")
+    dock.mode.form.fill.setChecked(True)
+    until(lambda: dock.mode.planned is not None)
+    grab(f"{name}-filled", dock)
+
+
 def edit(dock, scene) -> None:
     """An edit: no mask yet, the brush in hand, a mask, filled, all settings."""
     dock.turn_to(dock.edit)
@@ -138,10 +146,7 @@ def edit(dock, scene) -> None:
     until(lambda: not dock.edit.preview.picture().isNull())
     grab_window("edit-brush")
     dock.edit.brush.leave()
-    choose_model(form.model, "")
-    form.fill.setChecked(True)
-    until(lambda: dock.edit.planned is not None)
-    grab("edit-filled", dock)
+    look_at_filled("edit", dock)
     form.fill.setChecked(False)
     choose_model(form.model, TINY_INPAINT)
     form.prompt.setPlainText("a lake with reed beds")
@@ -191,10 +196,7 @@ def extend(dock, scene) -> None:
     until(lambda: dock.extend.planned is not None)
     grab_window("extend-planned")
     dock.extend.tool.leave()
-    choose_model(form.model, "")
-    form.fill.setChecked(True)
-    until(lambda: dock.extend.planned is not None)
-    grab("extend-filled", dock)
+    look_at_filled("extend", dock)
     form.unfold(True)
     grab("extend-more", dock)
     form.unfold(False)

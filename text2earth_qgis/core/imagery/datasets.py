@@ -19,6 +19,7 @@ from qgis.core import QgsCoordinateReferenceSystem, QgsMapLayer
 
 from text2earth_qgis.core.errors import Cancelled, RasterRefused
 from text2earth_qgis.core.language import tr
+from text2earth_qgis.core.layers import path_of
 from text2earth_qgis.core.wire.schemas import Box
 
 Stop = Callable[[], bool]  # whether the user wants to stop
@@ -177,7 +178,7 @@ def files_of(layer: Optional[QgsMapLayer]) -> list[str]:
     provider = layer.providerType() if layer is not None else ""
     if layer is None or provider not in ("gdal", "ogr"):
         return []
-    path = layer.source().split("|")[0]
+    path = path_of(layer)
     kind = gdal.OF_RASTER if provider == "gdal" else gdal.OF_VECTOR
     try:
         dataset = gdal.OpenEx(path, kind | gdal.OF_READONLY)

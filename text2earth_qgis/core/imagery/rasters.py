@@ -25,6 +25,7 @@ from qgis.core import (
 from text2earth_qgis.core.errors import RasterRefused
 from text2earth_qgis.core.imagery.datasets import RasterFile
 from text2earth_qgis.core.language import tr
+from text2earth_qgis.core.layers import path_of
 from text2earth_qgis.core.wire.schemas import Align, Extent
 
 BY_HAND = 0  # QgsRasterMinMaxOrigin.Limits of values that QGIS did not count
@@ -101,7 +102,7 @@ def file_of(layer: QgsRasterLayer) -> RasterFile:
             ).format(name=layer.name())
         )
     parts = QgsProviderRegistry.instance().decodeUri("gdal", layer.source())
-    source = layer.source().split("|")[0]
+    source = path_of(layer)
     return RasterFile(
         name=layer.name(),
         source=os.path.abspath(source) if os.path.isfile(source) else source,  # not all are names of files

@@ -16,6 +16,9 @@ from text2earth_qgis.core.local import wheels
 from text2earth_qgis.core.local.environment import Environment
 
 PACKAGE = "text2earth-backend"
+MIXED = tr(
+    "The wheels in this folder are for different versions of Python. Choose a folder as it was made for one."
+)
 WANTED = tr("Python 3.11, 3.12 or 3.13")
 CHECK = """import sys, venv, ensurepip
 print("Python %d.%d.%d" % sys.version_info[:3])
@@ -123,7 +126,7 @@ def begin(wish: Wish, tools: Tools, environment: Environment) -> State:
     """Return the first state of an installation."""
     there, minors = environment.python.exists(), wheels.minors(wish.source)
     if not minors:
-        return State(Phase.FAILED, sentence=NO_PYTHON_AT_ALL)
+        return State(Phase.FAILED, sentence=MIXED)
     if not wish.anew and there:
         makes: tuple[Command, ...] = ()
     elif tools.uv:
@@ -245,11 +248,6 @@ def _packages(wish: Wish, tools: Tools) -> tuple[str, ...]:
 def _has_another_trial(state: State) -> bool:
     following = state.commands[state.at + 1 :]
     return state.commands[state.at].is_trial and bool(following) and following[0].is_trial
-
-
-NO_PYTHON_AT_ALL = tr(
-    "The wheels in this folder are for different versions of Python. Choose a folder as it was made for one."
-)
 
 
 def _no_python(state: State) -> str:

@@ -8,7 +8,7 @@ from qgis.core import QgsRasterLayer
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from text2earth_qgis.core.errors import PluginError
-from text2earth_qgis.core.layers import recipe_of
+from text2earth_qgis.core.layers import path_of, recipe_of
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.gui.modes.edit import EditMode
 from text2earth_qgis.gui.modes.extend import ExtendMode
@@ -47,7 +47,7 @@ class Again(QObject):
 
         Returns whether all of them could be.
         """
-        run = self._runner.run_of(layer.source().split("|")[0])
+        run = self._runner.run_of(path_of(layer))
         if run is not None:
             return self.use(run)
         recipe = recipe_of(layer) or {}

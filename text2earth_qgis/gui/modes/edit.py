@@ -21,7 +21,7 @@ from text2earth_qgis.core.imagery import edit_request, online, online_fetch
 from text2earth_qgis.core.imagery.drawn.drawings import DrawnLayers
 from text2earth_qgis.core.imagery.edit_request import EditPreview, EditRequest
 from text2earth_qgis.core.language import tr
-from text2earth_qgis.core.layers import layer_of, origin_in_file, source_of
+from text2earth_qgis.core.layers import layer_of, origin_in_file, path_of, source_of
 from text2earth_qgis.core.runs.history import Run
 from text2earth_qgis.core.tasks import Listener
 from text2earth_qgis.core.wire import calls
@@ -132,9 +132,9 @@ class EditMode(PaintingMode):
         own = edit if isinstance(edit, dict) else {}
         self.form.recall({**self.form.memory(), **recipe, **own, **filled})
         drawn = self.use_recorded(recipe)
-        file = Path(layer.source().split("|")[0])
-        origin = origin_in_file(str(file))
-        place, mask = origin.found(file), restore_mask(self._project, origin.mask)
+        file = path_of(layer)
+        origin = origin_in_file(file)
+        place, mask = origin.found(Path(file)), restore_mask(self._project, origin.mask)
         source = layer_of(place, self._project) if place is not None else None
         if source is not None:
             self.form.source.setLayer(source)

@@ -101,11 +101,7 @@ class VariantLayers:
             group.parent().removeChildNode(group)
 
     def _layer(self, run: Run) -> Optional[QgsRasterLayer]:
-        target = Path(run.target)
-        for layer in self._project.mapLayers().values():
-            if isinstance(layer, QgsRasterLayer) and Path(layer.source().split("|")[0]) == target:
-                return layer
-        return None
+        return layers.with_file(Path(run.target), self._project)
 
     def _node(self, layer: Optional[QgsRasterLayer]) -> QgsLayerTreeLayer:
         return self._project.layerTreeRoot().findLayer(layer.id() if layer is not None else "")
